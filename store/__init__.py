@@ -1,0 +1,1 @@
+"""The SQLite store of pysup: every container, run, event and image is a row here."""

@@ -1,0 +1,71 @@
+"""Every error that a user can be told, one class for each way a caller may want to handle it.
+
+    PysupError              cannot <verb> <thing>: <cause>
+    ├── BadRequest          the request itself is wrong (API 400)
+    │   └── NotSupported    a flag or operation that docker has and pysup does not have yet (API 501)
+    ├── NotFound            no such container, image, exec, … (API 404)
+    ├── Conflict            the thing exists, but not in a state that allows this (API 409)
+    │   └── NotModified     the thing is already as asked (API 304)
+    ├── Forbidden           the caller or the kernel refuses (API 403)
+    ├── Unavailable         this machine lacks what is needed: a controller, a kernel feature (API 500)
+    └── StartFailed         the container's process could not be made; names the step (API 400 or 500)
+
+The text is complete where it is raised; a boundary (api/, cli/, a task) prints it once and never edits it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+
+class PysupError(Exception):
+    """The base: str() is one line, ``cannot <verb> <thing>: <cause>``."""
+
+
+class BadRequest(PysupError):
+    """The request is wrong in itself and would be wrong at any time."""
+
+
+class NotSupported(BadRequest):
+    """Docker has this; pysup does not have it yet. Never ignored, always said."""
+
+
+class NotFound(PysupError):
+    """The named thing does not exist."""
+
+
+class Conflict(PysupError):
+    """The thing exists, but its state or its name forbids this."""
+
+
+class NotModified(Conflict):
+    """The thing is already in the state asked for."""
+
+
+class Forbidden(PysupError):
+    """The caller is not allowed to, or the kernel refused."""
+
+
+class Unavailable(PysupError):
+    """This machine lacks what the request needs; the text names it."""
+
+
+class StartFailed(PysupError):
+    """A container or exec process could not be made.
+
+    ``step`` is the step of the plan that failed ("mount /proc", "exec sh"), ``number`` its errno (0: none).
+    """
+
+    def __init__(self, what: str, step: str, number: int, detail: str = "") -> None:
+        self.step = step
+        self.number = number
+        cause = detail or (os.strerror(number) if number else "failed")
+        super().__init__(f"cannot start {what}: {step}: {cause}")
+
+    @property
+    def exit_code(self) -> int:
+        """Docker's exit code: 127 command not found, 126 not executable, else 128 (set-up failed)."""
+        if not self.step.startswith("exec "):
+            return 128
+        return {errno.ENOENT: 127, errno.ENOTDIR: 127}.get(self.number, 126)

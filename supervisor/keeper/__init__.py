@@ -1,0 +1,1 @@
+"""The keeper: fork server, parent of every container, holder of every descriptor. Standard library only."""

@@ -1,0 +1,83 @@
+"""Where the daemon keeps its things, and what it was told at start. Light: the CLI and the keeper import it."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import NamedTuple
+
+DEFAULT_ROOT = "/var/lib/pysup"
+DEFAULT_RUN = "/run/pysup"
+
+
+class Settings(NamedTuple):
+    """One daemon's configuration; immutable, passed as JSON from the keeper to the engine."""
+
+    root: str = DEFAULT_ROOT
+    """State that survives a reboot: pysup.db, containers/, images/, volumes/."""
+    run: str = DEFAULT_RUN
+    """State of this boot: sockets, the autostart log."""
+    socket: str = ""
+    """The API socket; empty means ``<run>/pysup.sock``."""
+    cgroup_root: str = "pysup"
+    """The cgroup that holds every container's cgroup, relative to each hierarchy's mount."""
+    log_format: str = "text"
+    """"text" or "json": the daemon's own log lines on stderr."""
+    log_max_size: int = 16 << 20
+    """Default size in bytes at which a container's log file rotates."""
+    log_max_files: int = 4
+    """Default count of log files kept for a container."""
+    log_total: int = 4 << 30
+    """Bytes that the logs of all containers together may take; the oldest files go first."""
+    log_retention: int = 24 * 3600
+    """Seconds that the logs and the history of a removed container are kept (not with --rm)."""
+    event_retention: int = 30 * 24 * 3600
+    """Seconds that event rows are kept."""
+
+    @property
+    def socket_path(self) -> str:
+        """The API socket's path."""
+        return self.socket or os.path.join(self.run, "pysup.sock")
+
+    @property
+    def database(self) -> str:
+        """The store's file."""
+        return os.path.join(self.root, "pysup.db")
+
+    @property
+    def lock(self) -> str:
+        """Locked (flock) by the one daemon that owns this root."""
+        return os.path.join(self.root, "pysup.lock")
+
+    def container_dir(self, container_id: str) -> str:
+        """A container's directory: upper/ work/ rootfs/ etc/ logs/."""
+        return os.path.join(self.root, "containers", container_id)
+
+    @property
+    def images_dir(self) -> str:
+        """Unpacked layers: images/layers/<name>/."""
+        return os.path.join(self.root, "images")
+
+    def to_json(self) -> str:
+        """Encode for the engine's command line."""
+        return json.dumps(self._asdict())
+
+    @classmethod
+    def from_json(cls, text: str) -> Settings:
+        """Decode what to_json() made."""
+        return cls(**json.loads(text))
+
+
+def from_environment(**given: str | int | None) -> Settings:
+    """Settings from PYSUP_ROOT, PYSUP_RUN, PYSUP_SOCKET and PYSUP_CGROUP_ROOT; a given value wins."""
+    env = {
+        "root": os.environ.get("PYSUP_ROOT"),
+        "run": os.environ.get("PYSUP_RUN"),
+        "socket": os.environ.get("PYSUP_SOCKET"),
+        "cgroup_root": os.environ.get("PYSUP_CGROUP_ROOT"),
+    }
+    chosen = {key: value for key, value in {**env, **given}.items() if value is not None and value != ""}
+    for key in ("root", "run", "socket"):
+        if key in chosen:
+            chosen[key] = os.path.abspath(str(chosen[key]))
+    return Settings(**chosen)  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""Frozen values that say what a container is to be, and their parsing. Pure."""

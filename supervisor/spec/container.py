@@ -1,0 +1,179 @@
+"""What a container is to be: frozen values, complete, with every default decided.
+
+The store keeps the docker-shaped documents (``config`` and ``host_config`` as JSON); ``spec/from_docker.py``
+turns them into these values, which the engine and the runtime read. Nothing here does I/O or reads a clock.
+Sizes are bytes, times are seconds (float) unless the name says otherwise, ids are host integers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+NamespaceMode = Literal["private", "host"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rlimit:
+    """One resource limit (getrlimit(2)); -1 means unlimited."""
+
+    name: str
+    """The resource without RLIMIT_, in lower case: ``nofile``, ``nproc``, …"""
+    soft: int
+    hard: int
+
+
+@dataclass(frozen=True, slots=True)
+class IdMap:
+    """One line of uid_map or gid_map (user_namespaces(7))."""
+
+    container: int
+    host: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One mount inside the container, in the order given."""
+
+    kind: Literal["bind", "tmpfs"]
+    target: str
+    """Absolute path inside the container; resolved inside its root, created if missing."""
+    source: str = ""
+    """Absolute host path of a bind."""
+    read_only: bool = False
+    propagation: str = "rprivate"
+    """One of private, rprivate, shared, rshared, slave, rslave."""
+    recursive: bool = True
+    """A bind takes the mounts below its source along."""
+    create_source: bool = False
+    """Make a missing bind source as a directory (docker's -v does, --mount does not)."""
+    options: tuple[str, ...] = ()
+    """tmpfs only: mount options as in mount(8), e.g. ``size=64m``, ``mode=1777``, ``noexec``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Namespaces:
+    """Which namespaces are the container's own (namespaces(7)). The mount namespace always is."""
+
+    pid: NamespaceMode = "private"
+    ipc: NamespaceMode = "private"
+    uts: NamespaceMode = "private"
+    net: Literal["none", "host"] = "none"
+    """``none``: a network namespace of its own with nothing but loopback."""
+    cgroup: NamespaceMode = "private"
+    user: NamespaceMode = "host"
+    uid_maps: tuple[IdMap, ...] = ()
+    gid_maps: tuple[IdMap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRate:
+    """A throttle of one block device: bytes or operations a second."""
+
+    path: str
+    rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """cgroup limits; None means not limited. Names are docker's, units bytes, microseconds and counts."""
+
+    memory: int | None = None
+    memory_swap: int | None = None
+    """Memory plus swap; -1 means unlimited swap."""
+    memory_reservation: int | None = None
+    oom_kill_disable: bool = False
+    cpu_shares: int | None = None
+    cpu_quota: int | None = None
+    cpu_period: int | None = None
+    cpuset_cpus: str | None = None
+    cpuset_mems: str | None = None
+    pids: int | None = None
+    blkio_weight: int | None = None
+    read_bps: tuple[DeviceRate, ...] = ()
+    write_bps: tuple[DeviceRate, ...] = ()
+    read_iops: tuple[DeviceRate, ...] = ()
+    write_iops: tuple[DeviceRate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RestartPolicy:
+    """When a run that ended is followed by another one; decided by engine/policy.py."""
+
+    name: Literal["no", "always", "on-failure", "unless-stopped"] = "no"
+    max_retries: int = 0
+    """on-failure only: give up after this many retries in a row; 0 means never."""
+    delay: float = 0.1
+    """The first delay; it doubles with each retry."""
+    max_delay: float = 60.0
+    reset_after: float = 10.0
+    """A run of at least this long puts the delay back to the first."""
+    limit_count: int = 0
+    """With limit_window: more restarts than this within the window is a crash loop; 0 means no limit."""
+    limit_window: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What is executed, and as whom. The same value describes an exec."""
+
+    argv: tuple[str, ...]
+    env: tuple[str, ...] = ()
+    """``NAME=value``; HOME is added from the container's own passwd where it is missing."""
+    cwd: str = "/"
+    user: str = ""
+    """``name|uid[:group|gid]``, looked up in the container's own /etc/passwd and /etc/group; empty: root."""
+    groups: tuple[str, ...] = ()
+    """Supplementary groups (--group-add), names or numbers."""
+    tty: bool = False
+    open_stdin: bool = False
+    stdin_once: bool = False
+    umask: int = 0o022
+    rlimits: tuple[Rlimit, ...] = ()
+    oom_score_adj: int = 0
+    capabilities: tuple[str, ...] = ()
+    """Names with CAP_; the bounding set, and for root the permitted and effective sets too."""
+    no_new_privileges: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rootfs:
+    """The read-only lower layers, topmost first, as host directories; ``/`` is the host image."""
+
+    lower: tuple[str, ...]
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LogLimits:
+    """Rotation of the container's log; None means the daemon's default."""
+
+    max_size: int | None = None
+    max_files: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerSpec:
+    """Everything that a start needs to know."""
+
+    hostname: str
+    domainname: str = ""
+    process: Process
+    rootfs: Rootfs
+    mounts: tuple[Mount, ...] = ()
+    shm_size: int = 64 << 20
+    sysctls: tuple[tuple[str, str], ...] = ()
+    namespaces: Namespaces = field(default_factory=Namespaces)
+    resources: Resources = field(default_factory=Resources)
+    cgroup_parent: str = ""
+    """Relative to the hierarchy's mount; empty means the daemon's cgroup root."""
+    restart: RestartPolicy = field(default_factory=RestartPolicy)
+    log: LogLimits = field(default_factory=LogLimits)
+    stop_signal: int = 15
+    stop_timeout: float = 10.0
+    """Seconds between the stop signal and SIGKILL; negative means wait forever."""
+    init: bool = False
+    auto_remove: bool = False
+    run_timeout: float = 0.0
+    """The longest that one run may take (--timeout); 0 means no bound."""
