@@ -1,0 +1,122 @@
+"""Every command: its name, the function that runs it, and its summary. Data only: the help imports nothing.
+
+A target ``module:function`` is ``function(argv) -> exit code`` in ``pysup.supervisor.cli.module``; the
+command's Syntax is there under the same name in capitals (completions and the tests read it).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """One command."""
+
+    target: str
+    summary: str
+    alias: bool = False
+    """Another name of a command listed before: works, and is left out of the help."""
+
+
+CONTAINER: dict[str, Entry] = {
+    "attach": Entry(
+        "start:attach", "Attach local standard input, output, and error streams to a running container"
+    ),
+    "create": Entry("run:create", "Create a new container"),
+    "exec": Entry("execute:execute", "Execute a command in a running container"),
+    "inspect": Entry("inspect:container_inspect", "Display detailed information on one or more containers"),
+    "kill": Entry("lifecycle:kill", "Kill one or more running containers"),
+    "logs": Entry("logs:logs", "Fetch the logs of a container"),
+    "ls": Entry("ps:ps", "List containers"),
+    "list": Entry("ps:ps", "List containers", alias=True),
+    "ps": Entry("ps:ps", "List containers", alias=True),
+    "pause": Entry("lifecycle:pause", "Pause all processes within one or more containers"),
+    "port": Entry("port:port", "List port mappings or a specific mapping for the container"),
+    "prune": Entry("prune:container_prune", "Remove all stopped containers"),
+    "rename": Entry("lifecycle:rename", "Rename a container"),
+    "restart": Entry("lifecycle:restart", "Restart one or more containers"),
+    "rm": Entry("lifecycle:rm", "Remove one or more containers"),
+    "remove": Entry("lifecycle:rm", "Remove one or more containers", alias=True),
+    "run": Entry("run:run", "Create and run a new container from an image"),
+    "start": Entry("start:start", "Start one or more stopped containers"),
+    "stats": Entry("stats:stats", "Display a live stream of container(s) resource usage statistics"),
+    "stop": Entry("lifecycle:stop", "Stop one or more running containers"),
+    "top": Entry("top:top", "Display the running processes of a container"),
+    "unpause": Entry("lifecycle:unpause", "Unpause all processes within one or more containers"),
+    "update": Entry("update:update", "Update configuration of one or more containers"),
+    "wait": Entry("lifecycle:wait", "Block until one or more containers stop, then print their exit codes"),
+}
+
+IMAGE: dict[str, Entry] = {
+    "import": Entry("images:import_", "Import the contents from a tarball to create a filesystem image"),
+    "inspect": Entry("inspect:image_inspect", "Display detailed information on one or more images"),
+    "ls": Entry("images:images", "List images"),
+    "list": Entry("images:images", "List images", alias=True),
+    "rm": Entry("images:rmi", "Remove one or more images"),
+    "remove": Entry("images:rmi", "Remove one or more images", alias=True),
+    "tag": Entry("images:tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
+}
+
+SYSTEM: dict[str, Entry] = {
+    "df": Entry("df:df", "Show disk usage"),
+    "events": Entry("events:events", "Get real time events from the server"),
+    "info": Entry("info:info", "Display system-wide information"),
+    "prune": Entry("prune:system_prune", "Remove unused data"),
+}
+
+GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
+    "container": ("Manage containers", CONTAINER),
+    "image": ("Manage images", IMAGE),
+    "system": ("Manage pysup", SYSTEM),
+}
+
+_TOP = (
+    "run",
+    "exec",
+    "ps",
+    "create",
+    "start",
+    "stop",
+    "restart",
+    "kill",
+    "pause",
+    "unpause",
+    "wait",
+    "rm",
+    "logs",
+)
+_MORE = ("attach", "top", "stats", "port", "rename", "update")
+
+COMMANDS: dict[str, Entry] = {
+    **{name: CONTAINER[name] for name in _TOP + _MORE},
+    "inspect": Entry("inspect:inspect", "Return low-level information on containers and images"),
+    "history": Entry("history:history", "Show every run of a container: when, how long, how it ended"),
+    "query": Entry("query:run", "Ask pysup's database in SQL, read-only"),
+    "events": SYSTEM["events"],
+    "images": IMAGE["ls"],
+    "import": IMAGE["import"],
+    "rmi": IMAGE["rm"],
+    "tag": IMAGE["tag"],
+    "info": SYSTEM["info"],
+    "version": Entry("info:version", "Show the version information"),
+    "daemon": Entry("daemon:daemon", "Supervise containers: the server that the other commands talk to"),
+}
+
+LACKING: dict[str, str] = {
+    "build": "images come with a later version",
+    "commit": "images come with a later version",
+    "compose": "it comes with a later version",
+    "cp": "it comes with a later version",
+    "diff": "it comes with a later version",
+    "export": "it comes with a later version",
+    "load": "images come with a later version",
+    "login": "registries come with a later version",
+    "logout": "registries come with a later version",
+    "network": "networks come with a later version",
+    "pull": "registries come with a later version",
+    "push": "registries come with a later version",
+    "save": "images come with a later version",
+    "search": "registries come with a later version",
+    "volume": "volumes come with a later version",
+}
+"""Docker's commands that are known and refused."""

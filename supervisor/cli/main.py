@@ -1,0 +1,144 @@
+"""The entry point: global options, then the command, then one line for whatever went wrong.
+
+Exit codes are docker's: 125 a flag is wrong, or the daemon refused a run; 126 and 127 the container's command
+cannot be executed or found; the container's own code (128+n for signal n) from run, start -a, attach and exec; 1
+for every other failure, an unknown command and a wrong count of words included. The one own code is 2, for a
+wrong use of what docker has not (daemon). Ctrl-C is 130 and a closed pipe 141, both without a word.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+from pysup.supervisor import __version__
+from pysup.supervisor.cli import catalogue, flags, kinds
+from pysup.supervisor.cli.catalogue import Entry
+from pysup.supervisor.cli.flags import Flag, Given, Syntax, UsageError, suggestion
+from pysup.supervisor.errors import NotSupported, PysupError
+
+INTERRUPTED = 130
+CLOSED_PIPE = 141
+
+GLOBAL = Syntax(
+    "",
+    "[OPTIONS] COMMAND",
+    "An init-like supervisor for containers",
+    (
+        Flag(
+            "host", kinds.LIST, "Daemon to talk to: unix:///path or tcp://host:port (also DOCKER_HOST)", "H"
+        ),
+        flags.text("socket", "The daemon's socket (also PYSUP_SOCKET; default: RUN/pysup.sock)"),
+        flags.text("root", "The daemon's lasting state (also PYSUP_ROOT; default: /var/lib/pysup)"),
+        flags.text("run", "The daemon's state of this boot (also PYSUP_RUN; default: /run/pysup)"),
+        flags.switch("version", "Print version information and quit", short="v"),
+    ),
+    most=None,
+    interspersed=False,
+)
+
+
+def main() -> int:
+    """Run the command line of this process; the exit code."""
+    try:
+        return _flushed(dispatch(sys.argv[1:]))
+    except UsageError as error:
+        return _complain(error, error.exit_code)
+    except NotSupported as error:
+        return _complain(error, flags.BAD_FLAG)
+    except PysupError as error:
+        return _complain(error, getattr(error, "exit_code", 1))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # the interpreter's last flush succeeds
+        return CLOSED_PIPE
+
+
+def dispatch(argv: Sequence[str]) -> int:
+    """Take the global options off, find the command, run it."""
+    if list(argv) in (["--help"], ["-h"]) or not argv:
+        return _help()
+    given = GLOBAL.parse(argv)
+    if given.on("version"):
+        print(f"pysup version {__version__}")
+        return 0
+    remember(given)
+    return _run(given.words, catalogue.COMMANDS)
+
+
+def remember(given: Given) -> None:
+    """Put the global options where every command and a daemon started by one look: the environment."""
+    for name in ("socket", "root", "run"):
+        if name in given.changed:
+            os.environ[f"PYSUP_{name.upper()}"] = given.text(name)
+            os.environ.pop("DOCKER_HOST", None)
+    if "host" in given.changed:
+        os.environ["DOCKER_HOST"] = given.many("host")[-1]
+        os.environ.pop("PYSUP_SOCKET", None)
+        os.environ.pop("PYSUP_RUN", None)
+
+
+def _run(words: Sequence[str], commands: Mapping[str, Entry], group: str = "") -> int:
+    """Run the command that the first word names."""
+    if not words:
+        return _help()
+    name, *argv = words
+    if name in commands:
+        return load(commands[name].target)(argv)
+    if not group and name in catalogue.GROUPS:
+        return _group(name, argv)
+    if name in catalogue.LACKING:
+        raise NotSupported(f"cannot {name}: docker's {name} is not supported yet ({catalogue.LACKING[name]})")
+    known = [*commands, *(() if group else catalogue.GROUPS)]
+    raise UsageError(
+        f"cannot run {group}{name!r}: unknown command{suggestion(name, known)} (see 'pysup {group}--help')",
+        flags.BAD_WORDS,
+    )
+
+
+def _group(group: str, argv: Sequence[str]) -> int:
+    summary, commands = catalogue.GROUPS[group]
+    if argv and argv[0] not in ("--help", "-h"):
+        return _run(argv, commands, f"{group} ")
+    from pysup.supervisor.cli.usage import group_help
+
+    print(group_help(group, summary, commands))
+    return 0
+
+
+def load(target: str) -> Callable[[Sequence[str]], int]:
+    """Import the module of a target and give its function."""
+    from importlib import import_module
+
+    module, _, function = target.partition(":")
+    loaded: Callable[[Sequence[str]], int] = getattr(
+        import_module(f"pysup.supervisor.cli.{module}"), function
+    )
+    return loaded
+
+
+def _help() -> int:
+    from pysup.supervisor.cli.usage import main_help
+
+    print(main_help(GLOBAL))
+    return 0
+
+
+def _flushed(code: int) -> int:
+    """Write out what is buffered while a closed pipe can still be handled."""
+    sys.stdout.flush()
+    return code
+
+
+def _complain(error: PysupError, code: int) -> int:
+    sys.stdout.flush()
+    print(f"pysup: {error}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,217 @@
+"""Expressions: the tokens of one action to closures ``(scope) -> value``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pysup.supervisor.cli.template.functions import FUNCTIONS
+from pysup.supervisor.cli.template.lex import Token
+from pysup.supervisor.cli.template.values import Scope, TemplateError, field, shown, true
+
+Expression = Callable[[Scope], Any]
+Call = Callable[[Scope, list[Any]], Any]
+
+_CONSTANTS = {"true": True, "false": False, "nil": None}
+
+
+class Cursor:
+    """A place in the tokens of one action."""
+
+    def __init__(self, found: list[Token]) -> None:
+        self.tokens = found
+        self.at = 0
+
+    def peek(self) -> Token:
+        """The next token, ``end`` after the last."""
+        return self.tokens[self.at] if self.at < len(self.tokens) else Token("end", "end of action")
+
+    def take(self) -> Token:
+        """The next token, consumed."""
+        token = self.peek()
+        self.at += 1
+        return token
+
+    def skip(self) -> None:
+        """Pass over space."""
+        while self.peek().kind == "space":
+            self.at += 1
+
+    def accept(self, text: str) -> bool:
+        """Consume a mark if it is next."""
+        start = self.at
+        self.skip()
+        if self.peek() == Token("mark", text):
+            self.at += 1
+            return True
+        self.at = start
+        return False
+
+
+def head_of(cursor: Cursor, *, two: bool) -> tuple[list[str], Expression]:
+    """``[$k, ]$v := pipeline`` of a block."""
+    names, assigns, value = declaration(cursor, two=two)
+    if assigns:
+        raise TemplateError("expected := in a block")
+    return names, value
+
+
+def declaration(cursor: Cursor, *, two: bool) -> tuple[list[str], bool, Expression]:
+    start = cursor.at
+    names = _names(cursor, two=two)
+    if names and cursor.accept(":="):
+        return names, False, _whole(cursor)
+    if names and cursor.accept("="):
+        return names, True, _whole(cursor)
+    cursor.at = start
+    return [], False, _whole(cursor)
+
+
+def _names(cursor: Cursor, *, two: bool) -> list[str]:
+    names: list[str] = []
+    while True:
+        cursor.skip()
+        if cursor.peek().kind != "variable":
+            return []
+        names.append(cursor.take().text)
+        if not two or len(names) > 1 or not cursor.accept(","):
+            return names
+
+
+def _whole(cursor: Cursor) -> Expression:
+    """A pipeline that uses up the action."""
+    value = _pipeline(cursor)
+    cursor.skip()
+    if cursor.peek().kind != "end":
+        raise TemplateError(f"unexpected {cursor.peek().text!r} in action")
+    return value
+
+
+def _pipeline(cursor: Cursor) -> Expression:
+    """``a | f x | g``: each value becomes the last argument of the next call."""
+    stages = [_command(cursor)]
+    while cursor.accept("|"):
+        stages.append(_command(cursor))
+    if len(stages) == 1:
+        first = stages[0]
+        return lambda scope: first(scope, [])
+
+    def run(scope: Scope) -> Any:
+        value = stages[0](scope, [])
+        for stage in stages[1:]:
+            value = stage(scope, [value])
+        return value
+
+    return run
+
+
+def _command(cursor: Cursor) -> Call:
+    """A function with its arguments, or one operand."""
+    cursor.skip()
+    token = cursor.peek()
+    if token.kind == "word" and token.text not in _CONSTANTS:
+        return _call(cursor.take().text, list(_arguments(cursor)))
+    head = _operand(cursor)
+    arguments = list(_arguments(cursor))
+    return _applied(head, arguments)
+
+
+def _arguments(cursor: Cursor) -> Iterator[Expression]:
+    while True:
+        cursor.skip()
+        token = cursor.peek()
+        if token.kind == "end" or (token.text in ("|", ")") and token.kind == "mark"):
+            return
+        yield _operand(cursor)
+
+
+def _call(name: str, arguments: list[Expression]) -> Call:
+    if name in ("and", "or"):
+        return _short_circuit(arguments, stop_at=name == "or")
+    function = FUNCTIONS.get(name)
+    if function is None:
+        raise TemplateError(f'function "{name}" not defined')
+
+    def run(scope: Scope, piped: list[Any]) -> Any:
+        try:
+            return function(*(argument(scope) for argument in arguments), *piped)
+        except TypeError:
+            raise TemplateError(f"wrong number or type of arguments for {name}") from None
+
+    return run
+
+
+def _short_circuit(arguments: list[Expression], *, stop_at: bool) -> Call:
+    def run(scope: Scope, piped: list[Any]) -> Any:
+        value: Any = None
+        for argument in [*arguments, *(_constant(one) for one in piped)]:
+            value = argument(scope)
+            if true(value) is stop_at:
+                return value
+        return value
+
+    return run
+
+
+def _applied(head: Expression, arguments: list[Expression]) -> Call:
+    """An operand on its own, or a method (``.Label "x"``) with its arguments."""
+
+    def run(scope: Scope, piped: list[Any]) -> Any:
+        value = head(scope)
+        given = [argument(scope) for argument in arguments] + piped
+        if callable(value):
+            return value(*given)
+        if given:
+            raise TemplateError(f"can't give argument to non-function {shown(value)}")
+        return value
+
+    return run
+
+
+def _operand(cursor: Cursor) -> Expression:
+    """One value with the fields that are attached to it."""
+    token = cursor.take()
+    if token.kind == "field":
+        value = _fields(_dot, token.text[1:])
+    elif token == Token("mark", "."):
+        value = _dot
+    elif token.kind == "variable":
+        value = _variable(token.text)
+    elif token.kind in ("string", "number"):
+        value = _constant(token.value)
+    elif token.kind == "word" and token.text in _CONSTANTS:
+        value = _constant(_CONSTANTS[token.text])
+    elif token.kind == "word":
+        return _nullary(token.text)
+    elif token == Token("mark", "("):
+        value = _pipeline(cursor)
+        if not cursor.accept(")"):
+            raise TemplateError("unclosed left paren")
+    else:
+        raise TemplateError(f"missing value: unexpected {token.text!r}")
+    while cursor.peek().kind == "field":
+        value = _fields(value, cursor.take().text[1:])
+    return value
+
+
+def _nullary(name: str) -> Expression:
+    call = _call(name, [])
+    return lambda scope: call(scope, [])
+
+
+def _dot(scope: Scope) -> Any:
+    return scope.dot
+
+
+def _constant(value: Any) -> Expression:
+    return lambda _scope: value
+
+
+def _variable(name: str) -> Expression:
+    if name == "$":
+        return lambda scope: scope.root
+    return lambda scope: scope.owner(name).names[name]
+
+
+def _fields(value: Expression, name: str) -> Expression:
+    return lambda scope: field(value(scope), name)
