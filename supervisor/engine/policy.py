@@ -91,22 +91,31 @@ def recent_restarts(times: Sequence[float], window: float, now: float) -> tuple[
     return tuple(time for time in times if now - time < window)
 
 
-def starts_at_boot(policy: RestartPolicy, *, ran: bool, stopped_by_hand: bool) -> bool:
-    """Whether a container that is not running is started when the daemon starts.
+def starts_at_boot(policy: RestartPolicy, *, ran: bool, stopped_by_hand: bool, interrupted: bool) -> bool:
+    """Whether a container that is at rest is started when the daemon starts.
 
-    ``ran`` says that it was ever started: a container that was only created stays so. ``unless-stopped`` stays
-    down if it was stopped by hand; ``always`` comes back even then; the others never do.
+    ``ran``: it was started before (one that was only created stays so). ``interrupted``: its last run was ended
+    by the daemon's own end or by a reboot. ``always`` comes back even after a stop by hand, ``unless-stopped``
+    only without one, ``on-failure`` only if it was interrupted: it had not ended by itself.
     """
-    if not ran:
+    match policy.name:
+        case "no":
+            return False
+        case "always":
+            return ran
+        case "unless-stopped":
+            return ran and not stopped_by_hand
+        case "on-failure":
+            return interrupted and not stopped_by_hand
+
+
+def ends_by_hand(sent: int, stop_signal: int, *, exit_code: int, elapsed: float, grace: float) -> bool:
+    """Whether a run that ended ``elapsed`` seconds after ``kill -s sent`` counts as ended by hand.
+
+    Only signals by which people end things count (and the container's stop signal): a HUP or USR1 never does,
+    whatever the process makes of it. If the process died of it (128+n) that settles it; if it exited in its own
+    way, then only within the grace in which a stop would have waited too.
+    """
+    if sent not in ENDING_SIGNALS and sent != stop_signal:
         return False
-    return policy.name == "always" or (policy.name == "unless-stopped" and not stopped_by_hand)
-
-
-def ends_by_hand(sent: int, stop_signal: int, exit_code: int) -> bool:
-    """Whether a run that ended after ``kill -s sent`` counts as ended by hand.
-
-    It does if the signal is one by which people end things (or is the container's stop signal); a HUP or USR1
-    never does, whatever the process makes of it.
-    """
-    del exit_code
-    return sent in ENDING_SIGNALS or sent == stop_signal
+    return exit_code == 128 + sent or elapsed <= grace
