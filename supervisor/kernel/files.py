@@ -1,0 +1,54 @@
+"""Descriptors, pipes and memory files: close_range(2), F_SETPIPE_SZ of fcntl(2), memfd_create(2)."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from pysup.supervisor.kernel import libc
+
+_SYS_CLOSE_RANGE = 436
+_LAST = 0xFFFFFFFF
+
+
+def close_range(first: int, last: int = _LAST) -> None:
+    """Close every descriptor from ``first`` to ``last``. close_range(2), Linux 5.9."""
+    libc.syscall(_SYS_CLOSE_RANGE, "close_range", first, last, 0)
+
+
+def set_pipe_size(fd: int, size: int) -> int:
+    """Give a pipe room for at least ``size`` bytes; the size it has then. F_SETPIPE_SZ(2const)."""
+    return fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, size)
+
+
+def memory_file(name: str, content: bytes) -> int:
+    """A descriptor (close-on-exec) of an unnamed file in memory, at its start. memfd_create(2).
+
+    What is read from it is copied page by page: a reader uses pread or reads to the end.
+    """
+    fd = os.memfd_create(name, os.MFD_CLOEXEC)
+    try:
+        _write_all(fd, content)
+        os.lseek(fd, 0, os.SEEK_SET)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _write_all(fd: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def read_all(fd: int, limit: int) -> bytes:
+    """Read to the end of a file. Raises ValueError if it is longer than ``limit`` bytes."""
+    parts: list[bytes] = []
+    room = limit + 1
+    while room > 0 and (part := os.read(fd, min(room, 1 << 16))):
+        parts.append(part)
+        room -= len(part)
+    if room <= 0:
+        raise ValueError(f"the file is longer than {limit} bytes")
+    return b"".join(parts)

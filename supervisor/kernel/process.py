@@ -1,0 +1,151 @@
+"""Processes and their namespaces: clone3(2), pidfd_open(2), waitid(2), setns(2), unshare(2), prctl(2)."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import struct
+
+from pysup.supervisor.kernel import libc
+
+CLONE_NEWTIME = 0x00000080
+CLONE_PIDFD = 0x00001000
+CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+CLONE_INTO_CGROUP = 0x200000000
+
+NAMESPACES = {
+    "mnt": CLONE_NEWNS, "pid": CLONE_NEWPID, "uts": CLONE_NEWUTS, "ipc": CLONE_NEWIPC,
+    "net": CLONE_NEWNET, "cgroup": CLONE_NEWCGROUP, "user": CLONE_NEWUSER, "time": CLONE_NEWTIME,
+}  # fmt: skip
+"""The names in /proc/PID/ns with their clone flags (namespaces(7))."""
+
+_SYS_CLONE3 = 435
+_WALL = 0x40000000
+"""__WALL of waitpid(2): also wait for children that were cloned with an exit signal other than SIGCHLD."""
+_CLONE_ARGS = struct.Struct("=11Q")
+_PIDFD = struct.Struct("=i")
+
+_PR_SET_DUMPABLE = 4
+_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
+_PR_SET_NAME = 15
+
+_PIDFD_GET_INFO = 0xC040FF0B
+"""_IOWR(0xFF, 11, struct pidfd_info) with the 64 bytes that the structure had in Linux 6.13."""
+_PIDFD_INFO_EXIT = 1 << 3
+_PIDFD_INFO = struct.Struct("=QQ11Ii")
+
+_setns = libc.bind("setns", libc.c_int, libc.c_int)
+_unshare = libc.bind("unshare", libc.c_int)
+_prctl = libc.bind("prctl", libc.c_int, libc.c_ulong, libc.c_ulong, libc.c_ulong, libc.c_ulong)
+
+
+def clone3(flags: int, *, cgroup_fd: int | None = None, exit_signal: int = 0) -> tuple[int, int]:
+    """Make a child: (pid, pidfd) in the parent, (0, -1) in the child. clone3(2), Linux 5.7 for ``cgroup_fd``.
+
+    No at-fork handler of libc or Python runs: the caller is single-threaded, and so is the child.
+    """
+    pidfd = libc.buffer(_PIDFD.pack(-1))
+    flags |= CLONE_PIDFD | (CLONE_INTO_CGROUP if cgroup_fd is not None else 0)
+    arguments = libc.buffer(
+        _CLONE_ARGS.pack(flags, libc.address(pidfd), 0, 0, exit_signal, 0, 0, 0, 0, 0, cgroup_fd or 0)
+    )
+    pid = libc.syscall(_SYS_CLONE3, "clone3", arguments, _CLONE_ARGS.size)
+    return pid, _PIDFD.unpack_from(pidfd)[0] if pid else -1
+
+
+def pidfd_open(pid: int) -> int:
+    """A descriptor for a process (close-on-exec). pidfd_open(2), Linux 5.3."""
+    return os.pidfd_open(pid)
+
+
+def pidfd_send_signal(pidfd: int, number: int) -> bool:
+    """Send a signal; False if the process has ended already. pidfd_send_signal(2), Linux 5.1."""
+    try:
+        signal.pidfd_send_signal(pidfd, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def waitid_pidfd(pidfd: int, *, reap: bool) -> int | None:
+    """The status (as from waitpid(2)) of a child that ended, None while it runs. Does not block. waitid(2).
+
+    With ``reap`` false the zombie stays, with its pid and its status.
+    Raises ChildProcessError for what is not a child of the caller.
+    """
+    options = os.WEXITED | os.WNOHANG | _WALL | (0 if reap else os.WNOWAIT)
+    return _status(os.waitid(os.P_PIDFD, pidfd, options))
+
+
+def reap_orphan(pid: int) -> int | None:
+    """Reap one child by its pid if it has ended; its status, or None."""
+    return _status(os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | _WALL))
+
+
+def _status(result: os.waitid_result | None) -> int | None:
+    """The two values of siginfo_t in waitpid's single one."""
+    if result is None or result.si_pid == 0:
+        return None
+    if result.si_code == os.CLD_EXITED:
+        return (result.si_status & 0xFF) << 8
+    return result.si_status | (0x80 if result.si_code == os.CLD_DUMPED else 0)
+
+
+def pidfd_exit_info(pidfd: int) -> int | None:
+    """The status of a process, child or not, once it was reaped by its parent; None if it cannot be had.
+
+    PIDFD_GET_INFO with PIDFD_INFO_EXIT, Linux 6.15; the pidfd must have been open before the reaping.
+    """
+    request = bytearray(_PIDFD_INFO.size)
+    struct.pack_into("=Q", request, 0, _PIDFD_INFO_EXIT)
+    try:
+        fcntl.ioctl(pidfd, _PIDFD_GET_INFO, request)
+    except OSError:
+        return None
+    fields = _PIDFD_INFO.unpack(request)
+    return int(fields[13]) & 0xFFFF if fields[0] & _PIDFD_INFO_EXIT else None
+
+
+def setns(fd: int, flags: int) -> None:
+    """Enter the namespace of ``fd``, or those in ``flags`` of a process by its pidfd. setns(2)."""
+    libc.check(_setns(fd, flags), "setns")
+
+
+def unshare(flags: int) -> None:
+    """Enter new namespaces. unshare(2)."""
+    libc.check(_unshare(flags), "unshare")
+
+
+def prctl(option: int, call: str, *arguments: int) -> int:
+    """prctl(2) with up to four arguments."""
+    padded = arguments + (0,) * (4 - len(arguments))
+    return libc.check(_prctl(option, *padded), call)
+
+
+def forbid_dump() -> None:
+    """Keep /proc/self (exe, fd, mem) from others of the same uid until execve. PR_SET_DUMPABLE(2const)."""
+    prctl(_PR_SET_DUMPABLE, "prctl PR_SET_DUMPABLE", 0)
+
+
+def set_subreaper() -> None:
+    """Become the parent of orphaned descendants. PR_SET_CHILD_SUBREAPER(2const)."""
+    prctl(_PR_SET_CHILD_SUBREAPER, "prctl PR_SET_CHILD_SUBREAPER", 1)
+
+
+def set_no_new_privs() -> None:
+    """No execve gains privileges from here on. PR_SET_NO_NEW_PRIVS(2const)."""
+    prctl(_PR_SET_NO_NEW_PRIVS, "prctl PR_SET_NO_NEW_PRIVS", 1)
+
+
+def set_name(name: str) -> None:
+    """The name that ps shows (15 bytes). PR_SET_NAME(2const)."""
+    memory = libc.buffer(libc.text(name)[:15])
+    prctl(_PR_SET_NAME, "prctl PR_SET_NAME", libc.address(memory))
