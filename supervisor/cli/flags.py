@@ -1,10 +1,10 @@
 """Flags as docker parses them (github.com/spf13/pflag), declared as data.
 
-Why not argparse: it cannot do ``--rm=false`` beside a bare ``--rm`` that leaves the next word alone; it decides
-by looks whether ``-1`` is a flag; it cannot stop at the first word (``run IMAGE ls -l``) without swallowing a
-``--`` meant for the container; it accepts abbreviations; and its import takes as long as a whole ``pysup ps``.
-The rules here are pflag's: ``--flag=v``, ``--flag v``, ``-f v``, ``-fv``, ``-f=v``, ``-itd``, ``--`` ends the
-flags.
+Why not argparse: it cannot do ``--rm=false`` beside a bare ``--rm`` that leaves the next word alone; it
+decides by looks whether ``-1`` is a flag; it cannot stop at the first word (``run IMAGE ls -l``) without
+swallowing a ``--`` meant for the container; it accepts abbreviations; and its import takes as long as a whole
+``pysup ps``. The rules here are pflag's: ``--flag=v``, ``--flag v``, ``-f v``, ``-fv``, ``-f=v``, ``-itd``,
+``--`` ends the flags.
 
 The same tables print the help and serve shell completion.
 """

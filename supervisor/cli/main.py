@@ -1,9 +1,9 @@
 """The entry point: global options, then the command, then one line for whatever went wrong.
 
 Exit codes are docker's: 125 a flag is wrong, or the daemon refused a run; 126 and 127 the container's command
-cannot be executed or found; the container's own code (128+n for signal n) from run, start -a, attach and exec; 1
-for every other failure, an unknown command and a wrong count of words included. The one own code is 2, for a
-wrong use of what docker has not (daemon). Ctrl-C is 130 and a closed pipe 141, both without a word.
+cannot be executed or found; the container's own code (128+n for signal n) from run, start -a, attach and
+exec; 1 for every other failure, an unknown command and a wrong count of words included. The one own code is
+2, for a wrong use of what docker has not (daemon). Ctrl-C is 130 and a closed pipe 141, both without a word.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pysup.supervisor.cli.template.functions import FUNCTIONS
+from pysup.supervisor.cli.template.functions import Function
 from pysup.supervisor.cli.template.lex import Token
 from pysup.supervisor.cli.template.values import Scope, TemplateError, field, shown, true
 
@@ -18,7 +18,8 @@ _CONSTANTS = {"true": True, "false": False, "nil": None}
 class Cursor:
     """A place in the tokens of one action."""
 
-    def __init__(self, found: list[Token]) -> None:
+    def __init__(self, found: list[Token], functions: Mapping[str, Function]) -> None:
+        self.functions = functions
         self.tokens = found
         self.at = 0
 
@@ -110,7 +111,7 @@ def _command(cursor: Cursor) -> Call:
     cursor.skip()
     token = cursor.peek()
     if token.kind == "word" and token.text not in _CONSTANTS:
-        return _call(cursor.take().text, list(_arguments(cursor)))
+        return _call(cursor, cursor.take().text, list(_arguments(cursor)))
     head = _operand(cursor)
     arguments = list(_arguments(cursor))
     return _applied(head, arguments)
@@ -125,10 +126,10 @@ def _arguments(cursor: Cursor) -> Iterator[Expression]:
         yield _operand(cursor)
 
 
-def _call(name: str, arguments: list[Expression]) -> Call:
+def _call(cursor: Cursor, name: str, arguments: list[Expression]) -> Call:
     if name in ("and", "or"):
         return _short_circuit(arguments, stop_at=name == "or")
-    function = FUNCTIONS.get(name)
+    function = cursor.functions.get(name)
     if function is None:
         raise TemplateError(f'function "{name}" not defined')
 
@@ -182,7 +183,7 @@ def _operand(cursor: Cursor) -> Expression:
     elif token.kind == "word" and token.text in _CONSTANTS:
         value = _constant(_CONSTANTS[token.text])
     elif token.kind == "word":
-        return _nullary(token.text)
+        return _nullary(cursor, token.text)
     elif token == Token("mark", "("):
         value = _pipeline(cursor)
         if not cursor.accept(")"):
@@ -194,8 +195,8 @@ def _operand(cursor: Cursor) -> Expression:
     return value
 
 
-def _nullary(name: str) -> Expression:
-    call = _call(name, [])
+def _nullary(cursor: Cursor, name: str) -> Expression:
+    call = _call(cursor, name, [])
     return lambda scope: call(scope, [])
 
 

@@ -157,3 +157,11 @@ FUNCTIONS: dict[str, Function] = {
     "truncate": lambda text, length: _text(text)[:length],
 }
 """``and`` and ``or`` are not here: they do not evaluate what they need not (parse.py)."""
+
+HEADER_FUNCTIONS: dict[str, Function] = {
+    **FUNCTIONS,
+    **dict.fromkeys(
+        ("json", "split", "join", "title", "lower", "upper", "truncate"), lambda text, *_rest: text
+    ),
+}
+"""For the header line of a table made by a template: a column's name stays as it is."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pysup.supervisor.cli.template.expressions import Cursor, Expression, declaration, head_of
+from pysup.supervisor.cli.template.functions import Function
 from pysup.supervisor.cli.template.lex import Token, pieces, tokens
 from pysup.supervisor.cli.template.values import Scope, TemplateError, shown, true
 
@@ -21,9 +22,9 @@ class _Continue(Exception):
     """``{{continue}}`` on its way to its range."""
 
 
-def parse(template: str) -> Statement:
+def parse(template: str, functions: Mapping[str, Function]) -> Statement:
     """The whole template as one statement."""
-    blocks = _Blocks(template)
+    blocks = _Blocks(template, functions)
     body, ender = blocks.body()
     if ender is not None:
         raise TemplateError(f"unexpected {{{{{ender[0].text}}}}}")
@@ -33,7 +34,8 @@ def parse(template: str) -> Statement:
 class _Blocks:
     """The control structure: a cursor over the template's pieces."""
 
-    def __init__(self, template: str) -> None:
+    def __init__(self, template: str, functions: Mapping[str, Function]) -> None:
+        self.functions = functions
         self.pieces = iter(list(pieces(template)))
         self.loops = 0
 
@@ -59,7 +61,7 @@ class _Blocks:
             return self.jump(word)
         if word in ("define", "template", "block"):
             raise TemplateError(f"{{{{{word}}}}} is not supported")
-        return _action(Cursor(found))
+        return _action(Cursor(found, self.functions))
 
     def jump(self, word: str) -> Statement:
         """``break`` or ``continue``."""
@@ -69,7 +71,7 @@ class _Blocks:
 
     def block(self, word: str, head: list[Token]) -> Statement:
         """``if``, ``with`` or ``range`` with what follows, up to its ``end``."""
-        names, value = head_of(Cursor(head), two=word == "range")
+        names, value = head_of(Cursor(head, self.functions), two=word == "range")
         self.loops += word == "range"
         body, ender = self.body()
         self.loops -= word == "range"

@@ -69,7 +69,9 @@ def _float(value: float) -> str:
 
 
 def encoded(value: Any) -> str:
-    """JSON as Go writes it: compact, keys of maps sorted as they came, no escaped HTML."""
+    """JSON as Go writes it for docker: compact, HTML not escaped."""
+    if isinstance(value, dict):
+        value = dict(value.items())  # a listing's row makes its fields here
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
 
 

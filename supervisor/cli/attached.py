@@ -1,0 +1,65 @@
+"""What run, start -a, attach and exec share around an attached stream and its session."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from pysup.supervisor.cli import signals
+from pysup.supervisor.cli.connection import Client, path
+from pysup.supervisor.cli.session import STDIN
+from pysup.supervisor.cli.tty import Size
+from pysup.supervisor.errors import PysupError
+
+
+class NoTerminal(PysupError):
+    """A terminal is asked for and standard input is none (docker: exit code 1)."""
+
+    def __init__(self) -> None:
+        super().__init__("cannot attach to a terminal: the input device is not a TTY")
+
+
+def check_terminal(*, tty: bool, stdin: bool) -> None:
+    """Refuse -it where standard input is no terminal. Raises NoTerminal."""
+    if tty and stdin and not os.isatty(STDIN):
+        raise NoTerminal
+
+
+def attach_query(*, stdin: bool, stdout: bool, stderr: bool, detach_keys: str) -> dict[str, str]:
+    """The query of POST attach."""
+    query = {"stream": "1", "stdin": stdin, "stdout": stdout, "stderr": stderr, "detachKeys": detach_keys}
+    return {
+        name: "1" if value is True else value
+        for name, value in query.items()
+        if isinstance(value, str) or value
+    }
+
+
+def forwarder(client: Client, container: str) -> Callable[[int], None]:
+    """Sends a signal on to a container. One that has ended by now, or is not started yet, does not get it."""
+
+    def forward(number: int) -> None:
+        with suppress(PysupError):
+            client.post(path(container, "kill"), query={"signal": signals.api_name(number)})
+
+    return forward
+
+
+def resizer(client: Client, where: str) -> Callable[[Size], None]:
+    """Tells the daemon a terminal's size. What has just ended, or is about to start, needs no size."""
+
+    def resize(size: Size) -> None:
+        with suppress(PysupError):
+            client.post(f"{where}/resize", query={"h": str(size.rows), "w": str(size.columns)})
+
+    return resize
+
+
+def exit_code(answer: Any) -> int:
+    """The exit code in the body of a wait. Raises PysupError if the waiting itself failed."""
+    failure = (answer.get("Error") or {}).get("Message")
+    if failure:
+        raise PysupError(failure)
+    return int(answer["StatusCode"])

@@ -1,0 +1,208 @@
+"""The flags of run and create as the body of POST /containers/create (docker/cli container/opts.go).
+
+Only what was given is in the body; the daemon knows the defaults. What the daemon must judge (names of
+networks, limits that are too low, paths that are missing) is not judged here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from pysup.supervisor.cli import kinds, kvfile, resources
+from pysup.supervisor.cli.flags import Given, UsageError
+from pysup.supervisor.errors import NotSupported
+
+_STREAMS = ("stdin", "stdout", "stderr")
+
+_CONFIG = {
+    "hostname": "Hostname",
+    "domainname": "Domainname",
+    "user": "User",
+    "workdir": "WorkingDir",
+    "stop-signal": "StopSignal",
+    "stop-timeout": "StopTimeout",
+    "tty": "Tty",
+    "interactive": "OpenStdin",
+}
+
+_HOST = {
+    "cgroup-parent": "CgroupParent",
+    "cidfile": "ContainerIDFile",
+    "rm": "AutoRemove",
+    "init": "Init",
+    "read-only": "ReadonlyRootfs",
+    "shm-size": "ShmSize",
+    "group-add": "GroupAdd",
+    "cap-add": "CapAdd",
+    "cap-drop": "CapDrop",
+    "security-opt": "SecurityOpt",
+    "oom-score-adj": "OomScoreAdj",
+    "oom-kill-disable": "OomKillDisable",
+    "memory-swappiness": "MemorySwappiness",
+    "pid": "PidMode",
+    "ipc": "IpcMode",
+    "uts": "UTSMode",
+    "userns": "UsernsMode",
+    "cgroupns": "CgroupnsMode",
+    "net": "NetworkMode",
+    "network": "NetworkMode",
+}
+
+_RATES = {
+    "device-read-bps": ("BlkioDeviceReadBps", kinds.read_size),
+    "device-write-bps": ("BlkioDeviceWriteBps", kinds.read_size),
+    "device-read-iops": ("BlkioDeviceReadIOps", kinds.read_int),
+    "device-write-iops": ("BlkioDeviceWriteIOps", kinds.read_int),
+}
+
+
+def build(given: Given, *, detach: bool = False) -> dict[str, Any]:
+    """The whole body. Raises UsageError (wrong in itself), NotSupported (not there yet)."""
+    _refuse_conflicts(given, detach=detach)
+    image, command = _image(given)
+    body = {**_config(given), "Image": image, **attached(given, detach=detach)}
+    if command:
+        body["Cmd"] = command
+    body["StdinOnce"] = given.on("interactive") and body["AttachStdin"]
+    body["HostConfig"] = _host_config(given)
+    return body
+
+
+def _refuse_conflicts(given: Given, *, detach: bool) -> None:
+    policy = resources.restart_policy(given.text("restart"))["Name"]
+    if given.on("rm") and policy != "no":
+        raise UsageError("cannot parse: conflicting options: cannot specify both --restart and --rm")
+    if detach and given.many("attach"):
+        raise UsageError("cannot parse: conflicting options: cannot specify both --attach and --detach")
+    if given.text("pull") not in ("missing", "never"):
+        raise NotSupported(
+            f"cannot pull: --pull {given.text('pull')} is not supported yet (registries come later)"
+        )
+
+
+def _image(given: Given) -> tuple[str, list[str]]:
+    """The image and the command; with --rootfs there is no image, and every word is the command's."""
+    if "rootfs" in given.changed:
+        return "", given.words
+    if not given.words:
+        raise UsageError("cannot parse: an IMAGE (or --rootfs DIR) is needed", 1)
+    return given.words[0], given.words[1:]
+
+
+def attached(given: Given, *, detach: bool) -> dict[str, bool]:
+    """Which streams the command line is attached to: -a and -i say so, else both outputs."""
+    named = {name.lower() for name in given.many("attach")}
+    if not named <= set(_STREAMS):
+        raise UsageError(
+            f"cannot parse: valid streams are STDIN, STDOUT and STDERR, not {', '.join(sorted(named))}"
+        )
+    outputs = named or {"stdout", "stderr"}
+    return {
+        "AttachStdin": not detach and (given.on("interactive") or "stdin" in named),
+        "AttachStdout": not detach and "stdout" in outputs,
+        "AttachStderr": not detach and "stderr" in outputs,
+    }
+
+
+def _config(given: Given) -> dict[str, Any]:
+    made = resources.copied(given, _CONFIG)
+    env = kvfile.environment(given.many("env-file"), given.many("env"))
+    labels = kvfile.mapping(given.many("label-file"), given.many("label"))
+    volumes = [volume for volume in given.many("volume") if ":" not in volume]
+    if "entrypoint" in given.changed:
+        made["Entrypoint"] = [given.text("entrypoint")]
+    if given.on("no-healthcheck"):
+        made["Healthcheck"] = {"Test": ["NONE"]}
+    return made | _unempty(Env=env, Labels=labels, Volumes={path: {} for path in volumes})
+
+
+def _host_config(given: Given) -> dict[str, Any]:
+    made = resources.copied(given, _HOST) | resources.limits(given)
+    made |= _unempty(
+        Binds=[_bind(volume) for volume in given.many("volume") if ":" in volume],
+        Mounts=[_mount(mount) for mount in given.many("mount")],
+        Tmpfs=_pairs(given.many("tmpfs"), ":"),
+        Sysctls=_pairs(given.many("sysctl")),
+        Annotations=_pairs(given.many("annotation")),
+        Ulimits=[_checked("ulimit", limit, _ulimit) for limit in given.many("ulimit")],
+        LogConfig=_log_config(given),
+    )
+    for name, (field, read) in _RATES.items():
+        if given.many(name):
+            made[field] = [_rate(name, rate, read) for rate in given.many(name)]
+    pysup = made.get("Pysup", {}) | _own(given)
+    return made | _unempty(Pysup=pysup)
+
+
+def _own(given: Given) -> dict[str, Any]:
+    """What docker has no field for."""
+    return _unempty(
+        Rootfs=os.path.abspath(given.text("rootfs")) if given.text("rootfs") else "",
+        UidMaps=[_checked("uidmap", text, _id_map) for text in given.many("uidmap")],
+        GidMaps=[_checked("gidmap", text, _id_map) for text in given.many("gidmap")],
+    )
+
+
+def _unempty(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value}
+
+
+def _pairs(words: Iterable[str], separator: str = "=") -> dict[str, str]:
+    return {name: value for name, _, value in (word.partition(separator) for word in words)}
+
+
+def _log_config(given: Given) -> dict[str, Any]:
+    driver, options = given.text("log-driver"), _pairs(given.many("log-opt"))
+    return {"Type": driver, "Config": options} if driver or options else {}
+
+
+def _bind(volume: str) -> str:
+    """``./src:/dst`` with the source made absolute, as docker's command line does."""
+    source, _, rest = volume.partition(":")
+    return f"{os.path.abspath(source)}:{rest}" if source.startswith(".") else volume
+
+
+def _mount(text: str) -> dict[str, Any]:
+    from pysup.supervisor.spec.mount_syntax import parse_mount
+
+    return _checked("mount", text, lambda one: parse_mount(one, cwd=os.getcwd()))
+
+
+def _checked(flag: str, text: str, read: Callable[[str], Any]) -> Any:
+    """Read a flag's value; say which flag it was for if that fails."""
+    try:
+        return read(text)
+    except ValueError as error:
+        raise UsageError(f'cannot parse: invalid argument "{text}" for "--{flag}" flag: {error}') from None
+
+
+def _ulimit(text: str) -> dict[str, Any]:
+    """``nofile=1024:2048`` (github.com/docker/go-units ulimit.go); the daemon knows which names there are."""
+    name, equals, bounds = text.partition("=")
+    soft, colon, hard = bounds.partition(":")
+    if not (name and equals and bounds):
+        raise ValueError(f"invalid ulimit argument: {text}")
+    low = kinds.read_int(soft)
+    high = kinds.read_int(hard) if colon else low
+    if high != -1 and (low > high or low == -1):
+        raise ValueError(f"ulimit soft limit must be less than or equal to hard limit: {low} > {high}")
+    return {"Name": name, "Soft": low, "Hard": high}
+
+
+def _rate(flag: str, text: str, read: Callable[[str], int]) -> dict[str, Any]:
+    path, _, rate = text.rpartition(":")
+    if not path.startswith("/dev/"):
+        raise UsageError(
+            f'cannot parse: invalid argument "{text}" for "--{flag}" flag: bad format for device path'
+        )
+    return {"Path": path, "Rate": _checked(flag, rate, read)}
+
+
+def _id_map(text: str) -> list[int]:
+    """``container:host:size``."""
+    parts = text.split(":")
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts):  # noqa: PLR2004
+        raise ValueError("it is container:host:size")
+    return [int(part) for part in parts]

@@ -1,0 +1,75 @@
+"""``pysup daemon``: this process becomes the keeper (keeper/main.py), in the foreground."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from pysup.supervisor import settings
+from pysup.supervisor.cli.flags import Flag, Given, Syntax, UsageError, kinds, text
+from pysup.supervisor.errors import Forbidden, Unavailable
+from pysup.supervisor.settings import Settings
+
+_DEFAULT = Settings()
+_MISUSE = 2
+
+DAEMON = Syntax(
+    "daemon",
+    "[OPTIONS]",
+    "Supervise containers: the server that the other commands talk to",
+    (
+        text("root", "State that survives a reboot (also PYSUP_ROOT)", default=_DEFAULT.root),
+        text("run", "State of this boot (also PYSUP_RUN)", default=_DEFAULT.run),
+        text("socket", "The API socket (also PYSUP_SOCKET; default: RUN/pysup.sock)"),
+        text(
+            "cgroup-root",
+            "The cgroup of all containers (also PYSUP_CGROUP_ROOT)",
+            default=_DEFAULT.cgroup_root,
+        ),
+        text(
+            "log-format", "Form of the log lines on standard error: text or json", default=_DEFAULT.log_format
+        ),
+        Flag("log-max-size", kinds.BYTES, "Size at which a container's log file rotates (default 16m)"),
+        Flag("log-max-files", kinds.INT, "Log files kept for a container", default=_DEFAULT.log_max_files),
+        Flag("log-total", kinds.BYTES, "Bytes that all logs together may take (default 4g)"),
+        Flag("log-retention", kinds.DURATION, "How long a removed container's logs are kept (default 24h)"),
+        Flag("event-retention", kinds.DURATION, "How long events are kept (default 720h)"),
+    ),
+)
+
+NEEDS = (
+    "Linux 5.12 or later with namespaces, cgroups (v1 or v2), overlayfs, pidfds, mount_setattr and openat2"
+)
+"""What the daemon uses of the kernel; `pysup info` lists what a machine has."""
+
+
+def daemon(argv: Sequence[str]) -> int:
+    """``pysup daemon``."""
+    try:
+        given = DAEMON.parse(argv)
+        chosen = chosen_settings(given)
+    except UsageError as error:
+        raise UsageError(str(error), _MISUSE) from None
+    if sys.platform != "linux":
+        raise Unavailable(f"cannot start the daemon: it needs {NEEDS}; this is {sys.platform}")
+    if os.geteuid() != 0:
+        raise Forbidden("cannot start the daemon: it needs root (namespaces, mounts and cgroups)")
+    from pysup.supervisor.keeper.main import run
+
+    return run(chosen)
+
+
+def chosen_settings(given: Given) -> Settings:
+    """The flags that were given, over the environment, over the defaults. Raises UsageError."""
+    if given.text("log-format") not in ("text", "json"):
+        raise UsageError(
+            f"cannot parse: invalid log format {given.text('log-format')!r} (there are text and json)"
+        )
+    names = {name: name.replace("-", "_") for name in given.changed}
+    return settings.from_environment(**{field: _plain(given[name]) for name, field in names.items()})
+
+
+def _plain(value: str | float) -> str | int:
+    """Durations are whole seconds in the settings."""
+    return int(value) if isinstance(value, float) else value

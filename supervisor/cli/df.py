@@ -1,0 +1,87 @@
+"""``pysup system df``: what takes how much disk."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pysup.supervisor.cli import images, ps
+from pysup.supervisor.cli.connection import connect
+from pysup.supervisor.cli.flags import Syntax, switch
+from pysup.supervisor.cli.listing import FORMAT, Column, Listing, write
+
+DF = Syntax(
+    "system df",
+    "[OPTIONS]",
+    "Show disk usage",
+    (FORMAT, switch("verbose", "Show detailed information on space usage", short="v")),
+)
+
+
+def df(argv: Sequence[str]) -> int:
+    """``pysup system df``."""
+    given = DF.parse(argv)
+    usage = connect().get("/system/df")
+    if given.on("verbose"):
+        sys.stdout.write(_detailed(usage))
+    else:
+        write(USAGE, list(summary(usage)), given)
+    return 0
+
+
+def summary(usage: Any) -> Iterable[dict[str, Any]]:
+    """One row for each kind of thing; only what nothing uses is reclaimable."""
+    found, containers, volumes = (usage.get(key) or [] for key in ("Images", "Containers", "Volumes"))
+    used = [image for image in found if image.get("Containers", 0) > 0]
+    free = sum(image["Size"] for image in found if image not in used)
+    yield _row("Images", found, used, usage.get("LayersSize") or 0, free)
+    running = [one for one in containers if one["State"] in ("running", "paused", "restarting")]
+    size = sum(one.get("SizeRw") or 0 for one in containers)
+    yield _row("Containers", containers, running, size, size - sum(one.get("SizeRw") or 0 for one in running))
+    taken = [one for one in volumes if _volume(one, "RefCount") > 0]
+    size = sum(_volume(one, "Size") for one in volumes)
+    yield _row("Local Volumes", volumes, taken, size, size - sum(_volume(one, "Size") for one in taken))
+
+
+def _volume(volume: Any, name: str) -> int:
+    return max(0, int((volume.get("UsageData") or {}).get(name, 0)))
+
+
+def _row(kind: str, every: Sequence[Any], active: Sequence[Any], size: int, free: int) -> dict[str, Any]:
+    return {"Type": kind, "TotalCount": len(every), "Active": len(active), "Size": size, "Reclaimable": free}
+
+
+def _size(raw: Any) -> str:
+    from pysup.supervisor.spec.units import format_decimal_size
+
+    return format_decimal_size(raw["Size"])
+
+
+def _reclaimable(raw: Any) -> str:
+    from pysup.supervisor.spec.units import format_decimal_size
+
+    shown = format_decimal_size(raw["Reclaimable"])
+    return f"{shown} ({raw['Reclaimable'] * 100 // raw['Size']}%)" if raw["Size"] > 0 else shown
+
+
+def _detailed(usage: Any) -> str:
+    rows = [row for image in usage.get("Images") or [] for row in images.tagged(image)]
+    return (
+        "Images space usage:\n\n"
+        + images.TAGS.text(rows)
+        + "\nContainers space usage:\n\n"
+        + ps.SIZED.text(usage.get("Containers") or [])
+    )
+
+
+USAGE = Listing(
+    {
+        "Type": Column("TYPE", lambda one: one.raw["Type"]),
+        "TotalCount": Column("TOTAL", lambda one: str(one.raw["TotalCount"])),
+        "Active": Column("ACTIVE", lambda one: str(one.raw["Active"])),
+        "Size": Column("SIZE", lambda one: _size(one.raw)),
+        "Reclaimable": Column("RECLAIMABLE", lambda one: _reclaimable(one.raw)),
+    },
+    ("Type", "TotalCount", "Active", "Size", "Reclaimable"),
+)

@@ -1,0 +1,58 @@
+"""``pysup events``: what happens, as it happens, and what happened before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pysup.supervisor.cli import timetext
+from pysup.supervisor.cli.connection import connect
+from pysup.supervisor.cli.flags import Syntax, text
+from pysup.supervisor.cli.listing import filter_flag, filters, unescaped
+from pysup.supervisor.cli.moment import api_time
+
+EVENTS = Syntax(
+    "events",
+    "[OPTIONS]",
+    "Get real time events from the server",
+    (
+        filter_flag(),
+        text("format", "Format output: 'json', or a Go TEMPLATE such as '{{.Action}}'"),
+        text("since", "Show all events created since timestamp"),
+        text("until", "Stream events until this timestamp"),
+    ),
+)
+
+
+def events(argv: Sequence[str]) -> int:
+    """``pysup events``."""
+    given = EVENTS.parse(argv)
+    show = _renderer(given.text("format"))
+    query = {name: api_time(given.text(name)) for name in ("since", "until") if given.text(name)}
+    if given.many("filter"):
+        query["filters"] = json.dumps(filters(given))
+    for event in connect().stream_json("GET", "/events", query=query):
+        print(show(event), flush=True)
+    return 0
+
+
+def _renderer(form: str) -> Callable[[Any], str]:
+    if not form:
+        return line
+    if form == "json":
+        return lambda event: json.dumps(event, separators=(",", ":"), ensure_ascii=False)
+    from pysup.supervisor.cli.template import Template
+
+    return Template(unescaped(form)[0]).render
+
+
+def line(event: Any) -> str:
+    """``2026-11-24T00:04:09.000000000Z container start 4f2a… (image=host, name=web)``."""
+    actor = event.get("Actor") or {}
+    moment = timetext.rfc3339_nano(event.get("timeNano") or event["time"] * 10**9)
+    attributes = ", ".join(
+        f"{name}={value}" for name, value in sorted((actor.get("Attributes") or {}).items())
+    )
+    shown = f"{moment} {event['Type']} {event['Action']} {actor.get('ID', '')}"
+    return f"{shown} ({attributes})" if attributes else shown

@@ -1,0 +1,91 @@
+"""``pysup exec``: another process in a running container."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pysup.supervisor.cli import attached, detach, kvfile, tty
+from pysup.supervisor.cli.connection import Client, connect, path
+from pysup.supervisor.cli.failures import as_run_failure
+from pysup.supervisor.cli.flags import Given, Syntax, lacking, many, switch, text
+from pysup.supervisor.cli.kinds import BOOL
+from pysup.supervisor.cli.session import Detached, Plan, Session
+
+EXECUTE = Syntax(
+    "exec",
+    "[OPTIONS] CONTAINER COMMAND [ARG...]",
+    "Execute a command in a running container",
+    (
+        switch("detach", "Detached mode: run command in the background", short="d"),
+        text("detach-keys", "Override the key sequence for detaching a container"),
+        many("env", "Set environment variables", short="e"),
+        many("env-file", "Read in a file of environment variables"),
+        switch("interactive", "Keep STDIN open even if not attached", short="i"),
+        lacking(
+            "privileged", BOOL, "Give extended privileges to the command", "devices come with a later version"
+        ),
+        switch("tty", "Allocate a pseudo-TTY", short="t"),
+        text("user", 'Username or UID (format: "<name|uid>[:<group|gid>]")', short="u"),
+        text("workdir", "Working directory inside the container", short="w"),
+    ),
+    2,
+    None,
+    interspersed=False,
+)
+
+
+def execute(argv: Sequence[str]) -> int:
+    """``pysup exec``."""
+    given = EXECUTE.parse(argv)
+    detached = given.on("detach")
+    body = _body(given)
+    if not detached:
+        attached.check_terminal(tty=given.on("tty"), stdin=given.on("interactive"))
+    detach.parse(given.text("detach-keys"))
+    client = connect()
+    identity = client.post(path(given.words[0], "exec"), body)["Id"]
+    start = {"Detach": detached, "Tty": given.on("tty")} | _console(given)
+    with as_run_failure():
+        if detached:
+            client.post(f"/exec/{identity}/start", start)
+            return 0
+        return _follow(client, identity, start, given)
+
+
+def _body(given: Given) -> dict[str, Any]:
+    detached = given.on("detach")
+    body = {
+        "AttachStdin": given.on("interactive") and not detached,
+        "AttachStdout": not detached,
+        "AttachStderr": not detached,
+        "Cmd": given.words[1:],
+        "Detach": detached,
+        "DetachKeys": given.text("detach-keys"),
+        "Env": kvfile.environment(given.many("env-file"), given.many("env")),
+        "Tty": given.on("tty"),
+        "User": given.text("user"),
+        "WorkingDir": given.text("workdir"),
+    }
+    return body | _console(given)
+
+
+def _console(given: Given) -> dict[str, Any]:
+    now = tty.size() if given.on("tty") else None
+    return {"ConsoleSize": list(now)} if now else {}
+
+
+def _follow(client: Client, identity: str, start: dict[str, Any], given: Given) -> int:
+    plan = Plan(
+        tty=given.on("tty"),
+        stdin=given.on("interactive"),
+        detach_keys=given.text("detach-keys"),
+        resize=attached.resizer(client, f"/exec/{identity}"),
+    )
+    with client.hijack(f"/exec/{identity}/start", start) as stream:
+        try:
+            with Session(stream, plan) as session:
+                session.run()
+        except Detached:
+            return 0
+    return int(client.get(f"/exec/{identity}/json").get("ExitCode") or 0)

@@ -1,0 +1,44 @@
+"""The exit codes of a run that did not happen: 126, 127 or 125 (docker/cli run.go, toStatusError)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pysup.supervisor.cli.flags import BAD_FLAG, UsageError
+from pysup.supervisor.errors import PysupError
+
+_NOT_FOUND = ("executable file not found", "no such file or directory")
+_NOT_EXECUTABLE = ("permission denied", "is a directory", "exec format error")
+
+
+class RunFailure(PysupError):
+    """A failure that ends the command with this code."""
+
+    def __init__(self, text: str, exit_code: int) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+def code_of(error: PysupError) -> int:
+    """The code that the daemon named; for a daemon of docker's, what docker's CLI reads from the text."""
+    named = getattr(error, "exit_code", None)
+    if isinstance(named, int):
+        return named
+    text = str(error).lower()
+    if any(words in text for words in _NOT_FOUND) and "exec" in text:
+        return 127
+    if any(words in text for words in _NOT_EXECUTABLE) and "exec" in text:
+        return 126
+    return BAD_FLAG
+
+
+@contextmanager
+def as_run_failure() -> Iterator[None]:
+    """Give every failure inside the block the exit code of a run."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except PysupError as error:
+        raise RunFailure(str(error), code_of(error)) from None

@@ -1,0 +1,116 @@
+"""``pysup inspect``: the whole truth about containers and images, as JSON or through a template."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pysup.supervisor.cli.connection import Client, connect, path, segment
+from pysup.supervisor.cli.flags import Given, Syntax, UsageError, switch, text
+from pysup.supervisor.errors import NotFound, PysupError
+
+_FORMAT = text("format", "Format output: 'json', or a Go TEMPLATE such as '{{.State.Pid}}'", short="f")
+_SIZE = switch("size", "Display total file sizes if the type is container", short="s")
+_TYPE = text("type", "Only inspect objects of the given type (container, image)")
+
+INSPECT = Syntax(
+    "inspect",
+    "[OPTIONS] NAME|ID [NAME|ID...]",
+    "Return low-level information on containers and images",
+    (_FORMAT, _SIZE, _TYPE),
+    1,
+    None,
+)
+CONTAINER_INSPECT = Syntax(
+    "container inspect",
+    "[OPTIONS] CONTAINER [CONTAINER...]",
+    "Display detailed information on one or more containers",
+    (_FORMAT, _SIZE),
+    1,
+    None,
+)
+IMAGE_INSPECT = Syntax(
+    "image inspect",
+    "[OPTIONS] IMAGE [IMAGE...]",
+    "Display detailed information on one or more images",
+    (_FORMAT,),
+    1,
+    None,
+)
+
+Find = Callable[[Client, str], Any]
+
+
+def inspect(argv: Sequence[str]) -> int:
+    """``pysup inspect``: a container of that name, else an image."""
+    given = INSPECT.parse(argv)
+    kind = given.text("type")
+    finders: dict[str, Find] = {"": _either(given), "container": _container(given), "image": _image}
+    if kind not in finders:
+        raise UsageError(f"cannot inspect: unknown type {kind!r} (there are container and image)", 1)
+    return show(given, finders[kind])
+
+
+def container_inspect(argv: Sequence[str]) -> int:
+    """``pysup container inspect``."""
+    given = CONTAINER_INSPECT.parse(argv)
+    return show(given, _container(given))
+
+
+def image_inspect(argv: Sequence[str]) -> int:
+    """``pysup image inspect``."""
+    return show(IMAGE_INSPECT.parse(argv), _image)
+
+
+def _container(given: Given) -> Find:
+    query = {"size": "1"} if given.on("size") else None
+    return lambda client, name: client.get(path(name, "json"), query=query)
+
+
+def _image(client: Client, name: str) -> Any:
+    return client.get(f"/images/{segment(name)}/json")
+
+
+def _either(given: Given) -> Find:
+    container = _container(given)
+
+    def find(client: Client, name: str) -> Any:
+        try:
+            return container(client, name)
+        except NotFound:
+            pass
+        try:
+            return _image(client, name)
+        except NotFound:
+            raise NotFound(f"cannot inspect {name}: no such container or image") from None
+
+    return find
+
+
+def show(given: Given, find: Find) -> int:
+    """Print what is found, then what was not; 1 if anything was not."""
+    client = connect()
+    found: list[Any] = []
+    errors: list[PysupError] = []
+    for name in given.words:
+        try:
+            found.append(find(client, name))
+        except PysupError as error:
+            errors.append(error)
+    sys.stdout.write(rendered(found, given.text("format")))
+    sys.stdout.flush()
+    for error in errors:
+        print(f"pysup: {error}", file=sys.stderr)
+    return 1 if errors else 0
+
+
+def rendered(found: Sequence[Any], form: str) -> str:
+    """An indented array, one compact line each (``json``), or a template's output each."""
+    if not form:
+        return json.dumps(found, indent=4, ensure_ascii=False) + "\n"
+    from pysup.supervisor.cli.template import Template
+
+    template = Template("{{json .}}" if form == "json" else form)
+    return "".join(template.render(one) + "\n" for one in found)

@@ -1,0 +1,143 @@
+"""stop, restart, kill, pause, unpause, wait, rm, rename: one call for each container named.
+
+A container that fails is said and the next one is tried; the exit code is then 1, as docker's.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+from pysup.supervisor.cli.connection import Client, connect, path
+from pysup.supervisor.cli.flags import Flag, Given, Syntax, kinds, number, switch, text
+from pysup.supervisor.errors import NotFound, PysupError
+
+_EACH = "[OPTIONS] CONTAINER [CONTAINER...]"
+_SIGNAL = text("signal", "Signal to send to the container", short="s")
+_STOPPING = (
+    _SIGNAL,
+    number("timeout", "Seconds to wait before killing the container", short="t"),
+    Flag("time", kinds.INT, "Same as --timeout", hidden=True),
+)
+
+STOP = Syntax("stop", _EACH, "Stop one or more running containers", _STOPPING, 1, None)
+RESTART = Syntax("restart", _EACH, "Restart one or more containers", _STOPPING, 1, None)
+KILL = Syntax("kill", _EACH, "Kill one or more running containers", (_SIGNAL,), 1, None)
+PAUSE = Syntax("pause", _EACH[10:], "Pause all processes within one or more containers", (), 1, None)
+UNPAUSE = Syntax("unpause", _EACH[10:], "Unpause all processes within one or more containers", (), 1, None)
+WAIT = Syntax(
+    "wait", _EACH[10:], "Block until one or more containers stop, then print their exit codes", (), 1, None
+)
+RENAME = Syntax("rename", "CONTAINER NEW_NAME", "Rename a container", (), 2, 2)
+RM = Syntax(
+    "rm",
+    _EACH,
+    "Remove one or more containers",
+    (
+        switch("force", "Force the removal of a running container (uses SIGKILL)", short="f"),
+        Flag(
+            "link", kinds.BOOL, "Remove the specified link", "l", lacking="networks come with a later version"
+        ),
+        switch("volumes", "Remove anonymous volumes associated with the container", short="v"),
+    ),
+    1,
+    None,
+)
+
+Action = Callable[[Client, str], str | None]
+"""Does one container; gives the line to print, or None."""
+
+
+def each(names: Sequence[str], action: Action) -> int:
+    """Apply to every name; print what it gives; 1 if any failed."""
+    client = connect()
+    failed = 0
+    for name in names:
+        try:
+            line = action(client, name)
+        except PysupError as error:
+            failed = 1
+            sys.stdout.flush()
+            print(f"pysup: {error}", file=sys.stderr)
+        else:
+            if line is not None:
+                print(line, flush=True)
+    return failed
+
+
+def _post(verb: str, query: dict[str, str] | None = None) -> Action:
+    def action(client: Client, name: str) -> str:
+        client.post(path(name, verb), query=query)
+        return name
+
+    return action
+
+
+def _stopping(given: Given) -> dict[str, str]:
+    query = {"signal": given.text("signal")} if given.text("signal") else {}
+    for name in ("time", "timeout"):
+        if name in given.changed:
+            query["t"] = str(given.number(name))
+    return query
+
+
+def stop(argv: Sequence[str]) -> int:
+    """``pysup stop``."""
+    given = STOP.parse(argv)
+    return each(given.words, _post("stop", _stopping(given)))
+
+
+def restart(argv: Sequence[str]) -> int:
+    """``pysup restart``."""
+    given = RESTART.parse(argv)
+    return each(given.words, _post("restart", _stopping(given)))
+
+
+def kill(argv: Sequence[str]) -> int:
+    """``pysup kill``."""
+    given = KILL.parse(argv)
+    return each(given.words, _post("kill", {"signal": given.text("signal") or "KILL"}))
+
+
+def pause(argv: Sequence[str]) -> int:
+    """``pysup pause``."""
+    return each(PAUSE.parse(argv).words, _post("pause"))
+
+
+def unpause(argv: Sequence[str]) -> int:
+    """``pysup unpause``."""
+    return each(UNPAUSE.parse(argv).words, _post("unpause"))
+
+
+def wait(argv: Sequence[str]) -> int:
+    """``pysup wait``: prints each exit code."""
+    return each(
+        WAIT.parse(argv).words, lambda client, name: str(client.post(path(name, "wait"))["StatusCode"])
+    )
+
+
+def rename(argv: Sequence[str]) -> int:
+    """``pysup rename``."""
+    old, new = RENAME.parse(argv).words
+    connect().post(path(old, "rename"), query={"name": new})
+    return 0
+
+
+def rm(argv: Sequence[str]) -> int:
+    """``pysup rm``."""
+    given = RM.parse(argv)
+    force = given.on("force")
+    query = {"force": "1"} if force else {}
+    if given.on("volumes"):
+        query["v"] = "1"
+
+    def action(client: Client, name: str) -> str | None:
+        try:
+            client.delete(path(name), query=query)
+        except NotFound:
+            if not force:
+                raise
+            return None
+        return name
+
+    return each(given.words, action)

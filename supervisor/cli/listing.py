@@ -1,0 +1,114 @@
+"""Lists of things in docker's forms: a table, a template, a table by template, JSON lines, ids only."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pysup.supervisor.cli import flags, kinds
+from pysup.supervisor.cli.flags import Flag, Given
+from pysup.supervisor.cli.table import align, split
+
+Raw = Mapping[str, Any]
+
+FORMAT = flags.text(
+    "format",
+    "Format output: 'table' (default), 'table TEMPLATE', 'json', or a Go TEMPLATE such as '{{.ID}}'",
+)
+
+
+class Item(NamedTuple):
+    """One thing of the list, and how to show it."""
+
+    raw: Any
+    """As the API has it."""
+    short: bool
+    """Whether long texts are cut (not with --no-trunc)."""
+
+
+class Column(NamedTuple):
+    """One column, or field of a template: what it shows of an item; a method gives a function."""
+
+    header: str
+    show: Callable[[Item], Any]
+
+
+class Row(dict[str, Any]):
+    """A row's fields, each made when a template asks for it."""
+
+    def __init__(self, columns: Mapping[str, Column], item: Item) -> None:
+        super().__init__()
+        self._columns = columns
+        self._item = item
+
+    def __missing__(self, name: str) -> Any:
+        value = self[name] = self._columns[name].show(self._item)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._columns))
+
+    def items(self) -> ItemsView[str, Any]:  # type: ignore[override]  # dict's own type cannot be made
+        """What ``{{json .}}`` shows: every field but the methods."""
+        made = {name: self[name] for name in self}
+        return {name: value for name, value in made.items() if not callable(value)}.items()
+
+
+class Listing(NamedTuple):
+    """What a list command can show."""
+
+    columns: Mapping[str, Column]
+    default: tuple[str, ...]
+    """The columns of the plain table."""
+    quiet: str = "ID"
+
+    def text(self, rows: Sequence[Any], form: str = "", *, quiet: bool = False, short: bool = True) -> str:
+        """The whole output."""
+        shown = [Row(self.columns, Item(raw, short)) for raw in rows]
+        if quiet:
+            return "".join(f"{row[self.quiet]}\n" for row in shown)
+        if form in ("", "table"):
+            header = [self.columns[name].header for name in self.default]
+            return align([header, *([str(row[name]) for name in self.default] for row in shown)])
+        return self._templated(shown, form)
+
+    def _templated(self, rows: Sequence[Row], form: str) -> str:
+        from pysup.supervisor.cli.template import HEADER_FUNCTIONS, Template
+
+        text, table = unescaped("{{json .}}" if form == "json" else form)
+        template = Template(text)
+        lines = "".join(template.render(row) + "\n" for row in rows)
+        if not table:
+            return lines
+        headers = {name: column.header for name, column in self.columns.items()}
+        return align(split(Template(text, HEADER_FUNCTIONS).render(headers) + "\n" + lines))
+
+
+def unescaped(form: str) -> tuple[str, bool]:
+    r"""A format's template with ``\t`` and ``\n`` made real, and whether ``table`` stood before it."""
+    table = form.startswith("table")
+    text = form.removeprefix("table").strip(" ")
+    return text.replace("\\t", "\t").replace("\\n", "\n"), table
+
+
+def write(listing: Listing, rows: Sequence[Any], given: Given, *, short: bool = True) -> None:
+    """Print a list as the command's ``--format`` and ``--quiet`` say."""
+    quiet = "quiet" in given.values and given.on("quiet")
+    sys.stdout.write(listing.text(rows, given.text("format"), quiet=quiet, short=short))
+
+
+def filters(given: Given) -> dict[str, list[str]]:
+    """``--filter key=value …`` as the API takes it. Raises UsageError without ``=``."""
+    made: dict[str, list[str]] = {}
+    for one in given.many("filter"):
+        name, equals, value = one.partition("=")
+        if not equals:
+            raise flags.UsageError(f"cannot parse: invalid filter {one!r} (it is NAME=VALUE)")
+        made.setdefault(name.strip().lower(), []).append(value.strip())
+    return made
+
+
+def filter_flag(usage: str = "Filter output based on conditions provided", short: str = "f") -> Flag:
+    """``--filter``, repeatable."""
+    return Flag("filter", kinds.FILTER, usage, short)

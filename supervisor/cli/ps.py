@@ -1,0 +1,150 @@
+"""``pysup ps``: the list of containers."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pysup.supervisor.cli import timetext
+from pysup.supervisor.cli.connection import connect
+from pysup.supervisor.cli.flags import Given, Syntax, number, switch
+from pysup.supervisor.cli.listing import FORMAT, Column, Item, Listing, filter_flag, filters, write
+
+ID_LENGTH = 12
+_COMMAND_LENGTH = 20
+
+PS = Syntax(
+    "ps",
+    "[OPTIONS]",
+    "List containers",
+    (
+        switch("all", "Show all containers (default shows just running)", short="a"),
+        filter_flag(),
+        FORMAT,
+        number("last", "Show n last created containers (includes all states)", short="n", default=-1),
+        switch("latest", "Show the latest created container (includes all states)", short="l"),
+        switch("no-trunc", "Don't truncate output"),
+        switch("quiet", "Only display container IDs", short="q"),
+        switch("size", "Display total file sizes", short="s"),
+    ),
+)
+
+
+def ps(argv: Sequence[str]) -> int:
+    """``pysup ps``."""
+    given = PS.parse(argv)
+    rows = connect().get("/containers/json", query=_query(given))
+    listing = SIZED if given.on("size") else CONTAINERS
+    write(listing, rows, given, short=not given.on("no-trunc"))
+    return 0
+
+
+def _query(given: Given) -> dict[str, str]:
+    last = 1 if given.on("latest") else given.number("last")
+    query: dict[str, str] = {}
+    if given.on("all") or last > 0:
+        query["all"] = "1"
+    if last > 0:
+        query["limit"] = str(last)
+    if given.on("size") or ".Size" in given.text("format"):
+        query["size"] = "1"
+    if given.many("filter"):
+        query["filters"] = json.dumps(filters(given))
+    return query
+
+
+def shorten(text: str, length: int) -> str:
+    """At most ``length`` characters, the last one an ellipsis if something is cut (docker's Ellipsis)."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def short_id(identity: str, *, short: bool = True) -> str:
+    """Twelve digits of an id, without ``sha256:``."""
+    return identity.removeprefix("sha256:")[:ID_LENGTH] if short else identity
+
+
+def _names(one: Item) -> str:
+    return ",".join(name.removeprefix("/") for name in one.raw["Names"])
+
+
+def _command(one: Item) -> str:
+    command = shorten(one.raw["Command"], _COMMAND_LENGTH) if one.short else one.raw["Command"]
+    return json.dumps(command, ensure_ascii=False)
+
+
+def _image(one: Item) -> str:
+    image = str(one.raw["Image"]) or "<no image>"
+    return short_id(image) if one.short and image.startswith("sha256:") else image
+
+
+def status(raw: Any, now: float) -> str:
+    """The daemon's words; a container that waits for its next start says in how long that will be."""
+    due = timetext.parse_time(raw.get("Pysup", {}).get("NextStartAt") or "")
+    if not due or raw["State"] != "restarting":
+        return str(raw["Status"])
+    words = str(raw["Status"]).split(")")[0]
+    left = max(0, round(due - now))
+    return (
+        f"{words}) in {left} second{'s' * (left != 1)}" if "(" in words else f"Restarting in {left} seconds"
+    )
+
+
+def _ports(one: Item) -> str:
+    return ", ".join(map(_port, one.raw.get("Ports") or []))
+
+
+def _port(port: Any) -> str:
+    inside = f"{port['PrivatePort']}/{port['Type']}"
+    return f"{port['IP']}:{port['PublicPort']}->{inside}" if port.get("PublicPort") else inside
+
+
+def size_text(raw: Any) -> str:
+    """``12kB (virtual 1.2GB)``."""
+    from pysup.supervisor.spec.units import format_decimal_size
+
+    whole = raw.get("SizeRootFs") or 0
+    layer = format_decimal_size(raw.get("SizeRw") or 0)
+    return f"{layer} (virtual {format_decimal_size(whole)})" if whole else layer
+
+
+def _labels(one: Item) -> str:
+    return ",".join(sorted(f"{name}={value}" for name, value in (one.raw.get("Labels") or {}).items()))
+
+
+def _label(one: Item) -> Callable[[str], str]:
+    return lambda name: str((one.raw.get("Labels") or {}).get(name, ""))
+
+
+def _mounts(one: Item) -> str:
+    names = [mount.get("Name") or mount.get("Source", "") for mount in one.raw.get("Mounts") or []]
+    return ",".join(shorten(name, 15) if one.short else name for name in names)
+
+
+def _networks(one: Item) -> str:
+    return ",".join((one.raw.get("NetworkSettings") or {}).get("Networks") or {})
+
+
+_COLUMNS = {
+    "ID": Column("CONTAINER ID", lambda one: short_id(one.raw["Id"], short=one.short)),
+    "Image": Column("IMAGE", _image),
+    "Command": Column("COMMAND", _command),
+    "RunningFor": Column("CREATED", lambda one: timetext.ago(one.raw["Created"], time.time())),
+    "Status": Column("STATUS", lambda one: status(one.raw, time.time())),
+    "Ports": Column("PORTS", _ports),
+    "Names": Column("NAMES", _names),
+    "CreatedAt": Column("CREATED AT", lambda one: timetext.local(one.raw["Created"])),
+    "State": Column("STATE", lambda one: one.raw["State"]),
+    "Size": Column("SIZE", lambda one: size_text(one.raw)),
+    "Labels": Column("LABELS", _labels),
+    "Label": Column("LABEL", _label),
+    "Mounts": Column("MOUNTS", _mounts),
+    "LocalVolumes": Column("LOCAL VOLUMES", lambda one: "0"),
+    "Networks": Column("NETWORKS", _networks),
+    "NextStartAt": Column("NEXT START", lambda one: one.raw.get("Pysup", {}).get("NextStartAt") or ""),
+}
+_DEFAULT = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
+
+CONTAINERS = Listing(_COLUMNS, _DEFAULT)
+SIZED = Listing(_COLUMNS, (*_DEFAULT, "Size"))

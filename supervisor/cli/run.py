@@ -1,0 +1,121 @@
+"""``pysup run`` and ``pysup create``.
+
+The order is docker's: create, attach, wait (armed: its answer has begun), start, copy, exit code. So not one
+byte of output and no exit can slip by, however short the run.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from typing import Any
+
+from pysup.supervisor.cli import attached, connection, create_body, detach, run_flags, tty
+from pysup.supervisor.cli.cidfile import CidFile
+from pysup.supervisor.cli.connection import Client, path
+from pysup.supervisor.cli.failures import as_run_failure
+from pysup.supervisor.cli.flags import Given, Syntax
+from pysup.supervisor.cli.session import Detached, Plan, Session
+from pysup.supervisor.errors import PysupError
+
+_WORDS = "[OPTIONS] IMAGE [COMMAND] [ARG...]"
+
+CREATE = Syntax("create", _WORDS, "Create a new container", run_flags.CREATE, 0, None, interspersed=False)
+RUN = Syntax(
+    "run", _WORDS, "Create and run a new container from an image", run_flags.RUN, 0, None, interspersed=False
+)
+
+
+def create(argv: Sequence[str]) -> int:
+    """``pysup create``: prints the id."""
+    given = CREATE.parse(argv)
+    body = create_body.build(given)
+    client = connection.connect(autostart=not given.on("no-autostart"))
+    print(make(client, given, body))
+    return 0
+
+
+def run(argv: Sequence[str]) -> int:
+    """``pysup run``."""
+    given = RUN.parse(argv)
+    detached = given.on("detach")
+    body = create_body.build(given, detach=detached)
+    if not detached:
+        attached.check_terminal(tty=given.on("tty"), stdin=body["AttachStdin"])
+    detach.parse(given.text("detach-keys"))
+    with as_run_failure():
+        client = connection.connect(autostart=not given.on("no-autostart"))
+        container = make(client, given, _sized(body))
+        if detached:
+            return _start_detached(client, container)
+        return _start_attached(client, container, given, body)
+
+
+def make(client: Client, given: Given, body: dict[str, Any]) -> str:
+    """Create the container; its id. Warnings go to standard error."""
+    with CidFile(given.text("cidfile")) as cidfile:
+        query = {"name": given.text("name")} if given.text("name") else None
+        answer = client.post("/containers/create", body, query=query)
+        cidfile.write(answer["Id"])
+    for warning in answer.get("Warnings") or []:
+        print(f"WARNING: {warning}", file=sys.stderr)
+    return str(answer["Id"])
+
+
+def _sized(body: dict[str, Any]) -> dict[str, Any]:
+    """With the terminal's size, so that it is right from the first byte on."""
+    now = tty.size() if body.get("Tty") else None
+    if now:
+        body["HostConfig"]["ConsoleSize"] = list(now)
+    return body
+
+
+def _start_detached(client: Client, container: str) -> int:
+    _start(client, container)
+    print(container)
+    return 0
+
+
+def _start(client: Client, container: str) -> None:
+    """Start; a container that cannot be started was of no use to anybody: it does not stay."""
+    try:
+        client.post(path(container, "start"))
+    except PysupError:
+        _discard(client, container)
+        raise
+
+
+def _discard(client: Client, container: str) -> None:
+    with suppress(PysupError):  # --rm was faster, or the daemon is gone: what is told is why the start failed
+        client.delete(path(container), query={"force": "1", "v": "1"})
+
+
+def _start_attached(client: Client, container: str, given: Given, body: dict[str, Any]) -> int:
+    plan = Plan(
+        tty=given.on("tty"),
+        stdin=body["AttachStdin"],
+        stdout=body["AttachStdout"],
+        stderr=body["AttachStderr"],
+        detach_keys=given.text("detach-keys"),
+        forward=attached.forwarder(client, container) if given.on("sig-proxy") else None,
+        resize=attached.resizer(client, path(container)),
+    )
+    return follow(client, container, plan, removed=given.on("rm"), start=_start)
+
+
+def follow(client: Client, container: str, plan: Plan, *, removed: bool, start: Any) -> int:
+    """Attach, arm the wait, start, copy; the exit code (0 if detached)."""
+    query = attached.attach_query(
+        stdin=plan.stdin, stdout=plan.stdout, stderr=plan.stderr, detach_keys=plan.detach_keys
+    )
+    with ExitStack() as stack:
+        stream = stack.enter_context(client.hijack(path(container, "attach"), query=query))
+        waiting = stack.enter_context(client.wait(container, "removed" if removed else "next-exit"))
+        start(client, container)
+        try:
+            with Session(stream, plan) as session:
+                session.run()
+        except Detached:
+            return 0
+        return attached.exit_code(waiting.result())

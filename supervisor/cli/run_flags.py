@@ -1,0 +1,145 @@
+"""The flags of run and create: docker's (CLI 28), all of them, and pysup's own. Data only."""
+
+from __future__ import annotations
+
+from pysup.supervisor.cli import kinds, resources
+from pysup.supervisor.cli.flags import Flag, lacking, many, number, switch, text
+
+_NETWORK = "networks come with a later version"
+_VOLUMES = "volumes come with a later version"
+_DEVICES = "devices come with a later version"
+_HEALTH = "health checks come with a later version"
+_IMAGES = "registries come with a later version"
+_WINDOWS = "it is for Windows only"
+
+_IDENTITY = (
+    text("name", "Assign a name to the container"),
+    text("hostname", "Container host name", short="h"),
+    text("domainname", "Container NIS domain name"),
+    many("label", "Set meta data on a container", short="l"),
+    many("label-file", "Read in a line delimited file of labels"),
+    many("annotation", "Add an annotation to the container", kind=kinds.MAP),
+    text("cidfile", "Write the container ID to the file"),
+    switch("rm", "Automatically remove the container when it exits"),
+)
+
+_PROCESS = (
+    many("attach", "Attach to STDIN, STDOUT or STDERR", short="a"),
+    switch("interactive", "Keep STDIN open even if not attached", short="i"),
+    switch("tty", "Allocate a pseudo-TTY", short="t"),
+    many("env", "Set environment variables", short="e"),
+    many("env-file", "Read in a file of environment variables"),
+    text("entrypoint", "Overwrite the default ENTRYPOINT of the image"),
+    text("workdir", "Working directory inside the container", short="w"),
+    text("user", "Username or UID (format: <name|uid>[:<group|gid>])", short="u"),
+    many("group-add", "Add additional groups to join"),
+    switch("init", "Run an init inside the container that forwards signals and reaps processes"),
+    text("stop-signal", "Signal to stop the container"),
+    number("stop-timeout", "Timeout (in seconds) to stop a container"),
+    Flag("timeout", kinds.DURATION, "The longest that one run may take; it is stopped then"),
+    many("cap-add", "Add Linux capabilities"),
+    many("cap-drop", "Drop Linux capabilities"),
+    many("security-opt", "Security Options"),
+    many("ulimit", "Ulimit options: name=soft[:hard]", kind=kinds.Kind("ulimit", str, many=True)),
+    many("sysctl", "Sysctl options", kind=kinds.MAP),
+)
+
+_FILES = (
+    text("rootfs", "Use this directory as the read-only root, instead of an IMAGE"),
+    switch("read-only", "Mount the container's root filesystem as read only"),
+    many("volume", "Bind mount a volume", short="v"),
+    many("mount", "Attach a filesystem mount to the container", kind=kinds.Kind("mount", str, many=True)),
+    many("tmpfs", "Mount a tmpfs directory"),
+    Flag("shm-size", kinds.BYTES, "Size of /dev/shm"),
+    text("log-driver", "Logging driver for the container"),
+    many("log-opt", "Log options: max-size=SIZE, max-file=COUNT"),
+)
+
+_NAMESPACES = (
+    text("pid", "PID namespace to use (private, host)"),
+    text("ipc", "IPC mode to use (private, host)"),
+    text("uts", "UTS namespace to use (private, host)"),
+    text("cgroupns", "Cgroup namespace to use (private, host)"),
+    text("userns", "User namespace to use (private, host)"),
+    many("uidmap", "Map user ids of the container: container:host:size"),
+    many("gidmap", "Map group ids of the container: container:host:size"),
+    Flag("network", kinds.Kind("network", str), "Connect a container to a network (none, host)"),
+    Flag("net", kinds.Kind("network", str), "Same as --network", hidden=True),
+)
+
+_RATES = (
+    many("device-read-bps", "Limit read rate (bytes per second) from a device: PATH:RATE"),
+    many("device-read-iops", "Limit read rate (IO per second) from a device: PATH:RATE"),
+    many("device-write-bps", "Limit write rate (bytes per second) to a device: PATH:RATE"),
+    many("device-write-iops", "Limit write rate (IO per second) to a device: PATH:RATE"),
+    text("cgroup-parent", "Optional parent cgroup for the container"),
+    number("memory-swappiness", "Tune container memory swappiness (0 to 100)", default=-1),
+    switch("oom-kill-disable", "Disable OOM Killer"),
+    number("oom-score-adj", "Tune host's OOM preferences (-1000 to 1000)"),
+)
+
+_LACKING = (
+    lacking("add-host", kinds.LIST, "Add a custom host-to-IP mapping (host:ip)", _NETWORK),
+    lacking("blkio-weight-device", kinds.LIST, "Block IO weight (relative device weight)", _DEVICES),
+    lacking("cpu-count", kinds.INT, "CPU count", _WINDOWS),
+    lacking("cpu-percent", kinds.INT, "CPU percent", _WINDOWS),
+    lacking("device", kinds.LIST, "Add a host device to the container", _DEVICES),
+    lacking("device-cgroup-rule", kinds.LIST, "Add a rule to the cgroup allowed devices list", _DEVICES),
+    lacking("disable-content-trust", kinds.BOOL, "Skip image verification", _IMAGES, default=True),
+    lacking("dns", kinds.LIST, "Set custom DNS servers", _NETWORK),
+    lacking("dns-option", kinds.LIST, "Set DNS options", _NETWORK),
+    lacking("dns-search", kinds.LIST, "Set custom DNS search domains", _NETWORK),
+    lacking("expose", kinds.LIST, "Expose a port or a range of ports", _NETWORK),
+    lacking("gpus", kinds.TEXT, "GPU devices to add to the container", _DEVICES),
+    lacking("health-cmd", kinds.TEXT, "Command to run to check health", _HEALTH),
+    lacking("health-interval", kinds.DURATION, "Time between running the check", _HEALTH),
+    lacking("health-retries", kinds.INT, "Consecutive failures needed to report unhealthy", _HEALTH),
+    lacking("health-start-interval", kinds.DURATION, "Time between checks while starting", _HEALTH),
+    lacking("health-start-period", kinds.DURATION, "Start period for the container", _HEALTH),
+    lacking("health-timeout", kinds.DURATION, "Maximum time to allow one check to run", _HEALTH),
+    lacking("io-maxbandwidth", kinds.BYTES, "Maximum IO bandwidth limit", _WINDOWS),
+    lacking("io-maxiops", kinds.INT, "Maximum IOps limit", _WINDOWS),
+    lacking("ip", kinds.TEXT, "IPv4 address", _NETWORK),
+    lacking("ip6", kinds.TEXT, "IPv6 address", _NETWORK),
+    lacking("isolation", kinds.TEXT, "Container isolation technology", _WINDOWS),
+    lacking("kernel-memory", kinds.BYTES, "Kernel memory limit", "kernels no longer have it"),
+    lacking("link", kinds.LIST, "Add link to another container", _NETWORK),
+    lacking("link-local-ip", kinds.LIST, "Container IPv4/IPv6 link-local addresses", _NETWORK),
+    lacking("mac-address", kinds.TEXT, "Container MAC address", _NETWORK),
+    lacking("network-alias", kinds.LIST, "Add network-scoped alias for the container", _NETWORK),
+    lacking("platform", kinds.TEXT, "Set platform", _IMAGES),
+    lacking("privileged", kinds.BOOL, "Give extended privileges to this container", _DEVICES),
+    lacking("publish", kinds.LIST, "Publish a container's port(s) to the host", _NETWORK, short="p"),
+    lacking("publish-all", kinds.BOOL, "Publish all exposed ports", _NETWORK, short="P"),
+    lacking("runtime", kinds.TEXT, "Runtime to use for this container", "pysup is its own runtime"),
+    lacking("storage-opt", kinds.LIST, "Storage driver options", "a bound on the write layer comes later"),
+    lacking("use-api-socket", kinds.BOOL, "Bind mount the API socket", "it comes with a later version"),
+    lacking("volume-driver", kinds.TEXT, "Optional volume driver for the container", _VOLUMES),
+    lacking("volumes-from", kinds.LIST, "Mount volumes from the specified container(s)", _VOLUMES),
+)
+
+_ACCEPTED = (
+    Flag("pull", kinds.TEXT, "Pull image before running (missing, never)", default="missing"),
+    switch("quiet", "Suppress the pull output", short="q"),
+    switch("no-healthcheck", "Disable any container-specified HEALTHCHECK"),
+    switch("no-autostart", "Do not start a daemon if there is none"),
+)
+
+CREATE: tuple[Flag, ...] = (
+    *_IDENTITY,
+    *_PROCESS,
+    *_FILES,
+    *_NAMESPACES,
+    *resources.LIMITS,
+    *_RATES,
+    *resources.RESTART,
+    *_ACCEPTED,
+    *_LACKING,
+)
+
+RUN: tuple[Flag, ...] = (
+    *CREATE,
+    switch("detach", "Run container in background and print container ID", short="d"),
+    text("detach-keys", "Override the key sequence for detaching a container"),
+    switch("sig-proxy", "Proxy received signals to the process", default=True),
+)
