@@ -4,8 +4,9 @@ The two hold the ends of one SOCK_SEQPACKET socketpair: one packet is one messag
 ``[type, field, …]`` of at most MAX_MESSAGE bytes, with the descriptors it names attached (SCM_RIGHTS, at most
 MAX_FDS). What may be long (a plan with its argv and environment) travels in a memfd, never in the packet.
 
-An *entry* of the keeper is a key with a process (perhaps) and named descriptors. Keys: ``run/<container>/<n>``
-for the n-th run of a container, ``exec/<exec id>``, ``ns/<container>`` for namespaces that outlive a run.
+An *entry* of the keeper is a key with a process (perhaps) and named descriptors. Keys:
+``run/<container>/<n>`` for the n-th run of a container, ``exec/<exec id>``, ``ns/<container>`` for
+namespaces that outlive a run.
 
 Engine to keeper: Spawn, Reap, Hold, Release, List, Ready, Upgrade, Shutdown.
 Keeper to engine: Spawned, SpawnFailed, Exited, Held, Listed, Stop.
@@ -13,11 +14,12 @@ Keeper to engine: Spawned, SpawnFailed, Exited, Held, Listed, Stop.
 
 from __future__ import annotations
 
-import json
 from typing import NamedTuple
 
 MAX_MESSAGE = 64 << 10
 MAX_FDS = 64
+MAX_KEY = 200
+"""The longest key, and the longest name of a descriptor, in characters."""
 
 
 class ProtocolError(Exception):
@@ -27,14 +29,16 @@ class ProtocolError(Exception):
 class Spawn(NamedTuple):
     """Clone a child that runs a plan. Answered by Spawned or SpawnFailed, later by Exited.
 
-    Attached: one descriptor for each name in ``fds``, then one for each in ``hold``. ``fds`` are for the child:
-    ``plan`` (memfd with the steps as JSON), ``init`` (the child's end of the init socket), ``stdin`` ``stdout``
-    ``stderr`` (absent with a tty), and what the plan's steps name. ``hold`` stay in the keeper's entry.
+    Attached: one descriptor for each name in ``fds``, then one for each in ``hold``. ``fds`` are for the
+    child: ``plan`` (memfd with the steps as JSON), ``init`` (the child's end of the init socket), ``stdin``
+    ``stdout`` ``stderr`` (absent with a tty), and what the plan's steps name. ``hold`` stay in the keeper's
+    entry.
     """
 
     key: str
     flags: int
-    """clone3 flags, CLONE_NEW*; the keeper adds CLONE_PIDFD, and CLONE_INTO_CGROUP if ``cgroup`` is in fds."""
+    """clone3 flags, CLONE_NEW*; the keeper adds CLONE_PIDFD, and CLONE_INTO_CGROUP if ``cgroup`` is in fds.
+    """
     fds: list[str]
     hold: list[str]
     uid_map: str = ""
@@ -118,7 +122,9 @@ class Listed(NamedTuple):
 
 
 class Stop(NamedTuple):
-    """The keeper was told to end (SIGTERM, SIGINT): stop the containers as their policy says, then Shutdown."""
+    """The keeper was told to end (SIGTERM, SIGINT): stop the containers as their policy says, then
+    Shutdown.
+    """
 
     signal: int
 
@@ -130,6 +136,8 @@ Message = (
 
 TYPES: dict[str, type[Message]] = {
     kind.__name__: kind
-    for kind in (Spawn, Reap, Hold, Release, List, Ready, Upgrade, Shutdown)
-    + (Spawned, SpawnFailed, Exited, Held, Listed, Stop)
-}
+    for kind in (
+        Spawn, Reap, Hold, Release, List, Ready, Upgrade, Shutdown,
+        Spawned, SpawnFailed, Exited, Held, Listed, Stop,
+    )
+}  # fmt: skip

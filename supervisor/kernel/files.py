@@ -9,6 +9,7 @@ from pysup.supervisor.kernel import libc
 
 _SYS_CLOSE_RANGE = 436
 _LAST = 0xFFFFFFFF
+_CLOSE_RANGE_CLOEXEC = 4
 
 
 def close_range(first: int, last: int = _LAST) -> None:
@@ -52,3 +53,18 @@ def read_all(fd: int, limit: int) -> bytes:
     if room <= 0:
         raise ValueError(f"the file is longer than {limit} bytes")
     return b"".join(parts)
+
+
+def close_on_exec_from(first: int) -> None:
+    """Let execve(2) close every descriptor from ``first`` on. CLOSE_RANGE_CLOEXEC, Linux 5.11."""
+    libc.syscall(_SYS_CLOSE_RANGE, "close_range", first, _LAST, _CLOSE_RANGE_CLOEXEC)
+
+
+def let_inherit(fd: int) -> None:
+    """Keep a descriptor open across execve(2)."""
+    os.set_inheritable(fd, True)  # noqa: FBT003
+
+
+def keep_private(fd: int) -> None:
+    """Close a descriptor at execve(2)."""
+    os.set_inheritable(fd, False)  # noqa: FBT003

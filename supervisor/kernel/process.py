@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+import select
 import signal
 import struct
 
@@ -85,6 +87,30 @@ def waitid_pidfd(pidfd: int, *, reap: bool) -> int | None:
     return _status(os.waitid(os.P_PIDFD, pidfd, options))
 
 
+def reap_now(pidfd: int) -> None:
+    """Wait for a child that was killed, and reap it."""
+    os.waitid(os.P_PIDFD, pidfd, os.WEXITED | _WALL)
+
+
+def reap_if_ours(pidfd: int) -> None:
+    """Reap a process that has ended, if it is a child of the caller."""
+    with contextlib.suppress(ChildProcessError):
+        waitid_pidfd(pidfd, reap=True)
+
+
+def children() -> list[int]:
+    """The pids of the caller's children, the dead included; none if the kernel has no such list.
+
+    /proc/PID/task/TID/children of proc_tid_children(5): needs CONFIG_PROC_CHILDREN.
+    """
+    with (
+        contextlib.suppress(FileNotFoundError),
+        open(f"/proc/self/task/{os.getpid()}/children", "rb") as file,
+    ):
+        return [int(pid) for pid in file.read().split()]
+    return []
+
+
 def reap_orphan(pid: int) -> int | None:
     """Reap one child by its pid if it has ended; its status, or None."""
     return _status(os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | _WALL))
@@ -149,3 +175,16 @@ def set_name(name: str) -> None:
     """The name that ps shows (15 bytes). PR_SET_NAME(2const)."""
     memory = libc.buffer(libc.text(name)[:15])
     prctl(_PR_SET_NAME, "prctl PR_SET_NAME", libc.address(memory))
+
+
+def pidfd_alive(pidfd: int) -> bool:
+    """Tell whether the process runs still (poll(2) of a pidfd: readable once it has ended)."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return not poll.poll(0)
+
+
+def pidfd_pid(pidfd: int) -> int:
+    """The pid of a pidfd's process, -1 once it was reaped (``Pid:`` in /proc/self/fdinfo, pidfd_open(2))."""
+    with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as file:
+        return next((int(line.split()[1]) for line in file if line.startswith("Pid:")), -1)

@@ -1,0 +1,82 @@
+"""The child between clone3(2) and execve(2): reads its plan and works through it, step by step.
+
+It is a copy of the keeper, so the first thing it does is to let go of all that is not its own. It makes no
+decision and imports nothing: after it has entered a container's root, a module's file would be the
+container's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+from typing import NoReturn
+
+from pysup.supervisor.keeper import steps
+from pysup.supervisor.keeper.context import Context, StepError
+from pysup.supervisor.keeper.system import System
+from pysup.supervisor.kernel import files, process, signals
+
+MAX_PLAN = 16 << 20
+STANDARD = ("stdin", "stdout", "stderr")
+SETUP_FAILED = 128
+SOFT_DESCRIPTOR_LIMIT = 1024
+"""The usual soft limit, put back because the keeper raised its own; an "rlimit" step may set another."""
+
+
+def main(fds: dict[str, int]) -> NoReturn:
+    """Be the child: execute the plan's program or leave. Never returns, whatever happens."""
+    try:
+        os._exit(_run(fds))
+    finally:
+        os._exit(SETUP_FAILED)
+
+
+def _run(fds: dict[str, int]) -> int:
+    """Work through the plan; comes back only if a step failed, with docker's exit code for it."""
+    context = _settle(fds)
+    try:
+        plan = json.loads(files.read_all(context.fd("plan"), MAX_PLAN))
+        steps.run(context, plan["steps"])
+    except steps.Failed as failed:
+        context.tell({"failed": failed.label, "errno": failed.number, "detail": failed.detail})
+        return failed.exit_code
+    except (ValueError, KeyError, StepError) as error:
+        context.tell({"failed": "read the plan", "errno": 22, "detail": str(error)})
+    return SETUP_FAILED
+
+
+def _settle(fds: dict[str, int]) -> Context:
+    """Take leave of the keeper: its descriptors, its signal mask, its session; nobody may look at us
+    (prctl(2)).
+    """
+    signals.unblock_all()
+    unset = _place_stdio(fds)
+    kept = {name: fd for name, fd in fds.items() if name not in STANDARD}
+    _close_others(kept.values())
+    os.setsid()
+    process.forbid_dump()
+    os.umask(0)
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(SOFT_DESCRIPTOR_LIMIT, hard), hard))
+    context = Context(System(), kept)
+    context.unset_stdio = unset
+    return context
+
+
+def _place_stdio(fds: dict[str, int]) -> tuple[int, ...]:
+    """Put the given streams on 0, 1 and 2, and /dev/null on the others; tells which those are."""
+    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    for number, name in enumerate(STANDARD):
+        os.dup2(fds.get(name, null), number)
+    return tuple(number for number, name in enumerate(STANDARD) if name not in fds)
+
+
+def _close_others(keep: object) -> None:
+    """Close every descriptor from 3 on that is not to be kept, gap by gap."""
+    first = 3
+    for fd in sorted(keep):  # type: ignore[call-overload]
+        if fd > first:
+            files.close_range(first, fd - 1)
+        first = fd + 1
+    files.close_range(first)

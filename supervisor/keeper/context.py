@@ -1,0 +1,61 @@
+"""What the steps of one child share while it becomes a container's process."""
+
+from __future__ import annotations
+
+import _socket
+import json
+import struct
+
+from pysup.supervisor.keeper.system import System
+
+
+class StepError(Exception):
+    """A step failed for a reason that an errno alone does not tell."""
+
+    def __init__(self, number: int, detail: str) -> None:
+        super().__init__(detail)
+        self.number = number
+        self.detail = detail
+
+
+class Context:
+    """State of one child. A step changes what later ones use: root, identity, working directory."""
+
+    def __init__(self, system: System, fds: dict[str, int]) -> None:
+        self.system = system
+        self.fds = fds
+        self.init = fds["init"]
+        self.root = -1
+        """O_PATH descriptor of the new root, from "enter" on; -1: the process's own root is meant."""
+        self.inside = False
+        """The process's own root is the container's: after "pivot"."""
+        self.uid = 0
+        self.gid = 0
+        self.groups: list[int] = []
+        self.home = ""
+        self.workdir = ""
+        """The working directory that the "workdir" step went to."""
+        self.unset_stdio: tuple[int, ...] = ()
+        """Which of 0, 1 and 2 were not given, and are /dev/null."""
+        self.null_fd = -1
+        self.empty_tmpfs = -1
+
+    def fd(self, name: str) -> int:
+        """A descriptor that came with the spawn."""
+        try:
+            return self.fds[name]
+        except KeyError:
+            raise StepError(9, f"no descriptor is named {name!r}") from None
+
+    def tell(self, message: dict[str, object], fds: tuple[int, ...] = ()) -> None:
+        """Send one packet to the engine. An engine that is gone will not let us go on: that is found out
+        later.
+        """
+        sock = _socket.socket(fileno=self.init)
+        try:
+            ancillary = (
+                [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack(f"={len(fds)}i", *fds))] if fds else []
+            )
+            sock.sendmsg([json.dumps(message).encode()], ancillary, _socket.MSG_NOSIGNAL)
+        finally:
+            sock.detach()

@@ -1,0 +1,99 @@
+"""Clone a child for a plan. The keeper is single-threaded, so the child may go on in Python (clone3(2))."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from pysup.supervisor.keeper import child
+from pysup.supervisor.keeper.protocol import Spawn
+from pysup.supervisor.kernel import process
+
+ALLOWED_FLAGS = sum(process.NAMESPACES.values()) & ~process.CLONE_NEWTIME
+
+
+class Refused(Exception):
+    """No child was made; the step and its errno."""
+
+    def __init__(self, step: str, number: int) -> None:
+        super().__init__(f"{step}: {os.strerror(number)}")
+        self.step = step
+        self.number = number
+
+
+class Forked(NamedTuple):
+    """The new process, as its parent sees it."""
+
+    pid: int
+    pidfd: int
+
+
+def own_pid_namespace() -> int:
+    """A descriptor of the keeper's own pid namespace, to come back to after a child was made in another."""
+    return os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def fork(message: Spawn, fds: dict[str, int], home: int) -> Forked:
+    """Make the child that runs the plan. ``home`` is own_pid_namespace(). Raises Refused.
+
+    The child never returns from here: it executes the container's program or leaves.
+    """
+    if message.flags & ~ALLOWED_FLAGS:
+        raise Refused("clone: a flag that is no namespace", errno.EINVAL)
+    if not message.join_pid:
+        return _make(message, fds)
+    with _step("join the pid namespace"):
+        process.setns(fds["target"], process.CLONE_NEWPID)
+    try:
+        return _make(message, fds)
+    finally:
+        process.setns(home, process.CLONE_NEWPID)
+
+
+def _make(message: Spawn, fds: dict[str, int]) -> Forked:
+    """Clone; with id maps the child waits for one byte until they are written."""
+    if not message.uid_map and not message.gid_map:
+        return _clone(message, fds)
+    wait_fd, go_fd = os.pipe2(os.O_CLOEXEC)
+    try:
+        made = _clone(message, {**fds, "sync": wait_fd})
+        _write_maps(made, message, go_fd)
+    finally:
+        os.close(wait_fd)
+        os.close(go_fd)
+    return made
+
+
+def _clone(message: Spawn, fds: dict[str, int]) -> Forked:
+    with _step("clone"):
+        pid, pidfd = process.clone3(message.flags, cgroup_fd=fds.get("cgroup"))
+    if pid == 0:
+        child.main(fds)
+    return Forked(pid, pidfd)
+
+
+def _write_maps(made: Forked, message: Spawn, go_fd: int) -> None:
+    """Write /proc/PID/uid_map and gid_map (user_namespaces(7)); a child without them is killed and reaped."""
+    try:
+        for name, text in (("gid_map", message.gid_map), ("uid_map", message.uid_map)):
+            with _step(f"write {name}"), open(f"/proc/{made.pid}/{name}", "wb", buffering=0) as file:
+                file.write(text.encode())
+        os.write(go_fd, b"1")
+    except Refused:
+        process.pidfd_send_signal(made.pidfd, signal.SIGKILL)
+        process.reap_now(made.pidfd)
+        os.close(made.pidfd)
+        raise
+
+
+@contextlib.contextmanager
+def _step(name: str) -> Iterator[None]:
+    """Name what an OSError happened in."""
+    try:
+        yield
+    except OSError as error:
+        raise Refused(name, error.errno or errno.EIO) from error

@@ -1,0 +1,121 @@
+"""What a daemon stands on: its directories, the lock that makes it the only one, the API socket, its starter.
+
+The keeper owns the listening socket, so a client that connects while the engine is started anew waits for it
+instead of being refused.
+"""
+
+from __future__ import annotations
+
+import _socket
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+
+from pysup.supervisor.errors import Conflict, PysupError
+from pysup.supervisor.keeper import names
+from pysup.supervisor.settings import Settings
+
+SOCKET_GROUP = "pysup"
+_BACKLOG = 512
+_LONGEST_PATH = 107
+"""sockaddr_un has 108 bytes (unix(7))."""
+
+
+class CannotStart(PysupError):
+    """The daemon cannot start; the text says why."""
+
+
+def make_directories(settings: Settings) -> None:
+    """Make the state and run directories if they are missing."""
+    for path, mode in ((settings.root, 0o710), (settings.run, 0o755)):
+        try:
+            os.makedirs(path, exist_ok=True)
+            if stat.S_IMODE(os.stat(path).st_mode) & ~mode:
+                os.chmod(path, mode)
+        except OSError as error:
+            raise CannotStart(f"cannot start the daemon: {path}: {error.strerror}") from error
+
+
+def take_lock(settings: Settings) -> int:
+    """Lock the root for this daemon, for as long as the descriptor (or a duplicate) is open. flock(2)."""
+    try:
+        fd = os.open(settings.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise CannotStart(f"cannot start the daemon: {settings.lock}: {error.strerror}") from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
+        os.close(fd)
+        raise Conflict(f"cannot start the daemon: another one (pid {owner}) uses {settings.root}") from None
+    return fd
+
+
+def sign_lock(fd: int) -> None:
+    """Write the keeper's pid into the lock file, for the error of a second daemon."""
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+
+
+def listen(settings: Settings) -> int:
+    """Make the API socket, mode 0660, for root and the group ``pysup`` if there is one."""
+    path = settings.socket_path
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise CannotStart(f"cannot listen on {path}: the path is longer than {_LONGEST_PATH} bytes")
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+    try:
+        _remove_stale(path)
+        _bind(sock, path)
+    except OSError as error:
+        sock.close()
+        raise CannotStart(f"cannot listen on {path}: {error.strerror}") from error
+    return sock.detach()
+
+
+def _bind(sock: _socket.socket, path: str) -> None:
+    """The umask makes the mode right from the first moment."""
+    before = os.umask(0o117)
+    try:
+        sock.bind(path)
+    finally:
+        os.umask(before)
+    group = names.group_id(SOCKET_GROUP)
+    if group is not None:
+        os.chown(path, 0, group)
+    sock.listen(_BACKLOG)
+
+
+def _remove_stale(path: str) -> None:
+    """Remove a socket that nobody listens on; the lock does not cover a daemon with another root."""
+    probe = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+    try:
+        probe.connect(path)
+    except FileNotFoundError:
+        return
+    except ConnectionRefusedError:
+        os.unlink(path)
+    else:
+        raise OSError(errno.EADDRINUSE, "another daemon listens there")
+    finally:
+        probe.close()
+
+
+def remove_socket(settings: Settings) -> None:
+    """Remove the API socket when the daemon ends."""
+    with contextlib.suppress(OSError):
+        os.unlink(settings.socket_path)
+
+
+def notify(text: str) -> None:
+    """Tell the service manager that started us (sd_notify(3)), if there is one."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):
+            sock.sendto(text.encode(), "\0" + address[1:] if address.startswith("@") else address)
+    finally:
+        sock.close()

@@ -1,0 +1,331 @@
+"""The engine's side of the keeper: one task reads, any task asks. trio; the keeper itself never imports this.
+
+Descriptors that are given to spawn() and hold() belong to the link from then on (the keeper has duplicates of
+them): release() and reap() close both. So the link always knows what this engine holds, which is what it
+needs to take the place of a keeper that was killed (KeeperLost.entries, become_keeper()).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+from typing import NamedTuple, NoReturn
+
+import trio
+
+from pysup.supervisor.keeper import codec, handover, table
+from pysup.supervisor.keeper.engine import ENGINE_ARGV
+from pysup.supervisor.keeper.protocol import (
+    Exited,
+    Held,
+    Hold,
+    List,
+    Listed,
+    Message,
+    Ready,
+    Reap,
+    Release,
+    Shutdown,
+    Spawn,
+    Spawned,
+    SpawnFailed,
+    Stop,
+    Upgrade,
+)
+from pysup.supervisor.kernel import process
+from pysup.supervisor.settings import Settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+
+
+class SpawnError(Exception):
+    """The keeper could not make a child: the step and its errno."""
+
+    def __init__(self, step: str, number: int) -> None:
+        super().__init__(f"{step}: {os.strerror(number)}")
+        self.step = step
+        self.number = number
+
+
+class Entry(NamedTuple):
+    """One entry of the keeper, with this engine's duplicates of its descriptors. pid 0: no process."""
+
+    key: str
+    pid: int
+    pidfd: int
+    status: int | None
+    fds: dict[str, int]
+
+
+class KeeperLost(Exception):
+    """The keeper is gone without a Shutdown; ``entries`` is all that it held, as far as this engine knows.
+
+    Whoever awaits Link.run() catches this right there and calls become_keeper(): nothing is to be unwound.
+    """
+
+    def __init__(self, entries: list[Entry]) -> None:
+        super().__init__(f"the keeper is gone; {len(entries)} entries are known")
+        self.entries = entries
+
+
+class Process:
+    """A process that the keeper is the parent of (or watches). It stays a zombie until Link.reap()."""
+
+    def __init__(self, key: str, pid: int, pidfd: int) -> None:
+        self.key = key
+        self.pid = pid
+        self.pidfd = pidfd
+        self.fds: dict[str, int] = {}
+        """The descriptors that are held under its key, by name. Owned by the link."""
+        self.status: int | None = None
+        """As from waitpid(2); None while it runs."""
+        self._ended = trio.Event()
+
+    async def wait(self) -> int:
+        """The status as from waitpid(2), as soon as the process has ended. Any number of tasks may wait.
+
+        Raises KeeperLost if nobody can tell any more.
+        """
+        await self._ended.wait()
+        if self.status is None:
+            raise KeeperLost([])
+        return self.status
+
+    def kill(self, number: int = signal.SIGKILL) -> bool:
+        """Send a signal; False if it has ended already."""
+        return self.status is None and process.pidfd_send_signal(self.pidfd, number)
+
+    def note_end(self, status: int | None) -> None:
+        """The keeper saw it end, or (None) can tell no more. Called by the link only."""
+        self.status = status
+        self._ended.set()
+
+
+class Link:
+    """A connection to the keeper over a SOCK_SEQPACKET socket, which the link owns."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._sending = trio.Lock()
+        self._listing = trio.Lock()
+        self._spawning: dict[str, trio.Event] = {}
+        self._answers: dict[str, Process | SpawnError] = {}
+        self._listed: list[Entry] = []
+        self._list_done = trio.Event()
+        self._processes: dict[str, Process] = {}
+        self._held: dict[str, dict[str, int]] = {}
+        self._early_ends: dict[str, int] = {}
+        self._leaving = False
+        self._lost = False
+        self.stop_requested = trio.Event()
+        """The daemon was told to end; ``stop_signal`` says by which signal."""
+        self.stop_signal = 0
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Read what the keeper says, until after shutdown(). Raises KeeperLost, and ProtocolError for
+        nonsense.
+        """
+        task_status.started()
+        while (received := await self._receive()) is not None:
+            self._on_message(*received)
+        self._lost = True
+        for key in list(self._spawning):
+            self._answer(key, SpawnError("ask the keeper", errno.EPIPE))
+        if not self._leaving:
+            entries = self.known()
+            for unknown in self._processes.values():
+                unknown.note_end(unknown.status)
+            raise KeeperLost(entries)
+
+    async def _receive(self) -> tuple[Message, list[int]] | None:
+        while True:
+            try:
+                return codec.receive(self._sock)
+            except BlockingIOError:
+                await trio.lowlevel.wait_readable(self._sock)
+            except ConnectionResetError:
+                return None
+
+    def _on_message(self, message: Message, fds: list[int]) -> None:
+        if isinstance(message, Spawned):
+            self._answer(message.key, self._add(message.key, message.pid, fds[0]))
+        elif isinstance(message, SpawnFailed):
+            self._answer(message.key, SpawnError(message.step, message.errno))
+        elif isinstance(message, Exited):
+            self._on_exit(message)
+        elif isinstance(message, Held):
+            pidfd = fds.pop(0) if message.pid else -1
+            named = dict(zip(message.names, fds, strict=True))
+            self._listed.append(Entry(message.key, message.pid, pidfd, message.status, named))
+        elif isinstance(message, Listed):
+            self._list_done.set()
+        elif isinstance(message, Stop):
+            self.stop_signal = message.signal
+            self.stop_requested.set()
+        else:
+            codec.close_all(fds)
+
+    def _on_exit(self, message: Exited) -> None:
+        """An end may be told after the keeper's answer to List and before adopt(): it is kept for that."""
+        ended = self._processes.get(message.key)
+        if ended is None:
+            self._early_ends[message.key] = message.status
+        else:
+            ended.note_end(message.status)
+
+    def _answer(self, key: str, answer: Process | SpawnError) -> None:
+        waiting = self._spawning.pop(key, None)
+        if waiting is not None:
+            self._answers[key] = answer
+            waiting.set()
+
+    def _add(self, key: str, pid: int, pidfd: int) -> Process:
+        added = Process(key, pid, pidfd)
+        added.fds = self._held.setdefault(key, {})
+        self._processes[key] = added
+        return added
+
+    async def _send(self, message: Message, fds: list[int] | None = None) -> None:
+        """Send in order. A keeper that is gone is told of by run(), not here."""
+        async with self._sending:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                while not self._try_send(message, fds or []):
+                    await trio.lowlevel.wait_writable(self._sock)
+
+    def _try_send(self, message: Message, fds: list[int]) -> bool:
+        """False if there is no room now."""
+        try:
+            codec.send(self._sock, message, fds)
+        except BlockingIOError:
+            return False
+        return True
+
+    async def spawn(self, message: Spawn, fds: dict[str, int], hold: dict[str, int]) -> Process:
+        """Have a child made, with the descriptors that ``message.fds`` and ``message.hold`` name.
+
+        What is held belongs to the link after this returns; the rest stays the caller's. Not cancellable
+        once it was asked: the answer is taken in any case, so that no child is overlooked. Raises
+        SpawnError.
+        """
+        await trio.lowlevel.checkpoint()
+        answered = self._spawning[message.key] = trio.Event()
+        with trio.CancelScope(shield=True):
+            await self._send(
+                message, [*map(fds.__getitem__, message.fds), *map(hold.__getitem__, message.hold)]
+            )
+            if not self._lost:
+                await answered.wait()
+        made = self._answers.pop(message.key, None) or SpawnError("ask the keeper", errno.EPIPE)
+        if isinstance(made, SpawnError):
+            raise made
+        made.fds.update({name: hold[name] for name in message.hold})
+        return made
+
+    async def entries(self) -> list[Entry]:
+        """All that the keeper has. Each is to be adopted, or to be reaped or released by its key."""
+        async with self._listing:
+            self._listed, self._list_done = [], trio.Event()
+            await self._send(List())
+            await self._list_done.wait()
+            return self._listed
+
+    def adopt(self, entry: Entry) -> Process:
+        """Take over an entry with a process that an earlier engine had made. Its descriptors become the
+        link's.
+        """
+        adopted = self._add(entry.key, entry.pid, entry.pidfd)
+        adopted.fds.update(entry.fds)
+        status = self._early_ends.pop(entry.key, entry.status)
+        if status is not None:
+            adopted.note_end(status)
+        return adopted
+
+    def adopt_held(self, entry: Entry) -> dict[str, int]:
+        """Take over an entry without a process: its descriptors by name."""
+        held = self._held.setdefault(entry.key, {})
+        held.update(entry.fds)
+        return held
+
+    async def hold(self, key: str, named: dict[str, int]) -> None:
+        """Have the keeper hold duplicates; the originals become the link's (see held())."""
+        await self._send(Hold(key, list(named)), list(named.values()))
+        ours = self._held.setdefault(key, {})
+        for name, fd in named.items():
+            self._close(ours, name)
+            ours[name] = fd
+
+    def held(self, key: str) -> dict[str, int]:
+        """The descriptors that are held under a key, by name."""
+        return self._held.get(key, {})
+
+    async def release(self, key: str, names: list[str]) -> None:
+        """Close descriptors here and at the keeper: the last copies of theirs, so a pipe ends."""
+        ours = self._held.get(key, {})
+        for name in names:
+            self._close(ours, name)
+        if not ours and key not in self._processes:
+            self._held.pop(key, None)
+        await self._send(Release(key, names))
+
+    async def reap(self, key: str) -> None:
+        """The end was committed: let the zombie and all descriptors of the key go."""
+        gone = self._processes.pop(key, None)
+        self._early_ends.pop(key, None)
+        ours = self._held.pop(key, {})
+        for name in list(ours):
+            self._close(ours, name)
+        if gone is not None:
+            os.close(gone.pidfd)
+        await self._send(Reap(key))
+
+    @staticmethod
+    def _close(named: dict[str, int], name: str) -> None:
+        fd = named.pop(name, None)
+        if fd is not None:
+            trio.lowlevel.notify_closing(fd)
+            os.close(fd)
+
+    async def ready(self) -> None:
+        """The socket is served: the keeper tells whoever started the daemon."""
+        await self._send(Ready())
+
+    async def upgrade(self) -> None:
+        """Have the keeper execute its program anew; it kills this engine and starts another one."""
+        await self._send(Upgrade())
+
+    async def shutdown(self, code: int) -> None:
+        """Have the keeper leave once this engine has ended."""
+        self._leaving = True
+        await self._send(Shutdown(code))
+
+    def known(self) -> list[Entry]:
+        """What this engine knows of the keeper's entries: enough to become the keeper."""
+        keys = dict.fromkeys([*self._processes, *self._held])
+        return [self._known(key) for key in keys]
+
+    def _known(self, key: str) -> Entry:
+        known, held = self._processes.get(key), self._held.get(key, {})
+        if known is None:
+            return Entry(key, 0, -1, None, held)
+        return Entry(key, known.pid, known.pidfd, known.status, held)
+
+
+def become_keeper(
+    entries: list[Entry],
+    settings: Settings,
+    *,
+    listen_fd: int,
+    lock_fd: int,
+    engine_argv: list[str] | None = None,
+) -> NoReturn:
+    """Replace this engine by a new keeper that holds these entries; it starts a new engine."""
+    kept = table.Table()
+    for known in entries:
+        entry = kept.entry(known.key)
+        entry.pid, entry.pidfd, entry.status = known.pid, known.pidfd, known.status
+        entry.fds = dict(known.fds)
+    handover.become_keeper(table.Handover(settings, engine_argv or ENGINE_ARGV, listen_fd, lock_fd, kept))

@@ -1,0 +1,94 @@
+"""Paths inside the new root: always below its descriptor, with openat2(2) and RESOLVE_IN_ROOT.
+
+A symbolic link in an image or a volume can lead nowhere but to another place in the container, and what was
+looked up is used by descriptor, never by name again.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from pysup.supervisor.keeper.context import Context, StepError
+from pysup.supervisor.kernel import mounts
+from pysup.supervisor.kernel.libc import KernelError
+
+_MOST_LINKS = 40
+_INSIDE = mounts.RESOLVE_IN_ROOT | mounts.RESOLVE_NO_MAGICLINKS
+
+
+def open_in(context: Context, path: str, flags: int, mode: int = 0, *, resolve: int = 0) -> int:
+    """Open a path of the container. Raises KernelError."""
+    return context.system.openat2(
+        context.root, path.lstrip("/") or ".", flags, mode, resolve=_INSIDE | resolve
+    )
+
+
+def find(context: Context, path: str, *, directory: bool = False) -> int | None:
+    """An O_PATH descriptor, None if there is nothing of that name."""
+    try:
+        return open_in(context, path, os.O_PATH | (os.O_DIRECTORY if directory else 0))
+    except KernelError as error:
+        if error.errno == errno.ENOENT:
+            return None
+        raise
+
+
+def directory(context: Context, path: str, links: int = 0) -> int:
+    """An O_PATH descriptor of a directory, which is made with its parents if it is missing.
+
+    A link that leads to nothing is followed: its target is made, as docker does it.
+    """
+    found = find(context, path, directory=True)
+    if found is not None:
+        return found
+    above, name = os.path.split(path.rstrip("/"))
+    parent = directory(context, above, links)
+    try:
+        context.system.mkdir(name, 0o755, dir_fd=parent)
+    except FileExistsError:
+        target = _follow(context, parent, name, links)
+        return directory(context, os.path.join(above, target), links + 1)
+    finally:
+        context.system.close(parent)
+    return open_in(context, path, os.O_PATH | os.O_DIRECTORY)
+
+
+def file(context: Context, path: str, links: int = 0) -> int:
+    """An O_PATH descriptor of a file (of any type); an empty one is made if there is none."""
+    found = find(context, path)
+    if found is not None:
+        return found
+    above, name = os.path.split(path.rstrip("/"))
+    parent = directory(context, above)
+    try:
+        made = os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        context.system.close(context.system.open(name, made, 0o644, dir_fd=parent))
+    except FileExistsError:
+        target = _follow(context, parent, name, links)
+        return file(context, os.path.join(above, target), links + 1)
+    finally:
+        context.system.close(parent)
+    return open_in(context, path, os.O_PATH)
+
+
+def parent_of(context: Context, path: str) -> tuple[int, str]:
+    """The directory that a name is to be made in, and the name."""
+    above, name = os.path.split(path.rstrip("/"))
+    return directory(context, above), name
+
+
+def _follow(context: Context, parent: int, name: str, links: int) -> str:
+    """What a dangling link says."""
+    if links >= _MOST_LINKS:
+        raise StepError(errno.ELOOP, os.strerror(errno.ELOOP))
+    try:
+        return context.system.readlink(name, dir_fd=parent)
+    except OSError as error:
+        raise StepError(errno.ENOTDIR, f"{name} is in the way") from error
+
+
+def is_directory(context: Context, fd: int) -> bool:
+    """Tell whether a descriptor is one of a directory."""
+    return stat.S_ISDIR(context.system.fstat(fd).st_mode)

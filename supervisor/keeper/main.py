@@ -1,0 +1,95 @@
+"""The keeper's program: ``pysup daemon`` calls run(); an upgrade and an orphaned engine execute this module.
+
+Imports the standard library's small modules and kernel/ only: it stays about 10 MB for as long as the
+machine is up, and every child begins as a copy of it.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import signal
+import sys
+
+from pysup.supervisor.errors import PysupError
+from pysup.supervisor.keeper import ground, handover
+from pysup.supervisor.keeper.engine import ENGINE_ARGV
+from pysup.supervisor.keeper.loop import Keeper
+from pysup.supervisor.keeper.table import Handover, Table
+from pysup.supervisor.kernel import files, process, signals
+from pysup.supervisor.settings import Settings
+
+USAGE = "usage: python -m pysup.supervisor.keeper.main --adopt-fd N | --check"
+
+
+def run(settings: Settings, engine_argv: list[str] | None = None) -> int:
+    """Be the daemon of this root until it is shut down; the exit code. Raises PysupError if it cannot
+    start.
+    """
+    _open_standard_streams()
+    ground.make_directories(settings)
+    lock_fd = ground.take_lock(settings)
+    ground.sign_lock(lock_fd)
+    listen_fd = ground.listen(settings)
+    return _serve(Handover(settings, engine_argv or ENGINE_ARGV, listen_fd, lock_fd, Table()))
+
+
+def adopt(document_fd: int) -> int:
+    """Go on where another program left off: an upgraded keeper, or the engine of a keeper that was killed."""
+    kept = handover.receive(document_fd)
+    ground.sign_lock(kept.lock_fd)
+    return _serve(kept)
+
+
+def _serve(kept: Handover) -> int:
+    watched = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        watched.discard(signal.SIGHUP)  # nohup: the terminal's end is no order to upgrade
+    signals.block_all()
+    signals.default_all()
+    _raise_descriptor_limit()
+    process.set_subreaper()
+    process.set_name("pysup")
+    keeper = Keeper(kept, signals.signal_descriptor(watched))
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    code = keeper.serve()
+    ground.remove_socket(
+        kept.settings
+    )  # not after a crash: the engine takes over then, and the socket with it
+    return code
+
+
+def _open_standard_streams() -> None:
+    """Descriptors 0, 1 and 2 must be taken, or the next file would be somebody's standard output."""
+    while (fd := os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)) <= 2:  # noqa: PLR2004
+        files.let_inherit(fd)
+    os.close(fd)
+
+
+def _raise_descriptor_limit() -> None:
+    """Three or four descriptors a container: use all that the hard limit allows. child.py puts the soft one
+    back.
+    """
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def main(arguments: list[str]) -> int:
+    """Parse the command line: --check only shows that this program and its modules can start."""
+    if arguments == ["--check"]:
+        return 0
+    if len(arguments) != 2 or arguments[0] != "--adopt-fd":  # noqa: PLR2004
+        sys.stderr.write(USAGE + "\n")
+        return 2
+    try:
+        return adopt(int(arguments[1]))
+    except PysupError as error:
+        sys.stderr.write(f"pysup: {error}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

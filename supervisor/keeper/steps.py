@@ -1,0 +1,102 @@
+"""The vocabulary of plans: each op, the function that does it, and the name by which its failure is told.
+
+A plan is a JSON array of ``[op, argument, …]``. runtime/plan.py writes it and decides everything; here it
+is only carried out, in order, until a step fails or "exec" succeeds.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from typing import Any
+
+from pysup.supervisor.keeper import steps_devices, steps_mounts, steps_namespaces, steps_process
+from pysup.supervisor.keeper.context import Context, StepError
+
+Step = list[Any]
+
+OPS: dict[str, tuple[Callable[..., None], str]] = {
+    "user_namespace": (steps_namespaces.user_namespace, "enter the user namespace"),
+    "join_cgroups": (steps_namespaces.join_cgroups, "join the cgroups"),
+    "unshare": (steps_namespaces.unshare, "unshare"),
+    "setns": (steps_namespaces.setns, "enter the namespace {0}"),
+    "propagation": (steps_namespaces.propagation, "mount propagation {0}"),
+    "overlay": (steps_mounts.overlay, "overlay"),
+    "enter": (steps_mounts.enter, "enter {0}"),
+    "mount": (steps_mounts.mount, "mount {0} on {2}"),
+    "bind": (steps_mounts.bind, "bind {0} on {1}"),
+    "device": (steps_devices.device, "device {0}"),
+    "bind_device": (steps_devices.bind_device, "device {1}"),
+    "symlink": (steps_devices.symlink, "symlink {1}"),
+    "console": (steps_devices.console, "console"),
+    "mask": (steps_mounts.mask, "mask {0}"),
+    "read_only": (steps_mounts.read_only, "make {0} read-only"),
+    "pivot": (steps_mounts.pivot, "pivot_root"),
+    "read_only_root": (steps_mounts.read_only_root, "make / read-only"),
+    "hostname": (steps_namespaces.hostname, "hostname {0}"),
+    "domainname": (steps_namespaces.domainname, "domainname {0}"),
+    "loopback": (steps_namespaces.loopback, "bring lo up"),
+    "sysctl": (steps_namespaces.sysctl, "sysctl {0}"),
+    "rlimit": (steps_process.rlimit, "rlimit {0}"),
+    "oom_score_adj": (steps_process.oom_score_adj, "oom_score_adj"),
+    "umask": (steps_process.umask, "umask"),
+    "user": (steps_process.user, "user {0}"),
+    "workdir": (steps_process.workdir, "workdir {0}"),
+    "credentials": (steps_process.credentials, "credentials"),
+    "no_new_privileges": (steps_process.no_new_privileges, "no_new_privileges"),
+    "seccomp": (steps_process.seccomp, "seccomp"),
+    "ready": (steps_process.ready, "wait for the engine"),
+    "exec": (steps_process.execute, "exec {0[0]}"),
+}
+
+
+class Failed(Exception):
+    """A step failed: what it is called, its errno, and a text where the errno does not tell enough."""
+
+    def __init__(self, label: str, number: int, detail: str, exit_code: int) -> None:
+        super().__init__(f"{label}: {detail or os.strerror(number)}")
+        self.label = label
+        self.number = number
+        self.detail = detail
+        self.exit_code = exit_code
+
+
+def run(context: Context, plan: list[Step]) -> None:
+    """Do the steps in their order. Raises Failed; after an "exec" that works there is nobody left to
+    return.
+    """
+    for step in plan:
+        try:
+            _do(context, step)
+        except StepError as error:
+            raise _failure(step, error.number, error.detail) from error
+        except OSError as error:
+            raise _failure(step, error.errno or errno.EIO, "") from error
+        except (ValueError, TypeError, LookupError, OverflowError) as error:
+            raise _failure(step, errno.EINVAL, f"{type(error).__name__}: {error}") from error
+
+
+def _do(context: Context, step: Step) -> None:
+    if not step or step[0] not in OPS:
+        raise StepError(errno.EINVAL, "no such step")
+    OPS[step[0]][0](context, *step[1:])
+
+
+def _failure(step: Step, number: int, detail: str) -> Failed:
+    return Failed(label(step), number, detail, exit_code(step, number))
+
+
+def label(step: Step) -> str:
+    """What a step is called in an error."""
+    try:
+        return OPS[step[0]][1].format(*step[1:])
+    except (LookupError, TypeError):
+        return f"step {step!r:.60}"
+
+
+def exit_code(step: Step, number: int) -> int:
+    """Docker's exit code for a failed step, as in errors.StartFailed.exit_code."""
+    if not step or step[0] != "exec":
+        return 128
+    return 127 if number in (errno.ENOENT, errno.ENOTDIR) else 126

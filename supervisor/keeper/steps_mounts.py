@@ -1,0 +1,210 @@
+"""Steps that build the container's tree of mounts and go there (mount_namespaces(7), overlayfs,
+pivot_root(2)).
+
+Every target is looked up inside the new root (lookup.py); a source is the host's, from before the pivot.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TypedDict
+
+from pysup.supervisor.keeper import lookup
+from pysup.supervisor.keeper.context import Context, StepError
+from pysup.supervisor.kernel import mounts
+from pysup.supervisor.kernel.libc import AT_FDCWD, KernelError
+
+_PAGE = 4096
+
+
+class Overlay(TypedDict, total=False):
+    """Arguments of "overlay". ``lower`` is topmost first; ``options`` are passed to the file system as they
+    are.
+    """
+
+    lower: list[str]
+    upper: str
+    work: str
+    target: str
+    volatile: bool
+    options: list[str]
+
+
+class BindOptions(TypedDict, total=False):
+    """Options of "bind": all false, and no change of propagation, by default."""
+
+    recursive: bool
+    read_only: bool
+    propagation: str
+    create: bool
+
+
+def overlay(context: Context, arguments: Overlay) -> None:
+    """Mount the layers with the write layer on top, in this mount namespace only (kernel:
+    filesystems/overlayfs).
+    """
+    lower = arguments["lower"]
+    data = _overlay_options(arguments, lower)
+    if len(os.fsencode(data)) >= _PAGE:  # many layers: name them from the directory that they share
+        shared = os.path.commonpath(lower)
+        context.system.chdir(shared)
+        data = _overlay_options(arguments, [os.path.relpath(path, shared) for path in lower])
+    context.system.mount("overlay", arguments["target"], "overlay", 0, data)
+
+
+def _overlay_options(arguments: Overlay, lower: list[str]) -> str:
+    options = ["lowerdir=" + ":".join(_escape(path, "\\,:") for path in lower)]
+    if "upper" in arguments:
+        options += [f"upperdir={_escape(arguments['upper'], chr(92) + ',')}"]
+        options += [f"workdir={_escape(arguments['work'], chr(92) + ',')}"]
+    if arguments.get("volatile"):
+        options.append("volatile")
+    return ",".join([*options, *arguments.get("options", [])])
+
+
+def _escape(path: str, special: str) -> str:
+    return "".join("\\" + letter if letter in special else letter for letter in path)
+
+
+def enter(context: Context, target: str) -> None:
+    """Take a directory (the overlay) as the root that later targets are looked up in."""
+    context.system.chdir(target)
+    context.root = context.system.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def mount(  # noqa: PLR0917
+    context: Context, fstype: str, source: str, target: str, flags: int, data: str
+) -> None:
+    """Mount a new file system on a directory of the container, reached by descriptor and named "."."""
+    fd = lookup.directory(context, target)
+    try:
+        if fstype in ("proc", "sysfs"):  # as a link, these could turn up elsewhere (CVE-2019-19921)
+            _check_no_link(context, target)
+        context.system.fchdir(fd)
+        context.system.mount(source, ".", fstype, flags, data)
+    finally:
+        context.system.close(fd)
+
+
+def _check_no_link(context: Context, target: str) -> None:
+    flags = os.O_PATH | os.O_DIRECTORY
+    context.system.close(lookup.open_in(context, target, flags, resolve=mounts.RESOLVE_NO_SYMLINKS))
+
+
+def bind(context: Context, source: str, target: str, options: BindOptions) -> None:
+    """Attach a copy of a host directory's or file's mount, with its options set before it can be seen."""
+    if options.get("create"):
+        context.system.makedirs(source, 0o755, exist_ok=True)
+    recursive = options.get("recursive", False)
+    tree = context.system.open_tree(AT_FDCWD, source, recursive=recursive)
+    try:
+        name = options.get("propagation", "")
+        context.system.mount_setattr(
+            tree,
+            attr_set=mounts.MOUNT_ATTR_RDONLY if options.get("read_only") else 0,
+            propagation=mounts.PROPAGATION[name.removeprefix("r")] if name else 0,
+            recursive=recursive,
+        )
+        _attach(context, tree, target)
+    finally:
+        context.system.close(tree)
+
+
+def _attach(context: Context, tree: int, target: str) -> None:
+    """Move a detached mount to a target of its own kind, which is made if it is missing."""
+    make = lookup.directory if lookup.is_directory(context, tree) else lookup.file
+    fd = make(context, target)
+    try:
+        context.system.move_mount(tree, fd)
+    finally:
+        context.system.close(fd)
+
+
+def mask(context: Context, path: str) -> None:
+    """Hide a path: a directory under an empty read-only tmpfs, a file under /dev/null. A missing path is
+    skipped.
+    """
+    fd = _find_any(context, path)
+    if fd is None:
+        return
+    try:
+        if lookup.is_directory(context, fd):
+            _mask_directory(context, path, fd)
+        else:
+            _mask_file(context, fd)
+    finally:
+        context.system.close(fd)
+
+
+def _find_any(context: Context, path: str) -> int | None:
+    try:
+        return lookup.find(context, path)
+    except KernelError as error:
+        if error.errno == errno.ENOTDIR:
+            return None
+        raise
+
+
+def _mask_directory(context: Context, path: str, fd: int) -> None:
+    """One tmpfs serves for all directories: a copy of a mount is cheaper than another file system."""
+    if context.empty_tmpfs < 0:
+        context.system.fchdir(fd)
+        flags = mounts.MS_RDONLY | mounts.MS_NOSUID | mounts.MS_NODEV | mounts.MS_NOEXEC
+        context.system.mount("tmpfs", ".", "tmpfs", flags, "nr_inodes=2,mode=755")
+        context.empty_tmpfs = lookup.open_in(context, path, os.O_PATH | os.O_DIRECTORY)
+    else:
+        _attach_copy(context, context.empty_tmpfs, fd)
+
+
+def _mask_file(context: Context, fd: int) -> None:
+    """The host's /dev/null, verified, and never a path of the container (CVE-2025-31133)."""
+    if context.null_fd < 0:
+        context.null_fd = context.system.open("/dev/null", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        if context.system.fstat(context.null_fd).st_rdev != os.makedev(1, 3):
+            raise StepError(errno.ENODEV, "/dev/null is not the null device")
+    _attach_copy(context, context.null_fd, fd)
+
+
+def _attach_copy(context: Context, source: int, target: int) -> None:
+    tree = context.system.open_tree(source, "")
+    try:
+        context.system.move_mount(tree, target)
+    finally:
+        context.system.close(tree)
+
+
+def read_only(context: Context, path: str) -> None:
+    """Make a path and all below it read-only, by a mount of it on itself. A missing path is skipped."""
+    fd = _find_any(context, path)
+    if fd is None:
+        return
+    try:
+        tree = context.system.open_tree(fd, "", recursive=True)
+        try:
+            context.system.mount_setattr(tree, attr_set=mounts.MOUNT_ATTR_RDONLY, recursive=True)
+            context.system.move_mount(tree, fd)
+        finally:
+            context.system.close(tree)
+    finally:
+        context.system.close(fd)
+
+
+def pivot(context: Context) -> None:
+    """Make the new root the process's root and let go of the host's (pivot_root(2), "pivot_root(".",
+    ".")").
+    """
+    context.system.fchdir(context.root)
+    context.system.pivot_root(".", ".")
+    context.system.umount(".", mounts.MNT_DETACH)
+    context.system.chdir("/")
+    context.inside = True
+
+
+def read_only_root(context: Context) -> None:
+    """Make the root mount read-only, not what is mounted below it."""
+    fd = context.system.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        context.system.mount_setattr(fd, attr_set=mounts.MOUNT_ATTR_RDONLY)
+    finally:
+        context.system.close(fd)
