@@ -1,0 +1,106 @@
+"""From whatever version a database has to this one: sqlite-utils' migrations, in one transaction altogether.
+
+sqlite-utils records each migration in ``_sqlite_migrations`` in the transaction of its changes; here all
+pending ones share one transaction, so a kill at any point leaves the old version or the new one. Its import
+takes 0.2 s, so what is recorded is read by plain SQL first, and it is imported only if something is pending.
+
+Views hold no data: they are made anew whenever their definitions (views.py) differ from those that the file
+was made with, whose checksum is its ``user_version``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from sqlite3 import Connection
+from typing import TYPE_CHECKING, NamedTuple
+from zlib import crc32
+
+from pysup.store import m0001_foundation
+from pysup.store.views import VIEWS
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+APPLICATION_ID = 0x70797375
+"""``pysu`` in the file's header: shows whose database it is (file(1), PRAGMA application_id)."""
+SET = "pysup"
+"""The name of our set of migrations in sqlite-utils' table."""
+
+
+class Migration(NamedTuple):
+    """One step to a newer schema; ``name`` is what is recorded, for ever."""
+
+    name: str
+    apply: Callable[[Database], None]
+
+
+MIGRATIONS = (Migration(m0001_foundation.NAME, m0001_foundation.apply),)
+
+
+class Version(NamedTuple):
+    """What a database says of itself."""
+
+    application_id: int
+    views: int
+    migrations: tuple[str, ...]
+    tables: int
+    """How many tables there are, whosever."""
+
+    @property
+    def ours(self) -> bool:
+        """Empty, or made by some version of pysup."""
+        return self.application_id == APPLICATION_ID or (self.application_id == 0 and self.tables == 0)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Migrations that this version has never heard of: the database is newer."""
+        known = {migration.name for migration in MIGRATIONS}
+        return tuple(name for name in self.migrations if name not in known)
+
+    @property
+    def current(self) -> bool:
+        """Nothing is pending."""
+        return len(self.migrations) == len(MIGRATIONS) and self.views == checksum()
+
+
+def checksum() -> int:
+    """Of the definitions of all views, as a positive 32-bit number."""
+    return crc32("\n".join(f"{view.name} {view.sql}" for view in VIEWS).encode()) & 0x7FFFFFFF
+
+
+def version_of(conn: Connection) -> Version:
+    """Read it; changes nothing."""
+    (application_id,) = conn.execute("PRAGMA application_id").fetchone()
+    (views,) = conn.execute("PRAGMA user_version").fetchone()
+    (tables,) = conn.execute("SELECT count(*) FROM sqlite_schema WHERE type = 'table'").fetchone()
+    return Version(application_id, views, tuple(_recorded(conn)), tables)
+
+
+def _recorded(conn: Connection) -> list[str]:
+    if not conn.execute("SELECT 1 FROM sqlite_schema WHERE name = '_sqlite_migrations'").fetchone():
+        return []
+    sql = "SELECT name FROM _sqlite_migrations WHERE migration_set = ? ORDER BY id"
+    return [name for (name,) in conn.execute(sql, (SET,))]
+
+
+def migrate(conn: Connection) -> None:
+    """Bring the database to this version, or leave it as it is."""
+    from sqlite_utils import Database, Migrations  # noqa: PLC0415 - 0.2 s, seldom needed
+
+    db = Database(conn, execute_plugins=False)
+    pending = Migrations(SET)
+    for migration in MIGRATIONS:
+        pending(name=migration.name)(migration.apply)
+    with db.atomic():
+        _drop_views(db)
+        pending.apply(db)
+        for view in VIEWS:
+            db.create_view(view.name, view.sql)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {checksum()}")
+
+
+def _drop_views(db: Database) -> None:
+    # Before the migrations: ALTER TABLE refuses to work under a view that it would break.
+    for name in db.view_names():
+        db.execute(f'DROP VIEW "{name}"')
