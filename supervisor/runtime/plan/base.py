@@ -1,0 +1,120 @@
+"""Docker's default mounts (moby oci/defaults.go), changed where a namespace is the host's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from pysup.supervisor.kernel.mounts import (
+    MS_BIND,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_RDONLY,
+    MS_REMOUNT,
+    MS_STRICTATIME,
+)
+from pysup.supervisor.runtime.plan import namespaces
+from pysup.supervisor.runtime.plan.facts import CgroupView, Facts, Step
+from pysup.supervisor.spec.container import ContainerSpec, Namespaces
+
+PLAIN = MS_NOSUID | MS_NOEXEC | MS_NODEV
+_TTY_GROUP = 5
+_CGROUP = "/sys/fs/cgroup"
+
+
+class Default(NamedTuple):
+    """A default mount: the steps that make it, at a target where a user's own mount takes its place."""
+
+    target: str
+    steps: list[Step]
+
+
+def defaults(spec: ContainerSpec, facts: Facts) -> Iterator[Default]:
+    """Every default mount, a parent before what lies in it."""
+    spaces = spec.namespaces
+    yield _proc(spaces)
+    yield _tmpfs("/dev", MS_NOSUID | MS_STRICTATIME, "mode=755,size=65536k")
+    yield _pts(spaces)
+    yield _sys(spaces, facts)
+    yield Default(_CGROUP, _cgroups(spaces, facts.cgroup_views))
+    yield from _ipc(spec)
+    if is_host_image(spec):
+        yield _tmpfs("/run", MS_NOSUID | MS_NODEV, "mode=755")
+        yield _tmpfs("/tmp", MS_NOSUID | MS_NODEV, "mode=1777")  # noqa: S108 - a mount point
+
+
+def is_host_image(spec: ContainerSpec) -> bool:
+    """Whether the machine's own root is a layer: what lives in /run and /tmp is the machine's then."""
+    return "/" in spec.rootfs.lower
+
+
+def tmpfs(target: str, flags: int, data: str) -> Step:
+    """A step that mounts a tmpfs."""
+    return ["mount", "tmpfs", "tmpfs", target, flags, data]
+
+
+def bind(source: str, target: str, *, read_only: bool = False, recursive: bool = True) -> Step:
+    """A step that binds a host's file or directory of the system, apart from the host's later mounts."""
+    options = {"recursive": recursive, "read_only": read_only, "propagation": "rprivate", "create": False}
+    return ["bind", source, target, options]
+
+
+def _tmpfs(target: str, flags: int, data: str) -> Default:
+    return Default(target, [tmpfs(target, flags, data)])
+
+
+def _proc(spaces: Namespaces) -> Default:
+    """Shows the pid namespace, so it needs rights over that; a user namespace has none over the host's."""
+    if spaces.user == "private" and spaces.pid == "host":
+        return Default("/proc", [bind("/proc", "/proc")])
+    return Default("/proc", [["mount", "proc", "proc", "/proc", PLAIN, ""]])
+
+
+def _pts(spaces: Namespaces) -> Default:
+    group = f",gid={_TTY_GROUP}" if namespaces.has_id(namespaces.gid_maps(spaces), _TTY_GROUP) else ""
+    data = f"newinstance,ptmxmode=0666,mode=0620{group}"
+    return Default("/dev/pts", [["mount", "devpts", "devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, data]])
+
+
+def _sys(spaces: Namespaces, facts: Facts) -> Default:
+    """A mount shows the network namespace, and needs rights over it, as for /proc."""
+    if spaces.user == "private" and (spaces.net == "host" or not facts.machine.sysfs):
+        return Default("/sys", [bind("/sys", "/sys", read_only=True)])
+    return Default("/sys", [["mount", "sysfs", "sysfs", "/sys", PLAIN | MS_RDONLY, ""]])
+
+
+def _ipc(spec: ContainerSpec) -> Iterator[Default]:
+    """POSIX message queues and shared memory; a message queue mount shows the ipc namespace, as for /proc."""
+    shared = spec.namespaces.ipc == "host"
+    if not (shared and spec.namespaces.user == "private"):
+        yield Default("/dev/mqueue", [["mount", "mqueue", "mqueue", "/dev/mqueue", PLAIN, ""]])
+    if shared:
+        yield Default("/dev/shm", [bind("/dev/shm", "/dev/shm")])  # noqa: S108 - a mount point
+    else:
+        yield _tmpfs("/dev/shm", PLAIN, f"mode=1777,size={spec.shm_size}")  # noqa: S108
+
+
+def _cgroups(spaces: Namespaces, views: Iterable[CgroupView]) -> list[Step]:
+    """The container's own cgroups, read-only (CVE-2022-0492), and no hierarchy that it is not in.
+
+    In a cgroup namespace a mount begins at the container's cgroup; without one, that directory is bound.
+    """
+    views = list(views)
+    if any(not view.name for view in views):
+        return [_cgroup(spaces, view, _CGROUP) for view in views]
+    steps = [tmpfs(_CGROUP, PLAIN, "mode=755")]
+    steps += [_cgroup(spaces, view, f"{_CGROUP}/{view.name}") for view in views]
+    steps += [["symlink", view.name, f"{_CGROUP}/{other}"] for view in views for other in _other_names(view)]
+    return [*steps, tmpfs(_CGROUP, MS_REMOUNT | MS_BIND | MS_RDONLY | PLAIN, "")]
+
+
+def _cgroup(spaces: Namespaces, view: CgroupView, target: str) -> Step:
+    if spaces.cgroup == "host":
+        return bind(view.directory, target, read_only=True)
+    return ["mount", view.fstype, "cgroup", target, PLAIN | MS_RDONLY, view.data]
+
+
+def _other_names(view: CgroupView) -> list[str]:
+    """Controllers that share a hierarchy (``cpu,cpuacct``) are found by their own names, too."""
+    return [name for name in view.data.split(",") if name != view.name and "=" not in name]

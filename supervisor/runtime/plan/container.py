@@ -1,0 +1,92 @@
+"""The plan of a container's first process, from the clone to its exec."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pysup.supervisor.errors import NotSupported
+from pysup.supervisor.kernel import process
+from pysup.supervisor.runtime.plan.facts import Facts, Step
+from pysup.supervisor.runtime.plan.mounts import INIT, mask_steps, mount_steps
+from pysup.supervisor.runtime.plan.program import identity, joining, program
+from pysup.supervisor.runtime.plan.sources import Sources
+from pysup.supervisor.spec.container import ContainerSpec
+
+
+def build(spec: ContainerSpec, facts: Facts) -> list[Step]:
+    """The steps in their order, and the reasons for it.
+
+    The cgroups come first, so that no work of the set-up escapes the limits. Propagation is cut before the
+    first mount, so that none is seen on the host. Kernel parameters are written before /proc/sys becomes
+    read-only, masks come last of all mounts, and ids and capabilities are given up last of all.
+    Raises Unavailable, BadRequest and NotSupported.
+    """
+    sources = Sources(spec.namespaces)
+    tree = [*_root(spec, facts, sources), *mount_steps(spec, facts, sources)]
+    return [
+        *joining(spec.process, facts),
+        *_enter_namespaces(spec, facts, sources),
+        *tree,
+        *_namespace_settings(spec, facts),
+        *([["console"]] if spec.process.tty else []),
+        *mask_steps(facts),
+        ["pivot"],
+        *identity(spec.process),
+        *([["read_only_root"]] if spec.rootfs.read_only else []),
+        *program(spec.process, spec.namespaces, facts, _argv(spec)),
+    ]
+
+
+def _argv(spec: ContainerSpec) -> tuple[str, ...]:
+    return (INIT, "--", *spec.process.argv) if spec.init else spec.process.argv
+
+
+def _enter_namespaces(spec: ContainerSpec, facts: Facts, sources: Sources) -> Iterator[Step]:
+    """The cgroup namespace begins in the cgroups just joined; ids are taken once all host paths are open."""
+    if spec.namespaces.cgroup == "private":
+        yield ["unshare", process.CLONE_NEWCGROUP]
+    if spec.namespaces.user == "private":
+        opened = sources.opened()
+        yield ["user_namespace", opened] if opened else ["user_namespace"]
+    for name in facts.held:
+        yield ["setns", name, process.NAMESPACES[name]]
+
+
+def _root(spec: ContainerSpec, facts: Facts, sources: Sources) -> list[Step]:
+    """The layers and the write layer, not synced at the end if it goes with the container (volatile).
+
+    In a user namespace overlayfs may not use trusted.* attributes (kernel: filesystems/overlayfs, userxattr).
+    """
+    target = sources.name(f"{facts.directory}/rootfs")
+    overlay = {
+        "lower": [sources.name(layer) for layer in spec.rootfs.lower],
+        "upper": sources.name(f"{facts.directory}/upper"),
+        "work": sources.name(f"{facts.directory}/work"),
+        "target": target,
+        "volatile": spec.auto_remove,
+        "options": ["userxattr"] if spec.namespaces.user == "private" else [],
+    }
+    return [["propagation", _propagation(spec)], ["overlay", overlay], ["enter", target]]
+
+
+def _propagation(spec: ContainerSpec) -> str:
+    """Private, unless a volume is to see what the host mounts in it later (mount_namespaces(7)).
+
+    Shared would let the overlay appear on the host. Raises NotSupported for it.
+    """
+    kinds = {mount.propagation.removeprefix("r") for mount in spec.mounts if mount.kind == "bind"}
+    if "shared" in kinds:
+        raise NotSupported("cannot mount a volume with shared propagation: there is private and slave")
+    return "slave" if "slave" in kinds else "private"
+
+
+def _namespace_settings(spec: ContainerSpec, facts: Facts) -> Iterator[Step]:
+    """Names and kernel parameters of the new namespaces; a network that is held has its lo up already."""
+    if spec.namespaces.uts == "private":
+        yield ["hostname", spec.hostname]
+        if spec.domainname:
+            yield ["domainname", spec.domainname]
+    if spec.namespaces.net == "none" and "net" not in facts.held:
+        yield ["loopback"]
+    for key, value in spec.sysctls:
+        yield ["sysctl", key, value]

@@ -1,0 +1,55 @@
+"""What a plan is made from beside the container's spec: values that were decided, or found out, elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+Step = list[Any]
+"""``[op, argument, …]``, JSON-able; the vocabulary and its meaning are keeper/steps.py."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What is the same for every container of this daemon (runtime/machine.py finds it out)."""
+
+    capabilities: tuple[str, ...]
+    """The daemon's own bounding set, names with CAP_: no container gets more, save in its user namespace."""
+    cpus: int = 1
+    """How many CPUs the machine can have: some masked paths have a number of one in them."""
+    init: str = ""
+    """A static init for --init (tini), as a host path; empty: there is none."""
+    sysfs: bool = True
+    """Whether a user namespace may mount its own /sys: not where the one that is there has covered parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class CgroupView:
+    """One cgroup file system that a container sees below /sys/fs/cgroup."""
+
+    name: str
+    """The directory there, ``memory``; empty for a version 2 hierarchy, which is /sys/fs/cgroup itself."""
+    fstype: str
+    """``cgroup`` or ``cgroup2``."""
+    data: str
+    """The mount option that selects the hierarchy: ``memory``, ``cpu,cpuacct``; empty for version 2."""
+    directory: str
+    """The container's cgroup in it, as a host path."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is decided outside about this one start. Host paths are absolute and without links."""
+
+    machine: Machine
+    directory: str
+    """The container's directory, which runtime/rootfs.py made: upper/ work/ rootfs/ etc/."""
+    cgroup_tasks: tuple[str, ...] = ()
+    """The ``tasks`` files to join (cgroup v1); on v2 the process is born in its cgroup."""
+    cgroup_views: tuple[CgroupView, ...] = ()
+    held: tuple[str, ...] = ()
+    """Namespaces to join: each name is one of /proc/PID/ns, and that of the descriptor too."""
+    hidden: tuple[str, ...] = ()
+    """Host directories that the host image must not show: the daemon's own root and run directories."""
+    seccomp: str = ""
+    """The filter as base64 of struct sock_filter[]; empty: none."""

@@ -1,0 +1,159 @@
+"""The container's tree of mounts: defaults, covers that hide the daemon, files in /etc, the user's own."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+
+from pysup.supervisor.errors import Unavailable
+from pysup.supervisor.kernel import mounts
+from pysup.supervisor.runtime import devices, masks
+from pysup.supervisor.runtime.plan import base
+from pysup.supervisor.runtime.plan.facts import Facts, Step
+from pysup.supervisor.runtime.plan.sources import Sources
+from pysup.supervisor.spec.container import ContainerSpec, Mount
+
+INIT = "/sbin/docker-init"
+ETC_FILES = ("hostname", "hosts", "resolv.conf")
+FLAGS = {
+    "nosuid": mounts.MS_NOSUID,
+    "nodev": mounts.MS_NODEV,
+    "noexec": mounts.MS_NOEXEC,
+    "relatime": mounts.MS_RELATIME,
+    "strictatime": mounts.MS_STRICTATIME,
+    "sync": 0x10,
+    "dirsync": 0x80,
+    "mand": 0x40,
+    "noatime": 0x400,
+    "nodiratime": 0x800,
+}
+"""Options of mount(8) that are flags of mount(2); the kernel itself refuses ``mand`` since Linux 5.15."""
+CLEARS = {
+    "suid": "nosuid",
+    "dev": "nodev",
+    "exec": "noexec",
+    "atime": "noatime",
+    "diratime": "nodiratime",
+    "async": "sync",
+    "nomand": "mand",
+    "norelatime": "relatime",
+    "nostrictatime": "strictatime",
+}
+"""Options that take an earlier one back."""
+
+
+def mount_steps(spec: ContainerSpec, facts: Facts, sources: Sources) -> list[Step]:
+    """Everything from /proc to the last volume, in an order in which nothing covers what it should not."""
+    taken = {mount.target for mount in spec.mounts}
+    return [
+        *_defaults(spec, facts, taken),
+        *_covers(spec, facts),
+        *_devices(spec, taken),
+        *_later(spec, facts, sources, taken),
+    ]
+
+
+def mask_steps(facts: Facts) -> list[Step]:
+    """Hide or write-protect what of /proc and /sys is not the container's; missing paths are skipped."""
+    hide: list[Step] = [["mask", path] for path in masks.masked(facts.machine.cpus)]
+    return hide + [["read_only", path] for path in masks.READ_ONLY]
+
+
+def _defaults(spec: ContainerSpec, facts: Facts, taken: set[str]) -> Iterator[Step]:
+    """A user's mount replaces a default at its place; one at /dev replaces all of /dev (moby WithMounts)."""
+    for default in base.defaults(spec, facts):
+        if default.target not in taken and not (within(default.target, "/dev") and "/dev" in taken):
+            yield from default.steps
+
+
+def within(path: str, directory: str) -> bool:
+    """Whether a clean absolute path is that directory, or below it."""
+    return path == directory or path.startswith(directory.rstrip("/") + "/")
+
+
+# -- the daemon's own directories ----------------------------------------------------------------------------
+
+
+def _covers(spec: ContainerSpec, facts: Facts) -> Iterator[Step]:
+    """Put an empty read-only tmpfs on each hidden directory that a layer shows."""
+    fresh = [default.target for default in base.defaults(spec, facts)]
+    flags = base.PLAIN | mounts.MS_RDONLY
+    for target in sorted(_shown(spec, facts)):
+        if not any(within(target, mount) for mount in fresh):
+            yield base.tmpfs(target, flags, "mode=555,size=4k")
+
+
+def _shown(spec: ContainerSpec, facts: Facts) -> set[str]:
+    return {
+        posixpath.normpath("/" + posixpath.relpath(hidden, lower))
+        for lower in spec.rootfs.lower
+        for hidden in facts.hidden
+        if within(hidden, lower) and hidden != lower
+    }
+
+
+# -- /dev ----------------------------------------------------------------------------------------------------
+
+
+def _devices(spec: ContainerSpec, taken: set[str]) -> Iterator[Step]:
+    """A user namespace may not make device nodes: there the host's are bound."""
+    if "/dev" in taken:
+        return
+    for node in devices.NODES:
+        path = f"/dev/{node.name}"
+        if spec.namespaces.user == "private":
+            yield ["bind_device", path, path]
+        else:
+            yield ["device", path, devices.MODE, node.major, node.minor]
+    for name, content in devices.LINKS:
+        yield ["symlink", content, f"/dev/{name}"]
+
+
+# -- files in /etc, --init, and what the user asked for ------------------------------------------------------
+
+
+def _later(spec: ContainerSpec, facts: Facts, sources: Sources, taken: set[str]) -> list[Step]:
+    """In order of depth, so that a volume on /etc comes before the files in it (moby sortMounts)."""
+    steps = [(f"/etc/{name}", _etc_file(spec, facts, sources, name)) for name in ETC_FILES]
+    if spec.init:
+        steps.append((INIT, _init(facts, sources)))
+    kept = [(target, step) for target, step in steps if target not in taken]
+    kept += [(mount.target, _user_mount(mount, sources)) for mount in spec.mounts]
+    return [step for _, step in sorted(kept, key=lambda pair: pair[0].rstrip("/").count("/"))]
+
+
+def _etc_file(spec: ContainerSpec, facts: Facts, sources: Sources, name: str) -> Step:
+    source = sources.name(f"{facts.directory}/etc/{name}")
+    return base.bind(source, f"/etc/{name}", read_only=spec.rootfs.read_only, recursive=False)
+
+
+def _init(facts: Facts, sources: Sources) -> Step:
+    if not facts.machine.init:
+        raise Unavailable("cannot use --init: no docker-init, tini or catatonit is installed")
+    return base.bind(sources.name(facts.machine.init), INIT, read_only=True, recursive=False)
+
+
+def _user_mount(mount: Mount, sources: Sources) -> Step:
+    if mount.kind == "tmpfs":
+        return _user_tmpfs(mount)
+    options = {
+        "recursive": mount.recursive,
+        "read_only": mount.read_only,
+        "propagation": mount.propagation,
+        "create": mount.create_source,
+    }
+    return ["bind", sources.name(mount.source), mount.target, options]
+
+
+def _user_tmpfs(mount: Mount) -> Step:
+    """Split mount(8)'s options into mount(2)'s flags and the file system's own data; the last one wins."""
+    flags, data = {"ro"} if mount.read_only else set(), []
+    for option in mount.options:
+        if option in CLEARS:
+            flags.discard(CLEARS[option])
+        elif option in FLAGS:
+            flags.add(option)
+        else:
+            data.append(option)
+    number = sum(mounts.MS_RDONLY if flag == "ro" else FLAGS[flag] for flag in flags)
+    return base.tmpfs(mount.target, number, ",".join(data))

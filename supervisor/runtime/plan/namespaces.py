@@ -1,0 +1,104 @@
+"""Which namespaces a process gets, and the ids in them (namespaces(7), user_namespaces(7))."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pysup.supervisor.errors import BadRequest
+from pysup.supervisor.kernel import process
+from pysup.supervisor.spec.container import ContainerSpec, IdMap, Namespaces
+
+WHOLE_RANGE = (IdMap(0, 0, 0xFFFFFFFF),)
+"""Without maps every id is itself: files keep their owners, and root has its capabilities only over what
+belongs to the namespace."""
+
+
+def clone_flags(spec: ContainerSpec, *, first_run: bool = True) -> int:
+    """The namespaces that clone3(2) makes; not that of cgroups, whose root is where its maker is by then."""
+    names = own(spec.namespaces) - {"cgroup"}
+    if not first_run:
+        names -= set(outliving(spec.namespaces))
+    return _flags(names)
+
+
+def own(namespaces: Namespaces) -> set[str]:
+    """Names (as in /proc/PID/ns) of those that a container does not share with the host."""
+    modes = {
+        "mnt": "private",
+        "pid": namespaces.pid,
+        "ipc": namespaces.ipc,
+        "uts": namespaces.uts,
+        "net": namespaces.net,
+        "cgroup": namespaces.cgroup,
+        "user": namespaces.user,
+    }
+    return {name for name, mode in modes.items() if mode != "host"}
+
+
+def outliving(namespaces: Namespaces) -> tuple[str, ...]:
+    """Those that stay while the container restarts.
+
+    A network namespace belongs to the user namespace it was made in. The next run gets another user
+    namespace, which has no rights over it: so a container with its own has a new network each time.
+    """
+    if namespaces.user == "host" and namespaces.net == "none":
+        return ("net",)
+    return ()
+
+
+def join_flags(namespaces: Namespaces) -> int:
+    """What an exec takes over by setns(2) with the pidfd of the container's first process.
+
+    All but the pid namespace, which the keeper entered before it cloned: it counts only for children.
+    """
+    return _flags(own(namespaces) - {"pid"})
+
+
+def _flags(names: Iterable[str]) -> int:
+    return sum(process.NAMESPACES[name] for name in names)
+
+
+# -- ids -----------------------------------------------------------------------------------------------------
+
+
+def uid_maps(namespaces: Namespaces) -> tuple[IdMap, ...]:
+    """The maps of user ids; none outside of a user namespace of its own."""
+    return (namespaces.uid_maps or namespaces.gid_maps or WHOLE_RANGE) if namespaces.user == "private" else ()
+
+
+def gid_maps(namespaces: Namespaces) -> tuple[IdMap, ...]:
+    """The maps of group ids, which are those of the users if there are none."""
+    return (namespaces.gid_maps or namespaces.uid_maps or WHOLE_RANGE) if namespaces.user == "private" else ()
+
+
+def map_text(maps: Iterable[IdMap]) -> str:
+    """The content of /proc/PID/uid_map or gid_map."""
+    return "".join(f"{one.container} {one.host} {one.size}\n" for one in maps)
+
+
+def root_ids(namespaces: Namespaces) -> tuple[int, int]:
+    """Host uid and gid of the container's root, who owns the write layer."""
+    return host_id(uid_maps(namespaces), 0), host_id(gid_maps(namespaces), 0)
+
+
+def host_id(maps: Iterable[IdMap], number: int) -> int:
+    """What an id inside is outside. Raises BadRequest if it is not mapped."""
+    found = _mapped(maps, number)
+    if found is None:
+        raise BadRequest(f"cannot map ids: the container's id {number} is not mapped")
+    return found
+
+
+def has_id(maps: Iterable[IdMap], number: int) -> bool:
+    """Whether an id exists inside."""
+    return _mapped(maps, number) is not None
+
+
+def _mapped(maps: Iterable[IdMap], number: int) -> int | None:
+    maps = tuple(maps)
+    if not maps:
+        return number
+    for one in maps:
+        if one.container <= number < one.container + one.size:
+            return one.host + number - one.container
+    return None

@@ -1,0 +1,48 @@
+"""The end of every plan: from the set-up root to the program (credentials(7), capabilities(7), execve(2))."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pysup.supervisor.runtime.plan.facts import Facts, Step
+from pysup.supervisor.spec.container import Namespaces, Process
+
+
+def joining(process: Process, facts: Facts) -> list[Step]:
+    """The first steps of all: limits hold from here on, and the host's /proc and ids are still there."""
+    steps: list[Step] = [["join_cgroups", list(facts.cgroup_tasks)]] if facts.cgroup_tasks else []
+    return [*steps, ["oom_score_adj", process.oom_score_adj]]
+
+
+def identity(process: Process) -> list[Step]:
+    """Look the user up; go to the working directory, made by root if it is missing, as docker does."""
+    return [["user", process.user, list(process.groups)], ["workdir", process.cwd]]
+
+
+def program(
+    process: Process, spaces: Namespaces, facts: Facts, argv: Sequence[str] | None = None
+) -> list[Step]:
+    """Limits, credentials and what cannot be taken back; then wait for the engine, then exec."""
+    return [
+        *(["rlimit", limit.name, limit.soft, limit.hard] for limit in process.rlimits),
+        ["umask", process.umask],
+        *_privileges(process, spaces, facts),
+        ["ready"],
+        ["exec", list(argv or process.argv), list(process.env), process.cwd],
+    ]
+
+
+def _privileges(process: Process, spaces: Namespaces, facts: Facts) -> list[Step]:
+    """A filter needs no_new_privs or CAP_SYS_ADMIN (seccomp(2)): without the one, while the other lasts."""
+    credentials: Step = ["credentials", bounding(process.capabilities, spaces, facts)]
+    seccomp: list[Step] = [["seccomp", facts.seccomp]] if facts.seccomp else []
+    if process.no_new_privileges:
+        return [credentials, ["no_new_privileges"], *seccomp]
+    return [*seccomp, credentials]
+
+
+def bounding(wanted: Iterable[str], spaces: Namespaces, facts: Facts) -> list[str]:
+    """What the process can ever have: no more than the daemon; a user namespace begins with a full set."""
+    if spaces.user == "private":
+        return sorted(wanted)
+    return sorted(set(wanted) & set(facts.machine.capabilities))
