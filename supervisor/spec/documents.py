@@ -1,0 +1,273 @@
+"""Docker's Config and HostConfig as whole documents: every field of them, its type, and what pysup lacks.
+
+These tables are the truth about which fields are known. Sources: moby api/types/container config.go and
+hostconfig.go (API 1.47), and the flag names of docker/cli.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pysup.supervisor.spec.fields import Fields, Json
+from pysup.supervisor.spec.mounts import normal_mount
+
+Reader = Callable[[Fields, str], Any]
+
+DEFAULT_SHM = 64 << 20
+DEFAULT_LOG_DRIVER = "json-file"
+"""Docker's name of the default, so that its clients know that logs can be read; the files are pysup's."""
+_LOG_DRIVERS = ("json-file", "local", "pysup")
+_LOG_OPTIONS = ("max-size", "max-file")
+
+
+def config_document(body: Fields) -> Json:
+    """Every field of Config that is not merged with the image's (spec/merging.py)."""
+    return {key: read(body, key) for key, read in _CONFIG.items()}
+
+
+def host_document(host: Fields) -> Json:
+    """Every field of HostConfig, with docker's defaults filled in and pysup's settings as given."""
+    document = {key: read(host, key) for key, read in _HOST.items()}
+    document |= {key: default for key, (_, _, default) in _LACKING.items()}
+    document["Pysup"] = own_settings(host.inner("Pysup"))
+    return document
+
+
+def refuse_lacking(host: Fields) -> None:
+    """Refuse every field that docker has, pysup lacks, and the body sets."""
+    for key, (flag, why, _) in _LACKING.items():
+        if host.raw(key):
+            raise host.lacking(flag, why)
+    if host.raw("MemorySwappiness") not in (None, -1):
+        raise host.lacking("--memory-swappiness", "kernels with cgroup v2 no longer have it")
+    for key in ("MaskedPaths", "ReadonlyPaths"):
+        if host.raw(key) is not None:
+            raise host.lacking("--security-opt systempaths=unconfined")
+
+
+def unknown_fields(body: Fields, host: Fields) -> list[str]:
+    """Warnings: fields that are set and that nobody here knows."""
+    known_host = {*_HOST, *_LACKING, "Pysup", "MemorySwappiness", "MaskedPaths", "ReadonlyPaths"}
+    strange = [
+        key for key in body.given() if key not in {*_CONFIG, *_MERGED, "HostConfig", "NetworkingConfig"}
+    ]
+    strange += [f"HostConfig.{key}" for key in host.given() if key not in known_host]
+    return [f"{key[:80]!r} is not known to pysup, and has no effect" for key in strange]
+
+
+# -- small readers -------------------------------------------------------------------------------------------
+
+
+def _default(read: Callable[..., Any], value: object) -> Reader:
+    return lambda fields, key: read(fields, key, value)
+
+
+def _network_mode(host: Fields, key: str) -> str:
+    """``default`` is settled when the container is made: it must not change when networks come."""
+    mode = host.text(key, "default")
+    return "none" if mode == "default" else mode
+
+
+def _policy(host: Fields, key: str) -> Json:
+    policy = host.inner(key)
+    return {"Name": policy.text("Name", "no"), "MaximumRetryCount": policy.integer("MaximumRetryCount")}
+
+
+def log_config(host: Fields, key: str = "LogConfig") -> Json:
+    """Driver and options; the limits themselves are read by spec/from_docker.py."""
+    asked = host.inner(key)
+    driver, options = asked.text("Type", DEFAULT_LOG_DRIVER), asked.mapping("Config")
+    if driver == "none":
+        raise host.lacking("--log-driver none")
+    if driver not in _LOG_DRIVERS:
+        raise host.bad(
+            f"no log driver named {driver[:64]!r} is registered (there is {', '.join(_LOG_DRIVERS)})"
+        )
+    for name in options:
+        if name not in _LOG_OPTIONS:
+            raise host.lacking(f"--log-opt {name[:64]!r}", f"there is {' and '.join(_LOG_OPTIONS)}")
+    return {"Type": driver, "Config": options}
+
+
+def _rates(host: Fields, key: str) -> list[Json]:
+    return [{"Path": item.text("Path"), "Rate": item.integer("Rate")} for item in host.inners(key)]
+
+
+def _ulimits(host: Fields, key: str) -> list[Json]:
+    return [
+        {"Name": item.text("Name"), "Hard": item.integer("Hard"), "Soft": item.integer("Soft")}
+        for item in host.inners(key)
+    ]
+
+
+def _mounts(host: Fields, key: str) -> list[Json]:
+    return [normal_mount(item) for item in host.inners(key)]
+
+
+def _pids_limit(host: Fields, key: str) -> int | None:
+    limit = host.integer(key)
+    return limit if limit > 0 else None
+
+
+def _runtime(host: Fields, key: str) -> str:
+    runtime = host.text(key)
+    if runtime not in ("", "pysup", "runc"):
+        raise host.lacking(f"--runtime {runtime[:64]!r}", "pysup is its own runtime")
+    return "pysup"
+
+
+def _isolation(host: Fields, key: str) -> str:
+    isolation = host.text(key)
+    if isolation not in ("", "default"):
+        raise host.bad(f"--isolation {isolation[:64]!r}: on Linux there is only 'default'")
+    return ""
+
+
+def _console_size(host: Fields, key: str) -> list[int]:
+    """Height and width; only Windows reads them here (on Linux the client sends POST resize)."""
+    size = host.raw(key) or [0, 0]
+    if not isinstance(size, list) or [type(number) for number in size] != [int, int]:
+        raise host.bad(f"HostConfig.{key} must be two integers: height and width")
+    return size
+
+
+# -- the tables ----------------------------------------------------------------------------------------------
+
+_CONFIG: dict[str, Reader] = {
+    "Hostname": Fields.text,
+    "Domainname": Fields.text,
+    "AttachStdin": Fields.flag,
+    "AttachStdout": Fields.flag,
+    "AttachStderr": Fields.flag,
+    "Tty": Fields.flag,
+    "OpenStdin": Fields.flag,
+    "StdinOnce": Fields.flag,
+    "ArgsEscaped": Fields.flag,
+    "Image": Fields.text,
+    "NetworkDisabled": Fields.flag,
+    "OnBuild": Fields.texts,
+    "StopTimeout": Fields.optional_integer,
+    "Shell": Fields.texts,
+}
+
+_MERGED = (
+    "User", "WorkingDir", "StopSignal", "Entrypoint", "Cmd", "Env", "Labels", "Volumes", "ExposedPorts",
+    "Healthcheck", "MacAddress",
+)  # fmt: skip
+"""Fields of Config that spec/merging.py handles."""
+
+_HOST: dict[str, Reader] = {
+    "Binds": Fields.texts,
+    "ContainerIDFile": Fields.text,
+    "LogConfig": log_config,
+    "NetworkMode": _network_mode,
+    "RestartPolicy": _policy,
+    "AutoRemove": Fields.flag,
+    "VolumeDriver": Fields.text,
+    "ConsoleSize": _console_size,
+    "Annotations": Fields.mapping,
+    "CapAdd": Fields.texts,
+    "CapDrop": Fields.texts,
+    "CgroupnsMode": _default(Fields.text, "private"),
+    "GroupAdd": Fields.texts,
+    "IpcMode": _default(Fields.text, "private"),
+    "OomScoreAdj": Fields.integer,
+    "PidMode": Fields.text,
+    "ReadonlyRootfs": Fields.flag,
+    "SecurityOpt": Fields.texts,
+    "Tmpfs": Fields.mapping,
+    "UTSMode": Fields.text,
+    "UsernsMode": Fields.text,
+    "ShmSize": _default(Fields.integer, DEFAULT_SHM),
+    "Sysctls": Fields.mapping,
+    "Runtime": _runtime,
+    "Isolation": _isolation,
+    "Init": Fields.flag,
+    "CpuShares": Fields.integer,
+    "Memory": Fields.integer,
+    "NanoCpus": Fields.integer,
+    "CgroupParent": Fields.text,
+    "BlkioWeight": Fields.integer,
+    "BlkioDeviceReadBps": _rates,
+    "BlkioDeviceWriteBps": _rates,
+    "BlkioDeviceReadIOps": _rates,
+    "BlkioDeviceWriteIOps": _rates,
+    "CpuPeriod": Fields.integer,
+    "CpuQuota": Fields.integer,
+    "CpusetCpus": Fields.text,
+    "CpusetMems": Fields.text,
+    "MemoryReservation": Fields.integer,
+    "MemorySwap": Fields.integer,
+    "OomKillDisable": Fields.flag,
+    "PidsLimit": _pids_limit,
+    "Ulimits": _ulimits,
+    "Mounts": _mounts,
+}
+
+_NETWORK = "networks come later"
+_DEVICE = "devices come later"
+_REAL_TIME = "real-time groups come later"
+_WINDOWS = "it is for Windows only"
+
+_LACKING: dict[str, tuple[str, str, Any]] = {
+    "PortBindings": ("--publish", _NETWORK, {}),
+    "PublishAllPorts": ("--publish-all", _NETWORK, False),
+    "Dns": ("--dns", _NETWORK, []),
+    "DnsOptions": ("--dns-option", _NETWORK, []),
+    "DnsSearch": ("--dns-search", _NETWORK, []),
+    "ExtraHosts": ("--add-host", _NETWORK, []),
+    "Links": ("--link", _NETWORK, []),
+    "VolumesFrom": ("--volumes-from", "volumes come later", []),
+    "Privileged": ("--privileged", "", False),
+    "Devices": ("--device", _DEVICE, []),
+    "DeviceCgroupRules": ("--device-cgroup-rule", _DEVICE, []),
+    "DeviceRequests": ("--gpus", _DEVICE, []),
+    "BlkioWeightDevice": ("--blkio-weight-device", _DEVICE, []),
+    "StorageOpt": ("--storage-opt", "a bound on the write layer comes later", {}),
+    "Cgroup": ("--cgroup", "", ""),
+    "CpuRealtimePeriod": ("--cpu-rt-period", _REAL_TIME, 0),
+    "CpuRealtimeRuntime": ("--cpu-rt-runtime", _REAL_TIME, 0),
+    "KernelMemory": ("--kernel-memory", "kernels no longer have it", 0),
+    "KernelMemoryTCP": ("--kernel-memory-tcp", "kernels no longer have it", 0),
+    "CpuCount": ("--cpu-count", _WINDOWS, 0),
+    "CpuPercent": ("--cpu-percent", _WINDOWS, 0),
+    "IOMaximumIOps": ("--io-maxiops", _WINDOWS, 0),
+    "IOMaximumBandwidth": ("--io-maxbandwidth", _WINDOWS, 0),
+}
+"""HostConfig fields that docker has and pysup lacks: flag, why, and the empty value that inspect shows."""
+
+# -- pysup's own settings ------------------------------------------------------------------------------------
+
+
+def _limit(own: Fields, key: str) -> Json:
+    limit = own.inner(key)
+    return {"Count": limit.integer("Count"), "Window": limit.seconds("Window") or 0.0}
+
+
+def _directory(own: Fields, key: str) -> str:
+    path = own.text(key)
+    if path and not path.startswith("/"):
+        raise own.bad(f"--rootfs {path[:64]!r} is not an absolute path")
+    return path
+
+
+OWN: dict[str, Reader] = {
+    "RestartDelay": Fields.seconds,
+    "RestartMaxDelay": Fields.seconds,
+    "RestartResetAfter": Fields.seconds,
+    "RestartLimit": _limit,
+    "RunTimeout": Fields.seconds,
+    "UidMaps": Fields.raw,
+    "GidMaps": Fields.raw,
+    "Rootfs": _directory,
+}
+"""HostConfig.Pysup: what docker has no field for."""
+
+
+def own_settings(own: Fields) -> Json:
+    """Those of pysup's settings that are given. An unknown one is an error: it cannot be another engine's."""
+    for key in own.given():
+        if key not in OWN:
+            raise own.bad(f"{own.where}.{key[:64]!r} is not a setting of pysup")
+    return {key: read(own, key) for key, read in OWN.items() if own.raw(key) or own.raw(key) == 0}

@@ -1,0 +1,168 @@
+"""The namespace modes of HostConfig, the maps of ids, and the sysctls that follow from them. Pure."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import Literal
+
+from pysup.supervisor.spec.container import IdMap, NamespaceMode, Namespaces
+from pysup.supervisor.spec.fields import Fields
+
+IDENTITY = (IdMap(0, 0, 65536),)
+"""The map of ``--userns private`` without maps: its root is the host's, but without power over the host.
+
+Every file of the lower layer keeps its owner. A range for each container (auto) needs idmapped layers.
+"""
+_MODES = {
+    "PidMode": "--pid",
+    "IpcMode": "--ipc",
+    "UTSMode": "--uts",
+    "CgroupnsMode": "--cgroupns",
+    "UsernsMode": "--userns",
+}
+_NETWORKS = "networks come later; there is none and host"
+_MOST_LINES = 340
+"""user_namespaces(7): the lines that a map can have."""
+_IDS = (1 << 32) - 1
+_WIDTH = 3
+
+
+def namespaces(config: Fields, host: Fields) -> Namespaces:
+    """Which namespaces are the container's own."""
+    uids, gids = _id_maps(host)
+    return Namespaces(
+        pid=_mode(host, "PidMode"),
+        ipc=_mode(host, "IpcMode"),
+        uts=_mode(host, "UTSMode"),
+        net=network(config, host),
+        cgroup=_mode(host, "CgroupnsMode"),
+        user="private" if uids else "host",
+        uid_maps=uids,
+        gid_maps=gids,
+    )
+
+
+def _mode(host: Fields, key: str) -> NamespaceMode:
+    mode = host.text(key, "private")
+    if mode == "private":
+        return "private"
+    if mode != "host":
+        raise host.lacking(f"{_MODES[key]} {mode[:64]!r}", "there is private and host")
+    return "host"
+
+
+def network(config: Fields, host: Fields) -> Literal["none", "host"]:
+    """Docker's ``default`` is none until there are networks."""
+    mode = host.text("NetworkMode", "default")
+    if mode == "host":
+        return "host"
+    if mode not in ("default", "none"):
+        raise host.lacking(f"--network {mode[:64]!r}", _NETWORKS)
+    _refuse_endpoints(config.inner("NetworkingConfig").inner("EndpointsConfig"))
+    return "none"
+
+
+def _refuse_endpoints(endpoints: Fields) -> None:
+    """docker's CLI always sends one endpoint, keyed ``default`` and empty."""
+    for name in list(endpoints.given()):
+        if name not in ("default", "none", "host"):
+            raise endpoints.lacking(f"--network {name[:64]!r}", _NETWORKS)
+        endpoint = endpoints.inner(name)
+        for key, flag in _ENDPOINT.items():
+            if endpoint.raw(key):
+                raise endpoints.lacking(flag, _NETWORKS)
+
+
+_ENDPOINT = {
+    "IPAMConfig": "--ip",
+    "Links": "--link",
+    "Aliases": "--network-alias",
+    "MacAddress": "--mac-address",
+    "DriverOpts": "--network driver-opt",
+}
+
+
+# -- maps of ids ---------------------------------------------------------------------------------------------
+
+
+def _id_maps(host: Fields) -> tuple[tuple[IdMap, ...], tuple[IdMap, ...]]:
+    """Uid and gid maps; one of them alone stands for both. Maps imply a namespace of its own."""
+    mode = host.text("UsernsMode")
+    own = host.inner("Pysup")
+    uids, gids = _id_map(own, "UidMaps", "--uidmap"), _id_map(own, "GidMaps", "--gidmap")
+    if (uids or gids) and mode == "host":
+        raise host.bad("--uidmap and --gidmap conflict with --userns host")
+    if uids or gids:
+        return uids or gids, gids or uids
+    if not mode or _mode(host, "UsernsMode") == "host":
+        return (), ()
+    return IDENTITY, IDENTITY
+
+
+def _id_map(own: Fields, key: str, flag: str) -> tuple[IdMap, ...]:
+    lines = own.raw(key) or []
+    if not isinstance(lines, list) or len(lines) > _MOST_LINES:
+        raise own.bad(f"{flag} must be a list of at most {_MOST_LINES} ranges")
+    maps = tuple(_line(own, flag, line) for line in lines)
+    if not maps:
+        return ()
+    for side in ("container", "host"):
+        _refuse_overlap(own, flag, sorted((getattr(one, side), one.size) for one in maps))
+    if not any(one.container == 0 for one in maps):
+        raise own.bad(f"{flag} does not map the container's id 0, as which it is set up")
+    return maps
+
+
+def _line(own: Fields, flag: str, line: object) -> IdMap:
+    if not isinstance(line, list) or len(line) != _WIDTH or not all(type(number) is int for number in line):
+        raise own.bad(f"{flag} must be made of lists of three integers: container, host, size")
+    container, host, size = line
+    if min(line) < 0 or size == 0 or max(container, host) + size > _IDS:
+        raise own.bad(f"{flag} {container}:{host}:{size} is not a range of ids")
+    return IdMap(container, host, size)
+
+
+def _refuse_overlap(own: Fields, flag: str, ranges: list[tuple[int, int]]) -> None:
+    for (first, size), (second, _) in itertools.pairwise(ranges):
+        if first + size > second:
+            raise own.bad(f"{flag} has ranges that overlap at id {second}")
+
+
+# -- sysctls -------------------------------------------------------------------------------------------------
+
+_IPC = frozenset(("msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_rmid_forced"))
+_SYSCTL = re.compile(r"[a-z0-9_-]+([./][A-Za-z0-9_@:-]+)+", re.ASCII)
+_VALUE_LENGTH = 4096
+
+
+def sysctls(host: Fields, spaces: Namespaces) -> tuple[tuple[str, str], ...]:
+    """HostConfig.Sysctls: only those that belong to a namespace which is the container's own."""
+    pairs = host.mapping("Sysctls").items()
+    return tuple((_sysctl(host, key, spaces), _sysctl_value(host, key, value)) for key, value in pairs)
+
+
+def _sysctl(host: Fields, key: str, spaces: Namespaces) -> str:
+    name = key.replace("/", ".") if "." not in key else key
+    if not _SYSCTL.fullmatch(name) or ".." in name:
+        raise host.bad(f"--sysctl {key[:64]!r} is not the name of a sysctl")
+    group, _, rest = name.partition(".")
+    if (group == "kernel" and rest in _IPC) or name.startswith("fs.mqueue."):
+        return _owned(host, name, "--ipc", spaces.ipc)
+    if group == "net":
+        return _owned(host, name, "--network", "host" if spaces.net == "host" else "private")
+    if name == "kernel.domainname":
+        return _owned(host, name, "--uts", spaces.uts)
+    raise host.bad(f"--sysctl {name!r} is not one that a container can have of its own")
+
+
+def _owned(host: Fields, name: str, flag: str, mode: NamespaceMode) -> str:
+    if mode == "host":
+        raise host.bad(f"--sysctl {name!r} conflicts with {flag} host: it would change the host's")
+    return name
+
+
+def _sysctl_value(host: Fields, key: str, value: str) -> str:
+    if len(value) > _VALUE_LENGTH or "\n" in value:
+        raise host.bad(f"--sysctl {key[:64]!r} has a value that is too long or more than one line")
+    return value
