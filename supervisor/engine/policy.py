@@ -65,7 +65,9 @@ def decide(policy: RestartPolicy, ended: Ended, tally: Tally, now: float) -> Ret
     return Retry(now + delay, delay, Tally(tally.retries + 1, delay, kept))
 
 
-def _refusal(policy: RestartPolicy, ended: Ended, tally: Tally) -> Literal["policy", "success", "by hand", "retries"] | None:
+def _refusal(
+    policy: RestartPolicy, ended: Ended, tally: Tally
+) -> Literal["policy", "success", "by hand", "retries"] | None:
     if policy.name == "no":
         return "policy"
     if ended.by_hand:

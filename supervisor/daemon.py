@@ -1,0 +1,117 @@
+"""The engine's process: wiring, and the order of start and stop. The keeper executes this module.
+
+Start: store, link to the keeper, boot (adopt what lives), then the socket is served, then READY=1.
+Stop: containers are stopped while the socket is still served, then the keeper is told to leave.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import socket
+import sys
+from dataclasses import dataclass
+
+import trio
+
+from pysup.store.errors import StoreError
+from pysup.store.store import Store
+from pysup.supervisor.api.app import app_for
+from pysup.supervisor.api.server import serve
+from pysup.supervisor.daemon_log import configure
+from pysup.supervisor.engine.boot import boot
+from pysup.supervisor.engine.engine import Engine
+from pysup.supervisor.engine.images import Images
+from pysup.supervisor.engine.news import NewsDesk
+from pysup.supervisor.engine.parts import Parts
+from pysup.supervisor.engine.retention import keep_within_bounds
+from pysup.supervisor.engine.shutdown import stop_all
+from pysup.supervisor.errors import PysupError
+from pysup.supervisor.keeper.link import KeeperLost, Link, become_keeper
+from pysup.supervisor.runtime.cgroups import detect
+from pysup.supervisor.settings import Settings
+
+log = logging.getLogger("pysup")
+
+DISK_THREADS = 4
+SWITCH_INTERVAL = 0.0005
+"""Seconds after which a thread that waits for the interpreter gets it: a commit's end must not wait 5 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """What the keeper hands to its engine."""
+
+    settings: Settings
+    keeper_fd: int
+    listen_fd: int
+    lock_fd: int
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Be an engine until the keeper is gone or the daemon is stopped."""
+    inherited = parse(arguments)
+    configure(inherited.settings.log_format)
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    try:
+        trio.run(run, inherited)
+    except* (PysupError, StoreError, OSError) as group:
+        for error in group.exceptions:
+            log.error("%s", error)
+        return 1
+    return 0
+
+
+def parse(arguments: list[str] | None) -> Inherited:
+    """The command line that keeper/engine.py makes."""
+    parser = argparse.ArgumentParser(prog="pysup-engine")
+    for name in ("--keeper-fd", "--listen-fd", "--lock-fd"):
+        parser.add_argument(name, type=int, required=True)
+    parser.add_argument("--settings", type=Settings.from_json, required=True)
+    found = parser.parse_args(arguments)
+    for fd in (found.keeper_fd, found.listen_fd, found.lock_fd):
+        os.set_inheritable(fd, False)
+    return Inherited(found.settings, found.keeper_fd, found.listen_fd, found.lock_fd)
+
+
+async def run(inherited: Inherited) -> None:
+    """One engine's life."""
+    settings = inherited.settings
+    link = Link(socket.socket(fileno=inherited.keeper_fd))
+    async with Store.open(settings.database) as store, trio.open_nursery() as nursery:
+        await nursery.start(_follow_keeper, link, inherited)
+        hierarchy = detect()
+        hierarchy.prepare(settings.cgroup_root)
+        images = Images(store, settings)
+        limiter = trio.CapacityLimiter(DISK_THREADS)
+        parts = Parts(settings, store, link, hierarchy, images, NewsDesk(), limiter)
+        engine = Engine(parts, nursery)
+        await boot(engine)
+        nursery.start_soon(keep_within_bounds, engine)
+        listener = trio.SocketListener(trio.socket.from_stdlib_socket(socket.socket(fileno=inherited.listen_fd)))
+        await nursery.start(serve, listener, app_for(engine))
+        await link.ready()
+        log.info("pysup serves %s (root %s, cgroup v%d)", settings.socket_path, settings.root, hierarchy.version)
+        await link.stop_requested.wait()
+        log.info("stopping: %s", link.stop_signal)
+        await stop_all(engine)
+        await link.shutdown(0)
+        nursery.cancel_scope.cancel()
+
+
+async def _follow_keeper(
+    link: Link, inherited: Inherited, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """A keeper that is gone is replaced by this very process, at once and without unwinding anything."""
+    try:
+        await link.run(task_status=task_status)
+    except KeeperLost as lost:
+        log.warning("the keeper is gone: taking its place (%d entries)", len(lost.entries))
+        become_keeper(
+            lost.entries, inherited.settings, listen_fd=inherited.listen_fd, lock_fd=inherited.lock_fd
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

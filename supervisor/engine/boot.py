@@ -1,0 +1,127 @@
+"""The start of the engine: compare what the store says with what the keeper holds, and act on the difference.
+
+Every case is one row of this table; nothing else is remembered across engines.
+
+| store says            | keeper has          | so                                                            |
+|-----------------------|---------------------|---------------------------------------------------------------|
+| starting              | a child, no go yet  | it leaves by itself (its init socket ended): start again      |
+| starting, running, …  | a process or zombie | adopt: supervise on, or record the end that was missed        |
+| starting, running, …  | nothing             | the exit status is lost (255); the policy decides             |
+| backoff               |                     | wait on, until the time that is in the row                    |
+| at rest               |                     | a new daemon: start it if its policy says so                  |
+| no such row           | anything            | kill, reap, forget                                            |
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import signal
+from collections.abc import Iterable, Mapping
+
+import trio
+
+from pysup.store import containers
+from pysup.store.containers import Container as Row
+from pysup.supervisor.engine import commands, policy
+from pysup.supervisor.engine.commands import DAEMON
+from pysup.supervisor.engine.engine import Engine
+from pysup.supervisor.engine.states import ALIVE, State
+from pysup.supervisor.errors import PysupError
+from pysup.supervisor.keeper.link import Entry
+from pysup.supervisor.kernel.process import pidfd_send_signal
+
+log = logging.getLogger(__name__)
+
+MARKER = "daemon/marker"
+"""The keeper's entry that says: an engine of this daemon was here before."""
+
+
+async def boot(engine: Engine) -> None:
+    """Bring every container to where it should be. Returns when all adoptions and starts have begun."""
+    entries = {entry.key: entry for entry in await engine.parts.link.entries()}
+    same_daemon = MARKER in entries
+    rows = await engine.parts.store.query(containers.list_containers)
+    await _forget_strangers(engine, rows, entries)
+    for row in rows:
+        try:
+            _resume(engine, row, entries, same_daemon=same_daemon)
+        except PysupError as error:
+            log.error("%s", error)  # noqa: TRY400 - the text is complete; one container must not stop the rest
+    await _remove_leftovers(engine, rows)
+    if not same_daemon:
+        await _leave_marker(engine)
+
+
+def _resume(engine: Engine, row: Row, entries: Mapping[str, Entry], *, same_daemon: bool) -> None:
+    state = State(row.state)
+    if state in ALIVE:
+        entry = entries.get(f"run/{row.id}/{row.run_number}")
+        engine.container(row.id).adopt(entry)
+    elif state is State.BACKOFF or (state is State.EXITED and _auto_remove(engine, row)):
+        engine.container(row.id).resume()
+    elif not same_daemon and state is State.EXITED and _wanted(engine, row):
+        engine.container(row.id).tell(commands.Start(DAEMON, cause="boot"))
+
+
+def _auto_remove(engine: Engine, row: Row) -> bool:
+    return engine.container(row.id).record.spec.auto_remove
+
+
+def _wanted(engine: Engine, row: Row) -> bool:
+    return policy.starts_at_boot(
+        engine.container(row.id).record.spec.restart,
+        ran=row.run_number > 0,
+        stopped_by_hand=bool(row.stopped_by_hand),
+        interrupted=row.desired == "run",
+    )
+
+
+async def _forget_strangers(engine: Engine, rows: Iterable[Row], entries: Mapping[str, Entry]) -> None:
+    """End what the keeper holds and no row knows: execs of an earlier engine, runs of a lost row."""
+    current = {f"run/{row.id}/{row.run_number}" for row in rows if State(row.state) in ALIVE}
+    held = {f"ns/{row.id}" for row in rows}
+    for key, entry in entries.items():
+        if key in current or key in held or key == MARKER:
+            continue
+        await _end_stranger(engine, entry)
+
+
+async def _end_stranger(engine: Engine, entry: Entry) -> None:
+    if entry.pidfd >= 0:
+        process = engine.parts.link.adopt(entry)
+        pidfd_send_signal(entry.pidfd, signal.SIGKILL)
+        await process.wait()
+        await engine.parts.link.reap(entry.key)
+    else:
+        await engine.parts.link.release(entry.key, list(entry.fds))
+    for fd in entry.fds.values():
+        os.close(fd)
+
+
+async def _leave_marker(engine: Engine) -> None:
+    marker = os.memfd_create("pysup-marker", os.MFD_CLOEXEC)
+    try:
+        await engine.parts.link.hold(MARKER, {"marker": marker})
+    finally:
+        os.close(marker)
+
+
+async def _remove_leftovers(engine: Engine, rows: Iterable[Row]) -> None:
+    """Remove cgroups and directories that a crash left without a row, or with a row at rest."""
+    alive = {row.id for row in rows if State(row.state) in ALIVE}
+    known = {row.id for row in rows}
+    hierarchy, parent = engine.parts.hierarchy, engine.parts.settings.cgroup_root
+    for name in hierarchy.leftovers(parent):
+        if name not in alive:
+            cgroup = hierarchy.open(parent, name)
+            await cgroup.kill(signal.SIGKILL)
+            await cgroup.remove()
+    directory = os.path.dirname(engine.parts.settings.container_dir("x"))
+    with contextlib.suppress(FileNotFoundError):
+        for name in set(os.listdir(directory)) - known:
+            await trio.to_thread.run_sync(
+                shutil.rmtree, os.path.join(directory, name), limiter=engine.parts.disk
+            )

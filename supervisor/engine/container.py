@@ -1,0 +1,553 @@
+"""One container: the only task that changes its state, and the only method that does so (Record.step).
+
+A container that rests has no task. The first message to its inbox starts one; the task ends when the container
+rests again and nobody is attached. Everything that can happen, a command or news of its own run, comes through
+that inbox, one at a time: so there is no lock, and no flag beside the state.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import signal
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import trio
+
+from pysup.store import runs
+from pysup.store.errors import NameTaken, StoreError
+from pysup.supervisor.engine import commands, policy
+from pysup.supervisor.engine.commands import DAEMON, Command, Due, Exited, Failed, News, Ready, Reply
+from pysup.supervisor.engine.namespaces import HeldNamespaces
+from pysup.supervisor.engine.outcome import Outcome, outcome_of
+from pysup.supervisor.engine.parts import Parts
+from pysup.supervisor.engine.record import Columns, Record, Told
+from pysup.supervisor.engine.removal import remove
+from pysup.supervisor.engine.run import Run
+from pysup.supervisor.engine.states import ALIVE, RESTING, Event, State
+from pysup.supervisor.engine.stdio import ContainerStdio
+from pysup.supervisor.engine.updates import apply_update
+from pysup.supervisor.errors import Conflict, NotModified, PysupError
+from pysup.supervisor.keeper.link import Entry
+
+log = logging.getLogger(__name__)
+
+RETRY_STORE = 1.0
+"""Seconds between tries to commit what has happened, while the store cannot be written (a full disk)."""
+KILL_GRACE = 10.0
+"""Seconds after ``kill`` in which an exit still counts as caused by it."""
+
+BY_HAND: Columns = {"desired": "stop", "stopped_by_hand": 1}
+BEGUN: Columns = {
+    "desired": "run",
+    "stopped_by_hand": 0,
+    "next_start_at": None,
+    "gave_up_reason": None,
+    "error": "",
+    "failed_step": "",
+    "oom_killed": 0,
+}
+FIRST_OF_A_SERIES: Columns = {"retries": 0, "last_delay": 0.0, "recent_restarts": ()}
+"""A start by hand or by the daemon forgets the retries before it."""
+
+
+class Container:
+    """The owner of one container's state. Talk to it by ask(); read its row from the store."""
+
+    def __init__(self, parts: Parts, record: Record, nursery: trio.Nursery) -> None:
+        self.record = record
+        self.stdio = ContainerStdio(parts, record, self._wake)
+        self._parts = parts
+        self._nursery = nursery
+        self._send, self._inbox = trio.open_memory_channel[Command | News | None](math.inf)
+        self._live = False
+        self._run: Run | None = None
+        self._runs: trio.Nursery
+        self._deadline = math.inf
+        self._starters: list[Reply] = []
+        self._stoppers: list[Reply] = []
+        self._removers: list[Reply] = []
+        self._killed_at = -math.inf
+        self._kill_signal = 0
+
+    # -- what others may do ----------------------------------------------------------------------------------
+
+    async def ask(self, command: Command) -> Any:  # noqa: ANN401 - each command documents its own value
+        """Give a command and wait for its answer."""
+        self.tell(command)
+        return await command.reply.get()
+
+    def adopt(self, entry: Entry | None) -> None:
+        """Carry on, after the engine was started anew, with what the keeper has of the last run."""
+        self._run = self._new_run(self.record.row.run_number)
+        self._spawn_task(partial(self._adopted, entry))
+
+    def resume(self) -> None:
+        """Carry on without a run: in back-off, or at rest with something still to do."""
+        self._spawn_task(self._resumed)
+
+    @property
+    def run(self) -> Run | None:
+        """The run in progress."""
+        return self._run
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is a reason for this object to exist: a task, or somebody attached."""
+        return self._live or self.stdio.attached > 0
+
+    # -- the task --------------------------------------------------------------------------------------------
+
+    def tell(self, message: Command | News | None) -> None:
+        """Put a message into the inbox; None only wakes the task up to look whether it still has a reason."""
+        self._send.send_nowait(message)
+        if not self._live:
+            self._spawn_task(None)
+
+    def _wake(self) -> None:
+        if self._live:
+            self.tell(None)
+
+    def _spawn_task(self, first: Callable[[], Awaitable[None]] | None) -> None:
+        self._live = True
+        self._nursery.start_soon(self._task, first, name=f"container {self.record.row.name}")
+
+    async def _task(self, first: Callable[[], Awaitable[None]] | None) -> None:
+        try:
+            async with trio.open_nursery() as self._runs:
+                if first is not None:
+                    await first()
+                while not self._at_rest():
+                    message = await self._next()
+                    if message is not None:
+                        await self._take(message)
+                await self._rest()
+        finally:
+            self._live = False
+        if self._inbox.statistics().current_buffer_used:
+            self._spawn_task(None)
+
+    def _at_rest(self) -> bool:
+        waiting = self._inbox.statistics().current_buffer_used
+        if waiting or self._run is not None or self.record.state not in RESTING:
+            return False
+        return not self.stdio.attached
+
+    async def _rest(self) -> None:
+        """Nothing will happen until somebody asks: followers of the log and sharers of namespaces are let go."""
+        self.stdio.close()
+        await HeldNamespaces(self._parts.link, self.record.id).release()
+        self.record.publish(Told("rest"))
+
+    async def _next(self) -> Command | News | None:
+        with trio.move_on_at(self._deadline):
+            return await self._inbox.receive()
+        self._deadline = math.inf
+        return Due()
+
+    async def _take(self, message: Command | News) -> None:
+        handler = HANDLERS[type(message)]
+        if not isinstance(message, Command):
+            await handler(self, message)
+            return
+        try:
+            await handler(self, message)
+        except (PysupError, StoreError, OSError) as error:
+            message.reply.fail(error)
+
+    async def _surely(self, change: Callable[[], Awaitable[None]]) -> None:
+        """Commit what has happened already: it cannot be refused, only delayed until the store takes it."""
+        while True:
+            try:
+                return await change()
+            except StoreError as error:
+                log.error("container %s: %s; trying again", self.record.row.name, error)
+            await trio.sleep(RETRY_STORE)
+
+    # -- starting --------------------------------------------------------------------------------------------
+
+    async def _on_start(self, command: commands.Start) -> None:
+        self._refuse_if_paused("start")
+        if self.record.state in ALIVE:
+            raise NotModified(f"cannot start container {self._name}: it is already started")
+        await self._begin(Event.START, command.cause, command.caller)
+        self._starters.append(command.reply)
+
+    async def _begin(self, event: Event, cause: str, caller: commands.Caller = DAEMON) -> None:
+        number = self.record.row.run_number + 1
+        fresh = {} if event is Event.DUE else FIRST_OF_A_SERIES
+        begin = partial(
+            runs.begin,
+            container_id=self.record.id,
+            number=number,
+            started_at=self._parts.now_ns(),
+            cause=cause,
+            asked_by=str(caller),
+        )
+        await self.record.step(
+            event,
+            also=begin,
+            columns={**BEGUN, **fresh, "run_number": number},
+        )
+        self._deadline = math.inf
+        self._run = self._new_run(number)
+        self._runs.start_soon(self._run.perform)
+
+    def _new_run(self, number: int) -> Run:
+        return Run(self._parts, self.record, number, self.stdio, self.tell)
+
+    async def _on_ready(self, _news: Ready) -> None:
+        now = self._parts.now_ns()
+        await self._surely(
+            partial(
+                self.record.step,
+                Event.READY,
+                Told("start"),
+                also=partial(runs.update, container_id=self.record.id, number=self._number, started_at=now),
+                columns={"started_at": now, "finished_at": None},
+            )
+        )
+        self._set_run_deadline()
+        for reply in _taken(self._starters):
+            reply.settle()
+
+    def _set_run_deadline(self) -> None:
+        if self.record.spec.run_timeout > 0:
+            self._deadline = self._from_now(self.record.spec.run_timeout, self.record.row.started_at)
+
+    async def _on_failed(self, news: Failed) -> None:
+        outcome = Outcome.of_failure(news.error, ended_by=self._ended_by())
+        await self._ended(Event.FAILED, outcome)
+        for reply in _taken(self._starters):
+            reply.fail(news.error)
+
+    # -- ending ----------------------------------------------------------------------------------------------
+
+    async def _on_exited(self, news: Exited) -> None:
+        outcome = outcome_of(news, self._ended_by())
+        event = Event.EXIT
+        await self._ended(event, outcome)
+        for reply in _taken(self._starters):
+            reply.settle()
+
+    def _ended_by(self) -> str:
+        assert self._run is not None  # noqa: S101 - only a run can end
+        return self._run.ended_by
+
+    async def _ended(self, event: Event, outcome: Outcome) -> None:
+        """Commit the end of the run, let it free what it has, then decide what follows."""
+        run, now = self._run, self._parts.now_ns()
+        assert run is not None  # noqa: S101 - only a run can end
+        outcome = outcome.judged(self._was_killed_by_hand(outcome))
+        await self._surely(
+            partial(
+                self.record.step,
+                event,
+                *outcome.told(self.record.row.started_at, now),
+                also=outcome.write_run(self.record.id, run.number, now),
+                columns={**outcome.columns(now), **(BY_HAND if outcome.by_hand else {})},
+            )
+        )
+        self._deadline = math.inf
+        run.committed.set()
+        await run.done.wait()
+        self._run = None
+        await self._what_follows(outcome, started_by_hand=bool(self._starters))
+        if self.record.state is not State.REMOVED:
+            for reply in _taken(self._stoppers):
+                reply.settle()
+
+    def _was_killed_by_hand(self, outcome: Outcome) -> bool:
+        return outcome.ended_by == "kill" and policy.ends_by_hand(
+            self._kill_signal,
+            self.record.spec.stop_signal,
+            exit_code=outcome.exit_code,
+            elapsed=trio.current_time() - self._killed_at,
+            grace=KILL_GRACE,
+        )
+
+    async def _what_follows(self, outcome: Outcome, *, started_by_hand: bool) -> None:
+        if self._removers:
+            return await self._remove()
+        if outcome.ended_by == "restart":
+            return await self._begin(Event.START, "manual")
+        if outcome.ended_by != "shutdown" and not (outcome.failed and started_by_hand):
+            verdict = self._verdict(outcome)
+            if isinstance(verdict, policy.Retry):
+                return await self._back_off(verdict)
+            await self._give_up(verdict)
+        if self.record.spec.auto_remove:
+            await self._remove()
+        return None
+
+    def _verdict(self, outcome: Outcome) -> policy.Retry | policy.GiveUp:
+        row = self.record.row
+        ended = policy.Ended(
+            outcome.exit_code, outcome.duration(row.started_at, row.finished_at), outcome.by_hand
+        )
+        tally = policy.Tally(row.retries, row.last_delay, row.recent_restarts)
+        return policy.decide(self.record.spec.restart, ended, tally, self._parts.now_ns() / 1e9)
+
+    async def _give_up(self, verdict: policy.GiveUp) -> None:
+        if verdict.reason in {"crash loop", "retries"}:
+            told = Told("give-up", {"reason": verdict.reason, "retries": str(self.record.row.retries)})
+            columns = {"gave_up_reason": verdict.reason, "desired": "rest"}
+            await self._surely(partial(self.record.note, told, columns=columns))
+
+    # -- back-off --------------------------------------------------------------------------------------------
+
+    async def _back_off(self, verdict: policy.Retry) -> None:
+        due_ns = int(verdict.due * 1e9)
+        told = Told("backoff", {"delay": f"{verdict.delay:g}", "retries": str(verdict.tally.retries)})
+        await self._surely(
+            partial(
+                self.record.step,
+                Event.RETRY,
+                told,
+                columns={
+                    "next_start_at": due_ns,
+                    "retries": verdict.tally.retries,
+                    "last_delay": verdict.delay,
+                    "recent_restarts": verdict.tally.restarts,
+                },
+            )
+        )
+        self._deadline = self._from_now(0, due_ns)
+
+    def _from_now(self, seconds: float, since_ns: int | None) -> float:
+        """The trio clock's time at ``seconds`` after a time of the wall clock."""
+        passed = 0.0 if since_ns is None else (self._parts.now_ns() - since_ns) / 1e9
+        return trio.current_time() + seconds - passed
+
+    async def _on_due(self, _news: Due) -> None:
+        match self.record.state:
+            case State.BACKOFF:
+                await self._surely(partial(self._begin, Event.DUE, "policy"))
+            case State.STOPPING:
+                await self._run_in_progress.kill_all()
+            case State.RUNNING | State.PAUSED:
+                await self._stop_run(commands.Stop(DAEMON, ended_by="timeout"))
+            case _:
+                pass
+
+    # -- stopping --------------------------------------------------------------------------------------------
+
+    async def _on_stop(self, command: commands.Stop) -> None:
+        match self.record.state:
+            case State.BACKOFF:
+                await self._cancel_back_off(command)
+                command.reply.settle()
+            case State.STARTING:
+                self._run_in_progress.abandon(command.ended_by)
+                self._stoppers.append(command.reply)
+            case State.RUNNING | State.PAUSED:
+                await self._stop_run(command)
+                self._stoppers.append(command.reply)
+            case State.STOPPING:
+                self._stoppers.append(command.reply)
+            case _:
+                raise NotModified(f"cannot stop container {self._name}: it is not running")
+
+    async def _on_restart(self, command: commands.Restart) -> None:
+        match self.record.state:
+            case State.STARTING:
+                self._starters.append(command.reply)
+            case State.RUNNING | State.PAUSED:
+                await self._stop_run(command)
+                self._starters.append(command.reply)
+            case State.STOPPING:
+                self._run_in_progress.ended_by = "restart"
+                self._starters.append(command.reply)
+            case _:
+                await self._on_start(commands.Start(command.caller, reply=command.reply))
+
+    async def _cancel_back_off(self, command: commands.Stop) -> None:
+        by_hand = command.ended_by == "stop"
+        columns = {"next_start_at": None, **(BY_HAND if by_hand else {})}
+        await self.record.step(Event.STOP, Told("stop", {}, command.caller), columns=columns)
+        self._deadline = math.inf
+        if by_hand and self.record.spec.auto_remove:
+            await self._remove()
+
+    async def _stop_run(self, command: commands.Stop) -> None:
+        spec, run = self.record.spec, self._run_in_progress
+        sent = spec.stop_signal if command.signal is None else command.signal
+        timeout = spec.stop_timeout if command.timeout is None else command.timeout
+        was_paused = self.record.state is State.PAUSED
+        run.ended_by = command.ended_by
+        await self.record.step(
+            Event.STOP,
+            Told("kill", {"signal": str(sent)}, command.caller),
+            also=partial(
+                runs.update, container_id=self.record.id, number=run.number, ended_by=command.ended_by
+            ),
+            columns=BY_HAND if command.ended_by == "stop" else {},
+        )
+        if was_paused:
+            await run.thaw()
+        run.signal(sent)
+        self._deadline = math.inf if timeout < 0 else trio.current_time() + timeout
+
+    async def _on_kill(self, command: commands.Kill) -> None:
+        if self.record.state not in ALIVE or self.record.state is State.STARTING:
+            raise Conflict(f"cannot kill container {self._name}: it is not running")
+        run, sent = self._run_in_progress, command.signal
+        also = None
+        if run.ended_by == "itself" and (
+            sent in policy.ENDING_SIGNALS or sent == self.record.spec.stop_signal
+        ):
+            run.ended_by, self._kill_signal, self._killed_at = "kill", sent, trio.current_time()
+            also = partial(runs.update, container_id=self.record.id, number=run.number, ended_by="kill")
+        await self.record.note(Told("kill", {"signal": str(sent)}, command.caller), also=also)
+        if sent == signal.SIGKILL:
+            await run.kill_all()
+        else:
+            run.signal(sent)
+        command.reply.settle()
+
+    # -- pausing ---------------------------------------------------------------------------------------------
+
+    async def _on_pause(self, command: commands.Pause) -> None:
+        if self.record.state is not State.RUNNING:
+            raise Conflict(f"cannot pause container {self._name}: it is {self.record.state}")
+        await self._run_in_progress.freeze()
+        await self.record.step(Event.PAUSE, Told("pause", {}, command.caller))
+        command.reply.settle()
+
+    async def _on_unpause(self, command: commands.Unpause) -> None:
+        if self.record.state is not State.PAUSED:
+            raise Conflict(f"cannot unpause container {self._name}: it is not paused")
+        await self._run_in_progress.thaw()
+        await self.record.step(Event.RESUME, Told("unpause", {}, command.caller))
+        command.reply.settle()
+
+    def _refuse_if_paused(self, verb: str) -> None:
+        if self.record.state is State.PAUSED:
+            raise Conflict(f"cannot {verb} container {self._name}: it is paused; unpause it")
+
+    # -- changing and removing -------------------------------------------------------------------------------
+
+    async def _on_rename(self, command: commands.Rename) -> None:
+        old = self._name
+        attributes = {"oldName": old, "name": command.name}
+        try:
+            await self.record.note(Told("rename", attributes, command.caller), columns={"name": command.name})
+        except NameTaken as error:
+            raise Conflict(f"cannot rename container {old}: {error}") from error
+        command.reply.settle()
+
+    async def _on_update(self, command: commands.Update) -> None:
+        warnings = await apply_update(self._parts, self.record, self._run, command)
+        if self.record.state is State.BACKOFF:
+            await self._reconsider_back_off()
+        elif self.record.state is State.RUNNING:
+            self._set_run_deadline()
+        command.reply.settle(warnings)
+
+    async def _reconsider_back_off(self) -> None:
+        """The policy changed while a retry was waited for: the new delay counts from the end of the run."""
+        row, restart = self.record.row, self.record.spec.restart
+        if restart.name == "no":
+            columns = {"next_start_at": None, "desired": "rest"}
+            await self.record.step(Event.STOP, Told("stop"), columns=columns)
+            self._deadline = math.inf
+            return
+        delay = min(row.last_delay, restart.max_delay) if row.retries > 1 else restart.delay
+        due_ns = (row.finished_at or self._parts.now_ns()) + int(delay * 1e9)
+        await self.record.note(columns={"next_start_at": due_ns, "last_delay": delay})
+        self._deadline = self._from_now(0, due_ns)
+
+    async def _on_remove(self, command: commands.Remove) -> None:
+        state = self.record.state
+        if state in RESTING:
+            self._removers.append(command.reply)
+            return await self._remove(command.caller)
+        if not command.force:
+            raise Conflict(
+                f"cannot remove container {self._name}: it is {state}; stop it first, or force the removal"
+            )
+        self._removers.append(command.reply)
+        if state is State.BACKOFF:
+            told = Told("stop", {}, command.caller)
+            await self.record.step(Event.STOP, told, columns={"next_start_at": None})
+            return await self._remove(command.caller)
+        run = self._run_in_progress
+        run.ended_by = "stop"
+        if state is State.STARTING:
+            run.abandon("stop")
+        else:
+            await run.kill_all()
+        return None
+
+    async def _remove(self, caller: commands.Caller = DAEMON) -> None:
+        try:
+            await remove(self._parts, self.record, caller)
+        except (PysupError, StoreError, OSError) as error:
+            for reply in _taken(self._removers):
+                reply.fail(error)
+            log.error("%s", error)
+        for reply in _taken(self._removers) + _taken(self._stoppers):
+            reply.settle()
+
+    # -- after the engine was started anew -------------------------------------------------------------------
+
+    async def _adopted(self, entry: Entry | None) -> None:
+        run = self._run_in_progress
+        self._runs.start_soon(run.perform_adopted, entry)
+        match self.record.state:
+            case State.STOPPING:
+                run.signal(self.record.spec.stop_signal)
+                self._deadline = trio.current_time() + max(self.record.spec.stop_timeout, 0)
+            case State.PAUSED:
+                await run.freeze()
+            case State.RUNNING:
+                await run.thaw()
+                self._set_run_deadline()
+            case _:
+                pass
+
+    async def _resumed(self) -> None:
+        if self.record.state is State.BACKOFF:
+            self._deadline = self._from_now(0, self.record.row.next_start_at)
+        elif self.record.spec.auto_remove and self.record.state is State.EXITED:
+            await self._remove()
+
+    # -- small words -----------------------------------------------------------------------------------------
+
+    @property
+    def _name(self) -> str:
+        return self.record.row.name
+
+    @property
+    def _number(self) -> int:
+        return self._run_in_progress.number
+
+    @property
+    def _run_in_progress(self) -> Run:
+        assert self._run is not None  # noqa: S101 - the states that ask for it have one
+        return self._run
+
+
+def _taken(replies: list[Reply]) -> list[Reply]:
+    taken = list(replies)
+    replies.clear()
+    return taken
+
+
+HANDLERS: dict[type, Callable[[Container, Any], Awaitable[None]]] = {
+    commands.Start: Container._on_start,
+    commands.Stop: Container._on_stop,
+    commands.Restart: Container._on_restart,
+    commands.Kill: Container._on_kill,
+    commands.Pause: Container._on_pause,
+    commands.Unpause: Container._on_unpause,
+    commands.Rename: Container._on_rename,
+    commands.Update: Container._on_update,
+    commands.Remove: Container._on_remove,
+    Ready: Container._on_ready,
+    Failed: Container._on_failed,
+    Exited: Container._on_exited,
+    Due: Container._on_due,
+}

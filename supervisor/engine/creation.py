@@ -1,0 +1,83 @@
+"""Making a container: check everything, make its directories, then its row. A failure leaves nothing behind."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from functools import partial
+from sqlite3 import Connection
+from typing import Any, NamedTuple
+
+import trio
+
+from pysup.store import containers
+from pysup.store.errors import NameTaken
+from pysup.supervisor.engine.commands import Caller
+from pysup.supervisor.engine.news import Happening
+from pysup.supervisor.engine.parts import Parts
+from pysup.supervisor.engine.record import Told, add_event
+from pysup.supervisor.engine.removal import remove_tree
+from pysup.supervisor.errors import Conflict, Unavailable
+from pysup.supervisor.runtime import rootfs
+from pysup.supervisor.spec.container import ContainerSpec
+from pysup.supervisor.spec.from_docker import container_spec, normalise
+from pysup.supervisor.spec.names import check_name, random_name
+
+
+class Created(NamedTuple):
+    """The answer to a create."""
+
+    id: str
+    warnings: list[str]
+
+
+async def create(parts: Parts, body: dict[str, Any], name: str | None, caller: Caller) -> Created:
+    """Make a container from docker's create body.
+
+    Raises BadRequest, NotSupported, NotFound (the image), Conflict (the name), Unavailable (a controller, a full
+    disk).
+    """
+    chosen = random_name(random.choice) if not name else check_name(name)
+    image = parts.images.for_create(body)
+    wanted = normalise(body, image.config)
+    container_id = secrets.token_hex(32)
+    spec = container_spec(wanted.config, wanted.host_config, container_id=container_id, lower=image.lower)
+    parts.hierarchy.check(spec.resources)
+
+    def write(conn: Connection) -> None:
+        containers.insert(
+            conn,
+            id=container_id,
+            name=chosen,
+            image_id=image.id,
+            image_ref=str(body.get("Image") or ""),
+            config=wanted.config,
+            host_config=wanted.host_config,
+            created_at=now,
+        )
+        row = containers.get(conn, container_id)
+        assert row is not None  # noqa: S101 - inserted above
+        add_event(conn, now, row, Told("create", {}, caller))
+
+    now = parts.now_ns()
+    directory = parts.settings.container_dir(container_id)
+    try:
+        _make_directories(directory, spec, chosen)
+        await parts.store.write(write)
+    except BaseException as error:
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(partial(remove_tree, directory), limiter=parts.disk)
+        if isinstance(error, NameTaken):
+            raise Conflict(
+                f"cannot create container {chosen}: the name is taken by container {error.holder}"
+            ) from error
+        raise
+    parts.news.publish(Happening("container", container_id, "create"))
+    return Created(container_id, wanted.warnings)
+
+
+def _make_directories(directory: str, spec: ContainerSpec, name: str) -> None:
+    try:
+        rootfs.create(directory, spec)
+    except OSError as error:
+        raise Unavailable(f"cannot create container {name}: {error.strerror}: {error.filename}") from error

@@ -1,0 +1,181 @@
+"""The engine's front: what the API may ask for. It finds the container and hands the command to its task."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any, NamedTuple
+
+import trio
+
+from pysup.store import containers, runs
+from pysup.store.containers import Container as Row
+from pysup.store.errors import Ambiguous, Missing
+from pysup.store.runs import Run
+from pysup.supervisor.engine import commands
+from pysup.supervisor.engine.commands import Caller
+from pysup.supervisor.engine.container import Container
+from pysup.supervisor.engine.creation import Created, create
+from pysup.supervisor.engine.execs import Execs
+from pysup.supervisor.engine.parts import Parts
+from pysup.supervisor.engine.record import Record
+from pysup.supervisor.engine.specs import spec_of
+from pysup.supervisor.engine.stdio import Attachment
+from pysup.supervisor.engine.waiting import Condition, wait_for
+from pysup.supervisor.errors import BadRequest, Conflict, NotFound
+from pysup.supervisor.runtime.cgroups.base import Usage
+from pysup.supervisor.spec.names import check_name
+
+
+class LogSource(NamedTuple):
+    """Where a container's log is, and whether more will come."""
+
+    directory: str
+    tty: bool
+    container: Container | None
+    """None for a removed container."""
+
+
+class Engine:
+    """One for each daemon; lives as long as the nursery that its containers' tasks run in."""
+
+    def __init__(self, parts: Parts, nursery: trio.Nursery) -> None:
+        self.parts = parts
+        self.images = parts.images
+        self.execs = Execs(parts, nursery, self.container)
+        self._nursery = nursery
+        self._containers: dict[str, Container] = {}
+
+    # -- finding ---------------------------------------------------------------------------------------------
+
+    def find(self, ref: str) -> Row:
+        """A container's row by id, name or unique prefix of the id. Raises NotFound, Conflict if ambiguous."""
+        try:
+            return containers.find(self.parts.store.read(), ref.removeprefix("/"))
+        except Missing:
+            raise NotFound(f"No such container: {ref}") from None
+        except Ambiguous as error:
+            raise BadRequest(f"cannot find container {ref}: the prefix is that of several ids") from error
+
+    def container(self, ref: str) -> Container:
+        """The owner of a container's state; made when it is first needed, forgotten when it has nothing to do."""
+        row = self.find(ref)
+        self._forget_idle()
+        if row.id not in self._containers:
+            record = Record(self.parts, row, spec_of(self.parts, row))
+            self._containers[row.id] = Container(self.parts, record, self._nursery)
+        return self._containers[row.id]
+
+    def _forget_idle(self) -> None:
+        for container in [each for each in self._containers.values() if not each.busy]:
+            del self._containers[container.record.id]
+
+    # -- commands --------------------------------------------------------------------------------------------
+
+    async def create(self, body: dict[str, Any], name: str | None, caller: Caller) -> Created:
+        """Make a container from docker's create body."""
+        return await create(self.parts, body, name, caller)
+
+    async def start(self, ref: str, caller: Caller) -> None:
+        """Start it; returns when its process runs."""
+        await self.container(ref).ask(commands.Start(caller))
+
+    async def stop(
+        self, ref: str, caller: Caller, *, signal: int | None = None, timeout: float | None = None
+    ) -> None:
+        """Stop it; returns when it has ended."""
+        await self.container(ref).ask(commands.Stop(caller, signal, timeout))
+
+    async def restart(
+        self, ref: str, caller: Caller, *, signal: int | None = None, timeout: float | None = None
+    ) -> None:
+        """Stop it if it runs, then start it."""
+        await self.container(ref).ask(commands.Restart(caller, signal, timeout))
+
+    async def kill(self, ref: str, signal: int, caller: Caller) -> None:
+        """Send a signal to its first process."""
+        await self.container(ref).ask(commands.Kill(caller, signal))
+
+    async def pause(self, ref: str, caller: Caller) -> None:
+        """Freeze it."""
+        await self.container(ref).ask(commands.Pause(caller))
+
+    async def unpause(self, ref: str, caller: Caller) -> None:
+        """Thaw it."""
+        await self.container(ref).ask(commands.Unpause(caller))
+
+    async def rename(self, ref: str, new: str, caller: Caller) -> None:
+        """Give it another name."""
+        await self.container(ref).ask(commands.Rename(caller, check_name(new)))
+
+    async def update(self, ref: str, body: dict[str, Any], caller: Caller) -> list[str]:
+        """Change limits and the restart policy, at once and for later runs; returns warnings."""
+        warnings: list[str] = await self.container(ref).ask(commands.Update(caller, body))
+        return warnings
+
+    async def remove(self, ref: str, caller: Caller, *, force: bool = False) -> None:
+        """Remove it; force kills it first."""
+        await self.container(ref).ask(commands.Remove(caller, force))
+
+    # -- watching --------------------------------------------------------------------------------------------
+
+    async def wait(
+        self, ref: str, condition: Condition, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> int:
+        """The exit code, once the condition holds; ``started()`` says that nothing can be missed any more."""
+        row = self.find(ref)
+        with self.parts.news.subscribe() as happenings:
+            task_status.started()
+            current = containers.get(self.parts.store.read(), row.id)
+            return await wait_for(condition, row, happenings, current=current)
+
+    def attach(self, ref: str) -> AbstractContextManager[Attachment]:
+        """A client's view of the streams, from now to the end of the run (of the next one, if none is there)."""
+        return self.container(ref).stdio.attach()
+
+    def resize(self, ref: str, rows: int, columns: int) -> None:
+        """Set the terminal's size."""
+        self.container(ref).stdio.resize(rows, columns)
+
+    def logs(self, ref: str) -> LogSource:
+        """The log of a container, or of the last removed one of this name whose log is still kept."""
+        try:
+            container = self.container(ref)
+        except NotFound:
+            row = self._find_removed(ref)
+            return self._log_source(row, None)
+        return self._log_source(container.record.row, container)
+
+    def _log_source(self, row: Row, container: Container | None) -> LogSource:
+        directory = os.path.join(self.parts.settings.container_dir(row.id), "logs")
+        tty = bool(json.loads(row.config).get("Tty"))
+        return LogSource(directory, tty, None if container is None else container.stdio.feed)
+
+    def _find_removed(self, ref: str) -> Row:
+        try:
+            return containers.find_removed(self.parts.store.read(), ref)
+        except LookupError:
+            raise NotFound(f"cannot find container {ref}: No such container: {ref}") from None
+
+    async def history(self, ref: str) -> list[Run]:
+        """Every run of a container, also of a removed one that is remembered."""
+        try:
+            row = self.find(ref)
+        except NotFound:
+            row = self._find_removed(ref)
+        return await self.parts.store.query(partial(runs.list_runs, container_id=row.id))
+
+    async def usage(self, ref: str) -> Usage | None:
+        """What the cgroup has used; None if the container does not run."""
+        run = self.container(ref).run
+        return None if run is None or run.cgroup is None else run.cgroup.usage()
+
+    async def top(self, ref: str, ps_args: str) -> Processes:
+        """The processes of a running container, as ps(1) shows them."""
+        container = self.container(ref)
+        run = container.run
+        if run is None or run.cgroup is None:
+            raise Conflict(f"cannot list the processes of container {ref}: it is not running")
+        return await list_processes(run.cgroup.processes(), ps_args)

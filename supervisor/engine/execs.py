@@ -1,0 +1,194 @@
+"""Further processes inside a running container: docker exec.
+
+An exec belongs to the client that started it: it lives as an ssh session would. What is known of it is a row.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable
+from sqlite3 import Connection
+from typing import Any
+
+import trio
+
+from pysup.store import execs
+from pysup.store.errors import Missing, StoreError
+from pysup.store.execs import Exec as Row
+from pysup.supervisor.engine.commands import Caller
+from pysup.supervisor.engine.container import Container
+from pysup.supervisor.engine.exec_session import ExecSession
+from pysup.supervisor.engine.launching import launch_exec
+from pysup.supervisor.engine.news import Happening
+from pysup.supervisor.engine.outcome import SET_UP_FAILED, exit_code_of
+from pysup.supervisor.engine.parts import Parts
+from pysup.supervisor.engine.record import Told, add_event
+from pysup.supervisor.engine.states import State
+from pysup.supervisor.errors import Conflict, NotFound, PysupError, StartFailed
+from pysup.supervisor.runtime.launch import Launched
+from pysup.supervisor.spec.container import Process
+from pysup.supervisor.spec.process import exec_process
+
+
+class Execs:
+    """All execs of this engine; the rows outlive it."""
+
+    def __init__(self, parts: Parts, nursery: trio.Nursery, container: Callable[[str], Container]) -> None:
+        self._parts = parts
+        self._nursery = nursery
+        self._container = container
+        self._sessions: dict[str, ExecSession] = {}
+
+    async def create(self, ref: str, body: dict[str, Any], caller: Caller) -> str:
+        """Note what is to be executed; returns the exec's id."""
+        container = self._container(ref)
+        _refuse_unless_running(container)
+        exec_process(body, container.record.spec.process)  # refuses what cannot be, before there is a row
+        exec_id, now = secrets.token_hex(32), self._parts.now_ns()
+        row = container.record.row
+
+        def write(conn: Connection) -> None:
+            execs.insert(
+                conn,
+                id=exec_id,
+                container_id=row.id,
+                run_number=row.run_number,
+                process=body,
+                created_at=now,
+            )
+            command = " ".join(body.get("Cmd") or [])
+            add_event(conn, now, row, Told(f"exec_create: {command}", {"execID": exec_id}, caller))
+
+        await self._parts.store.write(write)
+        self._parts.news.publish(Happening("exec", exec_id, "exec_create"))
+        return exec_id
+
+    async def start(self, exec_id: str) -> ExecSession:
+        """Execute it; returns when the program runs. Raises Conflict if it was started before, StartFailed."""
+        row = self.find(exec_id)
+        if row.state != "created":
+            raise Conflict(f"cannot start exec {row.id}: it was started before")
+        container = self._container(row.container_id)
+        _refuse_unless_running(container)
+        process = exec_process(json.loads(row.process), container.record.spec.process)
+        session = ExecSession(tty=process.tty, has_stdin=process.open_stdin)
+        self._sessions[row.id] = session
+        self._nursery.start_soon(self._perform, container, row, process, session)
+        await session.started.get()
+        return session
+
+    def find(self, exec_id: str) -> Row:
+        """The row of an exec, by id or unique prefix."""
+        try:
+            return execs.find(self._parts.store.read(), exec_id)
+        except Missing:
+            raise NotFound(f"cannot find exec {exec_id}: No such exec instance: {exec_id}") from None
+
+    def resize(self, exec_id: str, rows: int, columns: int) -> None:
+        """Set the size of its terminal."""
+        session = self._sessions.get(self.find(exec_id).id)
+        if session is None:
+            raise Conflict(f"cannot resize exec {exec_id}: it is not running")
+        session.resize(rows, columns)
+
+    async def _perform(self, container: Container, row: Row, process: Process, session: ExecSession) -> None:
+        try:
+            await Exec(self._parts, container, row, process, session).perform()
+        finally:
+            session.ended()
+            del self._sessions[row.id]
+
+
+class Exec:
+    """One exec from its start to its end: a task of the engine's nursery."""
+
+    def __init__(
+        self, parts: Parts, container: Container, row: Row, process: Process, session: ExecSession
+    ) -> None:
+        self._parts = parts
+        self._container = container
+        self._row = row
+        self._process = process
+        self._session = session
+        self._key = f"exec/{row.id}"
+
+    async def perform(self) -> None:
+        """Start it, copy its output to the session, commit its end, reap it."""
+        try:
+            launched = await self._launch()
+        except (PysupError, StoreError, OSError) as error:
+            await self._commit_failure(error)
+            self._session.started.fail(error)
+            return
+        try:
+            self._session.started.settle()
+            status = await self._supervise(launched)
+            await self._commit_end(exit_code_of(status))
+        finally:
+            await self._parts.link.reap(self._key)
+
+    async def _launch(self) -> Launched:
+        run, record = self._container.run, self._container.record
+        if run is None or run.process is None or run.cgroup is None:
+            raise Conflict(f"cannot exec in container {record.row.name}: it has ended")
+        launched = await launch_exec(
+            self._parts, record, run.process.pidfd, run.cgroup, self._key, self._process
+        )
+        try:
+            await self._commit(
+                Told("exec_start", {"execID": self._row.id}),
+                state="running",
+                pid=launched.process.pid,
+                started_at=self._parts.now_ns(),
+            )
+        except BaseException:
+            await launched.abort()
+            raise
+        await launched.go()
+        return launched
+
+    async def _supervise(self, launched: Launched) -> int:
+        """Until the process itself ends: a child that it leaves behind may hold the pipes for ever."""
+        self._session.connect(launched.stdio, self._close_stdin)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._session.copy, launched.stdio)
+            status = await launched.process.wait()
+            nursery.cancel_scope.cancel()
+        await self._session.copy_rest(launched.stdio)
+        return status
+
+    async def _close_stdin(self) -> None:
+        await self._parts.link.release(self._key, ["stdin"])
+
+    async def _commit_failure(self, error: Exception) -> None:
+        code = error.exit_code if isinstance(error, StartFailed) else SET_UP_FAILED
+        await self._commit(
+            state="exited", error=str(error), exit_code=code, pid=0, ended_at=self._parts.now_ns()
+        )
+
+    async def _commit_end(self, code: int) -> None:
+        told = Told("exec_die", {"execID": self._row.id, "exitCode": str(code)})
+        await self._commit(told, state="exited", exit_code=code, pid=0, ended_at=self._parts.now_ns())
+
+    async def _commit(self, *told: Told, **columns: object) -> None:
+        now, container = self._parts.now_ns(), self._container.record.row
+
+        def write(conn: Connection) -> None:
+            if execs.get(conn, self._row.id) is None:
+                return  # the container was removed meanwhile, and its execs with it
+            execs.update(conn, self._row.id, **columns)
+            for one in told:
+                add_event(conn, now, container, one)
+
+        await self._parts.store.write(write)
+        for one in told:
+            self._parts.news.publish(Happening("exec", self._row.id, one.action))
+
+
+def _refuse_unless_running(container: Container) -> None:
+    record = container.record
+    if record.state is State.PAUSED:
+        raise Conflict(f"cannot exec in container {record.row.name}: it is paused; unpause it first")
+    if record.state is not State.RUNNING:
+        raise Conflict(f"cannot exec in container {record.row.name}: container {record.id} is not running")

@@ -1,0 +1,61 @@
+"""Gathers the facts of one start, has the plan made of them, and hands it to the keeper."""
+
+from __future__ import annotations
+
+from pysup.supervisor.engine.namespaces import HeldNamespaces
+from pysup.supervisor.engine.parts import Parts
+from pysup.supervisor.engine.record import Record
+from pysup.supervisor.runtime import plan
+from pysup.supervisor.runtime.cgroups.base import Cgroup
+from pysup.supervisor.runtime.launch import Launched, StdioPlan, launch
+from pysup.supervisor.runtime.plan import Facts
+from pysup.supervisor.spec.container import Process
+
+
+def _facts(parts: Parts, record: Record, cgroup: Cgroup, held: tuple[str, ...] = ()) -> Facts:
+    return Facts(
+        machine=parts.machine,
+        directory=parts.settings.container_dir(record.id),
+        cgroup_tasks=tuple(cgroup.join_paths),
+        cgroup_views=tuple(cgroup.views),
+        held=held,
+        hidden=(parts.settings.root, parts.settings.run),
+    )
+
+
+async def launch_run(parts: Parts, record: Record, key: str, cgroup: Cgroup) -> Launched:
+    """Clone the first process of a run; it works through its plan and waits for ``go``."""
+    spec = record.spec
+    held = HeldNamespaces(parts.link, record.id).fds
+    return await launch(
+        parts.link,
+        what=f"container {record.row.name}",
+        key=key,
+        flags=plan.clone_flags(spec, first_run=not held),
+        plan=plan.build(spec, _facts(parts, record, cgroup, tuple(held))),
+        stdio=_stdio(spec.process),
+        attach=dict(held),
+        cgroup_fd=cgroup.fd,
+        uid_map=plan.map_text(plan.uid_maps(spec.namespaces)),
+        gid_map=plan.map_text(plan.gid_maps(spec.namespaces)),
+    )
+
+
+async def launch_exec(
+    parts: Parts, record: Record, target: int, cgroup: Cgroup, key: str, process: Process
+) -> Launched:
+    """Clone a further process in the namespaces of ``target`` (a pidfd) and in its cgroup."""
+    return await launch(
+        parts.link,
+        what=f"exec in container {record.row.name}",
+        key=key,
+        flags=0,
+        plan=plan.build_exec(process, record.spec, _facts(parts, record, cgroup)),
+        stdio=_stdio(process),
+        cgroup_fd=cgroup.fd,
+        target=target,
+    )
+
+
+def _stdio(process: Process) -> StdioPlan:
+    return StdioPlan(tty=process.tty, open_stdin=process.open_stdin)

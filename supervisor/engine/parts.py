@@ -1,0 +1,33 @@
+"""What every container's task needs of the daemon, passed down as one frozen value."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import trio
+
+from pysup.store.store import Store
+from pysup.supervisor.engine.images import Images
+from pysup.supervisor.engine.news import NewsDesk
+from pysup.supervisor.keeper.link import Link
+from pysup.supervisor.runtime.cgroups.base import Hierarchy
+from pysup.supervisor.runtime.plan import Machine
+from pysup.supervisor.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The daemon's services. Times are nanoseconds since the epoch, from the one clock here."""
+
+    settings: Settings
+    store: Store
+    link: Link
+    hierarchy: Hierarchy
+    machine: Machine
+    images: Images
+    news: NewsDesk
+    disk: trio.CapacityLimiter
+    """Bounds the threads that unlink big trees or copy files."""
+    now_ns: Callable[[], int] = time.time_ns

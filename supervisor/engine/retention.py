@@ -1,0 +1,48 @@
+"""Keeps what is remembered within its bounds: events, removed containers, the logs of all containers together."""
+
+from __future__ import annotations
+
+import logging
+import os
+from functools import partial
+
+import trio
+
+from pysup.store import containers, events, execs
+from pysup.store.errors import StoreError
+from pysup.supervisor.engine.parts import Parts
+from pysup.supervisor.engine.removal import remove_tree
+
+log = logging.getLogger(__name__)
+
+EVERY = 300.0
+"""Seconds between two looks: rare enough to cost nothing, often enough for bounds that are hours and gigabytes."""
+SECOND = 1_000_000_000
+
+
+async def keep_within_bounds(parts: Parts) -> None:
+    """Look now and then, for as long as the engine lives."""
+    while True:
+        try:
+            await forget_old(parts)
+        except (StoreError, OSError) as error:
+            log.error("cannot forget what is old: %s", error)  # noqa: TRY400 - the text is complete
+        await trio.sleep(EVERY)
+
+
+async def forget_old(parts: Parts) -> None:
+    """Delete events and removed containers whose time is over, then their directories."""
+    now, settings = parts.now_ns(), parts.settings
+    removed_before = now - settings.log_retention * SECOND
+    await parts.store.write(partial(events.prune, before=now - settings.event_retention * SECOND))
+    await parts.store.write(partial(execs.forget_ended, before=removed_before))
+    for container_id in await parts.store.write(partial(containers.forget_removed, before=removed_before)):
+        directory = settings.container_dir(container_id)
+        await trio.to_thread.run_sync(remove_tree, directory, limiter=parts.disk)
+
+
+async def trim_logs(parts: Parts) -> None:
+    """The oldest log segments of all containers go first, until the total is within its bound."""
+    root = os.path.dirname(parts.settings.container_dir("x"))
+    directories = [os.path.join(root, name, "logs") for name in os.listdir(root)]
+    await trio.to_thread.run_sync(trim, directories, parts.settings.log_total, limiter=parts.disk)

@@ -1,0 +1,194 @@
+"""One run of a container: everything it acquires, from the cgroup to the last log byte, and gives back.
+
+The run is one task, a child of its container's. It owns no state of the container: it reports Ready, Failed or
+Exited to the container's inbox and waits, before it reaps the zombie, until the end has been committed.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from functools import partial
+
+import trio
+
+from pysup.store import runs
+from pysup.store.errors import StoreError
+from pysup.supervisor.engine.commands import Exited, Failed, News, Ready
+from pysup.supervisor.engine.launching import launch_run
+from pysup.supervisor.engine.namespaces import HeldNamespaces
+from pysup.supervisor.engine.parts import Parts
+from pysup.supervisor.engine.record import Record
+from pysup.supervisor.engine.stdio import ContainerStdio
+from pysup.supervisor.errors import PysupError, StartFailed
+from pysup.supervisor.keeper.link import Entry, Process
+from pysup.supervisor.runtime import plan
+from pysup.supervisor.runtime.cgroups.base import Cgroup
+from pysup.supervisor.runtime.launch import Launched, Stdio
+
+log = logging.getLogger(__name__)
+
+
+class Run:
+    """A run in progress: what its container's task may ask of it while it lasts."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        record: Record,
+        number: int,
+        stdio: ContainerStdio,
+        report: Callable[[News], None],
+    ) -> None:
+        self.number = number
+        self.ended_by = "itself"
+        """Who ends it, once somebody has begun to; persisted with the run's row."""
+        self.committed = trio.Event()
+        """Set by the container's task when the end is in the store: the zombie may be reaped."""
+        self.done = trio.Event()
+        """Set when everything is freed."""
+        self.process: Process | None = None
+        self.cgroup: Cgroup | None = None
+        self._parts = parts
+        self._record = record
+        self._stdio = stdio
+        self._report = report
+        self._starting = trio.CancelScope()
+
+    @property
+    def key(self) -> str:
+        """The name of this run at the keeper."""
+        return f"run/{self._record.id}/{self.number}"
+
+    @property
+    def _what(self) -> str:
+        return f"container {self._record.row.name}"
+
+    # -- the task --------------------------------------------------------------------------------------------
+
+    async def perform(self) -> None:
+        """Start the process, report Ready, supervise it to its end, report that, and free everything."""
+        try:
+            async with AsyncExitStack() as stack:
+                await self._start(stack)
+                self._report(Ready())
+                await self._supervise()
+        except (PysupError, StoreError, OSError) as error:
+            self._stdio.run_ended()
+            self._report(Failed(self._told(error)))
+        self.done.set()
+
+    async def perform_adopted(self, entry: Entry | None) -> None:
+        """The same, for a run that an earlier engine started; None: the keeper knows nothing of it."""
+        hierarchy = self._parts.hierarchy
+        async with AsyncExitStack() as stack:
+            self.cgroup = hierarchy.open(self._parent, self._record.id)
+            stack.push_async_callback(self._remove_cgroup)
+            if entry is None:
+                await self.kill_all()
+                await self._end(None)
+            else:
+                self.process = self._parts.link.adopt(entry)
+                stack.push_async_callback(self._parts.link.reap, self.key)
+                await self._supervise()
+        self.done.set()
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        with self._starting:
+            hierarchy, spec = self._parts.hierarchy, self._record.spec
+            self.cgroup = hierarchy.create(self._parent, self._record.id, spec.resources)
+            stack.push_async_callback(self._remove_cgroup)
+            launched = await launch_run(self._parts, self._record, self.key, self.cgroup)
+            await self._let_go(launched)
+            self.process = launched.process
+            stack.push_async_callback(self._parts.link.reap, self.key)
+        if self._starting.cancelled_caught:
+            raise StartFailed(self._what, "wait for the start", 0, "it was stopped meanwhile")
+
+    async def _let_go(self, launched: Launched) -> None:
+        """Between clone and go: the store learns the pid, the keeper gets what outlives the run."""
+        try:
+            also = partial(
+                runs.update, container_id=self._record.id, number=self.number, pid=launched.process.pid
+            )
+            await self._record.note(also=also, columns={"pid": launched.process.pid})
+            await launched.ready()
+            await self._hold_namespaces(launched.process)
+        except BaseException:
+            await launched.abort()
+            raise
+        await launched.go()
+
+    async def _hold_namespaces(self, process: Process) -> None:
+        held = HeldNamespaces(self._parts.link, self._record.id)
+        if not held.fds and not self._record.spec.auto_remove:
+            await held.hold(process, plan.outliving(self._record.spec.namespaces))
+
+    async def _supervise(self) -> None:
+        assert self.process is not None  # noqa: S101 - launched or adopted
+        async with self._stdio.connected(Stdio.of(self.process.fds)) as copy_rest:
+            status = await self.process.wait()
+            await self._kill_stragglers()
+        copy_rest()
+        await self._end(status)
+
+    async def _end(self, status: int | None) -> None:
+        assert self.cgroup is not None  # noqa: S101 - made before the process
+        self._stdio.run_ended()
+        usage = self.cgroup.usage()
+        self._report(Exited(status, self.cgroup.oom_kills() > 0, usage.cpu_ns, usage.memory_peak))
+        await self.committed.wait()
+
+    async def _kill_stragglers(self) -> None:
+        """Whoever is left in the cgroup (an exec, a child with --pid host) ends with the first process."""
+        if self.cgroup is not None and self.cgroup.processes():
+            await self.cgroup.kill(signal.SIGKILL)
+
+    async def _remove_cgroup(self) -> None:
+        assert self.cgroup is not None  # noqa: S101 - pushed after it was made
+        try:
+            with trio.CancelScope(shield=True):
+                await self.cgroup.remove()
+        except OSError as error:
+            log.warning("cannot remove the cgroup of %s: %s", self._what, error)
+
+    @property
+    def _parent(self) -> str:
+        return self._record.spec.cgroup_parent or self._parts.settings.cgroup_root
+
+    def _told(self, error: Exception) -> PysupError:
+        if isinstance(error, PysupError):
+            return error
+        if isinstance(error, OSError):
+            return StartFailed(self._what, f"prepare {error.filename or ''}".strip(), error.errno or 0)
+        return StartFailed(self._what, "prepare", 0, str(error))
+
+    # -- what the container's task may ask -------------------------------------------------------------------
+
+    def abandon(self, ended_by: str) -> None:
+        """Stop a start in progress; it is reported as failed."""
+        self.ended_by = ended_by
+        self._starting.cancel()
+
+    def signal(self, number: int) -> None:
+        """Signal the first process; nothing happens if it has ended."""
+        if self.process is not None:
+            self.process.kill(number)
+
+    async def kill_all(self) -> None:
+        """SIGKILL for every process of the cgroup, frozen ones too."""
+        self.signal(signal.SIGKILL)
+        if self.cgroup is not None:
+            await self.cgroup.kill(signal.SIGKILL)
+
+    async def freeze(self) -> None:
+        """Stop all its processes where they are."""
+        if self.cgroup is not None:
+            await self.cgroup.freeze()
+
+    async def thaw(self) -> None:
+        """Let them go on."""
+        if self.cgroup is not None:
+            await self.cgroup.thaw()

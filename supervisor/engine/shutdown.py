@@ -1,0 +1,35 @@
+"""The end of the daemon: every container is stopped as if by hand, but remembered as one that should run."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+
+import trio
+
+from pysup.store import containers
+from pysup.supervisor.engine import commands
+from pysup.supervisor.engine.commands import DAEMON
+from pysup.supervisor.engine.container import Container
+from pysup.supervisor.engine.engine import Engine
+from pysup.supervisor.errors import NotModified, PysupError
+
+log = logging.getLogger(__name__)
+
+ACTIVE = ("starting", "running", "paused", "stopping", "backoff")
+
+
+async def stop_all(engine: Engine) -> None:
+    """Stop all containers at once, each with its own signal and time; returns when none runs."""
+    rows = await engine.parts.store.query(lambda conn: containers.list_containers(conn, ACTIVE))
+    async with trio.open_nursery() as nursery:
+        for row in rows:
+            nursery.start_soon(_stop, engine.container(row.id))
+
+
+async def _stop(container: Container) -> None:
+    try:
+        with contextlib.suppress(NotModified):
+            await container.ask(commands.Stop(DAEMON, ended_by="shutdown"))
+    except PysupError as error:
+        log.error("%s", error)  # noqa: TRY400 - the text is complete

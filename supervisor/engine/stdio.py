@@ -1,0 +1,121 @@
+"""A container's streams across its runs: the log that its output goes to, and the stdin that clients write to.
+
+Output has one way: process -> pipe -> log file. Whoever is attached reads the file, so nobody who reads slowly
+can slow a container, and nothing is lost while nobody reads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+import trio
+
+from pysup.supervisor.engine.parts import Parts
+from pysup.supervisor.engine.record import Record
+from pysup.supervisor.engine.stdin import Stdin
+from pysup.supervisor.logs.pump import drain, pump
+from pysup.supervisor.logs.writer import LogWriter
+from pysup.supervisor.runtime.launch import Stdio
+
+STDOUT, STDERR = 1, 2
+
+
+@dataclass(slots=True)
+class RunEnd:
+    """Where in the log the output of a run ends; -1 until it has ended."""
+
+    offset: int = -1
+
+
+class ContainerStdio:
+    """Owned by the container's task; attachments keep it alive while they last."""
+
+    def __init__(self, parts: Parts, record: Record, wake: Callable[[], None]) -> None:
+        self.attached = 0
+        self.stdin = Stdin()
+        self._parts = parts
+        self._record = record
+        self._wake = wake
+        self._writer: LogWriter | None = None
+        self._end = RunEnd()
+        self._master: int | None = None
+
+    def open_log(self) -> LogWriter:
+        """The log, opened (and mended after a crash) when it is first needed."""
+        if self._writer is None:
+            settings, limits = self._parts.settings, self._record.spec.log
+            directory = os.path.join(settings.container_dir(self._record.id), "logs")
+            self._writer = LogWriter.open(
+                directory,
+                max_size=limits.max_size or settings.log_max_size,
+                max_files=limits.max_files or settings.log_max_files,
+            )
+        return self._writer
+
+    def close(self) -> None:
+        """The container rests: those who follow the log come to its end."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    @asynccontextmanager
+    async def connected(self, stdio: Stdio) -> AsyncIterator[Callable[[], None]]:
+        """Copy a run's output while the body runs; call what it yields to copy the rest, after the end."""
+        writer = self.open_log()
+        if stdio.writable is not None:
+            self.stdin.connect(stdio.writable)
+        self._master = stdio.master
+        try:
+            async with trio.open_nursery() as nursery:
+                for fd, stream, relay in stdio.outputs():
+                    nursery.start_soon(pump, fd, stream, writer, relay)
+                yield lambda: self._copy_rest(stdio, writer)
+                nursery.cancel_scope.cancel()
+        finally:
+            self.stdin.disconnect()
+            self._master = None
+
+    def _copy_rest(self, stdio: Stdio, writer: LogWriter) -> None:
+        """All writers are dead: what the pipes still hold is all there will ever be."""
+        for fd, stream, relay in stdio.outputs():
+            drain(fd, stream, writer, relay)
+
+    def run_ended(self) -> None:
+        """Nothing more comes from this run: those attached to it get the rest and are done."""
+        end, self._end = self._end, RunEnd()
+        end.offset = self._writer.offset if self._writer is not None else 0
+        if self._writer is not None:
+            self._writer.feed.poke()
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Set the terminal's size (ioctl_tty(2), TIOCSWINSZ); the kernel sends SIGWINCH."""
+        if self._master is None:
+            raise Conflict(f"cannot resize container {self._record.row.name}: it has no running terminal")
+        set_window_size(self._master, rows, columns)
+
+    @contextmanager
+    def attach(self) -> Iterator[Attachment]:
+        """Everything from now to the end of the run (of the next one, if none is in progress)."""
+        writer = self.open_log()
+        self.attached += 1
+        try:
+            yield Attachment(self._record, writer, writer.offset, self._end, self.stdin)
+        finally:
+            self.attached -= 1
+            self._wake()
+
+
+class Attachment:
+    """One client's view of a container's streams."""
+
+    def __init__(self, record: Record, writer: LogWriter, offset: int, end: RunEnd, stdin: Stdin) -> None:
+        self.tty = record.spec.process.tty
+        self.has_stdin = record.spec.process.open_stdin
+        self._record = record
+        self._writer = writer
+        self._offset = offset
+        self._end = end
+        self._stdin = stdin

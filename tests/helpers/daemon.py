@@ -1,0 +1,188 @@
+"""A real daemon for a test: in a mount namespace of its own, with its own --root, --run and cgroup."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+
+READY_WITHIN = 60.0
+"""Seconds; generous, because the same tests run in an emulated machine that is 40 times slower."""
+ENDS_WITHIN = 60.0
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+class Daemon:
+    """``with Daemon(directory) as daemon``: ready when the block begins, gone without a trace after it."""
+
+    def __init__(self, directory: Path, *options: str) -> None:
+        name = uuid.uuid4().hex[:8]
+        self.root = directory / "root"
+        self.run_dir = directory / "run"
+        # A socket's path has at most 107 bytes (unix(7)); pytest's directories are long.
+        self.socket = Path(f"/tmp/pysup-{name}.sock")
+        self.cgroup = f"pysup-test-{name}"
+        self.log = directory / "daemon.log"
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+
+    # -- life ------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Daemon:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            code = self.stop() if self._process is not None else 0
+        finally:
+            if kind is not None:
+                sys.stderr.write(self.log.read_text(errors="replace")[-20000:])
+        if kind is None:
+            assert code == 0, self.log.read_text(errors="replace")
+            assert self.leftovers() == []
+
+    def start(self) -> None:
+        """Start it and wait for READY=1 (sd_notify(3))."""
+        with _notify_socket(self.run_dir.parent) as notify, self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                ["unshare", "--mount", "--propagation", "private", *self.command("daemon"), *self._options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "NOTIFY_SOCKET": notify.getsockname()},
+            )
+            pidfd = os.pidfd_open(self._process.pid)
+            try:
+                readable, _, _ = select.select([notify, pidfd], [], [], READY_WITHIN)
+            finally:
+                os.close(pidfd)
+            if notify not in readable or b"READY=1" not in notify.recv(4096):
+                raise AssertionError("the daemon did not start:\n" + self.log.read_text(errors="replace"))
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End it by a signal and return its exit code."""
+        assert self._process is not None
+        process, self._process = self._process, None
+        process.send_signal(number)
+        try:
+            return process.wait(ENDS_WITHIN)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+
+    @property
+    def pid(self) -> int:
+        """The keeper's pid: unshare(1) executes it in its own place."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def engine_pid(self) -> int:
+        """The pid of the engine that runs now."""
+        for child in children(self.pid):
+            with contextlib.suppress(FileNotFoundError):
+                if b"pysup.supervisor.daemon" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    return child
+        raise AssertionError("the keeper has no engine")
+
+    # -- use -------------------------------------------------------------------------------------------------
+
+    def command(self, *arguments: str) -> list[str]:
+        """The argv of a pysup command for this daemon."""
+        options = {"--root": self.root, "--run": self.run_dir, "--socket": self.socket}
+        words = [word for pair in options.items() for word in map(str, pair)]
+        own = ["--cgroup-root", self.cgroup] if arguments[:1] == ("daemon",) else []
+        return [sys.executable, "-m", "pysup.supervisor.cli.main", *words, *arguments, *own]
+
+    def pysup(
+        self, *arguments: str, check: bool = False, stdin: bytes | None = None, timeout: float = 120
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a pysup command to its end."""
+        done = subprocess.run(
+            self.command(*arguments), input=stdin or b"", capture_output=True, timeout=timeout, check=False
+        )
+        text = subprocess.CompletedProcess(
+            done.args,
+            done.returncode,
+            done.stdout.decode(errors="replace"),
+            done.stderr.decode(errors="replace"),
+        )
+        if check and text.returncode:
+            raise AssertionError(f"{arguments}: {text.returncode}: {text.stdout}{text.stderr}")
+        return text
+
+    def docker(
+        self, *arguments: str, stdin: bytes | None = None, timeout: float = 120
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the real docker CLI against this daemon."""
+        return subprocess.run(
+            ["docker", "-H", f"unix://{self.socket}", *arguments],
+            input=None if stdin is None else stdin.decode(),
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def inspect(self, name: str) -> dict[str, object]:
+        """The inspect document of a container."""
+        found: dict[str, object] = json.loads(self.pysup("inspect", name, check=True).stdout)[0]
+        return found
+
+    # -- afterwards ------------------------------------------------------------------------------------------
+
+    def leftovers(self) -> list[str]:
+        """What is still there of the daemon: cgroups, processes, mounts, the socket."""
+        cgroups = [str(path) for path in CGROUPS.glob(f"*/{self.cgroup}/*/") if path.is_dir()]
+        cgroups += [str(path) for path in CGROUPS.glob(f"{self.cgroup}/*/") if path.is_dir()]
+        mounts = [
+            line for line in Path("/proc/self/mounts").read_text().splitlines() if str(self.root) in line
+        ]
+        sockets = [str(self.socket)] if self.socket.exists() else []
+        return [*cgroups, *mounts, *sockets, *_processes_below(self.root)]
+
+    def remove_cgroups(self) -> None:
+        """Remove the (empty) parents that the daemon leaves for its next start."""
+        for path in (*CGROUPS.glob(f"*/{self.cgroup}"), CGROUPS / self.cgroup):
+            with contextlib.suppress(OSError):
+                path.rmdir()
+
+
+def children(pid: int) -> Sequence[int]:
+    """The pids of a process's children (proc_tid_children(5))."""
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _processes_below(root: Path) -> list[str]:
+    """Processes whose command line names this root."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if str(root).encode() in entry.read_bytes() and entry.parent.name != str(os.getpid()):
+                found.append(f"process {entry.parent.name}")
+    return found
+
+
+@contextlib.contextmanager
+def _notify_socket(directory: Path) -> Iterator[socket.socket]:
+    directory.mkdir(parents=True, exist_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        path = f"/tmp/pysup-notify-{uuid.uuid4().hex[:8]}"
+        notify.bind(path)
+        try:
+            yield notify
+        finally:
+            os.unlink(path)
