@@ -115,7 +115,8 @@ class Syntax(NamedTuple):
 
     def refuse(self, cause: str, exit_code: int = BAD_FLAG) -> NoReturn:
         """Raise the usage error of this command."""
-        raise UsageError(f"cannot parse: {cause} (see 'pysup {self.name} --help')", exit_code)
+        help_words = " ".join(word for word in ("pysup", self.name, "--help") if word)
+        raise UsageError(f"cannot parse: {cause} (see '{help_words}')", exit_code)
 
 
 def _wanted(least: int, most: int | None) -> str:

@@ -31,7 +31,7 @@ def create(argv: Sequence[str]) -> int:
     """``pysup create``: prints the id."""
     given = CREATE.parse(argv)
     body = create_body.build(given)
-    client = connection.connect(autostart=not given.on("no-autostart"))
+    client = connection.connect(start=not given.on("no-autostart"))
     print(make(client, given, body))
     return 0
 
@@ -45,7 +45,7 @@ def run(argv: Sequence[str]) -> int:
         attached.check_terminal(tty=given.on("tty"), stdin=body["AttachStdin"])
     detach.parse(given.text("detach-keys"))
     with as_run_failure():
-        client = connection.connect(autostart=not given.on("no-autostart"))
+        client = connection.connect(start=not given.on("no-autostart"))
         container = make(client, given, _sized(body))
         if detached:
             return _start_detached(client, container)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def test_invalid_detach_keys(keys: str) -> None:
 def test_the_watch_sees_the_keys_however_they_are_cut(data: bytes, cuts: list[int], keys: bytes) -> None:
     watch = detach.Watch(keys)
     at = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
-    seen = [watch.seen(data[start:end]) for start, end in zip(at, at[1:], strict=False)]
+    seen = [watch.seen(data[start:end]) for start, end in pairwise(at)]
     assert any(seen) is (keys in data)
 
 

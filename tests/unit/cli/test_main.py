@@ -1,0 +1,172 @@
+"""The entry point: dispatch, errors in one line, and how little a command imports."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pysup.supervisor.cli import catalogue, main
+from pysup.supervisor.cli.flags import Syntax
+
+EVERY = {
+    **catalogue.COMMANDS,
+    **{
+        f"{group} {name}": entry
+        for group, (_, table) in catalogue.GROUPS.items()
+        for name, entry in table.items()
+    },
+}
+
+HEAVY = {
+    *("trio", "anyio", "sqlite_utils", "pyroute2", "h11", "hypothesis"),
+    *(
+        "dataclasses",
+        "inspect",
+        "argparse",
+        "http.client",
+        "subprocess",
+        "asyncio",
+        "logging",
+        "importlib.metadata",
+    ),
+}
+HOT = (
+    "run",
+    "exec",
+    "ps",
+    "start",
+    "stop",
+    "rm",
+    "kill",
+    "logs",
+    "inspect",
+    "wait",
+    "create",
+    "restart",
+    "attach",
+)
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PYSUP_SOCKET", "PYSUP_RUN", "PYSUP_ROOT", "DOCKER_HOST"):
+        monkeypatch.setenv(name, "x")
+        monkeypatch.delenv(name)
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *argv: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["pysup", *argv])
+    return main.main()
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "message"),
+    [
+        (["pss"], 1, "cannot run 'pss': unknown command; did you mean \"ps\"? (see 'pysup --help')"),
+        (["zzz"], 1, "cannot run 'zzz': unknown command (see 'pysup --help')"),
+        (
+            ["container", "lss"],
+            1,
+            "cannot run container 'lss': unknown command; did you mean \"ls\"? (see 'pysup container --help')",
+        ),
+        (
+            ["build", "."],
+            125,
+            "cannot build: docker's build is not supported yet (images come with a later version)",
+        ),
+        (["--foo"], 125, "cannot parse: unknown flag: --foo (see 'pysup --help')"),
+        (["ps", "x"], 1, "cannot parse: 'pysup ps' accepts no arguments (see 'pysup ps --help')"),
+        (["run", "--foo"], 125, "cannot parse: unknown flag: --foo (see 'pysup run --help')"),
+        (["run"], 1, "cannot parse: an IMAGE (or --rootfs DIR) is needed"),
+        (["daemon", "--foo"], 2, "cannot parse: unknown flag: --foo (see 'pysup daemon --help')"),
+        (
+            ["daemon", "--log-format", "x"],
+            2,
+            "cannot parse: invalid log format 'x' (there are text and json)",
+        ),
+    ],
+)
+def test_errors_are_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    argv: list[str],
+    code: int,
+    message: str,
+) -> None:
+    assert call(monkeypatch, *argv) == code
+    shown = capsys.readouterr()
+    assert shown.err == f"pysup: {message}\n"
+    assert shown.out == ""
+
+
+def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out.startswith("pysup version ")
+
+
+@pytest.mark.parametrize("argv", [[], ["--help"], ["container"], ["image", "--help"], ["system", "-h"]])
+def test_help(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argv: list[str]) -> None:
+    assert call(monkeypatch, *argv) == 0
+    assert capsys.readouterr().out.startswith("Usage:  pysup ")
+
+
+def test_global_options_go_into_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///other")
+    main.remember(main.GLOBAL.parse(["--socket", "/s", "--run=/r", "ps"]))
+    assert (os.environ["PYSUP_SOCKET"], os.environ["PYSUP_RUN"]) == ("/s", "/r")
+    assert "DOCKER_HOST" not in os.environ
+    main.remember(main.GLOBAL.parse(["-H", "tcp://there:1", "ps"]))
+    assert os.environ["DOCKER_HOST"] == "tcp://there:1"
+    assert "PYSUP_SOCKET" not in os.environ
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_command_has_its_syntax_beside_it(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    module, _, function = EVERY[name].target.partition(":")
+    if module == "query":
+        pytest.skip("the store's room writes it")
+    run = main.load(EVERY[name].target)
+    syntax = sys.modules[f"pysup.supervisor.cli.{module}"].__dict__[function.upper()]
+    assert isinstance(syntax, Syntax)
+    with pytest.raises(SystemExit) as left:
+        run(["--help"])
+    assert left.value.code == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"Usage:  pysup {syntax.name}")
+    assert all(len(line) <= 100 for line in shown.splitlines())
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_a_hot_command_imports_little(name: str) -> None:
+    module = catalogue.COMMANDS[name].target.partition(":")[0]
+    script = (
+        "import sys, json; before = set(sys.modules); import pysup.supervisor.cli.main, "
+        f"pysup.supervisor.cli.{module}; import pysup.supervisor.client.sync; "
+        "print(json.dumps(sorted(set(sys.modules) - before)))"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True
+    ).stdout
+    assert HEAVY.isdisjoint(json.loads(shown))
+
+
+def test_an_interrupt_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(_target: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "load", interrupted)
+    assert call(monkeypatch, "ps") == 130
+    assert capsys.readouterr().err == ""
+
+
+def test_a_closed_pipe_is_quiet() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "pysup.supervisor.cli.main", "--help"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
