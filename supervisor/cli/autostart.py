@@ -97,13 +97,18 @@ def _answers(where: str, death: int, deadline: float) -> bool:
         try:
             sock.connect(where)
             sock.sendall(_PING)
+            return _first_of(sock.fileno(), death, deadline) and bool(sock.recv(1))
         except OSError:
             return False
-        poll = select.poll()
-        poll.register(sock, select.POLLIN)
-        poll.register(death, select.POLLIN)
-        ready = poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
-        return [fd for fd, _ in ready] == [sock.fileno()] and bool(sock.recv(1))
+
+
+def _first_of(wanted: int, other: int, deadline: float) -> bool:
+    """Whether the one descriptor alone is readable before the other, and before the deadline."""
+    poll = select.poll()
+    poll.register(wanted, select.POLLIN)
+    poll.register(other, select.POLLIN)
+    ready = poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
+    return [fd for fd, _ in ready] == [wanted]
 
 
 def _reason(log: str, begin: int) -> str:
