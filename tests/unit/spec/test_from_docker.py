@@ -309,7 +309,9 @@ def test_an_unknown_field_is_said_to_have_no_effect() -> None:
 def test_the_root_is_an_image_or_a_directory() -> None:
     assert asked_root({"Image": "host"}).image == "host"
     assert asked_root({"HostConfig": {"Pysup": {"Rootfs": "/srv/r"}}}).directory == "/srv/r"
-    for body in ({}, {"Image": "x", "HostConfig": {"Pysup": {"Rootfs": "/r"}}}, {"Image": 5}, [], None):
+    both = {"Image": "x", "HostConfig": {"Pysup": {"Rootfs": "/r"}}}
+    bodies: tuple[Any, ...] = ({}, both, {"Image": 5}, [], None)
+    for body in bodies:
         with pytest.raises(BadRequest):
             asked_root(body)
 

@@ -1,0 +1,176 @@
+"""One container: the list entry and the inspect document (moby api/types/container; API 1.47)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pysup.store.containers import Container
+from pysup.supervisor.api.render import networks
+from pysup.supervisor.api.render.mounts import mount_points
+from pysup.supervisor.api.render.words import state_word, status_text
+from pysup.supervisor.runtime.masks import MASKED, READ_ONLY
+from pysup.supervisor.spec.timestamps import rfc3339
+
+Json = dict[str, Any]
+
+DRIVER = "overlay2"
+"""Docker's name for one overlayfs mount over plain directories; tools look at it."""
+_SHORT = 12
+_BILLION = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Bytes on disk."""
+
+    rw: int
+    """The write layer."""
+    root: int
+    """The write layer and all layers below it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things of a container lie on the host."""
+
+    directory: str
+    """The container's own: upper/ work/ rootfs/ etc/ logs/."""
+    lower: tuple[str, ...]
+    """Its layers, topmost first."""
+
+
+def command(config: Json) -> list[str]:
+    """Entrypoint and command in one."""
+    return [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
+
+
+def own_facts(row: Container) -> Json:
+    """What docker has no field for: pysup's own state, the retry to come, why there is none."""
+    return {
+        "State": row.state,
+        "Desired": row.desired,
+        "RunNumber": row.run_number,
+        "Retries": row.retries,
+        "NextStartAt": None if row.next_start_at is None else rfc3339(row.next_start_at),
+        "GaveUpReason": row.gave_up_reason,
+        "StoppedByHand": row.stopped_by_hand,
+        "FailedStep": row.failed_step,
+    }
+
+
+# -- the list ------------------------------------------------------------------------------------------------
+
+
+def list_entry(row: Container, now_ns: int, sizes: Sizes | None = None) -> Json:
+    """One entry of GET /containers/json."""
+    config, host_config = json.loads(row.config), json.loads(row.host_config)
+    entry = {
+        "Id": row.id,
+        "Names": [f"/{row.name}"],
+        "Image": row.image_ref or row.image_id,
+        "ImageID": row.image_id,
+        "Command": _one_line(command(config)),
+        "Created": row.created_at // _BILLION,
+        "Ports": [],
+        "Labels": config.get("Labels") or {},
+        "State": state_word(row),
+        "Status": status_text(row, now_ns),
+        "HostConfig": {"NetworkMode": networks.network_mode(host_config)},
+        "NetworkSettings": {"Networks": networks.endpoints(host_config)},
+        "Mounts": mount_points(host_config),
+        "Pysup": own_facts(row),
+    }
+    return entry if sizes is None else {**entry, "SizeRw": sizes.rw, "SizeRootFs": sizes.root}
+
+
+def _one_line(words: Sequence[str]) -> str:
+    """Words with blanks are quoted, as docker does (moby daemon/container/view.go)."""
+    return " ".join([*words[:1], *(f"'{word}'" if " " in word else word for word in words[1:])])
+
+
+# -- inspect -------------------------------------------------------------------------------------------------
+
+
+def inspect(row: Container, places: Places, *, execs: Sequence[str] = (), sizes: Sizes | None = None) -> Json:
+    """The document of GET /containers/{id}/json. ``execs``: the ids of those that run."""
+    config, host_config = json.loads(row.config), json.loads(row.host_config)
+    argv = command(config) or [""]
+    etc, logs = f"{places.directory}/etc", f"{places.directory}/logs"
+    document = {
+        "Id": row.id,
+        "Created": rfc3339(row.created_at),
+        "Path": argv[0],
+        "Args": argv[1:],
+        "State": state(row),
+        "Image": row.image_id,
+        "ResolvConfPath": f"{etc}/resolv.conf",
+        "HostnamePath": f"{etc}/hostname",
+        "HostsPath": f"{etc}/hosts",
+        "LogPath": logs,
+        "Name": f"/{row.name}",
+        "RestartCount": row.retries,
+        "Driver": DRIVER,
+        "Platform": "linux",
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": list(execs) or None,
+        "HostConfig": _host_config(host_config),
+        "GraphDriver": {"Name": DRIVER, "Data": _layers(places)},
+        "Mounts": mount_points(host_config),
+        "Config": _config(config, row),
+        "NetworkSettings": networks.settings(host_config),
+        "Pysup": own_facts(row),
+    }
+    return document if sizes is None else {**document, "SizeRw": sizes.rw, "SizeRootFs": sizes.root}
+
+
+def state(row: Container) -> Json:
+    """The State object. As in docker, a container that waits for its restart counts as running, too."""
+    word = state_word(row)
+    return {
+        "Status": word,
+        "Running": word in ("running", "paused", "restarting"),
+        "Paused": word == "paused",
+        "Restarting": word == "restarting",
+        "OOMKilled": row.oom_killed,
+        "Dead": word == "dead",
+        "Pid": row.pid,
+        "ExitCode": row.exit_code or 0,
+        "Error": row.error,
+        "StartedAt": rfc3339(row.started_at),
+        "FinishedAt": rfc3339(row.finished_at),
+    }
+
+
+def _config(config: Json, row: Container) -> Json:
+    """Config as docker shows it: null for what is empty in these places, and the hostname that was made up."""
+    shown = dict(config)
+    shown["Hostname"] = config.get("Hostname") or row.id[:_SHORT]
+    for key in ("Entrypoint", "Cmd", "Volumes", "OnBuild"):
+        shown[key] = config.get(key) or None
+    for key in ("ExposedPorts", "StopTimeout", "Shell", "StopSignal", "ArgsEscaped", "NetworkDisabled"):
+        if not config.get(key) and config.get(key) != 0:
+            shown.pop(key, None)
+    return shown
+
+
+def _host_config(host_config: Json) -> Json:
+    return {
+        **host_config,
+        "MemorySwappiness": None,
+        "MaskedPaths": list(MASKED),
+        "ReadonlyPaths": list(READ_ONLY),
+    }
+
+
+def _layers(places: Places) -> Json:
+    return {
+        "LowerDir": ":".join(places.lower),
+        "MergedDir": f"{places.directory}/rootfs",
+        "UpperDir": f"{places.directory}/upper",
+        "WorkDir": f"{places.directory}/work",
+    }

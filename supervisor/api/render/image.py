@@ -1,0 +1,106 @@
+"""Images: the list entry, inspect and history (moby api/types/image). A row's config is the whole OCI configuration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from pysup.store.images import Image, Tag
+from pysup.supervisor.api.render.container import DRIVER
+from pysup.supervisor.spec.timestamps import rfc3339
+
+Json = dict[str, Any]
+
+_BILLION = 10**9
+_NOT_COUNTED = -1
+"""Docker's value for a figure that was not asked for."""
+
+
+def repo_tags(tags: Sequence[Tag]) -> list[str]:
+    """``["alpine:3", …]``."""
+    return [f"{tag.repository}:{tag.tag}" for tag in tags]
+
+
+def image_entry(row: Image, tags: Sequence[Tag], *, containers: int = _NOT_COUNTED) -> Json:
+    """One entry of GET /images/json."""
+    config = json.loads(row.config)
+    return {
+        "Id": row.id,
+        "ParentId": "",
+        "RepoTags": repo_tags(tags),
+        "RepoDigests": [],
+        "Created": row.created_at // _BILLION,
+        "Size": row.size,
+        "SharedSize": _NOT_COUNTED,
+        "Labels": labels(config),
+        "Containers": containers,
+    }
+
+
+def labels(config: Json) -> dict[str, str]:
+    """The labels in a whole image configuration."""
+    return dict((config.get("config") or {}).get("Labels") or {})
+
+
+def inspect_image(row: Image, tags: Sequence[Tag], lower: Sequence[str]) -> Json:
+    """The document of GET /images/{name}/json. ``lower``: the layers' directories, topmost first."""
+    config = json.loads(row.config)
+    return {
+        "Id": row.id,
+        "RepoTags": repo_tags(tags),
+        "RepoDigests": [],
+        "Parent": "",
+        "Comment": config.get("comment") or _last_comment(config),
+        "Created": config.get("created") or rfc3339(row.created_at),
+        "DockerVersion": "",
+        "Author": config.get("author") or "",
+        "Config": config.get("config") or {},
+        "Architecture": config.get("architecture") or "",
+        "Os": config.get("os") or "linux",
+        "Size": row.size,
+        "GraphDriver": {"Name": DRIVER, "Data": _graph(lower)},
+        "RootFS": {"Type": "layers", "Layers": (config.get("rootfs") or {}).get("diff_ids") or []},
+        "Metadata": {"LastTagTime": rfc3339(None)},
+    }
+
+
+def _last_comment(config: Json) -> str:
+    history = config.get("history") or [{}]
+    return str(history[-1].get("comment") or "")
+
+
+def _graph(lower: Sequence[str]) -> Json:
+    """Docker's words: the topmost layer is the upper one."""
+    below = {"LowerDir": ":".join(lower[1:])} if len(lower) > 1 else {}
+    return {**below, "UpperDir": lower[0] if lower else ""}
+
+
+def history(row: Image, tags: Sequence[Tag]) -> list[Json]:
+    """GET /images/{name}/history, the newest step first; only the last one is an image that can be named."""
+    config = json.loads(row.config)
+    steps = config.get("history") or [{"created": config.get("created")}]
+    entries = [_step(step) for step in reversed(steps)]
+    entries[0] |= {"Id": row.id, "Tags": repo_tags(tags) or None, "Size": row.size}
+    return entries
+
+
+def _step(step: Json) -> Json:
+    return {
+        "Id": "<missing>",
+        "Created": _unix(step.get("created")),
+        "CreatedBy": step.get("created_by") or "",
+        "Tags": None,
+        "Size": 0,
+        "Comment": step.get("comment") or "",
+    }
+
+
+def _unix(text: str | None) -> int:
+    """Seconds of an RFC 3339 time; 0 where there is none."""
+    from datetime import datetime  # noqa: PLC0415 - only here
+
+    try:
+        return int(datetime.fromisoformat(text or "").timestamp())
+    except ValueError:
+        return 0

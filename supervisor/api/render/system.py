@@ -1,0 +1,199 @@
+"""The daemon and its machine: GET /info, /version and /system/df."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pysup.store.containers import Container
+from pysup.store.images import Image
+from pysup.supervisor.api.render.container import DRIVER
+from pysup.supervisor.api.render.words import state_word
+from pysup.supervisor.settings import Settings
+from pysup.supervisor.spec.capabilities import DEFAULT
+
+Json = dict[str, Any]
+
+API_VERSION = "1.47"
+MINIMUM_API_VERSION = "1.40"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What is asked of the machine once, when the daemon starts."""
+
+    name: str
+    """The host's name."""
+    kernel: str
+    """As uname -r."""
+    architecture: str
+    """As uname -m: x86_64, aarch64."""
+    operating_system: str
+    """PRETTY_NAME of os-release(5)."""
+    system_version: str
+    cpus: int
+    memory: int
+    """Bytes."""
+    identity: str
+    """machine-id(5): what docker calls the daemon's id."""
+    python: str
+    pysup: str
+    """This program's version."""
+    cgroup_version: int
+    controllers: frozenset[str]
+
+
+_GO_NAMES = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "armv7l": "arm"}
+
+
+def version(machine: Machine) -> Json:
+    """GET /version."""
+    facts = {
+        "ApiVersion": API_VERSION,
+        "MinAPIVersion": MINIMUM_API_VERSION,
+        "GitCommit": "",
+        "GoVersion": f"python{machine.python}",
+        "Os": "linux",
+        "Arch": _GO_NAMES.get(machine.architecture, machine.architecture),
+        "KernelVersion": machine.kernel,
+        "BuildTime": "",
+    }
+    details = {**facts, "Experimental": "false"}
+    component = {"Name": "Engine", "Version": machine.pysup, "Details": details}
+    return {"Platform": {"Name": "pysup"}, "Components": [component], "Version": machine.pysup, **facts}
+
+
+def info(
+    machine: Machine,
+    settings: Settings,
+    containers: Sequence[Container],
+    *,
+    images: int,
+    warnings: Sequence[str],
+    now: str,
+) -> Json:
+    """GET /info; ``now`` is in RFC 3339."""
+    words = [state_word(row) for row in containers]
+    paused = words.count("paused")
+    running = words.count("running") + words.count("restarting")
+    return {
+        "ID": machine.identity,
+        "Containers": len(words),
+        "ContainersRunning": running,
+        "ContainersPaused": paused,
+        "ContainersStopped": len(words) - running - paused,
+        "Images": images,
+        "SystemTime": now,
+        "Warnings": list(warnings) or None,
+        **_driver(settings),
+        **_machine(machine),
+        **_limits(machine),
+        **_absent(),
+    }
+
+
+def _driver(settings: Settings) -> Json:
+    return {
+        "Driver": DRIVER,
+        "DriverStatus": [["Backing Filesystem", settings.root]],
+        "Plugins": {
+            "Volume": [],
+            "Network": ["host", "null"],
+            "Authorization": None,
+            "Log": ["json-file", "local", "pysup"],
+        },
+        "DockerRootDir": settings.root,
+        "LoggingDriver": "json-file",
+        "CgroupDriver": "cgroupfs",
+        "DefaultRuntime": "pysup",
+        "Runtimes": {"pysup": {"path": "pysup"}},
+        "InitBinary": "pysup",
+        "LiveRestoreEnabled": True,
+        "SecurityOptions": ["name=cgroupns"],
+        "Debug": False,
+        "NFd": 0,
+        "NGoroutines": 0,
+        "NEventsListener": 0,
+        "Pysup": {
+            "CgroupRoot": settings.cgroup_root,
+            "LogMaxSize": settings.log_max_size,
+            "LogMaxFiles": settings.log_max_files,
+            "LogTotal": settings.log_total,
+            "LogRetention": settings.log_retention,
+            "EventRetention": settings.event_retention,
+            "DefaultCapabilities": sorted(DEFAULT),
+        },
+    }
+
+
+def _machine(machine: Machine) -> Json:
+    return {
+        "Name": machine.name,
+        "KernelVersion": machine.kernel,
+        "OperatingSystem": machine.operating_system,
+        "OSVersion": machine.system_version,
+        "OSType": "linux",
+        "Architecture": machine.architecture,
+        "NCPU": machine.cpus,
+        "MemTotal": machine.memory,
+        "ServerVersion": machine.pysup,
+        "CgroupVersion": str(machine.cgroup_version),
+    }
+
+
+def _limits(machine: Machine) -> Json:
+    """Which limits can be had, by the controllers that are there."""
+    memory, cpu = "memory" in machine.controllers, "cpu" in machine.controllers
+    return {
+        "MemoryLimit": memory,
+        "SwapLimit": memory,
+        "CpuCfsPeriod": cpu,
+        "CpuCfsQuota": cpu,
+        "CPUShares": cpu,
+        "CPUSet": "cpuset" in machine.controllers,
+        "PidsLimit": "pids" in machine.controllers,
+        "OomKillDisable": memory and machine.cgroup_version == 1,
+    }
+
+
+def _absent() -> Json:
+    """What docker has and pysup lacks (yet), in the form that its clients expect."""
+    return {
+        "IPv4Forwarding": False,
+        "BridgeNfIptables": False,
+        "BridgeNfIp6tables": False,
+        "IndexServerAddress": "https://index.docker.io/v1/",
+        "RegistryConfig": {"InsecureRegistryCIDRs": [], "IndexConfigs": {}, "Mirrors": None},
+        "GenericResources": None,
+        "HttpProxy": "",
+        "HttpsProxy": "",
+        "NoProxy": "",
+        "Labels": [],
+        "ExperimentalBuild": False,
+        "Swarm": {
+            "NodeID": "",
+            "NodeAddr": "",
+            "LocalNodeState": "inactive",
+            "ControlAvailable": False,
+            "Error": "",
+            "RemoteManagers": None,
+        },
+        "Isolation": "",
+        "ContainerdCommit": {"ID": "", "Expected": ""},
+        "RuncCommit": {"ID": "", "Expected": ""},
+        "InitCommit": {"ID": "", "Expected": ""},
+        "CDISpecDirs": [],
+    }
+
+
+def disk_usage(images: Sequence[Image], image_entries: Sequence[Json], containers: Sequence[Json]) -> Json:
+    """GET /system/df."""
+    return {
+        "LayersSize": sum(image.size for image in images),
+        "Images": list(image_entries),
+        "Containers": list(containers),
+        "Volumes": [],
+        "BuildCache": [],
+        "BuilderSize": 0,
+    }
