@@ -29,12 +29,9 @@ def check_terminal(*, tty: bool, stdin: bool) -> None:
 
 def attach_query(*, stdin: bool, stdout: bool, stderr: bool, detach_keys: str) -> dict[str, str]:
     """The query of POST attach."""
-    query = {"stream": "1", "stdin": stdin, "stdout": stdout, "stderr": stderr, "detachKeys": detach_keys}
-    return {
-        name: "1" if value is True else value
-        for name, value in query.items()
-        if isinstance(value, str) or value
-    }
+    wanted = {"stream": True, "stdin": stdin, "stdout": stdout, "stderr": stderr}
+    query = {name: "1" for name, on in wanted.items() if on}
+    return query | ({"detachKeys": detach_keys} if detach_keys else {})
 
 
 def forwarder(client: Client, container: str) -> Callable[[int], None]:

@@ -164,7 +164,7 @@ def _bind(volume: str) -> str:
     return f"{os.path.abspath(source)}:{rest}" if source.startswith(".") else volume
 
 
-def _mount(text: str) -> dict[str, Any]:
+def _mount(text: str) -> Any:
     from pysup.supervisor.spec.mount_syntax import parse_mount
 
     return _checked("mount", text, lambda one: parse_mount(one, cwd=os.getcwd()))

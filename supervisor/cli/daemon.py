@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from pysup.supervisor import settings
-from pysup.supervisor.cli.flags import Flag, Given, Syntax, UsageError, kinds, text
+from pysup.supervisor.cli import kinds
+from pysup.supervisor.cli.flags import Flag, Given, Syntax, UsageError, text
 from pysup.supervisor.errors import Forbidden, Unavailable
 from pysup.supervisor.settings import Settings
 

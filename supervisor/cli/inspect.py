@@ -101,8 +101,8 @@ def show(given: Given, find: Find) -> int:
             errors.append(error)
     sys.stdout.write(rendered(found, given.text("format")))
     sys.stdout.flush()
-    for error in errors:
-        print(f"pysup: {error}", file=sys.stderr)
+    for missing in errors:
+        print(f"pysup: {missing}", file=sys.stderr)
     return 1 if errors else 0
 
 

@@ -37,7 +37,7 @@ def read_bool(text: str) -> bool:
 def read_int(text: str) -> int:
     """A decimal, or 0x, 0o, 0b integer of 64 bits (strconv.ParseInt with base 0)."""
     try:
-        value = int(text, 0) if text[:2].lower() in {"0x", "0o", "0b"} else int(text)
+        value = int(text, 0 if text[:2].lower() in {"0x", "0o", "0b"} else 10)
     except ValueError:
         raise ValueError(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
     if not -(1 << 63) <= value < 1 << 63:
@@ -62,7 +62,7 @@ def read_nano(text: str) -> int:
         raise ValueError(f"failed to parse {text} as a rational number")
     if len(part.rstrip("0")) > 9:  # noqa: PLR2004 - nano is 10^-9
         raise ValueError("value is too precise")
-    return int(digits) * 10**9 // 10 ** len(part)
+    return int(digits) * 10**9 // int(10 ** len(part))
 
 
 def read_size(text: str) -> int:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
+from pysup.supervisor.cli import kinds
 from pysup.supervisor.cli.connection import Client, connect, path
-from pysup.supervisor.cli.flags import Flag, Given, Syntax, kinds, number, switch, text
+from pysup.supervisor.cli.flags import Flag, Given, Syntax, number, switch, text
 from pysup.supervisor.errors import NotFound, PysupError
 
 _EACH = "[OPTIONS] CONTAINER [CONTAINER...]"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pysup.supervisor.cli import kinds
 from pysup.supervisor.cli.connection import connect, path
-from pysup.supervisor.cli.flags import Flag, Given, Syntax, kinds, switch, text
+from pysup.supervisor.cli.flags import Flag, Given, Syntax, switch, text
 from pysup.supervisor.cli.moment import api_time
 from pysup.supervisor.cli.session import write_all
 

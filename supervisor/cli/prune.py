@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from pysup.supervisor.cli import kinds
 from pysup.supervisor.cli.connection import Client, connect
-from pysup.supervisor.cli.flags import Flag, Given, Syntax, kinds, switch
+from pysup.supervisor.cli.flags import Flag, Given, Syntax, switch
 from pysup.supervisor.cli.listing import filter_flag, filters
 from pysup.supervisor.errors import PysupError
 

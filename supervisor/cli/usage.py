@@ -47,7 +47,7 @@ def options(flags: Iterable[Flag]) -> str:
 
 
 def _row(name: str, text: str, left: int, room: int) -> str:
-    first, *rest = textwrap.wrap(text, room) or [""]
+    first, *rest = textwrap.wrap(text, room, break_on_hyphens=False) or [""]
     return "\n".join([f"{name:<{left}}{first}".rstrip(), *(" " * left + line for line in rest)])
 
 
