@@ -112,6 +112,9 @@ class Hierarchy(Protocol):
     def controllers(self) -> frozenset[str]:
         """Names of the usable controllers, as their version calls them (``blkio`` or ``io``)."""
 
+    def prepare(self, parent: str) -> None:
+        """Make the parent, so that a machine where that is impossible is told of at once (Unavailable)."""
+
     def check(self, resources: Resources) -> None:
         """Raise Unavailable, naming it, if what a limit needs is missing; BadRequest if it is impossible."""
 

@@ -1,0 +1,228 @@
+"""Cgroup version 1: one directory in each of several hierarchies (Documentation/admin-guide/cgroup-v1)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterable
+from typing import Literal
+
+from pysup.supervisor.errors import Conflict, PysupError, Unavailable
+from pysup.supervisor.runtime import devices
+from pysup.supervisor.runtime.cgroups import files, killing, needs, tree, v1_limits, v1_usage
+from pysup.supervisor.runtime.cgroups.base import Usage
+from pysup.supervisor.runtime.cgroups.mounted import Mounted
+from pysup.supervisor.runtime.cgroups.waiting import until
+from pysup.supervisor.runtime.plan.facts import CgroupView
+from pysup.supervisor.spec.container import Resources
+
+_FROZEN, _THAWED = "FROZEN", "THAWED"
+_NOWHERE = "/dev/null"
+"""The directory in a hierarchy that is not mounted: no file can be found below it."""
+
+
+class Version1:
+    """The hierarchies of controllers that matter here; the bare version 2 one of a hybrid is not used.
+
+    The freezer's comes first: a process joins in this order, so whoever is in any of them can be frozen.
+    """
+
+    version: Literal[1] = 1
+
+    def __init__(self, mounts: Iterable[Mounted]) -> None:
+        self._mounts = tuple(sorted(mounts, key=lambda mount: "freezer" not in mount.controllers))
+        self.controllers = frozenset(name for mount in self._mounts for name in mount.controllers)
+
+    def prepare(self, parent: str) -> None:
+        """Make the parent in every hierarchy. Raises Unavailable."""
+        path = needs.check_path(parent)
+        try:
+            for mount in self._mounts:
+                _make_parents(f"{mount.path}/{path}")
+        except OSError as error:
+            raise needs.cannot_create(error, parent) from error
+
+    def check(self, resources: Resources) -> None:
+        """Raise Unavailable if a limit has no controller, BadRequest for CPUs that are not there."""
+        needs.check_controllers(resources, self.controllers, 1)
+        root = next((mount.path for mount in self._mounts if "cpuset" in mount.controllers), "")
+        if resources.cpuset_cpus or resources.cpuset_mems:
+            there = (files.text(f"{root}/cpuset.effective_{kind}") for kind in ("cpus", "mems"))
+            needs.check_sets(resources, *there)
+
+    def create(self, parent: str, name: str, resources: Resources) -> CgroupV1:
+        """Make a cgroup in every hierarchy, with limits and device rules in force, or none at all."""
+        self.check(resources)
+        cgroup = self.open(parent, name)
+        try:
+            cgroup.make()
+            cgroup.apply(resources)
+        except (OSError, PysupError) as error:
+            with contextlib.suppress(OSError):
+                cgroup.remove_now()
+            if isinstance(error, PysupError):
+                raise
+            raise needs.cannot_create(error, name) from error
+        return cgroup
+
+    def open(self, parent: str, name: str) -> CgroupV1:
+        """One that is there."""
+        return CgroupV1(self._mounts, needs.check_path(parent, name))
+
+    def leftovers(self, parent: str) -> list[str]:
+        """Names of what exists below a parent in any hierarchy."""
+        found: set[str] = set()
+        for mount in self._mounts:
+            found.update(tree.children(f"{mount.path}/{parent.strip('/')}"))
+        return sorted(found)
+
+
+class CgroupV1:
+    """One container's directories."""
+
+    fd = None
+
+    def __init__(self, mounts: tuple[Mounted, ...], path: str) -> None:
+        self._mounts = mounts
+        self._path = path
+        self._directories = {
+            controller: f"{mount.path}/{path}" for mount in mounts for controller in mount.controllers
+        }
+
+    @property
+    def _unique(self) -> list[str]:
+        return [f"{mount.path}/{self._path}" for mount in self._mounts]
+
+    @property
+    def join_paths(self) -> tuple[str, ...]:
+        """``tasks``, not ``cgroup.procs``: that waits for all CPUs, 9 ms."""
+        return tuple(f"{directory}/tasks" for directory in self._unique)
+
+    @property
+    def views(self) -> tuple[CgroupView, ...]:
+        """Each hierarchy under the name that the host has for it."""
+        return tuple(
+            CgroupView(mount.name, "cgroup", ",".join(mount.controllers), f"{mount.path}/{self._path}")
+            for mount in self._mounts
+        )
+
+    def _where(self, controller: str) -> str:
+        return self._directories.get(controller, _NOWHERE)
+
+    # -- making ----------------------------------------------------------------------------------------------
+
+    def make(self) -> None:
+        """Make the directories. Raises OSError, Conflict if one is there and in use."""
+        for directory in self._unique:
+            _make(directory)
+        if "cpuset" in self._directories:
+            _inherit_sets(self._where("cpuset"))
+        if "devices" in self._directories:
+            self._restrict_devices()
+
+    def _restrict_devices(self) -> None:
+        directory = self._where("devices")
+        files.write(f"{directory}/devices.deny", "a")
+        for rule in devices.CGROUP_RULES:
+            files.write(f"{directory}/devices.allow", rule)
+
+    def apply(self, resources: Resources) -> None:
+        """Put limits in force; None leaves one as it is."""
+        needs.check_controllers(resources, self._directories, 1)
+        v1_limits.apply(resources, self._where)
+
+    # -- looking ---------------------------------------------------------------------------------------------
+
+    def usage(self) -> Usage:
+        """What it has used until now."""
+        return v1_usage.usage(self._where)
+
+    def processes(self) -> list[int]:
+        """All pids; the hierarchy that is joined first has them all."""
+        return tree.processes(self._unique[0])
+
+    def oom_kills(self) -> int:
+        """The count of memory.oom_control (Linux 4.13)."""
+        return files.table(f"{self._where('memory')}/memory.oom_control").get("oom_kill", 0)
+
+    # -- stopping and ending ---------------------------------------------------------------------------------
+
+    def start_freeze(self) -> None:
+        """Ask for the freeze. A cgroup that is gone, or a machine without a freezer, has nothing to freeze."""
+        self._set_state(_FROZEN)
+
+    def _set_state(self, state: str) -> None:
+        try:
+            files.write(f"{self._where('freezer')}/freezer.state", state)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+
+    def is_frozen(self) -> bool:
+        """FREEZING means: not all yet. Each look makes the kernel look again."""
+        return files.text(f"{self._where('freezer')}/freezer.state") in (_FROZEN, "")
+
+    async def freeze(self) -> None:
+        """Stop all processes. Raises Unavailable without a freezer, Conflict if one does not stop."""
+        if "freezer" not in self._directories:
+            raise Unavailable("cannot pause: this machine has no freezer controller (cgroup v1)")
+        self.start_freeze()
+        if not await until(self.is_frozen):
+            self._set_state(_THAWED)
+            raise Conflict(f"cannot freeze cgroup {self._path}: a process does not stop (in disk I/O?)")
+
+    async def thaw(self) -> None:
+        """Let them go on; the kernel does it at once."""
+        self._set_state(_THAWED)
+
+    async def kill(self, number: int) -> None:
+        """Send a signal to every process; SIGKILL until none is left."""
+        if number == signal.SIGKILL:
+            await killing.kill_all(self, self._path)
+        else:
+            killing.send(self.processes(), number)
+
+    def remove_now(self) -> bool:
+        """Remove what can be removed at once; True if that is all."""
+        busy = [directory for directory in self._unique if not tree.removed(directory)]
+        return not busy
+
+    async def remove(self) -> None:
+        """Remove all directories. Raises Conflict if one stays busy."""
+        if not await until(self.remove_now):
+            raise Conflict(f"cannot remove cgroup {self._path}: it still has processes: {self.processes()}")
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def _make(directory: str) -> None:
+    """mkdir -p; what a crash left under this name goes first, since its limits are somebody else's."""
+    try:
+        os.mkdir(directory, 0o755)
+    except FileNotFoundError:
+        _make_parents(os.path.dirname(directory))
+        os.mkdir(directory, 0o755)
+    except FileExistsError:
+        if not tree.removed(directory):
+            raise Conflict(f"cannot create cgroup {directory}: it exists and has processes") from None
+        os.mkdir(directory, 0o755)
+
+
+def _make_parents(directory: str) -> None:
+    try:
+        os.mkdir(directory, 0o755)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        _make_parents(os.path.dirname(directory))
+        os.mkdir(directory, 0o755)
+    if os.path.exists(f"{directory}/cpuset.cpus"):
+        _inherit_sets(directory)
+
+
+def _inherit_sets(directory: str) -> None:
+    """A new cpuset is empty, and takes no process before it has CPUs and memory nodes (cpusets.rst)."""
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        if not files.text(f"{directory}/{name}"):
+            files.write(f"{directory}/{name}", files.read(f"{os.path.dirname(directory)}/{name}").strip())

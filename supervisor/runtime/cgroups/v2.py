@@ -1,0 +1,201 @@
+"""Cgroup version 2: one directory, whose parents hand the controllers down (cgroup-v2.rst)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from typing import Literal
+
+from pysup.supervisor.errors import Conflict, PysupError, Unavailable
+from pysup.supervisor.runtime.cgroups import files, killing, needs, tree, v2_limits, v2_usage
+from pysup.supervisor.runtime.cgroups.base import Usage
+from pysup.supervisor.runtime.cgroups.waiting import until
+from pysup.supervisor.runtime.plan.facts import CgroupView
+from pysup.supervisor.spec.container import Resources
+
+CONTROLLERS = frozenset({"cpu", "cpuset", "io", "memory", "pids"})
+"""Those that limits and figures need; pause and device rules need none."""
+
+
+class Version2:
+    """The unified hierarchy."""
+
+    version: Literal[2] = 2
+
+    def __init__(self, mount: str) -> None:
+        self._mount = mount
+        self.controllers = frozenset(files.text(f"{mount}/cgroup.controllers").split()) & CONTROLLERS
+
+    def prepare(self, parent: str) -> None:
+        """Make the parent, with all controllers. Raises Unavailable."""
+        try:
+            self._hand_down(needs.check_path(parent))
+        except OSError as error:
+            raise needs.cannot_create(error, parent) from error
+
+    def check(self, resources: Resources) -> None:
+        """Raise Unavailable if a limit has no controller, BadRequest for CPUs that are not there."""
+        if resources.oom_kill_disable:
+            raise Unavailable("cannot disable the OOM killer: cgroup v2 has no switch for it")
+        needs.check_controllers(resources, self.controllers, 2)
+        if resources.cpuset_cpus or resources.cpuset_mems:
+            there = (files.text(f"{self._mount}/cpuset.{kind}.effective") for kind in ("cpus", "mems"))
+            needs.check_sets(resources, *there)
+
+    def create(self, parent: str, name: str, resources: Resources) -> CgroupV2:
+        """Make a cgroup with its limits in force, or nothing."""
+        self.check(resources)
+        cgroup = self.open(parent, name)
+        try:
+            self._hand_down(parent)
+            _make(cgroup.directory)
+            cgroup.apply(resources)
+        except (OSError, PysupError) as error:
+            cgroup.discard()
+            if isinstance(error, PysupError):
+                raise
+            raise needs.cannot_create(error, name) from error
+        return cgroup
+
+    def _hand_down(self, parent: str) -> None:
+        """Make the parents; each must let its children have the controllers before they do."""
+        directory = self._mount
+        _enable(directory, self.controllers)
+        for part in filter(None, parent.split("/")):
+            directory = f"{directory}/{part}"
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(directory, 0o755)
+            _enable(directory, self.controllers)
+
+    def open(self, parent: str, name: str) -> CgroupV2:
+        """One that is there."""
+        return CgroupV2(f"{self._mount}/{needs.check_path(parent, name)}")
+
+    def leftovers(self, parent: str) -> list[str]:
+        """Names of what exists below a parent."""
+        return sorted(tree.children(f"{self._mount}/{parent.strip('/')}"))
+
+
+def _enable(directory: str, wanted: frozenset[str]) -> None:
+    """Let children have the controllers.
+
+    A cgroup other than the root cannot if it has processes itself ("no internal processes"): then only the
+    limits that need one of them fail, by its missing file.
+    """
+    path = f"{directory}/cgroup.subtree_control"
+    missing = sorted(wanted - set(files.text(path).split()))
+    if not missing:
+        return
+    try:
+        files.write(path, " ".join(f"+{name}" for name in missing))
+    except OSError:
+        for name in missing:
+            with contextlib.suppress(OSError):
+                files.write(path, f"+{name}")
+
+
+def _make(directory: str) -> None:
+    """What a crash left under this name goes first, since its limits are somebody else's."""
+    try:
+        os.mkdir(directory, 0o755)
+    except FileExistsError:
+        if not tree.removed(directory):
+            raise Conflict(f"cannot create cgroup {directory}: it exists and has processes") from None
+        os.mkdir(directory, 0o755)
+
+
+class CgroupV2:
+    """One container's directory."""
+
+    join_paths: tuple[str, ...] = ()
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self._fd = -1
+
+    @property
+    def fd(self) -> int | None:
+        """Opened when it is first asked for."""
+        if self._fd < 0:
+            self._fd = os.open(self.directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        return self._fd
+
+    @property
+    def views(self) -> tuple[CgroupView, ...]:
+        """The whole of /sys/fs/cgroup, which begins here in a cgroup namespace."""
+        return (CgroupView("", "cgroup2", "", self.directory),)
+
+    def apply(self, resources: Resources) -> None:
+        """Put limits in force; None leaves one as it is."""
+        v2_limits.apply(resources, self.directory)
+
+    def usage(self) -> Usage:
+        """What it has used until now."""
+        return v2_usage.usage(self.directory)
+
+    def processes(self) -> list[int]:
+        """All pids, in cgroups below, too."""
+        return tree.processes(self.directory)
+
+    def oom_kills(self) -> int:
+        """The count of memory.events, which includes cgroups below."""
+        return files.table(f"{self.directory}/memory.events").get("oom_kill", 0)
+
+    # -- stopping and ending ---------------------------------------------------------------------------------
+
+    def start_freeze(self) -> None:
+        """Ask for the freeze; a cgroup that is gone has nothing to freeze."""
+        self._set_freeze("1")
+
+    def _set_freeze(self, value: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            files.write(f"{self.directory}/cgroup.freeze", value)
+
+    def is_frozen(self) -> bool:
+        """What cgroup.events says; a cgroup that is gone counts as frozen."""
+        return files.table(f"{self.directory}/cgroup.events").get("frozen", 1) == 1
+
+    async def freeze(self) -> None:
+        """Stop all processes. Raises Conflict if one does not stop."""
+        self.start_freeze()
+        if not await until(self.is_frozen):
+            self._set_freeze("0")
+            raise Conflict(f"cannot freeze cgroup {self.directory}: a process does not stop (in disk I/O?)")
+
+    async def thaw(self) -> None:
+        """Let them go on; the kernel does it at once."""
+        self._set_freeze("0")
+
+    async def kill(self, number: int) -> None:
+        """Send a signal to every process; SIGKILL until none is left: at one stroke, since Linux 5.14."""
+        if number != signal.SIGKILL:
+            return killing.send(self.processes(), number)
+        with contextlib.suppress(FileNotFoundError):
+            files.write(f"{self.directory}/cgroup.kill", "1")
+            if await until(self._is_empty):
+                return None
+        return await killing.kill_all(self, self.directory)
+
+    def _is_empty(self) -> bool:
+        return files.table(f"{self.directory}/cgroup.events").get("populated", 0) == 0
+
+    def discard(self) -> None:
+        """Remove what can be removed at once, whatever the errors: the end of a creation that failed."""
+        with contextlib.suppress(OSError):
+            tree.removed(self.directory)
+        self.close()
+
+    async def remove(self) -> None:
+        """Remove it with all below. Raises Conflict if it stays busy."""
+        if not await until(lambda: tree.removed(self.directory)):
+            raise Conflict(
+                f"cannot remove cgroup {self.directory}: it still has processes: {self.processes()}"
+            )
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the descriptor."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1

@@ -1,0 +1,59 @@
+"""Finds out, once for each daemon, what plans need to know of the machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from pysup.supervisor.kernel.capabilities import NAMES, own_bounding
+from pysup.supervisor.runtime.plan import Machine
+
+INITS = ("docker-init", "tini-static", "tini", "catatonit")
+"""Programs that fit --init: they reap, forward signals and take ``-- ARGV``."""
+_PATH = "/usr/local/libexec/docker:/usr/libexec/docker:/usr/local/bin:/usr/bin:/usr/local/sbin:/usr/sbin"
+_MOUNT_POINTS = (
+    "/sys/fs/bpf",
+    "/sys/fs/cgroup",
+    "/sys/fs/fuse/connections",
+    "/sys/fs/pstore",
+    "/sys/fs/selinux",
+    "/sys/fs/smackfs",
+    "/sys/firmware/efi/efivars",
+    "/sys/kernel/config",
+    "/sys/kernel/debug",
+    "/sys/kernel/security",
+    "/sys/kernel/tracing",
+)
+"""Directories of sysfs that are always empty (sysfs_create_mount_point): a mount on them hides nothing."""
+
+
+def survey() -> Machine:
+    """Look at this process's capabilities, the CPUs, the mounts and the programs installed."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        points = [line.split(" ")[4] for line in file]
+    return Machine(
+        capabilities=capabilities(),
+        cpus=os.sysconf("SC_NPROCESSORS_CONF"),
+        init=find_init(),
+        sysfs=shows_all_of_sysfs(points),
+    )
+
+
+def capabilities() -> tuple[str, ...]:
+    """Names of the daemon's own bounding set."""
+    own = own_bounding()
+    return tuple(name for name, number in NAMES.items() if number in own)
+
+
+def find_init() -> str:
+    """A program for --init, as a path without links; empty if none is installed."""
+    found = next(filter(None, (shutil.which(name, path=_PATH) for name in INITS)), "")
+    return os.path.realpath(found) if found else ""
+
+
+def shows_all_of_sysfs(mount_points: list[str]) -> bool:
+    """Whether a user namespace may mount sysfs: only if the one here shows everything (mount_too_revealing)."""
+    if "/sys" not in mount_points:
+        return False
+    below = [point for point in mount_points if point.startswith("/sys/")]
+    return all(any(f"{point}/".startswith(f"{empty}/") for empty in _MOUNT_POINTS) for point in below)

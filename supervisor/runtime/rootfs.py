@@ -1,0 +1,110 @@
+"""A container's own directories: the write layer, and the files of /etc that are not the image's.
+
+DIRECTORY/upper   what the container has written (overlayfs)   DIRECTORY/rootfs  where its root is mounted
+DIRECTORY/work    overlayfs's own                              DIRECTORY/etc     hostname hosts resolv.conf
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+
+from pysup.supervisor.runtime import plan, trees
+from pysup.supervisor.spec.container import ContainerSpec
+
+_MODES = {"upper": 0o755, "work": 0o700, "rootfs": 0o755, "etc": 0o755}
+HOSTS = """\
+127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+fe00::\tip6-localnet
+ff00::\tip6-mcastprefix
+ff02::1\tip6-allnodes
+ff02::2\tip6-allrouters
+"""
+"""What docker writes for a container without an address (moby libnetwork/etchosts)."""
+
+
+def create(directory: str, spec: ContainerSpec) -> None:
+    """Make the directories; the container's root owns them. Raises OSError; remove() cleans up after it."""
+    ids = plan.root_ids(spec.namespaces)
+    os.makedirs(directory, 0o700, exist_ok=True)
+    for name, mode in _MODES.items():
+        path = f"{directory}/{name}"
+        os.mkdir(path, mode)
+        os.chmod(path, mode)
+        os.chown(path, *ids)
+    for name, content in _etc(spec).items():
+        _write(f"{directory}/etc/{name}", content, ids)
+
+
+def renew(directory: str, spec: ContainerSpec) -> None:
+    """Before each run: what a volatile overlay left is dropped, the host's network files are copied anew.
+
+    A volatile overlay marks its work directory, and the kernel refuses it from then on, since after a crash
+    the layer may be incomplete. Here it is not: a reboot ends a container that is removed by itself.
+    """
+    if spec.auto_remove:
+        trees.remove(f"{directory}/work/work")
+    if spec.namespaces.net == "host":
+        ids = plan.root_ids(spec.namespaces)
+        for name in ("hosts", "resolv.conf"):
+            _write(f"{directory}/etc/{name}", _etc(spec)[name], ids)
+
+
+def remove(directory: str) -> None:
+    """Remove all of it; the logs beside it stay, and then the directory too. Slow for a big write layer."""
+    for name in _MODES:
+        trees.remove(f"{directory}/{name}")
+    try:
+        os.rmdir(directory)
+    except OSError:
+        return
+
+
+# -- /etc ----------------------------------------------------------------------------------------------------
+
+
+def _write(path: str, content: str, ids: tuple[int, int]) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(path, flags, 0o644)
+    try:
+        os.fchmod(fd, 0o644)
+        os.fchown(fd, *ids)
+        os.write(fd, content.encode("utf-8", "surrogateescape"))
+    finally:
+        os.close(fd)
+
+
+def _etc(spec: ContainerSpec) -> dict[str, str]:
+    """The files; with the host's network those are the host's (moby libnetwork/sandbox_dns_unix.go)."""
+    host_network = spec.namespaces.net == "host"
+    name = os.uname().nodename if spec.namespaces.uts == "host" else spec.hostname
+    resolver = _read("/etc/resolv.conf")
+    return {
+        "hostname": f"{name}\n",
+        "hosts": _read("/etc/hosts") if host_network else HOSTS,
+        "resolv.conf": resolver if host_network else without_local_servers(resolver),
+    }
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def without_local_servers(resolver: str) -> str:
+    """resolv.conf(5) without name servers on the host's loopback, which is not the container's."""
+    return "".join(f"{line}\n" for line in resolver.splitlines() if not _is_local_server(line))
+
+
+def _is_local_server(line: str) -> bool:
+    fields = line.split()
+    if len(fields) < 2 or fields[0] != "nameserver":  # noqa: PLR2004 - the word and the address
+        return False
+    try:
+        return ipaddress.ip_address(fields[1].partition("%")[0]).is_loopback
+    except ValueError:
+        return False
