@@ -122,7 +122,10 @@ class Session:
             _unregister(self._poll, STDIN)
 
     def _read_input(self) -> None:
-        data = os.read(STDIN, CHUNK)
+        try:
+            data = os.read(STDIN, CHUNK)
+        except OSError:  # the terminal is gone
+            data = b""
         if not data:
             self._input_open = False
             self._stream.close_write()

@@ -44,7 +44,9 @@ class Caught:
     def __init__(self, numbers: Iterable[int]) -> None:
         self._numbers = sorted(numbers)
         self._saved: dict[int, object] = {}
-        self._read, self._write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._read, self._write = os.pipe()
+        for end in (self._read, self._write):
+            os.set_blocking(end, False)
 
     def __enter__(self) -> Caught:
         self._wakeup = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)

@@ -1,0 +1,238 @@
+"""The commands end to end: a real daemon, real containers, the command line as people type it."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from helpers.daemon import Daemon
+
+pytestmark = pytest.mark.kernel
+
+BOUND = 30.0
+"""Seconds after which a test that waits has failed."""
+
+
+def run(daemon: Daemon, *words: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[str]:
+    return daemon.pysup("run", "--rm", *words, stdin=stdin)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "out", "err"),
+    [
+        (["host", "echo", "hello from a container"], 0, "hello from a container\n", ""),
+        (["host", "sh", "-c", "echo out; echo err >&2; exit 3"], 3, "out\n", "err\n"),
+        (["host", "sh", "-c", "kill -9 $$"], 137, "", ""),
+        (["-e", "A=b c", "host", "sh", "-c", "echo $A"], 0, "b c\n", ""),
+        (["-w", "/tmp", "host", "pwd"], 0, "/tmp\n", ""),
+        (["-h", "box", "host", "hostname"], 0, "box\n", ""),
+        (["--entrypoint", "echo", "host", "x"], 0, "x\n", ""),
+    ],
+)
+def test_run(daemon: Daemon, words: list[str], code: int, out: str, err: str) -> None:
+    done = run(daemon, *words)
+    assert (done.returncode, done.stdout, done.stderr) == (code, out, err)
+    assert daemon.pysup("ps", "-aq", check=True).stdout == ""
+
+
+def test_stdin_goes_through_unchanged(daemon: Daemon) -> None:
+    data = os.urandom(300_000)
+    done = subprocess.run(
+        daemon.command("run", "--rm", "-i", "host", "cat"),
+        input=data,
+        capture_output=True,
+        timeout=BOUND,
+        check=True,
+    )
+    assert done.stdout == data
+
+
+def test_without_i_the_container_has_no_stdin(daemon: Daemon) -> None:
+    assert run(daemon, "host", "cat", stdin=b"ignored").stdout == ""
+
+
+def test_much_output_arrives_whole(daemon: Daemon) -> None:
+    done = subprocess.run(
+        daemon.command("run", "--rm", "host", "head", "-c", "50000000", "/dev/zero"),
+        capture_output=True,
+        timeout=BOUND,
+        check=True,
+    )
+    assert len(done.stdout) == 50_000_000
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "cause"),
+    [
+        (["nosuchimage", "true"], 125, "nosuchimage"),
+        (["host", "no-such-command"], 127, "no-such-command"),
+        (["host", "/etc/passwd"], 126, "/etc/passwd"),
+        (["-m", "1k", "host", "true"], 125, "memory"),
+        (["-v", "/no/such/dir", "host", "true"], 125, "olume"),
+        (["--mount", "type=bind,src=/no/such,dst=/x", "host", "true"], 125, "/no/such"),
+        (["--net", "nosuchnet", "host", "true"], 125, "nosuchnet"),
+    ],
+)
+def test_what_cannot_run_is_one_line_and_leaves_nothing(
+    daemon: Daemon, words: list[str], code: int, cause: str
+) -> None:
+    done = daemon.pysup("run", *words)
+    assert done.returncode == code, done.stderr
+    assert done.stderr.startswith("pysup: cannot ")
+    assert done.stderr.count("\n") == 1
+    assert cause in done.stderr
+    assert daemon.pysup("ps", "-aq", check=True).stdout == ""
+
+
+def test_a_name_that_is_taken(daemon: Daemon) -> None:
+    daemon.pysup("create", "--name", "web", "host", "true", check=True)
+    done = daemon.pysup("run", "--name", "web", "host", "true")
+    assert done.returncode == 125
+    assert "web" in done.stderr
+    daemon.pysup("rm", "web", check=True)
+
+
+def test_a_life(daemon: Daemon) -> None:
+    identity = daemon.pysup("run", "-d", "--name", "web", "host", "sleep", "1000", check=True).stdout.strip()
+    assert len(identity) == 64
+    assert daemon.pysup("ps", "-q").stdout == f"{identity[:12]}\n"
+    assert daemon.pysup("ps", "--format", "{{.Names}} {{.Image}} {{.State}}").stdout == "web host running\n"
+    assert daemon.pysup("inspect", "-f", "{{.State.Running}}", identity[:6]).stdout == "true\n"
+    assert daemon.pysup("exec", "-e", "A=1", "web", "sh", "-c", "echo $A; exit 4").returncode == 4
+    assert "sleep 1000" in daemon.pysup("top", "web").stdout
+    assert daemon.pysup("pause", "web").stdout == "web\n"
+    assert daemon.pysup("unpause", "web").stdout == "web\n"
+    assert daemon.pysup("rename", "web", "new").returncode == 0
+    assert daemon.pysup("rm", "new").returncode == 1
+    assert daemon.pysup("stop", "-t", "0", "new").stdout == "new\n"
+    assert daemon.pysup("wait", "new").stdout == "137\n"
+    assert daemon.pysup("start", "new").stdout == "new\n"
+    assert daemon.pysup("kill", "-s", "KILL", "new").stdout == "new\n"
+    assert daemon.pysup("wait", "new").stdout == "137\n"
+    assert len(daemon.pysup("history", "new").stdout.splitlines()) == 3
+    assert daemon.pysup("rm", "new").stdout == "new\n"
+    assert daemon.pysup("rm", "new").returncode == 1
+    assert daemon.pysup("rm", "-f", "new").returncode == 0
+
+
+def test_logs(daemon: Daemon) -> None:
+    daemon.pysup("run", "--name", "l", "host", "sh", "-c", "echo one; echo two >&2; printf three", check=True)
+    done = daemon.pysup("logs", "l")
+    assert (done.stdout, done.stderr) == ("one\nthree", "two\n")
+    assert daemon.pysup("logs", "--stderr", "l").stdout == ""
+    assert daemon.pysup("logs", "-n", "1", "l").stdout == "three"
+    assert daemon.pysup("logs", "-t", "l").stdout.split(" ")[0].endswith("Z")
+    daemon.pysup("rm", "l", check=True)
+
+
+def test_start_attached(daemon: Daemon) -> None:
+    daemon.pysup("create", "-i", "--name", "c", "host", "sh", "-c", "cat; exit 5", check=True)
+    done = daemon.pysup("start", "-ai", "c", stdin=b"through\n")
+    assert (done.returncode, done.stdout) == (5, "through\n")
+    daemon.pysup("rm", "c", check=True)
+
+
+def test_signals_are_forwarded(daemon: Daemon) -> None:
+    script = "trap 'echo got; exit 9' USR1; echo ready; while :; do read -t 0.05 x </dev/zero; done"
+    with subprocess.Popen(
+        daemon.command("run", "--rm", "host", "bash", "-c", script), stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGUSR1)
+        assert process.stdout.read() == b"got\n"
+        assert process.wait(BOUND) == 9
+
+
+def test_cidfile(daemon: Daemon, tmp_path: Path) -> None:
+    file = tmp_path / "cid"
+    daemon.pysup("create", "--cidfile", str(file), "host", "true", check=True)
+    identity = file.read_text()
+    assert daemon.pysup("create", "--cidfile", str(file), "host", "true").returncode == 125
+    daemon.pysup("rm", identity, check=True)
+    other = tmp_path / "other"
+    assert daemon.pysup("create", "--cidfile", str(other), "nosuchimage", "true").returncode == 125
+    assert not other.exists()
+
+
+def test_update_and_the_next_attempt(daemon: Daemon) -> None:
+    flags = ("--restart", "always", "--restart-delay", "100", "--restart-max-delay", "100")
+    daemon.pysup("run", "-d", "--name", "u", *flags, "host", "false", check=True)
+    daemon.pysup("wait", "u", check=True)
+    assert " in " in daemon.pysup("ps", "-a", "--format", "{{.Status}}").stdout
+    assert daemon.pysup("update", "--restart", "no", "u").stdout == "u\n"
+    assert daemon.pysup("update", "u").returncode == 1
+    daemon.pysup("rm", "-f", "u", check=True)
+
+
+def test_info_version_images_and_df(daemon: Daemon) -> None:
+    assert json.loads(daemon.pysup("info", "--format", "json", check=True).stdout)["Containers"] == 0
+    assert "Server:" in daemon.pysup("version", check=True).stdout
+    assert "host" in daemon.pysup("images", check=True).stdout
+    assert "Containers" in daemon.pysup("system", "df", check=True).stdout
+    assert "Total reclaimed space: 0B" in daemon.pysup("system", "prune", "-f", check=True).stdout
+
+
+class Terminal:
+    """A command on a pseudo-terminal of its own."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self.master, slave = os.openpty()
+        self.process = subprocess.Popen(
+            command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True, close_fds=True
+        )
+        os.close(slave)
+        self.shown = b""
+
+    def type(self, keys: bytes) -> None:
+        os.write(self.master, keys)
+
+    def until(self, wanted: bytes) -> None:
+        """Read until this was shown since the last call."""
+        poll = select.poll()
+        poll.register(self.master, select.POLLIN)
+        while wanted not in self.shown:
+            assert poll.poll(BOUND * 1000), (wanted, self.shown)
+            self.shown += os.read(self.master, 65536)
+        self.shown = self.shown.partition(wanted)[2]
+
+    def code(self) -> int:
+        code = self.process.wait(BOUND)
+        os.close(self.master)
+        return code
+
+
+def test_a_terminal(daemon: Daemon) -> None:
+    term = Terminal(daemon.command("run", "--rm", "-it", "host", "sh"))
+    term.type(b"stty -echo; echo $((40+2))\n")
+    term.until(b"42\r\n")
+    term.type(b"sleep 1000\n\x03")
+    term.type(b"echo af''ter; exit 6\n")
+    term.until(b"after\r\n")
+    assert term.code() == 6
+
+
+def test_detach_and_attach(daemon: Daemon) -> None:
+    term = Terminal(daemon.command("run", "-it", "--name", "t", "host", "sh"))
+    term.type(b"stty -echo; echo be''fore\n")
+    term.until(b"before\r\n")
+    term.type(b"\x10\x11")
+    assert term.code() == 0
+    assert daemon.pysup("inspect", "-f", "{{.State.Running}}", "t").stdout == "true\n"
+    again = Terminal(daemon.command("attach", "t"))
+    again.type(b"echo ag''ain; exit 7\n")
+    again.until(b"again\r\n")
+    assert again.code() == 7
+    daemon.pysup("rm", "t", check=True)
+
+
+def test_no_terminal_where_one_is_asked_for(daemon: Daemon) -> None:
+    done = daemon.pysup("run", "--rm", "-it", "host", "true")
+    assert done.returncode == 1
+    assert "the input device is not a TTY" in done.stderr
