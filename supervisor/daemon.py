@@ -29,7 +29,7 @@ from pysup.supervisor.engine.retention import keep_within_bounds
 from pysup.supervisor.engine.shutdown import stop_all
 from pysup.supervisor.errors import PysupError
 from pysup.supervisor.keeper.link import KeeperLost, Link, become_keeper
-from pysup.supervisor.runtime.cgroups import detect
+from pysup.supervisor.runtime.cgroups.detection import detect
 from pysup.supervisor.settings import Settings
 
 log = logging.getLogger("pysup")

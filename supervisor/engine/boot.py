@@ -19,7 +19,7 @@ import logging
 import os
 import shutil
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import trio
 
@@ -28,10 +28,10 @@ from pysup.store.containers import Container as Row
 from pysup.supervisor.engine import commands, policy
 from pysup.supervisor.engine.commands import DAEMON
 from pysup.supervisor.engine.engine import Engine
+from pysup.supervisor.engine.namespaces import key_of
 from pysup.supervisor.engine.states import ALIVE, State
 from pysup.supervisor.errors import PysupError
-from pysup.supervisor.keeper.link import Entry
-from pysup.supervisor.kernel.process import pidfd_send_signal
+from pysup.supervisor.keeper.link import Entry, Link
 
 log = logging.getLogger(__name__)
 
@@ -44,15 +44,16 @@ async def boot(engine: Engine) -> None:
     entries = {entry.key: entry for entry in await engine.parts.link.entries()}
     same_daemon = MARKER in entries
     rows = await engine.parts.store.query(containers.list_containers)
-    await _forget_strangers(engine, rows, entries)
+    await _take_over(engine, rows, entries)
+    await engine.execs.note_lost({key.removeprefix("exec/") for key in entries})
     for row in rows:
         try:
             _resume(engine, row, entries, same_daemon=same_daemon)
         except PysupError as error:
-            log.error("%s", error)  # noqa: TRY400 - the text is complete; one container must not stop the rest
+            log.error("%s", error)
     await _remove_leftovers(engine, rows)
     if not same_daemon:
-        await _leave_marker(engine)
+        await _leave_marker(engine.parts.link)
 
 
 def _resume(engine: Engine, row: Row, entries: Mapping[str, Entry], *, same_daemon: bool) -> None:
@@ -60,14 +61,15 @@ def _resume(engine: Engine, row: Row, entries: Mapping[str, Entry], *, same_daem
     if state in ALIVE:
         entry = entries.get(f"run/{row.id}/{row.run_number}")
         engine.container(row.id).adopt(entry)
-    elif state is State.BACKOFF or (state is State.EXITED and _auto_remove(engine, row)):
+    elif state is State.BACKOFF or (state is State.EXITED and _unfinished(engine, row, same_daemon)):
         engine.container(row.id).resume()
     elif not same_daemon and state is State.EXITED and _wanted(engine, row):
         engine.container(row.id).tell(commands.Start(DAEMON, cause="boot"))
 
 
-def _auto_remove(engine: Engine, row: Row) -> bool:
-    return engine.container(row.id).record.spec.auto_remove
+def _unfinished(engine: Engine, row: Row, same_daemon: bool) -> bool:  # noqa: FBT001 - one of three facts
+    """Whether an engine was killed between the end of a run and what was to follow it."""
+    return (same_daemon and row.desired == "run") or engine.container(row.id).record.spec.auto_remove
 
 
 def _wanted(engine: Engine, row: Row) -> bool:
@@ -79,34 +81,33 @@ def _wanted(engine: Engine, row: Row) -> bool:
     )
 
 
-async def _forget_strangers(engine: Engine, rows: Iterable[Row], entries: Mapping[str, Entry]) -> None:
-    """End what the keeper holds and no row knows: execs of an earlier engine, runs of a lost row."""
-    current = {f"run/{row.id}/{row.run_number}" for row in rows if State(row.state) in ALIVE}
-    held = {f"ns/{row.id}" for row in rows}
+async def _take_over(engine: Engine, rows: Sequence[Row], entries: Mapping[str, Entry]) -> None:
+    """Take the entries that are still needed; end and forget those that no row knows."""
+    alive = {row.id for row in rows if State(row.state) in ALIVE}
+    needed = {f"run/{row.id}/{row.run_number}" for row in rows if row.id in alive}
+    spaces = {key_of(row.id) for row in rows if row.id in alive or State(row.state) is State.BACKOFF}
     for key, entry in entries.items():
-        if key in current or key in held or key == MARKER:
+        if key in spaces or key == MARKER:
+            engine.parts.link.adopt_held(entry)
+        elif key.startswith("exec/") and await engine.execs.adopt(entry):
             continue
-        await _end_stranger(engine, entry)
+        elif key not in needed:
+            await _end_stranger(engine.parts.link, entry)
 
 
-async def _end_stranger(engine: Engine, entry: Entry) -> None:
-    if entry.pidfd >= 0:
-        process = engine.parts.link.adopt(entry)
-        pidfd_send_signal(entry.pidfd, signal.SIGKILL)
+async def _end_stranger(link: Link, entry: Entry) -> None:
+    if entry.pid:
+        process = link.adopt(entry)
+        process.kill()
         await process.wait()
-        await engine.parts.link.reap(entry.key)
+        await link.reap(entry.key)
     else:
-        await engine.parts.link.release(entry.key, list(entry.fds))
-    for fd in entry.fds.values():
-        os.close(fd)
+        link.adopt_held(entry)
+        await link.release(entry.key, list(entry.fds))
 
 
-async def _leave_marker(engine: Engine) -> None:
-    marker = os.memfd_create("pysup-marker", os.MFD_CLOEXEC)
-    try:
-        await engine.parts.link.hold(MARKER, {"marker": marker})
-    finally:
-        os.close(marker)
+async def _leave_marker(link: Link) -> None:
+    await link.hold(MARKER, {"marker": os.memfd_create("pysup-marker", os.MFD_CLOEXEC)})
 
 
 async def _remove_leftovers(engine: Engine, rows: Iterable[Row]) -> None:

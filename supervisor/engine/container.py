@@ -21,7 +21,7 @@ from pysup.store.errors import NameTaken, StoreError
 from pysup.supervisor.engine import commands, policy
 from pysup.supervisor.engine.commands import DAEMON, Command, Due, Exited, Failed, News, Ready, Reply
 from pysup.supervisor.engine.namespaces import HeldNamespaces
-from pysup.supervisor.engine.outcome import Outcome, outcome_of
+from pysup.supervisor.engine.outcome import BY_HAND, Outcome, Sequel, outcome_of, sequel_of
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Columns, Record, Told
 from pysup.supervisor.engine.removal import remove
@@ -39,7 +39,6 @@ RETRY_STORE = 1.0
 KILL_GRACE = 10.0
 """Seconds after ``kill`` in which an exit still counts as caused by it."""
 
-BY_HAND: Columns = {"desired": "stop", "stopped_by_hand": 1}
 BEGUN: Columns = {
     "desired": "run",
     "stopped_by_hand": 0,
@@ -109,6 +108,8 @@ class Container:
     def _wake(self) -> None:
         if self._live:
             self.tell(None)
+        else:
+            self.stdio.close()
 
     def _spawn_task(self, first: Callable[[], Awaitable[None]] | None) -> None:
         self._live = True
@@ -186,11 +187,7 @@ class Container:
             cause=cause,
             asked_by=str(caller),
         )
-        await self.record.step(
-            event,
-            also=begin,
-            columns={**BEGUN, **fresh, "run_number": number},
-        )
+        await self.record.step(event, also=begin, columns={**BEGUN, **fresh, "run_number": number})
         self._deadline = math.inf
         self._run = self._new_run(number)
         self._runs.start_soon(self._run.perform)
@@ -204,7 +201,7 @@ class Container:
             partial(
                 self.record.step,
                 Event.READY,
-                Told("start"),
+                told=[Told("start")],
                 also=partial(runs.update, container_id=self.record.id, number=self._number, started_at=now),
                 columns={"started_at": now, "finished_at": None},
             )
@@ -212,52 +209,68 @@ class Container:
         self._set_run_deadline()
         for reply in _taken(self._starters):
             reply.settle()
+        await self._end_if_asked_meanwhile()
+
+    async def _end_if_asked_meanwhile(self) -> None:
+        """A stop or removal that came when the start could no longer be abandoned."""
+        ended_by = self._run_in_progress.ended_by
+        if self._removers:
+            await self._run_in_progress.kill_all()
+        elif ended_by in {"stop", "shutdown"}:
+            await self._surely(partial(self._stop_run, commands.Stop(DAEMON, ended_by=ended_by)))
 
     def _set_run_deadline(self) -> None:
         if self.record.spec.run_timeout > 0:
             self._deadline = self._from_now(self.record.spec.run_timeout, self.record.row.started_at)
 
-    async def _on_failed(self, news: Failed) -> None:
-        outcome = Outcome.of_failure(news.error, ended_by=self._ended_by())
-        await self._ended(Event.FAILED, outcome)
-        for reply in _taken(self._starters):
-            reply.fail(news.error)
-
     # -- ending ----------------------------------------------------------------------------------------------
 
     async def _on_exited(self, news: Exited) -> None:
-        outcome = outcome_of(news, self._ended_by())
-        event = Event.EXIT
-        await self._ended(event, outcome)
-        for reply in _taken(self._starters):
-            reply.settle()
+        await self._ended(Event.EXIT, outcome_of(news, self._run_in_progress.ended_by))
 
-    def _ended_by(self) -> str:
-        assert self._run is not None  # noqa: S101 - only a run can end
-        return self._run.ended_by
+    async def _on_failed(self, news: Failed) -> None:
+        outcome = Outcome.of_failure(news.error, ended_by=self._run_in_progress.ended_by)
+        starters = _taken(self._starters) if outcome.ended_by != "restart" else []
+        await self._ended(Event.FAILED, outcome, by_hand=bool(starters))
+        for reply in starters:
+            reply.fail(news.error)
 
-    async def _ended(self, event: Event, outcome: Outcome) -> None:
-        """Commit the end of the run, let it free what it has, then decide what follows."""
-        run, now = self._run, self._parts.now_ns()
-        assert run is not None  # noqa: S101 - only a run can end
+    async def _ended(self, event: Event, outcome: Outcome, *, by_hand: bool = False) -> None:
+        """Commit the end of the run together with what follows from it, then let the run free what it has."""
+        run, now = self._run_in_progress, self._parts.now_ns()
         outcome = outcome.judged(self._was_killed_by_hand(outcome))
+        verdict = None if by_hand else self._verdict(outcome, now)
+        after = self._after(outcome, verdict)
         await self._surely(
             partial(
                 self.record.step,
-                event,
-                *outcome.told(self.record.row.started_at, now),
+                *((event, Event.RETRY) if isinstance(verdict, policy.Retry) else (event,)),
+                told=[*outcome.told(self.record.row.started_at, now), *after.told],
                 also=outcome.write_run(self.record.id, run.number, now),
-                columns={**outcome.columns(now), **(BY_HAND if outcome.by_hand else {})},
+                columns={**outcome.columns(now), **after.columns},
             )
         )
         self._deadline = math.inf
         run.committed.set()
         await run.done.wait()
         self._run = None
-        await self._what_follows(outcome, started_by_hand=bool(self._starters))
-        if self.record.state is not State.REMOVED:
-            for reply in _taken(self._stoppers):
-                reply.settle()
+        await self._go_on(outcome)
+
+    def _verdict(self, outcome: Outcome, now_ns: int) -> policy.Retry | policy.GiveUp | None:
+        """What the policy says; None where it is not asked: somebody wants this end, and what follows it."""
+        if self._removers or outcome.ended_by in {"restart", "shutdown"}:
+            return None
+        row = self.record.row
+        ended = policy.Ended(outcome.exit_code, outcome.duration(row.started_at, now_ns), outcome.by_hand)
+        tally = policy.Tally(row.retries, row.last_delay, row.recent_restarts)
+        return policy.decide(self.record.spec.restart, ended, tally, now_ns / 1e9)
+
+    def _after(self, outcome: Outcome, verdict: policy.Retry | policy.GiveUp | None) -> Sequel:
+        if outcome.ended_by in {"restart", "shutdown"}:
+            return Sequel([], {"desired": "run"})
+        if outcome.by_hand:
+            return Sequel([], BY_HAND)
+        return sequel_of(verdict, self.record.row.retries)
 
     def _was_killed_by_hand(self, outcome: Outcome) -> bool:
         return outcome.ended_by == "kill" and policy.ends_by_hand(
@@ -268,53 +281,20 @@ class Container:
             grace=KILL_GRACE,
         )
 
-    async def _what_follows(self, outcome: Outcome, *, started_by_hand: bool) -> None:
-        if self._removers:
-            return await self._remove()
-        if outcome.ended_by == "restart":
-            return await self._begin(Event.START, "manual")
-        if outcome.ended_by != "shutdown" and not (outcome.failed and started_by_hand):
-            verdict = self._verdict(outcome)
-            if isinstance(verdict, policy.Retry):
-                return await self._back_off(verdict)
-            await self._give_up(verdict)
-        if self.record.spec.auto_remove:
+    async def _go_on(self, outcome: Outcome) -> None:
+        if self._removers or (self.record.state is State.EXITED and self._removes_itself(outcome)):
             await self._remove()
-        return None
+        elif outcome.ended_by == "restart":
+            await self._surely(partial(self._begin, Event.START, "manual"))
+        elif self.record.state is State.BACKOFF:
+            self._deadline = self._from_now(0, self.record.row.next_start_at)
+        for reply in _taken(self._stoppers):
+            reply.settle()
 
-    def _verdict(self, outcome: Outcome) -> policy.Retry | policy.GiveUp:
-        row = self.record.row
-        ended = policy.Ended(
-            outcome.exit_code, outcome.duration(row.started_at, row.finished_at), outcome.by_hand
-        )
-        tally = policy.Tally(row.retries, row.last_delay, row.recent_restarts)
-        return policy.decide(self.record.spec.restart, ended, tally, self._parts.now_ns() / 1e9)
-
-    async def _give_up(self, verdict: policy.GiveUp) -> None:
-        if verdict.reason in {"crash loop", "retries"}:
-            told = Told("give-up", {"reason": verdict.reason, "retries": str(self.record.row.retries)})
-            columns = {"gave_up_reason": verdict.reason, "desired": "rest"}
-            await self._surely(partial(self.record.note, told, columns=columns))
+    def _removes_itself(self, outcome: Outcome) -> bool:
+        return self.record.spec.auto_remove and outcome.ended_by != "restart"
 
     # -- back-off --------------------------------------------------------------------------------------------
-
-    async def _back_off(self, verdict: policy.Retry) -> None:
-        due_ns = int(verdict.due * 1e9)
-        told = Told("backoff", {"delay": f"{verdict.delay:g}", "retries": str(verdict.tally.retries)})
-        await self._surely(
-            partial(
-                self.record.step,
-                Event.RETRY,
-                told,
-                columns={
-                    "next_start_at": due_ns,
-                    "retries": verdict.tally.retries,
-                    "last_delay": verdict.delay,
-                    "recent_restarts": verdict.tally.restarts,
-                },
-            )
-        )
-        self._deadline = self._from_now(0, due_ns)
 
     def _from_now(self, seconds: float, since_ns: int | None) -> float:
         """The trio clock's time at ``seconds`` after a time of the wall clock."""
@@ -366,7 +346,7 @@ class Container:
     async def _cancel_back_off(self, command: commands.Stop) -> None:
         by_hand = command.ended_by == "stop"
         columns = {"next_start_at": None, **(BY_HAND if by_hand else {})}
-        await self.record.step(Event.STOP, Told("stop", {}, command.caller), columns=columns)
+        await self.record.step(Event.STOP, told=[Told("stop", {}, command.caller)], columns=columns)
         self._deadline = math.inf
         if by_hand and self.record.spec.auto_remove:
             await self._remove()
@@ -379,7 +359,7 @@ class Container:
         run.ended_by = command.ended_by
         await self.record.step(
             Event.STOP,
-            Told("kill", {"signal": str(sent)}, command.caller),
+            told=[Told("kill", {"signal": str(sent)}, command.caller)],
             also=partial(
                 runs.update, container_id=self.record.id, number=run.number, ended_by=command.ended_by
             ),
@@ -400,7 +380,7 @@ class Container:
         ):
             run.ended_by, self._kill_signal, self._killed_at = "kill", sent, trio.current_time()
             also = partial(runs.update, container_id=self.record.id, number=run.number, ended_by="kill")
-        await self.record.note(Told("kill", {"signal": str(sent)}, command.caller), also=also)
+        await self.record.note([Told("kill", {"signal": str(sent)}, command.caller)], also=also)
         if sent == signal.SIGKILL:
             await run.kill_all()
         else:
@@ -413,14 +393,14 @@ class Container:
         if self.record.state is not State.RUNNING:
             raise Conflict(f"cannot pause container {self._name}: it is {self.record.state}")
         await self._run_in_progress.freeze()
-        await self.record.step(Event.PAUSE, Told("pause", {}, command.caller))
+        await self.record.step(Event.PAUSE, told=[Told("pause", {}, command.caller)])
         command.reply.settle()
 
     async def _on_unpause(self, command: commands.Unpause) -> None:
         if self.record.state is not State.PAUSED:
             raise Conflict(f"cannot unpause container {self._name}: it is not paused")
         await self._run_in_progress.thaw()
-        await self.record.step(Event.RESUME, Told("unpause", {}, command.caller))
+        await self.record.step(Event.RESUME, told=[Told("unpause", {}, command.caller)])
         command.reply.settle()
 
     def _refuse_if_paused(self, verb: str) -> None:
@@ -433,7 +413,9 @@ class Container:
         old = self._name
         attributes = {"oldName": old, "name": command.name}
         try:
-            await self.record.note(Told("rename", attributes, command.caller), columns={"name": command.name})
+            await self.record.note(
+                [Told("rename", attributes, command.caller)], columns={"name": command.name}
+            )
         except NameTaken as error:
             raise Conflict(f"cannot rename container {old}: {error}") from error
         command.reply.settle()
@@ -451,7 +433,7 @@ class Container:
         row, restart = self.record.row, self.record.spec.restart
         if restart.name == "no":
             columns = {"next_start_at": None, "desired": "rest"}
-            await self.record.step(Event.STOP, Told("stop"), columns=columns)
+            await self.record.step(Event.STOP, told=[Told("stop")], columns=columns)
             self._deadline = math.inf
             return
         delay = min(row.last_delay, restart.max_delay) if row.retries > 1 else restart.delay
@@ -471,7 +453,7 @@ class Container:
         self._removers.append(command.reply)
         if state is State.BACKOFF:
             told = Told("stop", {}, command.caller)
-            await self.record.step(Event.STOP, told, columns={"next_start_at": None})
+            await self.record.step(Event.STOP, told=[told], columns={"next_start_at": None})
             return await self._remove(command.caller)
         run = self._run_in_progress
         run.ended_by = "stop"
@@ -495,7 +477,7 @@ class Container:
 
     async def _adopted(self, entry: Entry | None) -> None:
         run = self._run_in_progress
-        self._runs.start_soon(run.perform_adopted, entry)
+        self._runs.start_soon(run.perform_adopted, entry, self.record.state is State.STARTING)
         match self.record.state:
             case State.STOPPING:
                 run.signal(self.record.spec.stop_signal)
@@ -509,9 +491,12 @@ class Container:
                 pass
 
     async def _resumed(self) -> None:
+        """In back-off; or at rest, where an earlier engine had no time for what was to follow."""
         if self.record.state is State.BACKOFF:
             self._deadline = self._from_now(0, self.record.row.next_start_at)
-        elif self.record.spec.auto_remove and self.record.state is State.EXITED:
+        elif self.record.row.desired == "run":
+            await self._surely(partial(self._begin, Event.START, "policy"))
+        elif self.record.spec.auto_remove:
             await self._remove()
 
     # -- small words -----------------------------------------------------------------------------------------

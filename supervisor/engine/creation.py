@@ -17,10 +17,11 @@ from pysup.supervisor.engine.news import Happening
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Told, add_event
 from pysup.supervisor.engine.removal import remove_tree
+from pysup.supervisor.engine.specs import DEFAULTS, image_of
 from pysup.supervisor.errors import Conflict, Unavailable
 from pysup.supervisor.runtime import rootfs
 from pysup.supervisor.spec.container import ContainerSpec
-from pysup.supervisor.spec.from_docker import container_spec, normalise
+from pysup.supervisor.spec.from_docker import asked_root, container_spec, normalise
 from pysup.supervisor.spec.names import check_name, random_name
 
 
@@ -38,10 +39,18 @@ async def create(parts: Parts, body: dict[str, Any], name: str | None, caller: C
     disk).
     """
     chosen = random_name(random.choice) if not name else check_name(name)
-    image = parts.images.for_create(body)
-    wanted = normalise(body, image.config)
+    asked = asked_root(body)
+    image = image_of(parts.images, asked)
+    wanted = normalise(body, image.config, defaults=DEFAULTS)
     container_id = secrets.token_hex(32)
-    spec = container_spec(wanted.config, wanted.host_config, container_id=container_id, lower=image.lower)
+    spec = container_spec(
+        wanted.config,
+        wanted.host_config,
+        container_id=container_id,
+        lower=image.lower,
+        defaults=DEFAULTS,
+        verb=f"create container {chosen}",
+    )
     parts.hierarchy.check(spec.resources)
 
     def write(conn: Connection) -> None:
@@ -50,7 +59,7 @@ async def create(parts: Parts, body: dict[str, Any], name: str | None, caller: C
             id=container_id,
             name=chosen,
             image_id=image.id,
-            image_ref=str(body.get("Image") or ""),
+            image_ref=asked.image,
             config=wanted.config,
             host_config=wanted.host_config,
             created_at=now,

@@ -64,7 +64,7 @@ class Engine:
         row = self.find(ref)
         self._forget_idle()
         if row.id not in self._containers:
-            record = Record(self.parts, row, spec_of(self.parts, row))
+            record = Record(self.parts, row, spec_of(self.parts.images, row))
             self._containers[row.id] = Container(self.parts, record, self._nursery)
         return self._containers[row.id]
 
@@ -108,7 +108,7 @@ class Engine:
 
     async def rename(self, ref: str, new: str, caller: Caller) -> None:
         """Give it another name."""
-        await self.container(ref).ask(commands.Rename(caller, check_name(new)))
+        await self.container(ref).ask(commands.Rename(caller, check_name(new, verb="rename")))
 
     async def update(self, ref: str, body: dict[str, Any], caller: Caller) -> list[str]:
         """Change limits and the restart policy, at once and for later runs; returns warnings."""

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from sqlite3 import Connection
 from typing import Any
 
 import trio
 
 from pysup.store import execs
+from pysup.store.containers import Container as ContainerRow
 from pysup.store.errors import Missing, StoreError
 from pysup.store.execs import Exec as Row
 from pysup.supervisor.engine.commands import Caller
@@ -21,11 +23,13 @@ from pysup.supervisor.engine.container import Container
 from pysup.supervisor.engine.exec_session import ExecSession
 from pysup.supervisor.engine.launching import launch_exec
 from pysup.supervisor.engine.news import Happening
-from pysup.supervisor.engine.outcome import SET_UP_FAILED, exit_code_of
+from pysup.supervisor.engine.outcome import LOST, SET_UP_FAILED, exit_code_of
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Told, add_event
 from pysup.supervisor.engine.states import State
 from pysup.supervisor.errors import Conflict, NotFound, PysupError, StartFailed
+from pysup.supervisor.keeper.link import Entry
+from pysup.supervisor.keeper.link import Process as KeeperProcess
 from pysup.supervisor.runtime.launch import Launched
 from pysup.supervisor.spec.container import Process
 from pysup.supervisor.spec.process import exec_process
@@ -92,6 +96,32 @@ class Execs:
             raise Conflict(f"cannot resize exec {exec_id}: it is not running")
         session.resize(rows, columns)
 
+    # -- after the engine was started anew -------------------------------------------------------------------
+
+    async def adopt(self, entry: Entry) -> bool:
+        """Watch on over an exec that an earlier engine started; False if no row knows it.
+
+        Its client went with that engine: nobody reads its output, so its pipes are let go.
+        """
+        row = execs.get(self._parts.store.read(), entry.key.removeprefix("exec/"))
+        if row is None or row.state != "running":
+            return False
+        process = self._parts.link.adopt(entry)
+        await self._parts.link.release(entry.key, list(entry.fds))
+        self._nursery.start_soon(self._watch, process, row)
+        return True
+
+    async def _watch(self, process: KeeperProcess, row: Row) -> None:
+        code = exit_code_of(await process.wait())
+        await commit_end(self._parts, row, self._container(row.container_id).record.row, code)
+        await self._parts.link.reap(process.key)
+
+    async def note_lost(self, known: AbstractSet[str]) -> None:
+        """Those that were running, and that the keeper knows nothing of: their exit code is lost."""
+        for row in execs.unfinished(self._parts.store.read()):
+            if row.id not in known:
+                await commit_end(self._parts, row, self._container(row.container_id).record.row, LOST)
+
     async def _perform(self, container: Container, row: Row, process: Process, session: ExecSession) -> None:
         try:
             await Exec(self._parts, container, row, process, session).perform()
@@ -124,7 +154,8 @@ class Exec:
         try:
             self._session.started.settle()
             status = await self._supervise(launched)
-            await self._commit_end(exit_code_of(status))
+            container = self._container.record.row
+            await commit_end(self._parts, self._row, container, exit_code_of(status))
         finally:
             await self._parts.link.reap(self._key)
 
@@ -133,7 +164,12 @@ class Exec:
         if run is None or run.process is None or run.cgroup is None:
             raise Conflict(f"cannot exec in container {record.row.name}: it has ended")
         launched = await launch_exec(
-            self._parts, record, run.process.pidfd, run.cgroup, self._key, self._process
+            self._parts,
+            record,
+            target=run.process.pidfd,
+            cgroup=run.cgroup,
+            key=self._key,
+            process=self._process,
         )
         try:
             await self._commit(
@@ -167,23 +203,32 @@ class Exec:
             state="exited", error=str(error), exit_code=code, pid=0, ended_at=self._parts.now_ns()
         )
 
-    async def _commit_end(self, code: int) -> None:
-        told = Told("exec_die", {"execID": self._row.id, "exitCode": str(code)})
-        await self._commit(told, state="exited", exit_code=code, pid=0, ended_at=self._parts.now_ns())
-
     async def _commit(self, *told: Told, **columns: object) -> None:
-        now, container = self._parts.now_ns(), self._container.record.row
+        await commit(self._parts, self._row, self._container.record.row, told, columns)
 
-        def write(conn: Connection) -> None:
-            if execs.get(conn, self._row.id) is None:
-                return  # the container was removed meanwhile, and its execs with it
-            execs.update(conn, self._row.id, **columns)
-            for one in told:
-                add_event(conn, now, container, one)
 
-        await self._parts.store.write(write)
+async def commit_end(parts: Parts, row: Row, container: ContainerRow, code: int) -> None:
+    """Note the end of an exec, with its event."""
+    told = Told("exec_die", {"execID": row.id, "exitCode": str(code)})
+    columns = {"state": "exited", "exit_code": code, "pid": 0, "ended_at": parts.now_ns()}
+    await commit(parts, row, container, [told], columns)
+
+
+async def commit(
+    parts: Parts, row: Row, container: ContainerRow, told: Sequence[Told], columns: Mapping[str, object]
+) -> None:
+    """Change an exec's row with its events; nothing, if the container was removed meanwhile, execs and all."""
+
+    def write(conn: Connection) -> None:
+        if execs.get(conn, row.id) is None:
+            return
+        execs.update(conn, row.id, **columns)
         for one in told:
-            self._parts.news.publish(Happening("exec", self._row.id, one.action))
+            add_event(conn, parts.now_ns(), container, one)
+
+    await parts.store.write(write)
+    for one in told:
+        parts.news.publish(Happening("exec", row.id, one.action))
 
 
 def _refuse_unless_running(container: Container) -> None:

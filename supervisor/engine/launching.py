@@ -5,7 +5,7 @@ from __future__ import annotations
 from pysup.supervisor.engine.namespaces import HeldNamespaces
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Record
-from pysup.supervisor.runtime import plan
+from pysup.supervisor.runtime import plan, rootfs
 from pysup.supervisor.runtime.cgroups.base import Cgroup
 from pysup.supervisor.runtime.launch import Launched, StdioPlan, launch
 from pysup.supervisor.runtime.plan import Facts
@@ -26,6 +26,7 @@ def _facts(parts: Parts, record: Record, cgroup: Cgroup, held: tuple[str, ...] =
 async def launch_run(parts: Parts, record: Record, key: str, cgroup: Cgroup) -> Launched:
     """Clone the first process of a run; it works through its plan and waits for ``go``."""
     spec = record.spec
+    rootfs.renew(parts.settings.container_dir(record.id), spec)
     held = HeldNamespaces(parts.link, record.id).fds
     return await launch(
         parts.link,
@@ -42,7 +43,7 @@ async def launch_run(parts: Parts, record: Record, key: str, cgroup: Cgroup) -> 
 
 
 async def launch_exec(
-    parts: Parts, record: Record, target: int, cgroup: Cgroup, key: str, process: Process
+    parts: Parts, record: Record, *, target: int, cgroup: Cgroup, key: str, process: Process
 ) -> Launched:
     """Clone a further process in the namespaces of ``target`` (a pidfd) and in its cgroup."""
     return await launch(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 from pysup.store import runs
+from pysup.supervisor.engine import policy
 from pysup.supervisor.engine.commands import Exited
 from pysup.supervisor.engine.record import Columns, Told, Write
 from pysup.supervisor.errors import PysupError, StartFailed
@@ -114,3 +116,32 @@ def outcome_of(news: Exited, ended_by: str) -> Outcome:
         cpu_ns=news.cpu_ns,
         memory_peak=news.memory_peak,
     )
+
+
+class Sequel(NamedTuple):
+    """What is committed with an end because of what follows it."""
+
+    told: list[Told]
+    columns: Columns
+
+
+BY_HAND: Columns = {"desired": "stop", "stopped_by_hand": 1}
+
+
+def sequel_of(verdict: policy.Retry | policy.GiveUp | None, retries: int) -> Sequel:
+    """The verdict of the policy as event rows and columns; ``desired`` is "run" only if a retry follows."""
+    match verdict:
+        case policy.Retry(due, delay, tally):
+            columns: Columns = {
+                "desired": "run",
+                "next_start_at": int(due * 1e9),
+                "retries": tally.retries,
+                "last_delay": delay,
+                "recent_restarts": tally.restarts,
+            }
+            return Sequel([Told("backoff", {"delay": f"{delay:g}", "retries": str(tally.retries)})], columns)
+        case policy.GiveUp("crash loop" | "retries" as reason):
+            told = Told("give-up", {"reason": reason, "retries": str(retries)})
+            return Sequel([told], {"desired": "rest", "gave_up_reason": reason})
+        case _:
+            return Sequel([], {"desired": "rest"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from sqlite3 import Connection
 from types import MappingProxyType
 from typing import NamedTuple
@@ -49,26 +50,27 @@ class Record:
 
     async def step(
         self,
-        event: Event,
-        *told: Told,
+        *passed: Event,
+        told: Sequence[Told] = (),
         also: Write | None = None,
         publish: bool = True,
         columns: Columns = NOTHING,
     ) -> None:
-        """Take one event: look the next state up, commit it with its event rows, then publish.
+        """Take one event (or several that happen as one): look the next state up, commit, then publish.
 
         ``also`` writes to other tables in the same transaction (the run); without ``publish`` the caller
         publishes, when what follows the commit is done too. Raises IllegalTransition before anything is
         written, StoreError if nothing could be.
         """
-        state = next_state(self.state, event)
+        state = reduce(next_state, passed, self.state)
         await self._commit(told, also, {**columns, "state": str(state)})
         if publish:
             self.publish(*told)
 
     async def note(
         self,
-        *told: Told,
+        told: Sequence[Told] = (),
+        *,
         also: Write | None = None,
         columns: Columns = NOTHING,
     ) -> None:

@@ -27,7 +27,7 @@ async def remove(parts: Parts, record: Record, caller: Caller) -> None:
     keep = parts.settings.log_retention > 0 and not record.spec.auto_remove
     forget = None if keep else partial(_forget, container_id=record.id)
     await record.step(
-        Event.REMOVE, destroyed, also=forget, publish=False, columns={"removed_at": parts.now_ns()}
+        Event.REMOVE, told=[destroyed], also=forget, publish=False, columns={"removed_at": parts.now_ns()}
     )
     await HeldNamespaces(parts.link, record.id).release()
     directory = parts.settings.container_dir(record.id)

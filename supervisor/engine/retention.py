@@ -26,7 +26,7 @@ async def keep_within_bounds(parts: Parts) -> None:
         try:
             await forget_old(parts)
         except (StoreError, OSError) as error:
-            log.error("cannot forget what is old: %s", error)  # noqa: TRY400 - the text is complete
+            log.error("cannot forget what is old: %s", error)
         await trio.sleep(EVERY)
 
 

@@ -6,7 +6,9 @@ Exited to the container's inbox and waits, before it reaps the zombie, until the
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -24,6 +26,7 @@ from pysup.supervisor.engine.record import Record
 from pysup.supervisor.engine.stdio import ContainerStdio
 from pysup.supervisor.errors import PysupError, StartFailed
 from pysup.supervisor.keeper.link import Entry, Process
+from pysup.supervisor.keeper.steps_process import ENGINE_IS_GONE
 from pysup.supervisor.runtime import plan
 from pysup.supervisor.runtime.cgroups.base import Cgroup
 from pysup.supervisor.runtime.launch import Launched, Stdio
@@ -80,20 +83,33 @@ class Run:
             self._report(Failed(self._told(error)))
         self.done.set()
 
-    async def perform_adopted(self, entry: Entry | None) -> None:
+    async def perform_adopted(self, entry: Entry | None, was_starting: bool) -> None:  # noqa: FBT001 - trio passes no keywords
         """The same, for a run that an earlier engine started; None: the keeper knows nothing of it."""
-        hierarchy = self._parts.hierarchy
         async with AsyncExitStack() as stack:
-            self.cgroup = hierarchy.open(self._parent, self._record.id)
+            self.cgroup = self._parts.hierarchy.open(self._parent, self._record.id)
             stack.push_async_callback(self._remove_cgroup)
-            if entry is None:
-                await self.kill_all()
-                await self._end(None)
-            else:
+            if entry is not None:
                 self.process = self._parts.link.adopt(entry)
                 stack.push_async_callback(self._parts.link.reap, self.key)
+            if was_starting and was_cut_off(entry):
+                await self._start_anew()
+            elif self.process is None:
+                await self._end(None)
+            else:
+                if was_starting:
+                    self._report(Ready())
                 await self._supervise()
         self.done.set()
+
+    async def _start_anew(self) -> None:
+        """The child saw that its engine was gone, and left; the start is made anew, as if asked for again."""
+        await self.kill_all()
+        if self.process is not None:
+            await self.process.wait()
+        self._stdio.run_ended()
+        self.ended_by = "restart"
+        self._report(Failed(StartFailed(self._what, "wait for the start", 0, "the engine died meanwhile")))
+        await self.committed.wait()
 
     async def _start(self, stack: AsyncExitStack) -> None:
         with self._starting:
@@ -128,11 +144,14 @@ class Run:
 
     async def _supervise(self) -> None:
         assert self.process is not None  # noqa: S101 - launched or adopted
-        async with self._stdio.connected(Stdio.of(self.process.fds)) as copy_rest:
+        async with self._stdio.connected(Stdio.of(self.process.fds), self._close_stdin) as copy_rest:
             status = await self.process.wait()
             await self._kill_stragglers()
         copy_rest()
         await self._end(status)
+
+    async def _close_stdin(self) -> None:
+        await self._parts.link.release(self.key, ["stdin"])
 
     async def _end(self, status: int | None) -> None:
         assert self.cgroup is not None  # noqa: S101 - made before the process
@@ -192,3 +211,21 @@ class Run:
         """Let them go on."""
         if self.cgroup is not None:
             await self.cgroup.thaw()
+
+
+def was_cut_off(entry: Entry | None) -> bool:
+    """Whether the engine died before it let the process of a start go (it ends by itself then).
+
+    Such a child still has the keeper's command line, or has ended with the code that says so.
+    """
+    if entry is None:
+        return True
+    if entry.status is not None:
+        return os.waitstatus_to_exitcode(entry.status) == ENGINE_IS_GONE
+    return _command_line(entry.pid) in {_command_line(os.getppid()), b""}
+
+
+def _command_line(pid: int) -> bytes:
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
+        return file.read()
+    return b""

@@ -32,4 +32,4 @@ async def _stop(container: Container) -> None:
         with contextlib.suppress(NotModified):
             await container.ask(commands.Stop(DAEMON, ended_by="shutdown"))
     except PysupError as error:
-        log.error("%s", error)  # noqa: TRY400 - the text is complete
+        log.error("%s", error)

@@ -7,7 +7,7 @@ can slow a container, and nothing is lost while nobody reads.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
@@ -16,6 +16,8 @@ import trio
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Record
 from pysup.supervisor.engine.stdin import Stdin
+from pysup.supervisor.errors import Conflict
+from pysup.supervisor.kernel.terminal import set_window_size
 from pysup.supervisor.logs.pump import drain, pump
 from pysup.supervisor.logs.writer import LogWriter
 from pysup.supervisor.runtime.launch import Stdio
@@ -62,11 +64,13 @@ class ContainerStdio:
             self._writer = None
 
     @asynccontextmanager
-    async def connected(self, stdio: Stdio) -> AsyncIterator[Callable[[], None]]:
+    async def connected(
+        self, stdio: Stdio, close_stdin: Callable[[], Awaitable[None]]
+    ) -> AsyncIterator[Callable[[], None]]:
         """Copy a run's output while the body runs; call what it yields to copy the rest, after the end."""
         writer = self.open_log()
         if stdio.writable is not None:
-            self.stdin.connect(stdio.writable)
+            self.stdin.connect(stdio.writable, None if stdio.master is not None else close_stdin)
         self._master = stdio.master
         try:
             async with trio.open_nursery() as nursery:

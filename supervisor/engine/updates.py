@@ -22,6 +22,6 @@ async def apply_update(parts: Parts, record: Record, run: Run | None, command: c
     parts.hierarchy.check(spec.resources)
     if run is not None and run.cgroup is not None:
         run.cgroup.apply(spec.resources)
-    await record.note(Told("update", {}, command.caller), columns={"host_config": host_config})
+    await record.note([Told("update", {}, command.caller)], columns={"host_config": host_config})
     record.spec = spec
     return []
