@@ -8,9 +8,15 @@ from __future__ import annotations
 import fnmatch
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import TypeVar
 
 from pysup.supervisor.errors import BadRequest
+from pysup.supervisor.spec.timestamps import parse_unix
+from pysup.supervisor.spec.units import parse_duration
+
+T = TypeVar("T")
 
 _LONGEST = 64 << 10
 _NAME_PATTERN = 128
@@ -129,6 +135,30 @@ NETWORKS = frozenset(("dangling", "driver", "id", "label", "name", "scope", "typ
 VOLUMES = frozenset(("dangling", "driver", "label", "name"))
 PRUNE = frozenset(("until", "label", "label!"))
 IMAGE_PRUNE = PRUNE | {"dangling"}
+
+
+def until_ns(filters: Filters, now_ns: int) -> int | None:
+    """``--filter until=``: a duration before now (``24h``), a unix time, or a date (api/types/time GetTimestamp)."""
+    values = filters.get("until", ())
+    if len(values) > 1:
+        raise bad_value("until", values)
+    return _moment(values[0], now_ns) if values else None
+
+
+def _moment(text: str, now_ns: int) -> int:
+    if text[-1:] in ("s", "m", "h"):
+        return now_ns - int(_read(parse_duration, text) * 10**9)
+    if text.replace(".", "", 1).isdigit():
+        return _read(parse_unix, text)
+    when = _read(datetime.fromisoformat, text)
+    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()) * 10**9
+
+
+def _read(read: Callable[[str], T], text: str) -> T:
+    try:
+        return read(text)
+    except (ValueError, OverflowError):
+        raise bad_value("until", [text[:64]]) from None
 
 
 def reference_matches(patterns: Iterable[str], repository: str, tag: str) -> bool:

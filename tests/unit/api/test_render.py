@@ -5,6 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from helpers import rows
+from helpers.rows import ID, NOW, SECOND
 
 from pysup.store.containers import Container
 from pysup.store.events import Event
@@ -22,44 +24,12 @@ from pysup.supervisor.api.render.words import STATES, state_word, status_text
 from pysup.supervisor.engine.states import State
 from pysup.supervisor.runtime.cgroups.base import BlockCount, Usage
 from pysup.supervisor.settings import Settings
-from pysup.supervisor.spec.from_docker import normalise
-
-SECOND = 10**9
-NOW = 1_800_000_000 * SECOND
-ID = "0123456789abcdef" * 4
 
 
 def container(**columns: Any) -> Container:
-    body = {"Image": "host", "Entrypoint": ["sh"], "Cmd": ["-c", "exit 1"], "Labels": {"a": "b"}}
+    body = {"Entrypoint": ["sh"], "Cmd": ["-c", "exit 1"], "Labels": {"a": "b"}}
     binds = {"Binds": ["/srv:/data:ro"], "Mounts": [{"Type": "tmpfs", "Target": "/t"}]}
-    made = normalise({**body, "HostConfig": binds}, {})
-    plain = Container(
-        id=ID,
-        name="web",
-        image_id="sha256:" + "1" * 64,
-        image_ref="host",
-        state="running",
-        desired="run",
-        stopped_by_hand=False,
-        created_at=NOW - 4000 * SECOND,
-        started_at=NOW - 180 * SECOND,
-        finished_at=None,
-        removed_at=None,
-        exit_code=None,
-        error="",
-        failed_step="",
-        oom_killed=False,
-        run_number=1,
-        pid=42,
-        retries=0,
-        last_delay=0.0,
-        recent_restarts=(),
-        next_start_at=None,
-        gave_up_reason=None,
-        config=json.dumps(made.config),
-        host_config=json.dumps(made.host_config),
-    )
-    return replace(plain, **columns)
+    return rows.container({**body, "HostConfig": binds}, **columns)
 
 
 ENDED = {"finished_at": NOW - 2 * 3600 * SECOND, "exit_code": 3, "pid": 0}
