@@ -1,0 +1,56 @@
+"""From an error's class to a status: the one place where the two meet."""
+
+from __future__ import annotations
+
+import logging
+
+from pysup.store.errors import StoreError
+from pysup.supervisor.api.wire import Response, empty, json_response
+from pysup.supervisor.errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    NotFound,
+    NotModified,
+    NotSupported,
+    PysupError,
+    StartFailed,
+)
+
+log = logging.getLogger(__name__)
+
+STATUSES: tuple[tuple[type[Exception], int], ...] = (
+    (NotModified, 304),
+    (NotSupported, 501),
+    (BadRequest, 400),
+    (NotFound, 404),
+    (Conflict, 409),
+    (Forbidden, 403),
+    (PysupError, 500),
+    (StoreError, 500),
+)
+"""The first class that fits counts."""
+COMMAND_NOT_FOUND, NOT_EXECUTABLE = 127, 126
+
+
+def status_of(error: Exception) -> int:
+    """Docker's status for an error; a command that cannot be executed is the client's fault."""
+    if isinstance(error, StartFailed):
+        return 400 if error.exit_code in {COMMAND_NOT_FOUND, NOT_EXECUTABLE} else 500
+    return next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
+
+
+def error_response(error: Exception) -> Response:
+    """``{"message": …}``; what nobody expected is logged here, once, with its traceback."""
+    status = status_of(error)
+    if status == 304:  # noqa: PLR2004 - Not Modified has no body (RFC 9110, 15.4.5)
+        return empty(status)
+    if not isinstance(error, PysupError | StoreError):
+        log.error("unexpected error", exc_info=error)
+        return json_response(
+            {"message": f"cannot answer: internal error: {type(error).__name__}: {error}"}, 500
+        )
+    message: dict[str, object] = {"message": str(error)}
+    if isinstance(error, StartFailed):
+        message["exit_code"] = error.exit_code
+    return json_response(message, status)

@@ -1,0 +1,82 @@
+"""HTTP/1.1 over a listening socket: h11 parses, trio carries. One task for each connection.
+
+Why not an ASGI server: attach and exec take the connection itself over (hijack), and a client that has shut its
+writing side down is still there. Disconnects are told from half-closes by EPOLLHUP, which a socket reports only
+when both directions are closed (poll(2)).
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import trio
+
+from pysup.supervisor.api.connection import Connection
+from pysup.supervisor.api.wire import Answer, Request
+from pysup.supervisor.engine.commands import Caller
+
+log = logging.getLogger(__name__)
+
+App = Callable[[Request], Awaitable[Answer]]
+MAX_CONNECTIONS = 1024
+"""More than these wait in the listening socket's backlog."""
+_UCRED = struct.Struct("=iII")
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_PAUSE = 0.1
+"""Seconds to wait when there is no descriptor for another connection."""
+
+
+async def serve(
+    listener: trio.SocketListener,
+    app: App,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Accept connections until cancelled; what a connection does wrong ends only that connection."""
+    room = trio.Semaphore(MAX_CONNECTIONS)
+    async with trio.open_nursery() as nursery:
+        task_status.started()
+        while True:
+            await room.acquire()
+            stream = await _accept(listener)
+            nursery.start_soon(_serve_one, stream, app, room)
+
+
+async def _accept(listener: trio.SocketListener) -> trio.SocketStream:
+    while True:
+        try:
+            return await listener.accept()
+        except OSError as error:
+            if error.errno not in _EXHAUSTED:
+                raise
+            log.error("cannot accept a connection: %s", error.strerror)
+            await trio.sleep(_PAUSE)
+
+
+async def _serve_one(stream: trio.SocketStream, app: App, room: trio.Semaphore) -> None:
+    try:
+        async with stream:
+            await Connection(stream, app, peer(stream.socket)).serve()
+    except (trio.BrokenResourceError, trio.ClosedResourceError):
+        pass
+    except Exception:
+        log.exception("a connection failed")
+    finally:
+        room.release()
+
+
+def peer(sock: trio.socket.SocketType) -> Caller:
+    """Who is at the other end (SO_PEERCRED, unix(7)); its name is that of the process now, perhaps gone."""
+    if sock.family != socket.AF_UNIX:
+        return Caller(-1, 0, "remote")
+    pid, uid, _gid = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+    try:
+        comm = Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
+    except OSError:
+        comm = "?"
+    return Caller(uid, pid, comm)

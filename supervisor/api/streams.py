@@ -1,0 +1,87 @@
+"""Docker's framing of stdout and stderr over one connection, and the copying between a client and a process."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
+
+import trio
+
+from pysup.supervisor.api.wire import Duplex
+
+RAW = "application/vnd.docker.raw-stream"
+MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
+_HEAD = struct.Struct(">B3xI")
+"""Stream number (1 stdout, 2 stderr), three zeros, length of the payload, big endian."""
+
+
+def frame(stream: int, data: bytes) -> bytes:
+    """One frame; a terminal's output goes without."""
+    return _HEAD.pack(stream, len(data)) + data
+
+
+class Streams(Protocol):
+    """A container's or an exec's streams (engine: Attachment, ExecSession)."""
+
+    tty: bool
+
+    def chunks(self) -> AsyncIterator[tuple[int, bytes]]:
+        """The output until the process has ended."""
+
+    async def write_stdin(self, data: bytes) -> None:
+        """Write all of it."""
+
+    async def close_stdin(self) -> None:
+        """The client has no more input."""
+
+
+class DetachScanner:
+    """Finds the detach keys in a terminal's input. What may be their beginning is withheld until it is decided."""
+
+    def __init__(self, keys: bytes) -> None:
+        self._keys = keys
+        self._held = b""
+
+    def feed(self, data: bytes) -> tuple[bytes, bool]:
+        """What goes to the process, and whether the whole sequence has come (what follows it is dropped)."""
+        if not self._keys:
+            return data, False
+        data = self._held + data
+        at = data.find(self._keys)
+        if at >= 0:
+            self._held = b""
+            return data[:at], True
+        keep = next(
+            n
+            for n in range(min(len(data), len(self._keys) - 1), -1, -1)
+            if self._keys.startswith(data[len(data) - n :])
+        )
+        self._held = data[len(data) - keep :]
+        return data[: len(data) - keep], False
+
+
+async def copy_both_ways(
+    client: Duplex, streams: Streams, *, with_input: bool, keys: bytes, wanted: frozenset[int]
+) -> None:
+    """Until the output ends or the detach keys come. The end of the input ends nothing but the process's stdin."""
+    async with trio.open_nursery() as nursery:
+        if with_input:
+            nursery.start_soon(_copy_input, client, streams, DetachScanner(keys), nursery.cancel_scope.cancel)
+        async for stream, data in streams.chunks():
+            if stream in wanted:
+                await client.send_all(data if streams.tty else frame(stream, data))
+        nursery.cancel_scope.cancel()
+
+
+async def _copy_input(
+    client: Duplex, streams: Streams, scanner: DetachScanner, detach: Callable[[], None]
+) -> None:
+    while data := await client.receive_some():
+        passed, detached = scanner.feed(data)
+        if passed:
+            await streams.write_stdin(passed)
+        if detached:
+            detach()
+            return
+    await streams.close_stdin()
