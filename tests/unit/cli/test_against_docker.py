@@ -1,0 +1,234 @@
+"""The same API answers, shown by the real docker CLI and by pysup: the outputs must be the same bytes.
+
+A small HTTP server gives canned answers to both. Skipped where there is no docker CLI.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.skipif(shutil.which("docker") is None, reason="compares with the docker CLI")
+
+ID = "4f2a" + "0" * 60
+IMAGE = "sha256:" + "ab" * 32
+NOW = int(time.time())
+
+
+CONTAINERS = [
+    {
+        "Id": ID,
+        "Names": ["/web"],
+        "Image": "host:latest",
+        "ImageID": IMAGE,
+        "Command": "python3 -m http.server 8000",
+        "Created": NOW - 7200,
+        "State": "running",
+        "Status": "Up 2 hours",
+        "Ports": [{"IP": "127.0.0.1", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"}],
+        "Labels": {"b": "2", "a": "1"},
+        "SizeRw": 12_345,
+        "SizeRootFs": 1_234_567_890,
+        "Mounts": [{"Type": "bind", "Source": "/srv/a-very-long-directory", "Destination": "/x"}],
+        "HostConfig": {"NetworkMode": "host"},
+        "NetworkSettings": {"Networks": {"host": {}}},
+    },
+    {
+        "Id": "beef" + "1" * 60,
+        "Names": ["/a-name-that-is-long"],
+        "Image": IMAGE,
+        "ImageID": IMAGE,
+        "Command": 'sh -c "é"',
+        "Created": NOW - 90,
+        "State": "exited",
+        "Status": "Exited (1) About a minute ago",
+        "Ports": [],
+        "Labels": {},
+        "Mounts": [],
+        "HostConfig": {"NetworkMode": "none"},
+        "NetworkSettings": {"Networks": {}},
+    },
+]
+IMAGES = [
+    {
+        "Id": IMAGE,
+        "ParentId": "",
+        "RepoTags": ["host:latest", "127.0.0.1:5000/team/app:1.2"],
+        "RepoDigests": [],
+        "Created": NOW - 86400 * 3,
+        "Size": 7_654_321,
+        "SharedSize": -1,
+        "Containers": -1,
+        "Labels": None,
+    }
+]
+INSPECTED = {
+    "Id": ID,
+    "Created": "2026-11-24T00:04:09.5Z",
+    "Name": "/web",
+    "Path": "sh",
+    "Args": ["-c", "true"],
+    "State": {"Status": "running", "Running": True, "Pid": 4242, "ExitCode": 0, "Error": ""},
+    "RestartCount": 3,
+    "HostConfig": {"Memory": 1 << 30, "NetworkMode": "host", "RestartPolicy": {"Name": "always"}},
+    "Mounts": [],
+    "Config": {"Hostname": "box", "Env": ["A=1", "B=<2>"], "Cmd": ["sh"], "Labels": {"k": "v", "x.y": "z"}},
+    "NetworkSettings": {"Ports": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}]}, "Networks": {}},
+}
+STATS = {
+    "id": ID,
+    "name": "/web",
+    "read": "2026-11-24T00:04:09.5Z",
+    "preread": "2026-11-24T00:04:08.5Z",
+    "cpu_stats": {"cpu_usage": {"total_usage": 40}, "system_cpu_usage": 300, "online_cpus": 2},
+    "precpu_stats": {"cpu_usage": {"total_usage": 15}, "system_cpu_usage": 100, "online_cpus": 2},
+    "memory_stats": {"usage": 3_456_789, "limit": 1 << 30, "stats": {"inactive_file": 456_789}},
+    "pids_stats": {"current": 4},
+    "blkio_stats": {
+        "io_service_bytes_recursive": [{"op": "read", "value": 2_345_678}, {"op": "write", "value": 3}]
+    },
+    "networks": {"eth0": {"rx_bytes": 1_234, "tx_bytes": 2}},
+}
+EVENTS = [
+    {
+        "Type": "container",
+        "Action": action,
+        "Actor": {"ID": ID, "Attributes": {"name": "web", "image": "host"}},
+        "scope": "local",
+        "time": 1_795_461_245,
+        "timeNano": 1_795_461_245_017_000_000,
+    }
+    for action in ("create", "start", "die")
+]
+DISK = {
+    "LayersSize": 7_654_321,
+    "Images": [{**IMAGES[0], "Containers": 1, "SharedSize": 0}],
+    "Containers": CONTAINERS,
+    "Volumes": [],
+    "BuildCache": [],
+}
+TOP = {"Titles": ["PID", "COMMAND"], "Processes": [["1", "sleep 1000"], ["23456", "x"]]}
+
+
+def answer(path: str) -> bytes | None:
+    """The body for a path without its version and query; None: 404."""
+    canned: dict[str, Any] = {
+        "/containers/json": CONTAINERS,
+        "/images/json": IMAGES,
+        "/containers/web/json": INSPECTED,
+        "/containers/web/top": TOP,
+        "/system/df": DISK,
+        "/info": {"OSType": "linux"},
+        "/version": {"Version": "1", "ApiVersion": "1.47", "Os": "linux", "Arch": "amd64"},
+    }
+    if path == "/_ping":
+        return b"OK"
+    if path.endswith("/stats"):
+        return json.dumps(STATS).encode()
+    if path == "/events":
+        return b"".join(json.dumps(event).encode() + b"\n" for event in EVENTS)
+    return json.dumps(canned[path]).encode() if path in canned else None
+
+
+class Canned(BaseHTTPRequestHandler):
+    """Plays a daemon."""
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        if path.startswith("/v1."):
+            path = "/" + path.split("/", 2)[2]
+        body = answer(path)
+        self.send_response(200 if body is not None else 404)
+        shown = body if body is not None else b'{"message": "no such thing"}'
+        self.send_header("Api-Version", "1.47")
+        self.send_header("Ostype", "linux")
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(shown)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(shown)
+
+    do_HEAD = do_GET
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Canned) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"tcp://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def outputs(host: str, words: list[str]) -> list[tuple[int, str]]:
+    """(exit code, standard output) of docker and of pysup."""
+    made = []
+    for command in (["docker"], [sys.executable, "-m", "pysup.supervisor.cli.main"]):
+        done = subprocess.run(
+            [*command, "-H", host, *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "TZ": "UTC", "HOME": "/nonexistent"},
+            timeout=60,
+        )
+        made.append((done.returncode, done.stdout or done.stderr))
+    return made
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["ps"],
+        ["ps", "-a", "--no-trunc"],
+        ["ps", "-q"],
+        ["ps", "-aq", "--no-trunc"],
+        ["ps", "-as"],
+        ["ps", "--format", "{{.ID}}: {{.Names}} {{.Command}}"],
+        ["ps", "--format", "table {{.Names}}\\t{{.Ports}}\\t{{.Status}}"],
+        ["ps", "--format", "table {{.ID}}\\t{{upper .Names}}"],
+        ["ps", "--format", '{{.Label "a"}}|{{.Labels}}|{{.Mounts}}|{{.Networks}}|{{.State}}|{{.RunningFor}}'],
+        ["ps", "--format", "{{json .Names}} {{.CreatedAt}} {{.Size}}"],
+        ["ps", "--format", '{{if eq .State "running"}}up{{else}}down{{end}}'],
+        ["container", "ls", "-l", "--format", "{{.Image}}"],
+        ["images"],
+        ["images", "-q", "--no-trunc"],
+        ["images", "--format", "{{.Repository}}:{{.Tag}} {{.ID}} {{.Size}}"],
+        ["images", "--digests"],
+        ["inspect", "-f", "{{.State.Pid}} {{.Name}} {{.Config.Env}}", "web"],
+        ["inspect", "-f", "{{json .Config.Labels}}", "web"],
+        ["inspect", "-f", '{{index .Config.Labels "x.y"}}{{index .Config.Labels "none"}}', "web"],
+        ["inspect", "-f", "{{range .Config.Env}}{{println .}}{{end}}", "web"],
+        [
+            "inspect",
+            "-f",
+            "{{range $p, $b := .NetworkSettings.Ports}}{{$p}} {{(index $b 0).HostPort}}{{end}}",
+            "web",
+        ],
+        ["inspect", "-f", '{{join .Args ","}} {{len .Args}} {{.HostConfig.Memory}}', "web"],
+        ["inspect", "-f", "{{.HostConfig.RestartPolicy.Name}}{{with .State}} {{.Status}}{{end}}", "web"],
+        ["port", "web"],
+        ["port", "web", "80"],
+        ["top", "web"],
+        ["events", "--until", "1795461246"],
+        ["events", "--until", "1795461246", "--format", "{{.Action}} {{.Actor.Attributes.name}}"],
+        ["stats", "--no-stream"],
+        ["stats", "--no-stream", "--format", "{{.Name}} {{.CPUPerc}} {{.MemPerc}} {{.NetIO}} {{.PIDs}}"],
+    ],
+)
+def test_the_same_bytes(host: str, words: list[str]) -> None:
+    docker, pysup = outputs(host, words)
+    assert pysup == docker
