@@ -47,6 +47,13 @@ class Context:
         except KeyError:
             raise StepError(9, f"no descriptor is named {name!r}") from None
 
+    def host_path(self, path: str) -> str:
+        """A host path as a step names it: ``@name/rest`` begins at a descriptor of "user_namespace"."""
+        if not path.startswith("@"):
+            return path
+        name, slash, rest = path[1:].partition("/")
+        return f"/proc/self/fd/{self.fd(name)}{slash}{rest}"
+
     def tell(self, message: dict[str, object], fds: tuple[int, ...] = ()) -> None:
         """Send one packet to the engine. An engine that is gone will not let us go on: that is found out
         later.

@@ -129,17 +129,24 @@ class Link:
         """Read what the keeper says, until after shutdown(). Raises KeeperLost, and ProtocolError for
         nonsense.
         """
-        task_status.started()
-        while (received := await self._receive()) is not None:
-            self._on_message(*received)
+        try:
+            task_status.started()
+            while (received := await self._receive()) is not None:
+                self._on_message(*received)
+            if not self._leaving:
+                raise KeeperLost(self.known())
+        finally:
+            self._close_link()
+
+    def _close_link(self) -> None:
+        """Whoever waits for the keeper's word hears that there will be none."""
         self._lost = True
+        trio.lowlevel.notify_closing(self._sock)
+        self._sock.close()
         for key in list(self._spawning):
             self._answer(key, SpawnError("ask the keeper", errno.EPIPE))
-        if not self._leaving:
-            entries = self.known()
-            for unknown in self._processes.values():
-                unknown.note_end(unknown.status)
-            raise KeeperLost(entries)
+        for unknown in self._processes.values():
+            unknown.note_end(unknown.status)
 
     async def _receive(self) -> tuple[Message, list[int]] | None:
         while True:
@@ -190,11 +197,15 @@ class Link:
         return added
 
     async def _send(self, message: Message, fds: list[int] | None = None) -> None:
-        """Send in order. A keeper that is gone is told of by run(), not here."""
-        async with self._sending:
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                while not self._try_send(message, fds or []):
-                    await trio.lowlevel.wait_writable(self._sock)
+        """Send in order. A keeper that is gone is told of by run(), not here.
+
+        Not cancellable, as half of what is sent is cleaning up; the keeper always reads.
+        """
+        with trio.CancelScope(shield=True):
+            async with self._sending:
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    while not self._lost and not self._try_send(message, fds or []):
+                        await trio.lowlevel.wait_writable(self._sock)
 
     def _try_send(self, message: Message, fds: list[int]) -> bool:
         """False if there is no room now."""
@@ -226,7 +237,10 @@ class Link:
         return made
 
     async def entries(self) -> list[Entry]:
-        """All that the keeper has. Each is to be adopted, or to be reaped or released by its key."""
+        """All that the keeper has, with new duplicates of its descriptors: a question for the engine's start.
+
+        Each entry is to be adopted (adopt(), adopt_held()), or its descriptors are the caller's to close.
+        """
         async with self._listing:
             self._listed, self._list_done = [], trio.Event()
             await self._send(List())

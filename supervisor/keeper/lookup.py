@@ -80,8 +80,8 @@ def parent_of(context: Context, path: str) -> tuple[int, str]:
 
 
 def _follow(context: Context, parent: int, name: str, links: int) -> str:
-    """What a dangling link says."""
-    if links >= _MOST_LINKS:
+    """What a dangling link says. What /proc calls links are none: they lead to descriptors."""
+    if links >= _MOST_LINKS or context.system.filesystem_type(parent) == mounts.PROC_SUPER_MAGIC:
         raise StepError(errno.ELOOP, os.strerror(errno.ELOOP))
     try:
         return context.system.readlink(name, dir_fd=parent)

@@ -25,6 +25,7 @@ OPS: dict[str, tuple[Callable[..., None], str]] = {
     "overlay": (steps_mounts.overlay, "overlay"),
     "enter": (steps_mounts.enter, "enter {0}"),
     "mount": (steps_mounts.mount, "mount {0} on {2}"),
+    "attach": (steps_mounts.attach, "attach {0}"),
     "bind": (steps_mounts.bind, "bind {0} on {1}"),
     "device": (steps_devices.device, "device {0}"),
     "bind_device": (steps_devices.bind_device, "device {1}"),

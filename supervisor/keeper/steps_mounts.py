@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TypedDict
+import stat
+from typing import Literal, TypedDict
 
 from pysup.supervisor.keeper import lookup
 from pysup.supervisor.keeper.context import Context, StepError
@@ -16,6 +17,7 @@ from pysup.supervisor.kernel import mounts
 from pysup.supervisor.kernel.libc import AT_FDCWD, KernelError
 
 _PAGE = 4096
+_PATHS: tuple[Literal["upper"], Literal["work"], Literal["target"]] = ("upper", "work", "target")
 
 
 class Overlay(TypedDict, total=False):
@@ -44,13 +46,22 @@ def overlay(context: Context, arguments: Overlay) -> None:
     """Mount the layers with the write layer on top, in this mount namespace only (kernel:
     filesystems/overlayfs).
     """
-    lower = arguments["lower"]
+    lower = [context.host_path(path) for path in arguments["lower"]]
+    arguments = _on_this_host(context, arguments)
     data = _overlay_options(arguments, lower)
     if len(os.fsencode(data)) >= _PAGE:  # many layers: name them from the directory that they share
         shared = os.path.commonpath(lower)
         context.system.chdir(shared)
         data = _overlay_options(arguments, [os.path.relpath(path, shared) for path in lower])
     context.system.mount("overlay", arguments["target"], "overlay", 0, data)
+
+
+def _on_this_host(context: Context, arguments: Overlay) -> Overlay:
+    found = arguments.copy()
+    for key in _PATHS:
+        if key in found:
+            found[key] = context.host_path(found[key])
+    return found
 
 
 def _overlay_options(arguments: Overlay, lower: list[str]) -> str:
@@ -69,7 +80,7 @@ def _escape(path: str, special: str) -> str:
 
 def enter(context: Context, target: str) -> None:
     """Take a directory (the overlay) as the root that later targets are looked up in."""
-    context.system.chdir(target)
+    context.system.chdir(context.host_path(target))
     context.root = context.system.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
@@ -81,10 +92,18 @@ def mount(  # noqa: PLR0917
     try:
         if fstype in ("proc", "sysfs"):  # as a link, these could turn up elsewhere (CVE-2019-19921)
             _check_no_link(context, target)
+        if fstype == "tmpfs" and "mode=" not in data:
+            data = _with_mode_of(context, fd, data)
         context.system.fchdir(fd)
         context.system.mount(source, ".", fstype, flags, data)
     finally:
         context.system.close(fd)
+
+
+def _with_mode_of(context: Context, fd: int, data: str) -> str:
+    """A tmpfs without a mode looks like the directory that it covers, as with runc; else it would be 1777."""
+    mode = f"mode={stat.S_IMODE(context.system.fstat(fd).st_mode):o}"
+    return f"{data},{mode}" if data else mode
 
 
 def _check_no_link(context: Context, target: str) -> None:
@@ -94,6 +113,7 @@ def _check_no_link(context: Context, target: str) -> None:
 
 def bind(context: Context, source: str, target: str, options: BindOptions) -> None:
     """Attach a copy of a host directory's or file's mount, with its options set before it can be seen."""
+    source = context.host_path(source)
     if options.get("create"):
         context.system.makedirs(source, 0o755, exist_ok=True)
     recursive = options.get("recursive", False)
@@ -109,6 +129,15 @@ def bind(context: Context, source: str, target: str, options: BindOptions) -> No
         _attach(context, tree, target)
     finally:
         context.system.close(tree)
+
+
+def attach(context: Context, name: str, target: str) -> None:
+    """Put a detached mount that came with the spawn on a host path, seen by this mount namespace only."""
+    fd = context.system.open(context.host_path(target), os.O_PATH | os.O_CLOEXEC)
+    try:
+        context.system.move_mount(context.fd(name), fd)
+    finally:
+        context.system.close(fd)
 
 
 def _attach(context: Context, tree: int, target: str) -> None:

@@ -10,13 +10,19 @@ from pysup.supervisor.keeper.context import Context, StepError
 from pysup.supervisor.kernel import mounts, process
 
 
-def user_namespace(context: Context) -> None:
-    """Wait until the keeper has written the id maps, then be root inside. user_namespaces(7)."""
+def user_namespace(context: Context, opened: dict[str, str] | None = None) -> None:
+    """Wait until the keeper has written the id maps, then be root inside. user_namespaces(7).
+
+    The paths in ``opened`` are opened before, under these names: the process still has the host root's ids, and
+    may search root's private directories as their owner; the mapped root may not.
+    """
     sync = context.fds.pop("sync", None)
     if sync is not None:
         if context.system.read(sync, 1) != b"1":
             raise StepError(errno.EPIPE, "the keeper wrote no id maps")
         context.system.close(sync)
+    for name, path in (opened or {}).items():
+        context.fds[name] = context.system.open(path, os.O_PATH | os.O_CLOEXEC)
     context.system.setgroups([])
     context.system.setresgid(0, 0, 0)
     context.system.setresuid(0, 0, 0)

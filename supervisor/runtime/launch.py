@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import trio
@@ -24,6 +25,10 @@ from pysup.supervisor.kernel import files
 MAX_REPORT = 64 << 10
 _RECEIVE = socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
 GO = b"go"
+STDOUT, STDERR = 1, 2
+
+Relay = tuple[int, int]
+"""(read end, write end) of the pipe that a terminal's output passes through: splice(2) has no tty -> file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,19 @@ class Stdio:
     def of(cls, fds: dict[str, int]) -> Stdio:
         """Find them among the descriptors that are held for a process (also after an engine's restart)."""
         return cls(**{name: fds.get(name) for name in cls.__slots__})
+
+    @property
+    def writable(self) -> int | None:
+        """Where the process's input is written to; None if it has none."""
+        return self.stdin if self.master is None else self.master
+
+    def outputs(self) -> Iterator[tuple[int, int, Relay | None]]:
+        """(descriptor, stream 1 or 2, relay pipe) of each output; a terminal's is stdout."""
+        if self.master is not None and self.relay_r is not None and self.relay_w is not None:
+            yield self.master, STDOUT, (self.relay_r, self.relay_w)
+        for fd, stream in ((self.stdout, STDOUT), (self.stderr, STDERR)):
+            if fd is not None:
+                yield fd, stream, None
 
 
 @dataclass(slots=True)
@@ -149,6 +167,7 @@ class Launched:
         self._init = init
         self._tty = tty
         self._ready = False
+        self._aborted = False
 
     @property
     def stdio(self) -> Stdio:
@@ -168,7 +187,8 @@ class Launched:
         try:
             if not self._ready:
                 await self._until_ready()
-            self._init.send(GO, socket.MSG_NOSIGNAL)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                self._init.send(GO, socket.MSG_NOSIGNAL)
             await self._until_executed()
         except BaseException:
             await self.abort()
@@ -176,9 +196,13 @@ class Launched:
         self._init.close()
 
     async def abort(self) -> None:
-        """Kill and reap the process, and close everything. After a go() that worked, use the process
-        instead.
+        """Kill and reap the process, and close everything; a second call does nothing.
+
+        After a go() that worked, the process is used instead.
         """
+        if self._aborted:
+            return
+        self._aborted = True
         with trio.CancelScope(shield=True):
             self._init.close()
             self.process.kill()

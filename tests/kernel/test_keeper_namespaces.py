@@ -1,0 +1,167 @@
+"""Namespaces: an exec in a running container, a user namespace with maps, and a namespace that is shared by fd."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.containers import Outcome, kept, outcome, run, start
+from helpers.keepers import CAPABILITIES, ENV, FLAGS, KeeperProcess, linked, plan
+
+from pysup.supervisor.errors import StartFailed
+from pysup.supervisor.keeper.link import Link
+from pysup.supervisor.kernel import mounts, process
+from pysup.supervisor.kernel.libc import AT_FDCWD
+from pysup.supervisor.runtime.launch import Launched
+
+pytestmark = pytest.mark.kernel
+ENTERED = FLAGS | process.CLONE_NEWCGROUP
+
+
+def exec_plan(
+    argv: list[str], *, tty: bool = False, flags: int = ENTERED, more: list[list[Any]] | None = None
+) -> list[Any]:
+    """Enter all namespaces of the target and execute argv there."""
+    return [
+        ["setns", "target", flags],
+        *(more or []),
+        *([["console"]] if tty else []),
+        ["umask", 0o022],
+        ["user", "", []],
+        ["credentials", CAPABILITIES],
+        ["ready"],
+        ["exec", argv, ENV, "/"],
+    ]
+
+
+async def execute(link: Link, into: Launched, base: Path, argv: list[str], **more: Any) -> Outcome:
+    steps = exec_plan(argv, tty=more.get("tty", False))
+    target = into.process.pidfd
+    return await run(link, base, [], key="exec/1", flags=0, target=target, steps=steps, **more)
+
+
+async def test_exec_in_a_container(keeper: KeeperProcess, tmp_path: Path) -> None:
+    """It is in every namespace of the container, as a process of its own, with nothing but stdio open."""
+    async with linked(keeper) as link:
+        container = await start(link, tmp_path / "c", ["cat"], open_stdin=True)
+        script = "hostname; ls /proc/$$/fd | tr '\\n' ' '; cat /proc/1/comm; readlink /proc/$$/ns/* | sort"
+        result = await execute(link, container, tmp_path, ["sh", "-c", script])
+        name, fds, *namespaces = result.stdout.splitlines()
+        assert (result.status, name, fds) == (0, "box", "0 1 2 cat")
+        assert namespaces == namespaces_of(container.process.pid)
+        assert await kept(link) == [container.process.key]
+        await link.release(container.process.key, ["stdin"])
+        assert (await outcome(link, container)).code == 0
+
+
+def namespaces_of(pid: int) -> list[str]:
+    return sorted(os.readlink(f"/proc/{pid}/ns/{name}") for name in os.listdir(f"/proc/{pid}/ns"))
+
+
+async def test_exec_with_a_terminal(keeper: KeeperProcess, tmp_path: Path) -> None:
+    """A terminal of the container's own devpts; its mounts stay as they are."""
+    async with linked(keeper) as link:
+        container = await start(link, tmp_path / "c", ["cat"], open_stdin=True)
+        result = await execute(link, container, tmp_path, ["sh", "-c", "tty; ls /dev/console"], tty=True)
+        assert result.stdout.split("\r\n")[0] == "/dev/pts/0"
+        assert "No such file" in result.stdout
+        await container.abort()
+
+
+async def test_the_keeper_comes_back_to_its_own_pid_namespace(keeper: KeeperProcess, tmp_path: Path) -> None:
+    async with linked(keeper) as link:
+        container = await start(link, tmp_path / "c", ["cat"], open_stdin=True)
+        assert (await execute(link, container, tmp_path, ["true"])).code == 0
+        links = [os.readlink(f"/proc/{keeper.process.pid}/ns/{name}") for name in ("pid", "pid_for_children")]
+        assert links[0] == links[1]
+        await container.abort()
+
+
+async def test_exec_in_a_dead_container(keeper: KeeperProcess, tmp_path: Path) -> None:
+    async with linked(keeper) as link:
+        container = await start(link, tmp_path / "c", ["true"])
+        await container.process.wait()
+        with pytest.raises(StartFailed):
+            await execute(link, container, tmp_path, ["true"])
+        assert await kept(link) == [container.process.key]
+        await link.reap(container.process.key)
+
+
+def in_user_namespace(base: Path, argv: list[str]) -> list[list[Any]]:
+    """The plan of a container whose ids are mapped: its own directories belong to its root."""
+    steps = plan(base, argv)
+    layers = next(step for step in steps if step[0] == "overlay")
+    layers[1] |= {"options": ["userxattr"], "volatile": False, "lower": [f"{base}/lower"]}
+    steps.insert(steps.index(layers), ["attach", "layer", f"{base}/lower"])
+    for name in ("upper", "work", "rootfs", "lower"):
+        (base / name).mkdir(exist_ok=True)
+        os.chown(base / name, 100_000, 100_000)
+    return [["user_namespace"], *(step for step in steps if step[0] not in ("device", "mask", "rlimit"))]
+
+
+async def test_user_namespace(keeper: KeeperProcess, tmp_path: Path) -> None:
+    """Root inside is another id outside; the maps are there before the first step that needs them."""
+    for parent in (tmp_path, *tmp_path.parents[:3]):
+        os.chmod(parent, 0o755)  # noqa: S103 - its own new directories
+    layer = mounts.open_tree(AT_FDCWD, "/")  # the host's root without the mounts below, which would be locked
+    async with linked(keeper) as link:
+        steps = in_user_namespace(
+            tmp_path / "c", ["sh", "-c", "id -u; cat /proc/self/uid_map; touch /made; cat"]
+        )
+        container = await start(
+            link, tmp_path / "c", [], steps=steps, flags=FLAGS | process.CLONE_NEWUSER, open_stdin=True,
+            uid_map="0 100000 65536\n", gid_map="0 100000 65536\n", attach={"layer": layer},
+        )  # fmt: skip
+        assert os.stat(f"/proc/{container.process.pid}").st_uid == 100_000
+        inside = exec_plan(["sh", "-c", "id -u; grep CapEff /proc/self/status"], flags=ENTERED | process.CLONE_NEWUSER,
+                           more=[["user_namespace"]])  # fmt: skip
+        second = await run(
+            link, tmp_path, [], key="exec/1", flags=0, target=container.process.pidfd, steps=inside
+        )
+        assert second.stdout == "0\nCapEff:\t00000000a80425fb\n"
+        await link.release(container.process.key, ["stdin"])
+        result = await outcome(link, container)
+        assert (result.stdout.split(), result.stderr) == (["0", "0", "100000", "65536"], "")
+        assert os.stat(tmp_path / "c" / "upper" / "made").st_uid == 100_000
+    os.close(layer)
+
+
+@pytest.mark.parametrize("text", ["nonsense", "0 0 1\n0 0 1\n"])
+async def test_wrong_maps(keeper: KeeperProcess, tmp_path: Path, text: str) -> None:
+    """The step is named, and the child that waited for its maps is gone."""
+    async with linked(keeper) as link:
+        with pytest.raises(StartFailed, match="cannot start container web: write gid_map: Invalid argument"):
+            await run(link, tmp_path, [], steps=[], flags=process.CLONE_NEWUSER, uid_map=text, gid_map=text)
+        assert await kept(link) == []
+
+
+async def test_a_shared_network_namespace(keeper: KeeperProcess, tmp_path: Path) -> None:
+    """Held by the daemon, it outlives its maker and is entered by the next run through a descriptor."""
+    async with linked(keeper) as link:
+        container = await start(link, tmp_path / "a", ["cat"], open_stdin=True)
+        fd = os.open(f"/proc/{container.process.pid}/ns/net", os.O_RDONLY)
+        name = os.readlink(f"/proc/{container.process.pid}/ns/net")
+        await link.hold("ns/a", {"net": fd})
+        await container.abort()
+        steps = plan(tmp_path / "b", ["readlink", "/proc/self/ns/net"])
+        steps.insert(0, ["setns", "net", process.CLONE_NEWNET])
+        result = await run(
+            link,
+            tmp_path / "b",
+            [],
+            steps=steps,
+            flags=FLAGS & ~process.CLONE_NEWNET,
+            attach=link.held("ns/a"),
+        )
+        assert result.stdout == f"{name}\n"
+        await link.release("ns/a", ["net"])
+        assert await kept(link) == []
+
+
+@pytest.mark.parametrize("flags", [1 << 8, 1 << 63, process.CLONE_NEWTIME])
+async def test_flags_that_are_no_namespaces(keeper: KeeperProcess, tmp_path: Path, flags: int) -> None:
+    async with linked(keeper) as link:
+        with pytest.raises(StartFailed, match="a flag that is no namespace"):
+            await run(link, tmp_path, [], steps=[], flags=flags & (2**63 - 1) or 1)

@@ -1,0 +1,227 @@
+"""The child's steps against a recording system: which calls are made, in which order, and what fails by which name."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from helpers.recording import RecordingSystem
+
+from pysup.supervisor.keeper import steps
+from pysup.supervisor.keeper.context import Context
+from pysup.supervisor.kernel import mounts
+from pysup.supervisor.kernel.libc import KernelError
+
+Step = list[Any]
+
+
+@pytest.fixture
+def init() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    yield ends
+    for end in ends:
+        end.close()
+
+
+def context_of(system: RecordingSystem, init: tuple[socket.socket, socket.socket]) -> Context:
+    context = Context(system, {"init": init[1].fileno(), "netns": 9})
+    context.root = 40
+    return context
+
+
+@pytest.fixture
+def system() -> RecordingSystem:
+    return RecordingSystem()
+
+
+@pytest.fixture
+def context(system: RecordingSystem, init: tuple[socket.socket, socket.socket]) -> Context:
+    return context_of(system, init)
+
+
+def failure(context: Context, *plan: Step) -> steps.Failed:
+    with pytest.raises(steps.Failed) as caught:
+        steps.run(context, list(plan))
+    return caught.value
+
+
+def test_every_op_of_the_contract_is_there() -> None:
+    wanted = """user_namespace join_cgroups unshare setns propagation overlay enter mount bind device bind_device
+    symlink console attach mask read_only pivot read_only_root hostname domainname loopback sysctl rlimit oom_score_adj
+    umask user workdir credentials no_new_privileges seccomp ready exec"""
+    assert set(wanted.split()) == set(steps.OPS)
+
+
+def test_overlay_options_are_escaped(context: Context, system: RecordingSystem) -> None:
+    steps.run(context, [["overlay", {"lower": ["/a:b", "/c,d"], "upper": "/u,v", "work": "/w", "target": "/t",
+                                     "volatile": True, "options": ["userxattr"]}]])  # fmt: skip
+    data = "lowerdir=/a\\:b:/c\\,d,upperdir=/u\\,v,workdir=/w,volatile,userxattr"
+    assert system.calls == [("mount", "overlay", "/t", "overlay", 0, data)]
+
+
+def test_many_layers_are_named_from_their_common_directory(context: Context, system: RecordingSystem) -> None:
+    lower = [f"/var/lib/pysup/images/layers/{number:064}" for number in range(60)]
+    steps.run(context, [["overlay", {"lower": lower, "target": "/t"}]])
+    assert system.of("chdir") == [("/var/lib/pysup/images/layers",)]
+    assert system.of("mount")[0][4].startswith(f"lowerdir={0:064}:{1:064}:")
+
+
+def test_mount_is_reached_by_descriptor(context: Context, system: RecordingSystem) -> None:
+    steps.run(context, [["mount", "tmpfs", "shm", "/dev/shm", 14, "size=1m,mode=1777"]])
+    assert system.names() == ["openat2", "fchdir", "mount", "close"]
+    (dirfd, path, _flags, _mode, rules), = system.of("openat2")  # fmt: skip
+    assert (dirfd, path) == (40, "dev/shm")
+    assert rules["resolve"] & mounts.RESOLVE_IN_ROOT
+    assert rules["resolve"] & mounts.RESOLVE_NO_MAGICLINKS
+    assert system.of("mount") == [("shm", ".", "tmpfs", 14, "size=1m,mode=1777")]
+
+
+def test_bind_sets_its_options_before_it_is_seen(context: Context, system: RecordingSystem) -> None:
+    options = {"recursive": True, "read_only": True, "propagation": "rslave", "create": True}
+    steps.run(context, [["bind", "/src", "/dst", options]])
+    names = system.names()
+    assert (
+        names.index("makedirs")
+        < names.index("open_tree")
+        < names.index("mount_setattr")
+        < names.index("move_mount")
+    )
+    assert system.of("mount_setattr") == [
+        (52, {"attr_set": mounts.MOUNT_ATTR_RDONLY, "propagation": mounts.MS_SLAVE, "recursive": True})
+    ]
+    assert system.of("move_mount") == [(52, 50)]
+
+
+@pytest.mark.parametrize("op", ["mask", "read_only"])
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.ENOTDIR])
+def test_missing_paths_are_skipped(init: tuple[socket.socket, socket.socket], op: str, number: int) -> None:
+    system = RecordingSystem(fails={"openat2": KernelError(number, "openat2")})
+    steps.run(context_of(system, init), [[op, "/proc/none"]])
+    assert system.names() == ["openat2"]
+
+
+def test_a_false_null_masks_nothing(init: tuple[socket.socket, socket.socket]) -> None:
+    """CVE-2025-31133: what lies at /dev/null is bound only if it is the null device."""
+    system = RecordingSystem(answers={"fstat": os.stat("/etc/passwd")})
+    failed = failure(context_of(system, init), ["mask", "/proc/kcore"])
+    assert str(failed) == "mask /proc/kcore: /dev/null is not the null device"
+    assert "move_mount" not in system.names()
+
+
+def test_pivot(context: Context, system: RecordingSystem) -> None:
+    steps.run(context, [["pivot"]])
+    assert system.calls == [
+        ("fchdir", 40), ("pivot_root", ".", "."), ("umount", ".", mounts.MNT_DETACH), ("chdir", "/")
+    ]  # fmt: skip
+
+
+def test_console_checks_the_device(init: tuple[socket.socket, socket.socket]) -> None:
+    system = RecordingSystem(answers={"is_ptmx": False})
+    assert str(failure(context_of(system, init), ["console"])).startswith("console: /dev/pts/ptmx is not")
+
+
+def test_console_of_an_exec_binds_nothing(init: tuple[socket.socket, socket.socket]) -> None:
+    system = RecordingSystem(answers={"openat2": os.open("/dev/null", os.O_RDONLY)})
+    context = context_of(system, init)
+    context.inside = True
+    steps.run(context, [["console"]])
+    assert "move_mount" not in system.names()
+    assert system.of("dup2") == [(53, 0), (53, 1), (53, 2)]
+    assert system.calls[-1] == ("make_controlling", 0)
+    os.close(system.answers["openat2"])
+
+
+def test_credentials_of_root(context: Context, system: RecordingSystem) -> None:
+    context.groups = [0, 7]
+    steps.run(context, [["credentials", ["CAP_CHOWN", "CAP_KILL", "CAP_SYS_NEWER_THAN_US"]]])
+    assert [number for (number,) in system.of("drop_bounding")] == [n for n in range(41) if n not in (0, 5)]
+    after = [name for name in system.names() if name != "drop_bounding"][-5:]
+    assert after == ["setgroups", "setresgid", "setresuid", "ambient_clear", "set_caps"]
+    assert system.of("set_caps") == [({0, 5}, {0, 5}, ())]
+
+
+def test_credentials_of_another_user(context: Context, system: RecordingSystem) -> None:
+    context.uid, context.gid, context.groups = 33, 34, [34]
+    steps.run(context, [["credentials", ["CAP_CHOWN"]]])
+    assert system.of("set_caps") == [(set(), set(), ())]
+    assert system.of("fchown") == [(0, 33, -1), (1, 33, -1), (2, 33, -1)]
+
+
+def test_exec_environment(context: Context, system: RecordingSystem) -> None:
+    """A name without value is no variable; HOME is the user's, unless it was given."""
+    context.home = "/srv"
+    context.workdir = "/"
+    failure(context, ["exec", ["prog"], ["PATH=/a::/b", "A=1=2", "NOVALUE", "=x"], "/"])
+    environment = {"PATH": "/a::/b", "A": "1=2", "HOME": "/srv"}
+    assert system.of("execve") == [
+        (path, ["prog"], environment) for path in ("/a/prog", "./prog", "/b/prog")
+    ]  # fmt: skip
+    assert system.names().index("close_on_exec_from") < system.names().index("execve")
+
+
+@pytest.mark.parametrize(
+    ("program", "number", "text", "code"),
+    [
+        ("prog", errno.ENOENT, "exec prog: executable file not found in $PATH", 127),
+        ("/prog", errno.ENOENT, "exec /prog: No such file or directory", 127),
+        ("prog", errno.EACCES, "exec prog: Permission denied", 126),
+        ("/prog", errno.ENOEXEC, "exec /prog: Exec format error", 126),
+    ],
+)
+def test_exec_failures(
+    init: tuple[socket.socket, socket.socket], program: str, number: int, text: str, code: int
+) -> None:
+    system = RecordingSystem(fails={"execve": OSError(number, os.strerror(number))})
+    failed = failure(context_of(system, init), ["exec", [program], [], "/"])
+    assert (str(failed), failed.exit_code) == (text, code)
+
+
+@pytest.mark.parametrize("cwd", ["(unreachable)/etc", ""])
+def test_a_working_directory_outside(init: tuple[socket.socket, socket.socket], cwd: str) -> None:
+    """CVE-2024-21626."""
+    system = RecordingSystem(answers={"getcwd": cwd})
+    failed = failure(context_of(system, init), ["workdir", "/x"])
+    assert str(failed) == "workdir /x: the working directory is outside of the container"
+
+
+def test_sysctl_needs_a_real_proc(context: Context, system: RecordingSystem) -> None:
+    failed = failure(context, ["sysctl", "net.ipv4.ip_forward", "1"])
+    assert failed.label == "sysctl net.ipv4.ip_forward"
+    assert "write" not in system.names()
+    system.answers["filesystem_type"] = mounts.PROC_SUPER_MAGIC
+    steps.run(context, [["sysctl", "net.ipv4.ip_forward", "1"]])
+    assert system.of("write") == [(50, b"1")]
+
+
+def test_seccomp_is_decoded(context: Context, system: RecordingSystem) -> None:
+    program = bytes(range(16))
+    steps.run(context, [["seccomp", base64.b64encode(program).decode()]])
+    assert system.of("load_seccomp") == [(program,)]
+    assert failure(context, ["seccomp", "!!"]).number == errno.EINVAL
+
+
+def test_joining_a_cgroup_names_the_file(init: tuple[socket.socket, socket.socket]) -> None:
+    system = RecordingSystem(fails={"open": OSError(errno.ENOENT, os.strerror(errno.ENOENT))})
+    failed = failure(context_of(system, init), ["join_cgroups", ["/sys/fs/cgroup/cpu/x/tasks"]])
+    assert str(failed) == "join the cgroups: /sys/fs/cgroup/cpu/x/tasks: No such file or directory"
+
+
+def test_user_namespace_waits_for_the_maps(context: Context, system: RecordingSystem) -> None:
+    context.fds["sync"] = 60
+    steps.run(context, [["user_namespace"]])
+    assert system.names() == ["read", "close", "setgroups", "setresgid", "setresuid"]
+    system.answers["read"] = b""
+    context.fds["sync"] = 60
+    assert failure(context, ["user_namespace"]).detail == "the keeper wrote no id maps"
+
+
+@pytest.mark.parametrize(
+    "step", [[], ["nothing"], [7], [["list"]], ["mount"], ["rlimit", "nofile", "a"], ["exec"]]
+)
+def test_malformed_steps(context: Context, step: Step) -> None:
+    assert failure(context, step).number == errno.EINVAL
