@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import socket
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import trio
@@ -29,7 +29,9 @@ from pysup.supervisor.engine.retention import keep_within_bounds
 from pysup.supervisor.engine.shutdown import stop_all
 from pysup.supervisor.errors import PysupError
 from pysup.supervisor.keeper.link import KeeperLost, Link, become_keeper
+from pysup.supervisor.kernel.files import keep_private
 from pysup.supervisor.runtime.cgroups.detection import detect
+from pysup.supervisor.runtime.machine import survey
 from pysup.supervisor.settings import Settings
 
 log = logging.getLogger("pysup")
@@ -55,12 +57,27 @@ def main(arguments: list[str] | None = None) -> int:
     configure(inherited.settings.log_format)
     sys.setswitchinterval(SWITCH_INTERVAL)
     try:
-        trio.run(run, inherited)
-    except* (PysupError, StoreError, OSError) as group:
-        for error in group.exceptions:
+        trio.run(run, inherited, strict_exception_groups=True)
+    except ExceptionGroup as group:
+        told, unexpected = group.split((PysupError, StoreError, OSError))
+        for error in leaves(told):
             log.error("%s", error)
+        if unexpected is not None:
+            raise unexpected from None
+        return 1
+    except (PysupError, StoreError, OSError) as error:
+        log.error("%s", error)
         return 1
     return 0
+
+
+def leaves(group: BaseExceptionGroup[Exception] | None) -> Iterator[Exception]:
+    """The errors in a group of groups."""
+    for error in group.exceptions if group is not None else ():
+        if isinstance(error, BaseExceptionGroup):
+            yield from leaves(error)
+        else:
+            yield error
 
 
 def parse(arguments: list[str] | None) -> Inherited:
@@ -71,7 +88,7 @@ def parse(arguments: list[str] | None) -> Inherited:
     parser.add_argument("--settings", type=Settings.from_json, required=True)
     found = parser.parse_args(arguments)
     for fd in (found.keeper_fd, found.listen_fd, found.lock_fd):
-        os.set_inheritable(fd, False)
+        keep_private(fd)
     return Inherited(found.settings, found.keeper_fd, found.listen_fd, found.lock_fd)
 
 
@@ -81,18 +98,31 @@ async def run(inherited: Inherited) -> None:
     link = Link(socket.socket(fileno=inherited.keeper_fd))
     async with Store.open(settings.database) as store, trio.open_nursery() as nursery:
         await nursery.start(_follow_keeper, link, inherited)
-        hierarchy = detect()
-        hierarchy.prepare(settings.cgroup_root)
-        images = Images(store, settings)
-        limiter = trio.CapacityLimiter(DISK_THREADS)
-        parts = Parts(settings, store, link, hierarchy, images, NewsDesk(), limiter)
+        parts = Parts(
+            settings=settings,
+            store=store,
+            link=link,
+            hierarchy=detect(),
+            machine=survey(),
+            images=Images(store, settings),
+            news=NewsDesk(),
+            disk=trio.CapacityLimiter(DISK_THREADS),
+        )
+        await parts.images.prepare()
         engine = Engine(parts, nursery)
         await boot(engine)
-        nursery.start_soon(keep_within_bounds, engine)
-        listener = trio.SocketListener(trio.socket.from_stdlib_socket(socket.socket(fileno=inherited.listen_fd)))
+        nursery.start_soon(keep_within_bounds, parts)
+        listener = trio.SocketListener(
+            trio.socket.from_stdlib_socket(socket.socket(fileno=inherited.listen_fd))
+        )
         await nursery.start(serve, listener, app_for(engine))
         await link.ready()
-        log.info("pysup serves %s (root %s, cgroup v%d)", settings.socket_path, settings.root, hierarchy.version)
+        log.info(
+            "pysup serves %s (root %s, cgroup v%d)",
+            settings.socket_path,
+            settings.root,
+            parts.hierarchy.version,
+        )
         await link.stop_requested.wait()
         log.info("stopping: %s", link.stop_signal)
         await stop_all(engine)

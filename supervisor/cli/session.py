@@ -91,6 +91,8 @@ class Session:
     def run(self) -> None:
         """Copy until the daemon ends the stream. Raises Detached; SystemExit if a signal ends the command."""
         self.resized()
+        if not self._receive():  # what came together with the head wakes no poll
+            return
         self._poll.register(self._caught, select.POLLIN)
         if not self._input_open:
             self._stream.close_write()

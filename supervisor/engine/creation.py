@@ -38,7 +38,7 @@ async def create(parts: Parts, body: dict[str, Any], name: str | None, caller: C
     Raises BadRequest, NotSupported, NotFound (the image), Conflict (the name), Unavailable (a controller, a full
     disk).
     """
-    chosen = random_name(random.choice) if not name else check_name(name)
+    given = check_name(name) if name else ""
     asked = asked_root(body)
     image = image_of(parts.images, asked)
     wanted = normalise(body, image.config, defaults=DEFAULTS)
@@ -49,7 +49,7 @@ async def create(parts: Parts, body: dict[str, Any], name: str | None, caller: C
         container_id=container_id,
         lower=image.lower,
         defaults=DEFAULTS,
-        verb=f"create container {chosen}",
+        verb=f"create container {given}".rstrip(),
     )
     parts.hierarchy.check(spec.resources)
 
@@ -57,7 +57,7 @@ async def create(parts: Parts, body: dict[str, Any], name: str | None, caller: C
         containers.insert(
             conn,
             id=container_id,
-            name=chosen,
+            name=given or _free_name(conn),
             image_id=image.id,
             image_ref=asked.image,
             config=wanted.config,
@@ -71,22 +71,30 @@ async def create(parts: Parts, body: dict[str, Any], name: str | None, caller: C
     now = parts.now_ns()
     directory = parts.settings.container_dir(container_id)
     try:
-        _make_directories(directory, spec, chosen)
+        _make_directories(directory, spec)
         await parts.store.write(write)
     except BaseException as error:
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(partial(remove_tree, directory), limiter=parts.disk)
         if isinstance(error, NameTaken):
             raise Conflict(
-                f"cannot create container {chosen}: the name is taken by container {error.holder}"
+                f"cannot create container {given}: the name is taken by container {error.holder}"
             ) from error
         raise
     parts.news.publish(Happening("container", container_id, "create"))
     return Created(container_id, wanted.warnings)
 
 
-def _make_directories(directory: str, spec: ContainerSpec, name: str) -> None:
+def _free_name(conn: Connection) -> str:
+    """A made-up name that nobody has; a digit goes behind it where the plain ones are taken, as docker does."""
+    name = random_name(random.choice)
+    while containers.by_name(conn, name) is not None:
+        name = f"{random_name(random.choice)}{random.randrange(10_000)}"  # noqa: S311 - no secret
+    return name
+
+
+def _make_directories(directory: str, spec: ContainerSpec) -> None:
     try:
         rootfs.create(directory, spec)
     except OSError as error:
-        raise Unavailable(f"cannot create container {name}: {error.strerror}: {error.filename}") from error
+        raise Unavailable(f"cannot create container: {error.strerror}: {error.filename}") from error

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import trio
 
-from pysup.store import containers, runs
+from pysup.store import containers, images, runs
 from pysup.store.containers import Container as Row
 from pysup.store.errors import Ambiguous, Missing
 from pysup.store.runs import Run
@@ -21,11 +21,15 @@ from pysup.supervisor.engine.creation import Created, create
 from pysup.supervisor.engine.execs import Execs
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Record
+from pysup.supervisor.engine.sizes import Sizes, tree_size
 from pysup.supervisor.engine.specs import spec_of
-from pysup.supervisor.engine.stdio import Attachment
+from pysup.supervisor.engine.attachment import Attachment
 from pysup.supervisor.engine.waiting import Condition, wait_for
 from pysup.supervisor.errors import BadRequest, Conflict, NotFound
+from pysup.supervisor.kernel.features import probe
+from pysup.supervisor.logs.feed import Feed
 from pysup.supervisor.runtime.cgroups.base import Usage
+from pysup.supervisor.runtime.processes import Processes, list_processes
 from pysup.supervisor.spec.names import check_name
 
 
@@ -34,8 +38,8 @@ class LogSource(NamedTuple):
 
     directory: str
     tty: bool
-    container: Container | None
-    """None for a removed container."""
+    feed: Feed | None
+    """None for a container at rest, and for a removed one."""
 
 
 class Engine:
@@ -142,16 +146,13 @@ class Engine:
     def logs(self, ref: str) -> LogSource:
         """The log of a container, or of the last removed one of this name whose log is still kept."""
         try:
-            container = self.container(ref)
+            stdio, row = (found := self.container(ref)).stdio, found.record.row
         except NotFound:
-            row = self._find_removed(ref)
-            return self._log_source(row, None)
-        return self._log_source(container.record.row, container)
-
-    def _log_source(self, row: Row, container: Container | None) -> LogSource:
+            row, feed = self._find_removed(ref), None
+        else:
+            feed = stdio.feed
         directory = os.path.join(self.parts.settings.container_dir(row.id), "logs")
-        tty = bool(json.loads(row.config).get("Tty"))
-        return LogSource(directory, tty, None if container is None else container.stdio.feed)
+        return LogSource(directory, bool(json.loads(row.config).get("Tty")), feed)
 
     def _find_removed(self, ref: str) -> Row:
         try:
@@ -179,3 +180,15 @@ class Engine:
         if run is None or run.cgroup is None:
             raise Conflict(f"cannot list the processes of container {ref}: it is not running")
         return await list_processes(run.cgroup.processes(), ps_args)
+
+    async def sizes(self, ref: str) -> Sizes:
+        """What a container takes on disk, counted in a thread."""
+        row = self.find(ref)
+        upper = os.path.join(self.parts.settings.container_dir(row.id), "upper")
+        rw = await trio.to_thread.run_sync(tree_size, upper, limiter=self.parts.disk)
+        image = images.get(self.parts.store.read(), row.image_id)
+        return Sizes(rw, rw + (image.size if image is not None else 0))
+
+    def features(self) -> dict[str, Any]:
+        """What this machine can and cannot do, and what each lack costs."""
+        return probe()

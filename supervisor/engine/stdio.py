@@ -6,30 +6,25 @@ can slow a container, and nothing is lost while nobody reads.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 
 import trio
 
+from pysup.supervisor.engine.attachment import Attachment, RunEnd
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Record
 from pysup.supervisor.engine.stdin import Stdin
 from pysup.supervisor.errors import Conflict
 from pysup.supervisor.kernel.terminal import set_window_size
+from pysup.supervisor.logs.feed import Feed
 from pysup.supervisor.logs.pump import drain, pump
 from pysup.supervisor.logs.writer import LogWriter
 from pysup.supervisor.runtime.launch import Stdio
 
-STDOUT, STDERR = 1, 2
-
-
-@dataclass(slots=True)
-class RunEnd:
-    """Where in the log the output of a run ends; -1 until it has ended."""
-
-    offset: int = -1
+log = logging.getLogger(__name__)
 
 
 class ContainerStdio:
@@ -45,17 +40,34 @@ class ContainerStdio:
         self._end = RunEnd()
         self._master: int | None = None
 
+    @property
+    def feed(self) -> Feed | None:
+        """Where followers of the log wait for more; None while the container rests."""
+        return None if self._writer is None else self._writer.feed
+
+    @property
+    def directory(self) -> str:
+        """Where the log is."""
+        return os.path.join(self._parts.settings.container_dir(self._record.id), "logs")
+
     def open_log(self) -> LogWriter:
         """The log, opened (and mended after a crash) when it is first needed."""
         if self._writer is None:
             settings, limits = self._parts.settings, self._record.spec.log
-            directory = os.path.join(settings.container_dir(self._record.id), "logs")
             self._writer = LogWriter.open(
-                directory,
+                self.directory,
                 max_size=limits.max_size or settings.log_max_size,
                 max_files=limits.max_files or settings.log_max_files,
+                on_blocked=self._report_blocked,
             )
         return self._writer
+
+    def _report_blocked(self, error: OSError | None) -> None:
+        name = self._record.row.name
+        if error is None:
+            log.info("container %s: its output is written to the log again", name)
+        else:
+            log.error("cannot write the log of container %s: %s; its output waits", name, error.strerror)
 
     def close(self) -> None:
         """The container rests: those who follow the log come to its end."""
@@ -85,7 +97,9 @@ class ContainerStdio:
     def _copy_rest(self, stdio: Stdio, writer: LogWriter) -> None:
         """All writers are dead: what the pipes still hold is all there will ever be."""
         for fd, stream, relay in stdio.outputs():
-            drain(fd, stream, writer, relay)
+            left = drain(fd, stream, writer, relay)
+            if left:
+                writer.gap(left)
 
     def run_ended(self) -> None:
         """Nothing more comes from this run: those attached to it get the rest and are done."""
@@ -106,20 +120,7 @@ class ContainerStdio:
         writer = self.open_log()
         self.attached += 1
         try:
-            yield Attachment(self._record, writer, writer.offset, self._end, self.stdin)
+            yield Attachment(self._record.spec.process, self.directory, writer.feed, self._end, self.stdin)
         finally:
             self.attached -= 1
             self._wake()
-
-
-class Attachment:
-    """One client's view of a container's streams."""
-
-    def __init__(self, record: Record, writer: LogWriter, offset: int, end: RunEnd, stdin: Stdin) -> None:
-        self.tty = record.spec.process.tty
-        self.has_stdin = record.spec.process.open_stdin
-        self._record = record
-        self._writer = writer
-        self._offset = offset
-        self._end = end
-        self._stdin = stdin

@@ -11,6 +11,7 @@ from pysup.store.containers import Container
 from pysup.supervisor.api.render import networks
 from pysup.supervisor.api.render.mounts import mount_points
 from pysup.supervisor.api.render.words import state_word, status_text
+from pysup.supervisor.engine.sizes import Sizes
 from pysup.supervisor.runtime.masks import MASKED, READ_ONLY
 from pysup.supervisor.spec.timestamps import rfc3339
 
@@ -20,16 +21,6 @@ DRIVER = "overlay2"
 """Docker's name for one overlayfs mount over plain directories; tools look at it."""
 _SHORT = 12
 _BILLION = 10**9
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """Bytes on disk."""
-
-    rw: int
-    """The write layer."""
-    root: int
-    """The write layer and all layers below it."""
 
 
 @dataclass(frozen=True, slots=True)
