@@ -1,0 +1,92 @@
+"""The sidecar index's coding: a header, then one record of fixed size for each chunk that was copied.
+
+A record says what begins at its offset; its chunk ends where the next record begins, or at the end of the
+file. It is written before its chunk, so a crash between the two leaves an empty chunk and never bytes of
+an unknown stream. Header and record are 32 bytes, so none crosses a page and any one is found by its number.
+All numbers are little-endian and unsigned. Offsets are logical: they count from the container's first byte.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import NamedTuple
+
+STDOUT, STDERR, GAP = 1, 2, 3
+"""Kinds of a record: docker's two stream numbers (what a terminal shows is stdout), and bytes that were lost.
+
+Zero is none, so that a block of zeros (a power cut leaves those) is no record.
+"""
+STREAMS = frozenset({STDOUT, STDERR})
+
+MAGIC = b"pysuplog"
+VERSION = 1
+SIZE = 32
+
+_HEADER = struct.Struct("<8sQQI")
+_RECORD = struct.Struct("<QQQHH")
+_CHECKSUM = struct.Struct("<I")
+_FIELDS = struct.Struct(_RECORD.format + "4x")
+
+
+class Header(NamedTuple):
+    """The first 32 bytes of an index."""
+
+    base: int
+    """The logical offset of the segment's first byte."""
+    created: int
+    """Nanoseconds since the epoch."""
+
+    def pack(self) -> bytes:
+        """Encode, with a checksum."""
+        return _sealed(_HEADER.pack(MAGIC, self.base, self.created, VERSION))
+
+
+class Record(NamedTuple):
+    """What begins at ``offset``."""
+
+    offset: int
+    time: int
+    """When the chunk was copied, in nanoseconds since the epoch; never before that of an earlier record."""
+    kind: int
+    """GAP, STDOUT or STDERR."""
+    open: int = 0
+    """Bit ``1 << stream``: at this offset that stream is within a line. So reading can begin at any record."""
+    value: int = 0
+    """GAP: how many bytes are missing."""
+
+    def pack(self) -> bytes:
+        """Encode, with a checksum."""
+        return _sealed(_RECORD.pack(self.offset, self.time, self.value, self.kind, self.open))
+
+
+def unpack_header(data: bytes) -> Header | None:
+    """Decode; None if this is no whole header of a version that is known."""
+    if len(data) != SIZE or not is_sound(data):
+        return None
+    magic, base, created, version = _HEADER.unpack_from(data)
+    return Header(base, created) if (magic, version) == (MAGIC, VERSION) else None
+
+
+def unpack_record(data: bytes) -> Record | None:
+    """Decode and check; None if this is no whole record."""
+    return unpack_records(data)[0] if len(data) == SIZE and is_sound(data) else None
+
+
+def unpack_records(data: bytes) -> list[Record]:
+    """Decode a block of records, without their checksums: a reader wants thousands. Half a record is none."""
+    whole = memoryview(data)[: len(data) - len(data) % SIZE]
+    return [
+        Record(offset, time, kind, open_, value)
+        for offset, time, value, kind, open_ in _FIELDS.iter_unpack(whole)
+    ]
+
+
+def is_sound(data: bytes) -> bool:
+    """Tell whether the checksum at the end fits: that of a torn write does not, nor that of zeros."""
+    (checksum,) = _CHECKSUM.unpack_from(data, SIZE - _CHECKSUM.size)
+    return bool(checksum == zlib.crc32(data[: -_CHECKSUM.size]))
+
+
+def _sealed(data: bytes) -> bytes:
+    return data + _CHECKSUM.pack(zlib.crc32(data))

@@ -1,0 +1,173 @@
+"""The one writer of a container's log: copies chunks, numbers them in the index, and rotates.
+
+Several streams append to one writer, from one thread. Its calls never wait; a full disk is an OSError that
+leaves the chunk in its pipe (pump.py tries again).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+
+from pysup.supervisor.logs import files
+from pysup.supervisor.logs.active import ActiveSegment, create
+from pysup.supervisor.logs.feed import Feed
+from pysup.supervisor.logs.records import GAP, Record
+from pysup.supervisor.logs.recovery import open_newest
+
+MAX_SIZE = 16 << 20
+MAX_FILES = 4
+CHUNK = 1 << 20
+"""The most that one call moves: what the largest pipe holds, a millisecond's work."""
+LEAST_ROOM = 4 << 10
+"""A segment with less room than this is still given as much, so that it ends late and not in tiny chunks."""
+
+Report = Callable[[OSError | None], None]
+"""Called with the error when the disk begins to refuse what is written, with None when it takes it again."""
+
+
+class LogWriter:
+    """Appends to the newest segment of a log directory."""
+
+    def __init__(
+        self,
+        directory: int,
+        segment: ActiveSegment,
+        *,
+        max_size: int,
+        max_files: int,
+        on_blocked: Report | None,
+        clock: Callable[[], int],
+    ) -> None:
+        self.feed = Feed(segment.end)
+        self._directory = directory
+        self._segment = segment
+        self._max_size = max_size
+        self._max_files = max_files
+        self._on_blocked = on_blocked
+        self._clock = clock
+        self._time = segment.last.time if segment.last else 0
+        self._open = segment.open_streams()
+        self._lost = 0
+        self._blocked = False
+
+    @classmethod
+    def open(
+        cls,
+        directory: str,
+        *,
+        max_size: int = MAX_SIZE,
+        max_files: int = MAX_FILES,
+        on_blocked: Report | None = None,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> LogWriter:
+        """Go on with a log as it was left, by a crash too; make the directory if it is missing.
+
+        A segment ends when its log or its index has ``max_size`` bytes; the oldest of more than ``max_files``
+        segments is removed. Raises OSError.
+        """
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(directory, 0o700)
+        fd = files.open_directory(directory)
+        try:
+            segment = open_newest(fd, clock())
+        except BaseException:
+            os.close(fd)
+            raise
+        return cls(
+            fd,
+            segment,
+            max_size=max_size,
+            max_files=max(1, max_files),
+            on_blocked=on_blocked,
+            clock=clock,
+        )
+
+    @property
+    def offset(self) -> int:
+        """The logical end: how many bytes this container has ever written, those rotated away too."""
+        return self._segment.end
+
+    def splice(self, pipe: int, stream: int) -> int:
+        """Move one chunk from a pipe to the log; its size, 0 at the end of file.
+
+        Raises BlockingIOError if the pipe is empty, OSError if the disk refuses: then the bytes are still in
+        the pipe.
+        """
+        room = self._prepare(stream)
+        moved = self._segment.splice(pipe, room)
+        if moved:
+            self._grew()
+        return moved
+
+    def write(self, stream: int, data: bytes) -> None:
+        """Append bytes from memory as chunks. Raises OSError; what was written before stays."""
+        while data:
+            room = self._prepare(stream)
+            data = data[self._segment.write(data[:room]) :]
+            self._grew()
+
+    def gap(self, count: int) -> None:
+        """Record that ``count`` bytes were lost here; later, if the disk does not take it now."""
+        self._lost += count
+        with contextlib.suppress(OSError):
+            self._record_lost()
+            self.feed.poke()
+
+    def refused(self, error: OSError) -> None:
+        """The disk did not take a chunk: reported once, until it takes one again."""
+        if not self._blocked and self._on_blocked is not None:
+            self._on_blocked(error)
+        self._blocked = True
+
+    def close(self) -> None:
+        """End of the log for those who follow it. The writer must not be used afterwards."""
+        if not self.feed.closed:
+            self.feed.close()
+            self._segment.close()
+            os.close(self._directory)
+
+    def _prepare(self, stream: int) -> int:
+        """Write the record of the next chunk; how large that may be."""
+        if max(self._segment.size, self._segment.index_size) >= self._max_size:
+            self._rotate()
+        if self._lost:
+            self._record_lost()
+        self._segment.put(Record(self.offset, self._now(), stream, self._open))
+        return min(CHUNK, max(LEAST_ROOM, self._max_size - self._segment.size))
+
+    def _record_lost(self) -> None:
+        self._segment.put(Record(self.offset, self._now(), GAP, self._open, self._lost))
+        self._lost = self._open = 0
+
+    def _now(self) -> int:
+        """Never before the last record, so that the index can be searched by time; clocks are set back."""
+        self._time = max(self._time, self._clock())
+        return self._time
+
+    def _grew(self) -> None:
+        self._open = self._segment.open_streams()
+        self.feed.grew(self.offset)
+        if self._blocked:
+            self._blocked = False
+            if self._on_blocked is not None:
+                self._on_blocked(None)
+
+    def _rotate(self) -> None:
+        """Begin the next segment; no file is renamed, so readers just go on to it.
+
+        What is too old goes first, since on a full disk that makes the room; the segment that is being
+        written (``max_files`` 1) only when there is another.
+        """
+        old, number = self._segment, self._segment.number + 1
+        self._remove_until(min(number - self._max_files, old.number - 1))
+        self._segment = create(self._directory, number, self.offset, self._now())
+        old.close()
+        self._remove_until(number - self._max_files)
+
+    def _remove_until(self, last: int) -> None:
+        for number in files.numbers(self._directory):
+            if number <= last:
+                files.unlink_segment(self._directory, number)
