@@ -71,8 +71,7 @@ class Connection:
             return False
         answer = await self._answer(head)
         if isinstance(answer, Hijacked):
-            await self._give_away(answer, upgrade=_wants_upgrade(head))
-            return False
+            return await self._give_away(answer, upgrade=_wants_upgrade(head))
         if isinstance(answer, Streamed):
             await self._stream_answer(answer)
         else:
@@ -201,20 +200,23 @@ class Connection:
             await trio.lowlevel.wait_readable(hangup.fileno())
         scope.cancel()
 
-    async def _give_away(self, answer: Hijacked, *, upgrade: bool) -> None:
+    async def _give_away(self, answer: Hijacked, *, upgrade: bool) -> bool:
+        """Let the route have the stream; True if it failed before it took it, and was answered."""
         async for _ in self._body():
             pass
-        headers = _headers(answer.content_type)
-        if upgrade:
-            head = [("Connection", "Upgrade"), ("Upgrade", "tcp"), *headers]
-            await self._stream.send_all(_raw_head("101 UPGRADED", head))
-        else:
-            await self._stream.send_all(_raw_head("200 OK", headers))
         trailing, _ = self._http.trailing_data
+        duplex = _Duplex(self._stream, trailing, upgrade=upgrade)
         try:
-            await self._while_connected(answer.run, _Duplex(self._stream, trailing))
-        except trio.BrokenResourceError:
+            await self._while_connected(answer.run, duplex)
+        except (Gone, trio.BrokenResourceError):
             raise Gone from None
+        except Exception as error:
+            if duplex.begun:
+                log.exception("a hijacked connection was broken off")
+                raise Gone from error
+            await self._send_whole(error_response(error))
+            return await self._reusable()
+        return False
 
 
 class _Sink:
@@ -242,9 +244,21 @@ class _Sink:
 class _Duplex:
     """A connection that is given away, with what had come behind the request."""
 
-    def __init__(self, stream: trio.SocketStream, early: bytes) -> None:
+    def __init__(self, stream: trio.SocketStream, early: bytes, *, upgrade: bool) -> None:
         self._stream = stream
         self._early = early
+        self._upgrade = upgrade
+        self.begun = False
+
+    async def begin(self, content_type: str) -> None:
+        """Send the head: 101 to those who asked for an upgrade, else 200 without a length (docker's old way)."""
+        self.begun = True
+        headers = _headers(content_type)
+        if self._upgrade:
+            head = _raw_head("101 UPGRADED", [("Connection", "Upgrade"), ("Upgrade", "tcp"), *headers])
+        else:
+            head = _raw_head("200 OK", headers)
+        await self._stream.send_all(head)
 
     async def receive_some(self) -> bytes:
         """What the client sent; b"" once it has closed its writing side."""

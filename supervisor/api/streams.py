@@ -21,13 +21,8 @@ def frame(stream: int, data: bytes) -> bytes:
     return _HEAD.pack(stream, len(data)) + data
 
 
-class Streams(Protocol):
-    """A container's or an exec's streams (engine: Attachment, ExecSession)."""
-
-    tty: bool
-
-    def chunks(self) -> AsyncIterator[tuple[int, bytes]]:
-        """The output until the process has ended."""
+class Input(Protocol):
+    """Where a client's input goes (engine: Attachment, ExecSession)."""
 
     async def write_stdin(self, data: bytes) -> None:
         """Write all of it."""
@@ -62,26 +57,25 @@ class DetachScanner:
 
 
 async def copy_both_ways(
-    client: Duplex, streams: Streams, *, with_input: bool, keys: bytes, wanted: frozenset[int]
+    client: Duplex, chunks: AsyncIterator[tuple[int, bytes]], into: Input | None, *, tty: bool, keys: bytes
 ) -> None:
     """Until the output ends or the detach keys come. The end of the input ends nothing but the process's stdin."""
     async with trio.open_nursery() as nursery:
-        if with_input:
-            nursery.start_soon(_copy_input, client, streams, DetachScanner(keys), nursery.cancel_scope.cancel)
-        async for stream, data in streams.chunks():
-            if stream in wanted:
-                await client.send_all(data if streams.tty else frame(stream, data))
+        if into is not None:
+            nursery.start_soon(_copy_input, client, into, DetachScanner(keys), nursery.cancel_scope.cancel)
+        async for stream, data in chunks:
+            await client.send_all(data if tty else frame(stream, data))
         nursery.cancel_scope.cancel()
 
 
 async def _copy_input(
-    client: Duplex, streams: Streams, scanner: DetachScanner, detach: Callable[[], None]
+    client: Duplex, into: Input, scanner: DetachScanner, detach: Callable[[], None]
 ) -> None:
     while data := await client.receive_some():
         passed, detached = scanner.feed(data)
         if passed:
-            await streams.write_stdin(passed)
+            await into.write_stdin(passed)
         if detached:
             detach()
             return
-    await streams.close_stdin()
+    await into.close_stdin()

@@ -150,6 +150,9 @@ class Streamed:
 class Duplex(Protocol):
     """A hijacked connection."""
 
+    async def begin(self, content_type: str) -> None:
+        """Send the head: from here on the connection carries nothing but the streams."""
+
     async def receive_some(self) -> bytes:
         """What the client sent; b"" when it has closed its writing side (which is no disconnect)."""
 
@@ -159,10 +162,13 @@ class Duplex(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Hijacked:
-    """The connection becomes a raw stream; ``run`` is cancelled when the client is gone for good."""
+    """The connection becomes a raw stream once ``run`` calls begin(); before that, errors are ordinary answers.
+
+    So everything can be in place when the client sees the head: its next request may start the container.
+    ``run`` is cancelled when the client is gone for good.
+    """
 
     run: Callable[[Duplex], Awaitable[None]]
-    content_type: str
 
 
 Answer = Response | Streamed | Hijacked

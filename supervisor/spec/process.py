@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from pysup.supervisor.spec.capabilities import effective, is_capability
 from pysup.supervisor.spec.container import Process
+from pysup.supervisor.spec.detach_keys import parse_detach_keys
 from pysup.supervisor.spec.fields import Fields
 from pysup.supervisor.spec.limits import rlimits
 
@@ -155,7 +156,10 @@ def _exec_argv(asked: Fields) -> tuple[str, ...]:
 def _refuse_exec_options(asked: Fields) -> None:
     if asked.flag("Privileged"):
         raise asked.lacking("--privileged")
-    asked.text("DetachKeys")
+    try:
+        parse_detach_keys(asked.text("DetachKeys"))
+    except ValueError as error:
+        raise asked.bad(str(error)) from None
 
 
 def _has(env: Sequence[str], name: str) -> bool:

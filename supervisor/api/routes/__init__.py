@@ -1,0 +1,37 @@
+"""Every operation of the API, one file for each resource. A route calls the engine and renders what comes back."""
+
+from __future__ import annotations
+
+from pysup.supervisor.api.router import Route
+from pysup.supervisor.api.routes import (
+    absent,
+    attach,
+    containers,
+    events,
+    execs,
+    images,
+    lists,
+    logs,
+    networks,
+    own,
+    stats,
+    system,
+    wait,
+)
+
+ALL_ROUTES: tuple[Route, ...] = (
+    *system.ROUTES,
+    *events.ROUTES,
+    *lists.ROUTES,
+    *containers.ROUTES,
+    *wait.ROUTES,
+    *attach.ROUTES,
+    *logs.ROUTES,
+    *stats.ROUTES,
+    *execs.ROUTES,
+    *images.ROUTES,
+    *networks.ROUTES,
+    *own.ROUTES,
+    *absent.ROUTES,
+)
+"""More particular paths first: /containers/json before /containers/{id}."""

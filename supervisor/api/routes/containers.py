@@ -1,0 +1,160 @@
+"""One container: create, inspect, its life, and small things about it."""
+
+from __future__ import annotations
+
+from pysup.store import execs
+from pysup.store.containers import Container as Row
+from pysup.supervisor.api.render.container import Places, inspect
+from pysup.supervisor.api.router import Route
+from pysup.supervisor.api.wire import Request, Response, empty, json_response
+from pysup.supervisor.engine.engine import Engine
+from pysup.supervisor.engine.specs import spec_of
+from pysup.supervisor.errors import BadRequest, NotFound, NotSupported
+from pysup.supervisor.spec.signals import parse_signal
+
+
+async def create_container(engine: Engine, request: Request) -> Response:
+    """POST /containers/create."""
+    if request.query.text("platform"):
+        raise NotSupported("cannot create container: --platform is not supported yet")
+    created = await engine.create(await request.json(), request.query.text("name") or None, request.caller)
+    return json_response({"Id": created.id, "Warnings": created.warnings}, 201)
+
+
+async def inspect_container(engine: Engine, request: Request) -> Response:
+    """GET /containers/{id}/json."""
+    row = engine.find(request.params["id"])
+    running = [
+        one.id for one in execs.list_execs(engine.parts.store.read(), row.id) if one.state == "running"
+    ]
+    places = Places(engine.parts.settings.container_dir(row.id), _lower(engine, row))
+    sizes = await engine.sizes(row.id) if request.query.flag("size") else None
+    return json_response(inspect(row, places, execs=running, sizes=sizes))
+
+
+def _lower(engine: Engine, row: Row) -> tuple[str, ...]:
+    """The directories of its layers; none if they are gone (--rootfs names a directory of the user's)."""
+    try:
+        return spec_of(engine.parts.images, row).rootfs.lower
+    except NotFound:
+        return ()
+
+
+# -- its life ------------------------------------------------------------------------------------------------
+
+
+async def start_container(engine: Engine, request: Request) -> Response:
+    """POST /containers/{id}/start."""
+    if request.query.text("checkpoint") or request.query.text("checkpoint-dir"):
+        raise NotSupported("cannot start container: --checkpoint is not supported yet")
+    await engine.start(request.params["id"], request.caller)
+    return empty()
+
+
+async def stop_container(engine: Engine, request: Request) -> Response:
+    """POST /containers/{id}/stop?t=&signal=."""
+    number, timeout = _signal(request, "stop"), _timeout(request)
+    await engine.stop(request.params["id"], request.caller, signal=number, timeout=timeout)
+    return empty()
+
+
+async def restart_container(engine: Engine, request: Request) -> Response:
+    """POST /containers/{id}/restart?t=&signal=."""
+    number, timeout = _signal(request, "restart"), _timeout(request)
+    await engine.restart(request.params["id"], request.caller, signal=number, timeout=timeout)
+    return empty()
+
+
+async def kill_container(engine: Engine, request: Request) -> Response:
+    """POST /containers/{id}/kill?signal=."""
+    number = _signal(request, "kill") or 9
+    await engine.kill(request.params["id"], number, request.caller)
+    return empty()
+
+
+async def pause_container(engine: Engine, request: Request) -> Response:
+    """POST /containers/{id}/pause."""
+    await engine.pause(request.params["id"], request.caller)
+    return empty()
+
+
+async def unpause_container(engine: Engine, request: Request) -> Response:
+    """POST /containers/{id}/unpause."""
+    await engine.unpause(request.params["id"], request.caller)
+    return empty()
+
+
+async def remove_container(engine: Engine, request: Request) -> Response:
+    """DELETE /containers/{id}?force=. ``v`` asks to remove anonymous volumes, too: there are none."""
+    if request.query.flag("link"):
+        raise NotSupported("cannot remove container: --link is not supported yet")
+    await engine.remove(request.params["id"], request.caller, force=request.query.flag("force"))
+    return empty()
+
+
+def _signal(request: Request, verb: str) -> int | None:
+    text = request.query.text("signal")
+    if not text:
+        return None
+    try:
+        return parse_signal(text)
+    except ValueError as error:
+        raise BadRequest(f"cannot {verb} container {request.params['id']}: {error}") from None
+
+
+def _timeout(request: Request) -> float | None:
+    """Seconds; negative means to wait for ever."""
+    return float(request.query.integer("t")) if request.query.text("t") else None
+
+
+# -- small things --------------------------------------------------------------------------------------------
+
+
+async def rename_container(engine: Engine, request: Request) -> Response:
+    """POST /containers/{id}/rename?name=."""
+    await engine.rename(request.params["id"], request.query.text("name"), request.caller)
+    return empty()
+
+
+async def update_container(engine: Engine, request: Request) -> Response:
+    """POST /containers/{id}/update."""
+    warnings = await engine.update(request.params["id"], await request.json(), request.caller)
+    return json_response({"Warnings": warnings or None})
+
+
+async def resize_container(engine: Engine, request: Request) -> Response:
+    """POST /containers/{id}/resize?h=&w=."""
+    rows, columns = terminal_size(request)
+    engine.resize(request.params["id"], rows, columns)
+    return empty(200)
+
+
+def terminal_size(request: Request) -> tuple[int, int]:
+    """Rows and columns, within what the kernel can hold (struct winsize)."""
+    rows, columns = request.query.integer("h"), request.query.integer("w")
+    if not (0 <= rows < 1 << 16 and 0 <= columns < 1 << 16):
+        raise BadRequest(f"cannot resize: {rows} rows and {columns} columns cannot be")
+    return rows, columns
+
+
+async def top_container(engine: Engine, request: Request) -> Response:
+    """GET /containers/{id}/top?ps_args=."""
+    table = await engine.top(request.params["id"], request.query.text("ps_args"))
+    return json_response({"Titles": table.titles, "Processes": table.rows})
+
+
+ROUTES = (
+    Route("POST", "/containers/create", create_container),
+    Route("GET", "/containers/{id}/json", inspect_container),
+    Route("POST", "/containers/{id}/start", start_container),
+    Route("POST", "/containers/{id}/stop", stop_container),
+    Route("POST", "/containers/{id}/restart", restart_container),
+    Route("POST", "/containers/{id}/kill", kill_container),
+    Route("POST", "/containers/{id}/pause", pause_container),
+    Route("POST", "/containers/{id}/unpause", unpause_container),
+    Route("POST", "/containers/{id}/rename", rename_container),
+    Route("POST", "/containers/{id}/update", update_container),
+    Route("POST", "/containers/{id}/resize", resize_container),
+    Route("GET", "/containers/{id}/top", top_container),
+    Route("DELETE", "/containers/{id}", remove_container),
+)

@@ -1,0 +1,83 @@
+"""The daemon itself: _ping, version, info, system/df, auth."""
+
+from __future__ import annotations
+
+from pysup.store import containers, images
+from pysup.supervisor.api.machine import machine, pysup_version
+from pysup.supervisor.api.render.container import list_entry
+from pysup.supervisor.api.render.image import image_entry
+from pysup.supervisor.api.render.system import API_VERSION, Machine, disk_usage, info, version
+from pysup.supervisor.api.router import Route
+from pysup.supervisor.api.routes.images import all_tags
+from pysup.supervisor.api.wire import Request, Response, json_response
+from pysup.supervisor.engine.engine import Engine
+from pysup.supervisor.errors import NotSupported
+from pysup.supervisor.spec.timestamps import rfc3339
+
+_PING = (
+    ("Api-Version", API_VERSION),
+    ("Ostype", "linux"),
+    ("Docker-Experimental", "false"),
+    ("Builder-Version", "1"),
+    ("Swarm", "inactive"),
+    ("Cache-Control", "no-cache, no-store, must-revalidate"),
+    ("Pragma", "no-cache"),
+    ("Server", f"pysup/{pysup_version()} (linux)"),
+)
+"""What clients negotiate by: without Api-Version docker's CLI falls back to API 1.24."""
+
+
+async def get_ping(_engine: Engine, _request: Request) -> Response:
+    """GET /_ping."""
+    return Response(200, b"OK", "text/plain; charset=utf-8", _PING)
+
+
+async def head_ping(_engine: Engine, _request: Request) -> Response:
+    """HEAD /_ping: the same head, with a length of 0."""
+    return Response(200, b"", "text/plain; charset=utf-8", _PING)
+
+
+def machine_of(engine: Engine) -> Machine:
+    """The facts of the engine's machine."""
+    return machine(engine.parts.hierarchy.version, engine.parts.hierarchy.controllers)
+
+
+async def get_version(engine: Engine, _request: Request) -> Response:
+    """GET /version."""
+    return json_response(version(machine_of(engine)))
+
+
+async def get_info(engine: Engine, _request: Request) -> Response:
+    """GET /info."""
+    rows = await engine.parts.store.query(containers.list_containers)
+    found = await engine.parts.store.query(images.list_images)
+    now = rfc3339(engine.parts.now_ns())
+    facts = info(machine_of(engine), engine.parts.settings, rows, images=len(found), warnings=(), now=now)
+    return json_response(facts)
+
+
+async def get_disk_usage(engine: Engine, _request: Request) -> Response:
+    """GET /system/df."""
+    rows = await engine.parts.store.query(containers.list_containers)
+    now = engine.parts.now_ns()
+    entries = [list_entry(row, now, await engine.sizes(row.id)) for row in rows]
+    found = await engine.parts.store.query(images.list_images)
+    tags = await all_tags(engine)
+    used = [row.image_id for row in rows]
+    shown = [image_entry(one, tags.get(one.id, ()), containers=used.count(one.id)) for one in found]
+    return json_response(disk_usage(found, shown, entries))
+
+
+async def post_auth(_engine: Engine, _request: Request) -> Response:
+    """POST /auth: there are no registries to log in to."""
+    raise NotSupported("cannot log in: registries are not supported yet")
+
+
+ROUTES = (
+    Route("GET", "/_ping", get_ping),
+    Route("HEAD", "/_ping", head_ping),
+    Route("GET", "/version", get_version),
+    Route("GET", "/info", get_info),
+    Route("GET", "/system/df", get_disk_usage),
+    Route("POST", "/auth", post_auth),
+)

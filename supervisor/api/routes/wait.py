@@ -1,0 +1,48 @@
+"""POST /containers/{id}/wait: the head goes out as soon as no end can be missed, the body when it has come.
+
+docker run sends this, and starts the container only once it has seen the head (WIRE.md).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast, get_args
+
+import trio
+
+from pysup.supervisor.api.router import Route
+from pysup.supervisor.api.wire import Request, Sink, Streamed
+from pysup.supervisor.engine.engine import Engine
+from pysup.supervisor.engine.waiting import Condition
+from pysup.supervisor.errors import BadRequest, PysupError
+
+_FAILED = 125
+"""What docker's CLI exits with if waiting fails."""
+
+
+async def wait_container(engine: Engine, request: Request) -> Streamed:
+    """Wait for the end of a run, or for the removal."""
+    condition = request.query.text("condition") or "not-running"
+    if condition not in get_args(Condition):
+        raise BadRequest(f"cannot wait: invalid condition: {condition[:64]!r}")
+    container_id = engine.find(request.params["id"]).id
+
+    async def write(sink: Sink) -> None:
+        answer: dict[str, Any] = {}
+
+        async def wait(task_status: trio.TaskStatus[None]) -> None:
+            code = await engine.wait(container_id, cast("Condition", condition), task_status=task_status)
+            answer.update(Error=None, StatusCode=code)
+
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(wait)
+                await sink.begin()
+        except* PysupError as group:
+            answer.update(Error={"Message": str(group.exceptions[0])}, StatusCode=_FAILED)
+        await sink.send(json.dumps(answer).encode() + b"\n")
+
+    return Streamed(write)
+
+
+ROUTES = (Route("POST", "/containers/{id}/wait", wait_container),)
