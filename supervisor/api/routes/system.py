@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pysup.store import containers, images
-from pysup.supervisor.api.machine import machine, pysup_version
+from pysup.supervisor.api.machine import machine
 from pysup.supervisor.api.render.container import list_entry
 from pysup.supervisor.api.render.image import image_entry
-from pysup.supervisor.api.render.system import API_VERSION, Machine, disk_usage, info, version
+from pysup.supervisor.api.render.system import Machine, disk_usage, info, version
 from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.routes.images import all_tags
 from pysup.supervisor.api.wire import Request, Response, json_response
@@ -15,16 +15,12 @@ from pysup.supervisor.errors import NotSupported
 from pysup.supervisor.spec.timestamps import rfc3339
 
 _PING = (
-    ("Api-Version", API_VERSION),
-    ("Ostype", "linux"),
-    ("Docker-Experimental", "false"),
     ("Builder-Version", "1"),
     ("Swarm", "inactive"),
     ("Cache-Control", "no-cache, no-store, must-revalidate"),
     ("Pragma", "no-cache"),
-    ("Server", f"pysup/{pysup_version()} (linux)"),
 )
-"""What clients negotiate by: without Api-Version docker's CLI falls back to API 1.24."""
+"""Beside what every answer has (connection.py): the API version, by which clients negotiate."""
 
 
 async def get_ping(_engine: Engine, _request: Request) -> Response:
