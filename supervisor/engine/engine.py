@@ -15,6 +15,7 @@ from pysup.store.containers import Container as Row
 from pysup.store.errors import Ambiguous, Missing
 from pysup.store.runs import Run
 from pysup.supervisor.engine import commands
+from pysup.supervisor.engine.attachment import Attachment
 from pysup.supervisor.engine.commands import Caller
 from pysup.supervisor.engine.container import Container
 from pysup.supervisor.engine.creation import Created, create
@@ -23,7 +24,6 @@ from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Record
 from pysup.supervisor.engine.sizes import Sizes, tree_size
 from pysup.supervisor.engine.specs import spec_of
-from pysup.supervisor.engine.attachment import Attachment
 from pysup.supervisor.engine.waiting import Condition, wait_for
 from pysup.supervisor.errors import BadRequest, Conflict, NotFound
 from pysup.supervisor.kernel.features import probe
