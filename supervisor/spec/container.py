@@ -127,6 +127,8 @@ class Process:
     groups: tuple[str, ...] = ()
     """Supplementary groups (--group-add), names or numbers."""
     tty: bool = False
+    console_size: tuple[int, int] = (0, 0)
+    """Rows and columns that the terminal begins with; 0: not known yet."""
     open_stdin: bool = False
     stdin_once: bool = False
     umask: int = 0o022

@@ -124,14 +124,6 @@ def _isolation(host: Fields, key: str) -> str:
     return ""
 
 
-def _console_size(host: Fields, key: str) -> list[int]:
-    """Height and width; only Windows reads them here (on Linux the client sends POST resize)."""
-    size = host.raw(key) or [0, 0]
-    if not isinstance(size, list) or [type(number) for number in size] != [int, int]:
-        raise host.bad(f"HostConfig.{key} must be two integers: height and width")
-    return size
-
-
 # -- the tables ----------------------------------------------------------------------------------------------
 
 _CONFIG: dict[str, Reader] = {
@@ -165,7 +157,7 @@ _HOST: dict[str, Reader] = {
     "RestartPolicy": _policy,
     "AutoRemove": Fields.flag,
     "VolumeDriver": Fields.text,
-    "ConsoleSize": _console_size,
+    "ConsoleSize": Fields.size,
     "Annotations": Fields.mapping,
     "CapAdd": Fields.texts,
     "CapDrop": Fields.texts,

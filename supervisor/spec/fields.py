@@ -98,6 +98,16 @@ class Fields:
             raise self._wrong(key, "a number of seconds", value)
         return float(value)
 
+    def size(self, key: str) -> list[int]:
+        """A terminal's rows and columns, 16 bits each (ioctl_tty(2)); [0, 0] if it is not there."""
+        value = self._data.get(key) or [0, 0]
+        numbers = value if isinstance(value, list) else []
+        if [type(number) for number in numbers] != [int, int] or not 0 <= min(numbers) <= max(
+            numbers
+        ) < 1 << 16:
+            raise self._wrong(key, "two numbers, rows and columns,", value)
+        return numbers
+
     def texts(self, key: str) -> list[str]:
         """A list of strings."""
         return [self._text(key, item) for item in self._list(key)]

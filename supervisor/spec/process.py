@@ -28,6 +28,7 @@ def process(config: Fields, host: Fields, *, hostname: str) -> Process:
         user=_user(config),
         groups=tuple(host.texts("GroupAdd")),
         tty=tty,
+        console_size=_console_size(host),
         open_stdin=config.flag("OpenStdin"),
         stdin_once=config.flag("StdinOnce"),
         rlimits=rlimits(host),
@@ -58,6 +59,11 @@ def _user(config: Fields) -> str:
     if not _USER.fullmatch(user):
         raise config.bad(f"invalid user {user[:64]!r} (it is NAME|UID[:GROUP|GID])")
     return user
+
+
+def _console_size(fields: Fields) -> tuple[int, int]:
+    rows, columns = fields.size("ConsoleSize")
+    return rows, columns
 
 
 # -- environment ---------------------------------------------------------------------------------------------
@@ -137,6 +143,7 @@ def exec_process(body: object, container: Process, *, verb: str = "create exec")
         user=_user(asked) or container.user,
         groups=container.groups,
         tty=tty,
+        console_size=_console_size(asked),
         open_stdin=asked.flag("AttachStdin"),
         stdin_once=True,
         rlimits=container.rlimits,

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 
+from pysup.store.execs import Exec as Row
 from pysup.supervisor.api.render.execs import inspect_exec
 from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.routes.attach import content_type
 from pysup.supervisor.api.routes.containers import terminal_size
-from pysup.supervisor.api.streams import copy_both_ways
+from pysup.supervisor.api.streams import copy_both_ways, frame
 from pysup.supervisor.api.wire import Duplex, Hijacked, Request, Response, empty, json_response
 from pysup.supervisor.engine.engine import Engine
-from pysup.supervisor.engine.exec_session import ExecSession
+from pysup.supervisor.errors import StartFailed
 from pysup.supervisor.spec.detach_keys import parse_detach_keys
 from pysup.supervisor.spec.fields import Fields
+
+_STDERR = 2
 
 
 async def create_exec(engine: Engine, request: Request) -> Response:
@@ -23,19 +26,25 @@ async def create_exec(engine: Engine, request: Request) -> Response:
 
 
 async def start_exec(engine: Engine, request: Request) -> Response | Hijacked:
-    """POST /exec/{id}/start: errors are told before the connection is taken over."""
+    """POST /exec/{id}/start. What is wrong in itself is refused before the connection is taken over."""
     body = Fields("start exec", await request.json())
     row = engine.execs.find(request.params["id"])
-    keys = parse_detach_keys(json.loads(row.process).get("DetachKeys") or "")
+    rows, columns = body.size("ConsoleSize")
     if body.flag("Detach"):
         session = await engine.execs.start(row.id)
         session.abandon()
         return empty(200)
+    keys = parse_detach_keys(json.loads(row.process).get("DetachKeys") or "")
 
     async def run(duplex: Duplex) -> None:
-        session = await engine.execs.start(row.id)
         try:
-            _resize(session, body.raw("ConsoleSize"))
+            session = await engine.execs.start(row.id)
+        except StartFailed as error:
+            await _tell_failure(duplex, request, row, error)
+            return
+        try:
+            if session.tty and rows and columns:
+                session.resize(rows, columns)
             await duplex.begin(content_type(request, tty=session.tty))
             into = session if session.has_stdin else None
             watched = keys if session.tty else b""
@@ -46,11 +55,12 @@ async def start_exec(engine: Engine, request: Request) -> Response | Hijacked:
     return Hijacked(run)
 
 
-def _resize(session: ExecSession, size: object) -> None:
-    """Height and width that the client knows already, if it is a terminal's."""
-    match size:
-        case [int(rows), int(columns)] if session.tty and 0 < rows < 1 << 16 and 0 < columns < 1 << 16:
-            session.resize(rows, columns)
+async def _tell_failure(duplex: Duplex, request: Request, row: Row, error: StartFailed) -> None:
+    """As docker does: the stream is opened and carries the error; clients read the exit code by inspect."""
+    tty = bool(json.loads(row.process).get("Tty"))
+    text = f"{error}\r\n".encode()
+    await duplex.begin(content_type(request, tty=tty))
+    await duplex.send_all(text if tty else frame(_STDERR, text))
 
 
 async def get_exec(engine: Engine, request: Request) -> Response:

@@ -1,0 +1,111 @@
+"""docker-py against pysup: the SDK that most scripts use. Its own suite is run elsewhere; here are its idioms."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import docker
+import pytest
+from docker.errors import APIError, ContainerError, ImageNotFound, NotFound
+from helpers.daemon import Daemon
+
+pytestmark = [
+    pytest.mark.kernel,
+    # docker-py leaves the sockets of finished streams to the garbage collector.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture
+def client(daemon: Daemon) -> Iterator[docker.DockerClient]:
+    """A client that negotiates the version, as from_env() does."""
+    found = docker.DockerClient(base_url=f"unix://{daemon.socket}", version="auto", timeout=60)
+    yield found
+    found.close()
+
+
+def test_run_returns_the_output(client: docker.DockerClient) -> None:
+    assert client.containers.run("host", ["echo", "hi"], remove=True) == b"hi\n"
+    with pytest.raises(ContainerError) as caught:
+        client.containers.run("host", ["sh", "-c", "echo bad >&2; exit 4"], remove=True)
+    assert (caught.value.exit_status, caught.value.stderr) == (4, b"bad\n")
+    assert client.containers.list(all=True) == []
+
+
+def test_errors_have_their_classes(client: docker.DockerClient) -> None:
+    with pytest.raises(NotFound):
+        client.containers.get("nope")
+    with pytest.raises(ImageNotFound):
+        client.images.get("nope")
+    with pytest.raises(APIError, match="--privileged is not supported yet"):
+        client.containers.create("host", "true", privileged=True)
+
+
+def test_the_life_of_a_container(client: docker.DockerClient) -> None:
+    box = client.containers.run("host", ["sleep", "infinity"], detach=True, name="box", mem_limit="64m")
+    box.reload()
+    assert (box.status, box.attrs["HostConfig"]["Memory"]) == ("running", 64 << 20)
+    assert [one.name for one in client.containers.list(filters={"name": "box", "status": "running"})] == [
+        "box"
+    ]
+    box.pause()
+    box.reload()
+    assert box.status == "paused"
+    box.unpause()
+    box.update(mem_limit="100m", memswap_limit="200m")
+    assert box.exec_run(["sh", "-c", "echo out; exit 3"]) == (3, b"out\n")
+    code, (out, err) = box.exec_run(["sh", "-c", "echo out; echo err >&2"], demux=True)
+    assert (code, out, err) == (0, b"out\n", b"err\n")
+    assert box.top()["Titles"][0] == "UID"
+    assert box.stats(stream=False)["pids_stats"]["current"] == 1
+    box.rename("crate")
+    box.kill()
+    assert box.wait()["StatusCode"] == 137
+    box.remove()
+
+
+def test_an_exec_loses_no_output(client: docker.DockerClient) -> None:
+    box = client.containers.run("host", ["sleep", "infinity"], detach=True)
+    outputs = {box.exec_run(["echo", "out"]).output for _ in range(30)}
+    assert outputs == {b"out\n"}
+    box.remove(force=True)
+
+
+def test_logs_are_bytes_lines_and_a_stream(client: docker.DockerClient) -> None:
+    box = client.containers.run("host", ["sh", "-c", "echo one; echo two >&2"], detach=True)
+    box.wait()
+    assert sorted(box.logs().splitlines()) == [b"one", b"two"]
+    assert box.logs(stderr=False) == b"one\n"
+    assert sorted(box.logs(stream=True, follow=True)) == [b"one\n", b"two\n"]
+    assert box.logs(stderr=False, timestamps=True).endswith(b"Z one\n")
+    assert box.logs(since=time.time() + 100) == b""
+    box.remove()
+
+
+def test_a_socket_is_attached_before_the_start(client: docker.DockerClient) -> None:
+    box = client.containers.create("host", ["cat"], stdin_open=True, tty=False)
+    sock = box.attach_socket(params={"stdin": 1, "stdout": 1, "stream": 1})
+    box.start()
+    sock._sock.sendall(b"through\n")
+    head = sock.read(8)
+    assert (head[0], int.from_bytes(head[4:], "big")) == (1, 8)
+    assert sock.read(8) == b"through\n"
+    sock._sock.close()
+    sock.close()
+    box.remove(force=True)
+
+
+def test_events_of_the_past(client: docker.DockerClient) -> None:
+    before = time.time()
+    client.containers.run("host", ["true"], remove=True, name="told")
+    events = list(client.events(since=before, until=time.time(), decode=True, filters={"container": "told"}))
+    assert [event["Action"] for event in events] == ["create", "start", "die", "destroy"]
+
+
+def test_system(client: docker.DockerClient) -> None:
+    assert client.ping()
+    assert client.version()["ApiVersion"] == "1.47"
+    assert client.info()["Driver"] == "overlay2"
+    assert client.df()["Volumes"] == []
+    assert [image.tags for image in client.images.list()] == [["host:latest"]]
