@@ -13,7 +13,7 @@ import signal
 import sys
 
 from pysup.supervisor.errors import PysupError
-from pysup.supervisor.keeper import ground, handover
+from pysup.supervisor.keeper import ground, handover, rehearsal
 from pysup.supervisor.keeper.engine import ENGINE_ARGV
 from pysup.supervisor.keeper.loop import Keeper
 from pysup.supervisor.keeper.table import Handover, Table
@@ -52,6 +52,7 @@ def _serve(kept: Handover) -> int:
     process.set_subreaper()
     process.set_name("pysup")
     keeper = Keeper(kept, signals.signal_descriptor(watched))
+    rehearsal.rehearse()
     gc.collect()
     gc.freeze()
     gc.disable()

@@ -21,6 +21,7 @@ NAMES = {f"CAP_{name}": number for number, name in enumerate(_IN_ORDER.split())}
 _VERSION_3 = 0x20080522
 _HEADER = struct.Struct("=Ii")
 _SETS = struct.Struct("=6I")
+_sets = libc.buffer(_SETS.size)
 _LIMIT = 64
 
 _PR_CAPBSET_READ = 23
@@ -67,9 +68,8 @@ def ambient_clear() -> None:
 
 def permitted() -> frozenset[int]:
     """The caller's permitted set. capget(2)."""
-    sets = libc.buffer(bytes(_SETS.size))
-    libc.check(_capget(libc.buffer(_HEADER.pack(_VERSION_3, 0)), sets), "capget")
-    low, high = _SETS.unpack_from(sets)[1::3]
+    libc.check(_capget(_HEADER.pack(_VERSION_3, 0), _sets), "capget")
+    low, high = _SETS.unpack_from(_sets)[1::3]
     mask = low | high << 32
     return frozenset(number for number in range(_LIMIT) if mask >> number & 1)
 
@@ -78,7 +78,7 @@ def set_caps(permitted: Iterable[int], effective: Iterable[int], inheritable: It
     """Set the caller's three classic sets, by number. capset(2)."""
     halves = [_halves(numbers) for numbers in (effective, permitted, inheritable)]
     sets = _SETS.pack(*(half[0] for half in halves), *(half[1] for half in halves))
-    libc.check(_capset(libc.buffer(_HEADER.pack(_VERSION_3, 0)), libc.buffer(sets)), "capset")
+    libc.check(_capset(_HEADER.pack(_VERSION_3, 0), sets), "capset")
 
 
 def _halves(numbers: Iterable[int]) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from pysup.supervisor.kernel.process import prctl
 _PR_SET_SECCOMP = 22
 _SECCOMP_MODE_FILTER = 2
 _INSTRUCTION = 8
+_PROGRAM = struct.Struct("@HP")
 _MOST_INSTRUCTIONS = 4096
 """BPF_MAXINSNS of linux/bpf_common.h."""
 
@@ -37,6 +38,8 @@ def load_seccomp(program: bytes) -> None:
     count, rest = divmod(len(program), _INSTRUCTION)
     if rest or not 0 < count <= _MOST_INSTRUCTIONS:
         raise ValueError(f"a seccomp filter of {len(program)} bytes is no array of instructions")
-    memory = libc.buffer(program)
-    header = libc.buffer(struct.pack("@HP", count, libc.address(memory)))
+    memory = libc.buffer(len(program))
+    memory.raw = program
+    header = libc.buffer(_PROGRAM.size)
+    header.raw = _PROGRAM.pack(count, libc.address(memory))
     prctl(_PR_SET_SECCOMP, "prctl PR_SET_SECCOMP", _SECCOMP_MODE_FILTER, libc.address(header))

@@ -70,13 +70,16 @@ def text(value: str | bytes) -> bytes:
     return encoded
 
 
-def buffer(content: bytes) -> Buffer:
-    """Memory with this content (and a NUL after it) that a call may read and write."""
-    return ctypes.create_string_buffer(content)
+def buffer(size: int) -> Buffer:
+    """Memory that a call writes to: made once for each use, at import.
+
+    Each size is a new class to ctypes, which takes 60 µs to make. What a call only reads is given as bytes.
+    """
+    return ctypes.create_string_buffer(size)
 
 
 def address(memory: Buffer) -> int:
-    """Where a buffer is, for structures that hold pointers; the caller keeps the buffer alive."""
+    """Where a buffer is, for structures that hold pointers."""
     return ctypes.addressof(memory)
 
 

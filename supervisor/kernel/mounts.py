@@ -60,6 +60,8 @@ _SYS_MOVE_MOUNT = 429
 _SYS_OPENAT2 = 437
 _SYS_MOUNT_SETATTR = 442
 _LOOKUPS = 32
+_STATFS_TYPE = struct.Struct("@l")
+_statfs = libc.buffer(256)
 _OPEN_HOW = struct.Struct("=3Q")
 _MOUNT_ATTR = struct.Struct("=4Q")
 
@@ -116,7 +118,7 @@ def mount_setattr(
     recursive: bool = False,
 ) -> None:
     """Change the mount that ``fd`` refers to (and those below it). mount_setattr(2), Linux 5.12."""
-    attributes = libc.buffer(_MOUNT_ATTR.pack(attr_set, attr_clr, propagation, userns_fd))
+    attributes = _MOUNT_ATTR.pack(attr_set, attr_clr, propagation, userns_fd)
     flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
     libc.syscall(_SYS_MOUNT_SETATTR, "mount_setattr", fd, b"", flags, attributes, _MOUNT_ATTR.size)
 
@@ -126,7 +128,7 @@ def openat2(dirfd: int, path: Path, flags: int, mode: int = 0, *, resolve: int =
 
     EAGAIN means that something was renamed during the lookup: it is tried again, within reason.
     """
-    how = libc.buffer(_OPEN_HOW.pack(flags | os.O_CLOEXEC, mode, resolve))
+    how = _OPEN_HOW.pack(flags | os.O_CLOEXEC, mode, resolve)
     encoded = libc.text(path)
     for _attempt in range(_LOOKUPS):
         with contextlib.suppress(BlockingIOError):
@@ -134,7 +136,7 @@ def openat2(dirfd: int, path: Path, flags: int, mode: int = 0, *, resolve: int =
     raise libc.KernelError(errno.EAGAIN, "openat2")
 
 
-def _openat2(dirfd: int, path: bytes, how: libc.Buffer) -> int:
+def _openat2(dirfd: int, path: bytes, how: bytes) -> int:
     try:
         return libc.syscall(_SYS_OPENAT2, "openat2", dirfd, path, how, _OPEN_HOW.size)
     except libc.KernelError as error:
@@ -145,6 +147,5 @@ def _openat2(dirfd: int, path: bytes, how: libc.Buffer) -> int:
 
 def filesystem_type(fd: int) -> int:
     """The magic number of the file system that ``fd`` lies in. fstatfs(2)."""
-    memory = libc.buffer(bytes(256))
-    libc.check(_fstatfs(fd, memory), "fstatfs")
-    return int(struct.unpack_from("@l", memory)[0])
+    libc.check(_fstatfs(fd, _statfs), "fstatfs")
+    return int(_STATFS_TYPE.unpack_from(_statfs)[0])

@@ -33,11 +33,15 @@ _WALL = 0x40000000
 """__WALL of waitpid(2): also wait for children that were cloned with an exit signal other than SIGCHLD."""
 _CLONE_ARGS = struct.Struct("=11Q")
 _PIDFD = struct.Struct("=i")
+_pidfd = libc.buffer(_PIDFD.size)
+_PIDFD_AT = libc.address(_pidfd)
 
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_SET_NAME = 15
+_NAME_SIZE = 16
+_name = libc.buffer(_NAME_SIZE)
 
 _PIDFD_GET_INFO = 0xC040FF0B
 """_IOWR(0xFF, 11, struct pidfd_info) with the 64 bytes that the structure had in Linux 6.13."""
@@ -54,13 +58,10 @@ def clone3(flags: int, *, cgroup_fd: int | None = None, exit_signal: int = 0) ->
 
     No at-fork handler of libc or Python runs: the caller is single-threaded, and so is the child.
     """
-    pidfd = libc.buffer(_PIDFD.pack(-1))
     flags |= CLONE_PIDFD | (CLONE_INTO_CGROUP if cgroup_fd is not None else 0)
-    arguments = libc.buffer(
-        _CLONE_ARGS.pack(flags, libc.address(pidfd), 0, 0, exit_signal, 0, 0, 0, 0, 0, cgroup_fd or 0)
-    )
+    arguments = _CLONE_ARGS.pack(flags, _PIDFD_AT, 0, 0, exit_signal, 0, 0, 0, 0, 0, cgroup_fd or 0)
     pid = libc.syscall(_SYS_CLONE3, "clone3", arguments, _CLONE_ARGS.size)
-    return pid, _PIDFD.unpack_from(pidfd)[0] if pid else -1
+    return pid, _PIDFD.unpack_from(_pidfd)[0] if pid else -1
 
 
 def pidfd_open(pid: int) -> int:
@@ -173,8 +174,8 @@ def set_no_new_privs() -> None:
 
 def set_name(name: str) -> None:
     """The name that ps shows (15 bytes). PR_SET_NAME(2const)."""
-    memory = libc.buffer(libc.text(name)[:15])
-    prctl(_PR_SET_NAME, "prctl PR_SET_NAME", libc.address(memory))
+    _name.value = libc.text(name)[: _NAME_SIZE - 1]
+    prctl(_PR_SET_NAME, "prctl PR_SET_NAME", libc.address(_name))
 
 
 def pidfd_alive(pidfd: int) -> bool:

@@ -20,8 +20,9 @@ _signalfd = libc.bind("signalfd", libc.c_int, libc.c_void_p, libc.c_int)
 def signal_descriptor(numbers: Iterable[int]) -> int:
     """A descriptor that becomes readable when one of these (blocked) signals is pending."""
     mask = sum(1 << (number - 1) for number in numbers)
-    memory = libc.buffer(struct.pack("=16Q", mask, *(0,) * 15))
-    return libc.check(_signalfd(-1, memory, _SFD_NONBLOCK | _SFD_CLOEXEC), "signalfd")
+    return libc.check(
+        _signalfd(-1, struct.pack("=16Q", mask, *(0,) * 15), _SFD_NONBLOCK | _SFD_CLOEXEC), "signalfd"
+    )
 
 
 def take_signals(fd: int) -> list[int]:
