@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pysup.supervisor.cli.flags import BAD_FLAG, UsageError
 from pysup.supervisor.errors import PysupError
 
+NOT_EXECUTABLE, COMMAND_NOT_FOUND = 126, 127
+
 _NOT_FOUND = ("executable file not found", "no such file or directory")
 _NOT_EXECUTABLE = ("permission denied", "is a directory", "exec format error")
 
@@ -21,15 +23,15 @@ class RunFailure(PysupError):
 
 
 def code_of(error: PysupError) -> int:
-    """The code that the daemon named; for a daemon of docker's, what docker's CLI reads from the text."""
+    """126 or 127 if the daemon named it, else 125; from docker's own daemon, what docker's CLI reads in the text."""
     named = getattr(error, "exit_code", None)
     if isinstance(named, int):
-        return named
+        return named if named in (NOT_EXECUTABLE, COMMAND_NOT_FOUND) else BAD_FLAG
     text = str(error).lower()
     if any(words in text for words in _NOT_FOUND) and "exec" in text:
-        return 127
+        return COMMAND_NOT_FOUND
     if any(words in text for words in _NOT_EXECUTABLE) and "exec" in text:
-        return 126
+        return NOT_EXECUTABLE
     return BAD_FLAG
 
 

@@ -28,7 +28,7 @@ def run(daemon: Daemon, *words: str, stdin: bytes | None = None) -> subprocess.C
     [
         (["host", "echo", "hello from a container"], 0, "hello from a container\n", ""),
         (["host", "sh", "-c", "echo out; echo err >&2; exit 3"], 3, "out\n", "err\n"),
-        (["host", "sh", "-c", "kill -9 $$"], 137, "", ""),
+        (["--pid", "host", "host", "sh", "-c", "kill -9 $$"], 137, "", ""),
         (["-e", "A=b c", "host", "sh", "-c", "echo $A"], 0, "b c\n", ""),
         (["-w", "/tmp", "host", "pwd"], 0, "/tmp\n", ""),
         (["-h", "box", "host", "hostname"], 0, "box\n", ""),
@@ -122,20 +122,22 @@ def test_a_life(daemon: Daemon) -> None:
 
 
 def test_logs(daemon: Daemon) -> None:
-    daemon.pysup("run", "--name", "l", "host", "sh", "-c", "echo one; echo two >&2; printf three", check=True)
-    done = daemon.pysup("logs", "l")
+    daemon.pysup(
+        "run", "--name", "logged", "host", "sh", "-c", "echo one; echo two >&2; printf three", check=True
+    )
+    done = daemon.pysup("logs", "logged")
     assert (done.stdout, done.stderr) == ("one\nthree", "two\n")
-    assert daemon.pysup("logs", "--stderr", "l").stdout == ""
-    assert daemon.pysup("logs", "-n", "1", "l").stdout == "three"
-    assert daemon.pysup("logs", "-t", "l").stdout.split(" ")[0].endswith("Z")
-    daemon.pysup("rm", "l", check=True)
+    assert daemon.pysup("logs", "--stderr", "logged").stdout == ""
+    assert daemon.pysup("logs", "-n", "1", "logged").stdout == "three"
+    assert daemon.pysup("logs", "-t", "logged").stdout.split(" ")[0].endswith("Z")
+    daemon.pysup("rm", "logged", check=True)
 
 
 def test_start_attached(daemon: Daemon) -> None:
-    daemon.pysup("create", "-i", "--name", "c", "host", "sh", "-c", "cat; exit 5", check=True)
-    done = daemon.pysup("start", "-ai", "c", stdin=b"through\n")
+    daemon.pysup("create", "-i", "--name", "cat", "host", "sh", "-c", "cat; exit 5", check=True)
+    done = daemon.pysup("start", "-ai", "cat", stdin=b"through\n")
     assert (done.returncode, done.stdout) == (5, "through\n")
-    daemon.pysup("rm", "c", check=True)
+    daemon.pysup("rm", "cat", check=True)
 
 
 def test_signals_are_forwarded(daemon: Daemon) -> None:
@@ -154,21 +156,21 @@ def test_cidfile(daemon: Daemon, tmp_path: Path) -> None:
     file = tmp_path / "cid"
     daemon.pysup("create", "--cidfile", str(file), "host", "true", check=True)
     identity = file.read_text()
-    assert daemon.pysup("create", "--cidfile", str(file), "host", "true").returncode == 125
+    assert daemon.pysup("create", "--cidfile", str(file), "host", "true").returncode == 1
     daemon.pysup("rm", identity, check=True)
     other = tmp_path / "other"
-    assert daemon.pysup("create", "--cidfile", str(other), "nosuchimage", "true").returncode == 125
+    assert daemon.pysup("create", "--cidfile", str(other), "nosuchimage", "true").returncode == 1
     assert not other.exists()
 
 
 def test_update_and_the_next_attempt(daemon: Daemon) -> None:
     flags = ("--restart", "always", "--restart-delay", "100", "--restart-max-delay", "100")
-    daemon.pysup("run", "-d", "--name", "u", *flags, "host", "false", check=True)
-    daemon.pysup("wait", "u", check=True)
+    daemon.pysup("run", "-d", "--name", "up", *flags, "host", "false", check=True)
+    daemon.pysup("wait", "up", check=True)
     assert " in " in daemon.pysup("ps", "-a", "--format", "{{.Status}}").stdout
-    assert daemon.pysup("update", "--restart", "no", "u").stdout == "u\n"
-    assert daemon.pysup("update", "u").returncode == 1
-    daemon.pysup("rm", "-f", "u", check=True)
+    assert daemon.pysup("update", "--restart", "no", "up").stdout == "up\n"
+    assert daemon.pysup("update", "up").returncode == 1
+    daemon.pysup("rm", "-f", "up", check=True)
 
 
 def test_info_version_images_and_df(daemon: Daemon) -> None:
@@ -212,24 +214,27 @@ def test_a_terminal(daemon: Daemon) -> None:
     term = Terminal(daemon.command("run", "--rm", "-it", "host", "sh"))
     term.type(b"stty -echo; echo $((40+2))\n")
     term.until(b"42\r\n")
-    term.type(b"sleep 1000\n\x03")
+    term.type(b"echo g''o; sleep 1000\n")
+    term.until(b"go\r\n")
+    term.type(b"\x03")
+    term.until(b"# ")
     term.type(b"echo af''ter; exit 6\n")
     term.until(b"after\r\n")
     assert term.code() == 6
 
 
 def test_detach_and_attach(daemon: Daemon) -> None:
-    term = Terminal(daemon.command("run", "-it", "--name", "t", "host", "sh"))
+    term = Terminal(daemon.command("run", "-it", "--name", "term", "host", "sh"))
     term.type(b"stty -echo; echo be''fore\n")
     term.until(b"before\r\n")
     term.type(b"\x10\x11")
     assert term.code() == 0
-    assert daemon.pysup("inspect", "-f", "{{.State.Running}}", "t").stdout == "true\n"
-    again = Terminal(daemon.command("attach", "t"))
+    assert daemon.pysup("inspect", "-f", "{{.State.Running}}", "term").stdout == "true\n"
+    again = Terminal(daemon.command("attach", "term"))
     again.type(b"echo ag''ain; exit 7\n")
     again.until(b"again\r\n")
     assert again.code() == 7
-    daemon.pysup("rm", "t", check=True)
+    daemon.pysup("rm", "term", check=True)
 
 
 def test_no_terminal_where_one_is_asked_for(daemon: Daemon) -> None:

@@ -32,7 +32,12 @@ class Wire:
         return self.sock.fileno()
 
     def receive(self) -> list[tuple[int, bytes]] | None:
-        data = self.sock.recv(CHUNK)
+        try:
+            data = self.sock.recv(CHUNK, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return []
+        except ConnectionResetError:
+            return None
         if not data:
             return None
         return [(2 if data.startswith(b"E") else 1, data)]
