@@ -90,6 +90,7 @@ def info(
         **_machine(machine),
         **_limits(machine),
         **_absent(),
+        "Pysup": own_settings(settings),
     }
 
 
@@ -115,15 +116,19 @@ def _driver(settings: Settings) -> Json:
         "NFd": 0,
         "NGoroutines": 0,
         "NEventsListener": 0,
-        "Pysup": {
-            "CgroupRoot": settings.cgroup_root,
-            "LogMaxSize": settings.log_max_size,
-            "LogMaxFiles": settings.log_max_files,
-            "LogTotal": settings.log_total,
-            "LogRetention": settings.log_retention,
-            "EventRetention": settings.event_retention,
-            "DefaultCapabilities": sorted(DEFAULT),
-        },
+    }
+
+
+def own_settings(settings: Settings) -> Json:
+    """What holds for every container that does not say otherwise: bytes, counts and seconds."""
+    return {
+        "CgroupRoot": settings.cgroup_root,
+        "LogMaxSize": settings.log_max_size,
+        "LogMaxFiles": settings.log_max_files,
+        "LogTotal": settings.log_total,
+        "LogRetention": settings.log_retention,
+        "EventRetention": settings.event_retention,
+        "DefaultCapabilities": sorted(DEFAULT),
     }
 
 

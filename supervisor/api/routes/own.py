@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pysup.supervisor.api.render.history import run_entry
+from pysup.supervisor.api.render.system import own_settings
 from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.wire import Request, Response, json_response
 from pysup.supervisor.engine.engine import Engine
@@ -20,6 +21,7 @@ async def get_features(engine: Engine, _request: Request) -> Response:
         {
             "CgroupVersion": hierarchy.version,
             "Controllers": sorted(hierarchy.controllers),
+            "Settings": own_settings(engine.parts.settings),
             "Features": engine.features(),
         }
     )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pysup.supervisor.errors import BadRequest
 from pysup.supervisor.kernel.capabilities import NAMES as KERNEL_NAMES
 from pysup.supervisor.spec import capabilities
+from pysup.supervisor.spec.detach_keys import parse_detach_keys
 from pysup.supervisor.spec.names import ADJECTIVES, SURNAMES, check_name, is_name, random_name
 from pysup.supervisor.spec.reference import Reference, looks_like_id, parse_reference
 from pysup.supervisor.spec.signals import parse_signal
@@ -124,3 +125,23 @@ def test_an_image_id_is_recognised() -> None:
     assert looks_like_id("sha256:" + "0" * 64)
     assert looks_like_id("f" * 64)
     assert not looks_like_id("f" * 12)
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("", b"\x10\x11"),
+        ("ctrl-p,ctrl-q", b"\x10\x11"),
+        ("a,CTRL-[", b"a\x1b"),
+        ("DEL", b"\x7f"),
+        ("ctrl-@", b"\0"),
+    ],
+)
+def test_detach_keys_are_read(text: str, keys: bytes) -> None:
+    assert parse_detach_keys(text) == keys
+
+
+@pytest.mark.parametrize("text", ["ctrl-", "ab", "a,,b", "ctrl-1", "ä", ","])
+def test_what_are_no_detach_keys_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="invalid detach keys"):
+        parse_detach_keys(text)
