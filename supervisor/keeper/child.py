@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+from collections.abc import Iterable
 from typing import NoReturn
 
 from pysup.supervisor.keeper import steps
@@ -27,14 +28,27 @@ SOFT_DESCRIPTOR_LIMIT = 1024
 def main(fds: dict[str, int]) -> NoReturn:
     """Be the child: execute the plan's program or leave. Never returns, whatever happens."""
     try:
-        os._exit(_run(fds))
+        context = _settle(fds.values())
+        _take(context, fds)
+        os._exit(_work(context))
     finally:
         os._exit(SETUP_FAILED)
 
 
-def _run(fds: dict[str, int]) -> int:
+def _take(context: Context, fds: dict[str, int]) -> None:
+    """Put the given streams on 0, 1 and 2, /dev/null on those that are not given, and keep the rest by name."""
+    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    for number, name in enumerate(STANDARD):
+        os.dup2(fds.get(name, null), number)
+    for fd in (null, *(fds[name] for name in STANDARD if name in fds)):
+        os.close(fd)
+    context.unset_stdio = tuple(number for number, name in enumerate(STANDARD) if name not in fds)
+    context.fds = {name: fd for name, fd in fds.items() if name not in STANDARD}
+    context.init = fds["init"]
+
+
+def _work(context: Context) -> int:
     """Work through the plan; comes back only if a step failed, with docker's exit code for it."""
-    context = _settle(fds)
     try:
         plan = json.loads(files.read_all(context.fd("plan"), MAX_PLAN))
         steps.run(context, plan["steps"])
@@ -46,36 +60,24 @@ def _run(fds: dict[str, int]) -> int:
     return SETUP_FAILED
 
 
-def _settle(fds: dict[str, int]) -> Context:
+def _settle(keep: Iterable[int]) -> Context:
     """Take leave of the keeper: its descriptors, its signal mask, its session; nobody may look at us
     (prctl(2)).
     """
     signals.unblock_all()
-    unset = _place_stdio(fds)
-    kept = {name: fd for name, fd in fds.items() if name not in STANDARD}
-    _close_others(kept.values())
+    _close_others(keep)
     os.setsid()
     process.forbid_dump()
     os.umask(0)
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(SOFT_DESCRIPTOR_LIMIT, hard), hard))
-    context = Context(System(), kept)
-    context.unset_stdio = unset
-    return context
+    return Context(System(), {})
 
 
-def _place_stdio(fds: dict[str, int]) -> tuple[int, ...]:
-    """Put the given streams on 0, 1 and 2, and /dev/null on the others; tells which those are."""
-    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-    for number, name in enumerate(STANDARD):
-        os.dup2(fds.get(name, null), number)
-    return tuple(number for number, name in enumerate(STANDARD) if name not in fds)
-
-
-def _close_others(keep: object) -> None:
+def _close_others(keep: Iterable[int]) -> None:
     """Close every descriptor from 3 on that is not to be kept, gap by gap."""
     first = 3
-    for fd in sorted(keep):  # type: ignore[call-overload]
+    for fd in sorted(keep):
         if fd > first:
             files.close_range(first, fd - 1)
         first = fd + 1

@@ -24,7 +24,7 @@ class Context:
     def __init__(self, system: System, fds: dict[str, int]) -> None:
         self.system = system
         self.fds = fds
-        self.init = fds["init"]
+        self.init = fds.get("init", -1)
         self.root = -1
         """O_PATH descriptor of the new root, from "enter" on; -1: the process's own root is meant."""
         self.inside = False
@@ -37,6 +37,8 @@ class Context:
         """The working directory that the "workdir" step went to."""
         self.unset_stdio: tuple[int, ...] = ()
         """Which of 0, 1 and 2 were not given, and are /dev/null."""
+        self.parent: tuple[str, int] | None = None
+        """The directory that the last "device" or "symlink" made a name in: its path and descriptor."""
         self.null_fd = -1
         self.empty_tmpfs = -1
 

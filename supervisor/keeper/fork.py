@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import signal
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -84,8 +83,7 @@ def _write_maps(made: Forked, message: Spawn, go_fd: int) -> None:
                 file.write(text.encode())
         os.write(go_fd, b"1")
     except Refused:
-        process.pidfd_send_signal(made.pidfd, signal.SIGKILL)
-        process.reap_now(made.pidfd)
+        process.kill_and_reap(made.pidfd)
         os.close(made.pidfd)
         raise
 

@@ -74,9 +74,22 @@ def file(context: Context, path: str, links: int = 0) -> int:
 
 
 def parent_of(context: Context, path: str) -> tuple[int, str]:
-    """The directory that a name is to be made in, and the name."""
+    """The directory that a name is to be made in, and the name. The descriptor stays the context's.
+
+    Found once for a row of names in the same directory (/dev has a dozen); forget_parent() ends the row.
+    """
     above, name = os.path.split(path.rstrip("/"))
-    return directory(context, above), name
+    if context.parent is None or context.parent[0] != above:
+        forget_parent(context)
+        context.parent = above, directory(context, above)
+    return context.parent[1], name
+
+
+def forget_parent(context: Context) -> None:
+    """Before anything is mounted: the same path may mean another directory afterwards."""
+    if context.parent is not None:
+        context.system.close(context.parent[1])
+        context.parent = None
 
 
 def _follow(context: Context, parent: int, name: str, links: int) -> str:

@@ -65,8 +65,11 @@ def _text(fd: int) -> str:
         os.close(fd)
 
 
-def _records(text: str, fields: int) -> Iterator[list[str]]:
-    for line in text.splitlines():
+def _records(text: str, fields: int, wanted: str) -> Iterator[list[str]]:
+    """The lines that have the wanted text anywhere, as fields."""
+    for line in text.split("\n"):
+        if wanted not in line:
+            continue
         record = line.strip().split(":")
         if len(record) >= fields and not line.startswith("#"):
             yield record
@@ -78,7 +81,7 @@ def _number(text: str) -> int:
 
 def group_id(name: str, text: str | None = None) -> int | None:
     """The id of a group by name or number in group(5), the host's by default; None if it is not there."""
-    for record in _records(read(GROUP) if text is None else text, 3):
+    for record in _records(read(GROUP) if text is None else text, 3, name):
         if (record[0] == name or record[2] == name) and _number(record[2]) >= 0:
             return _number(record[2])
     return None
@@ -101,7 +104,7 @@ def identify(user: str, extra_groups: list[str], passwd: str, group: str) -> Ide
 
 def _user(wanted: str, passwd: str) -> tuple[str, int, int, str]:
     """(name, uid, gid, home); a number needs no line in the file."""
-    for record in _records(passwd, 4):
+    for record in _records(passwd, 4, wanted):
         if record[0] == wanted or record[2] == wanted:
             uid, gid = _number(record[2]), _number(record[3])
             if 0 <= uid <= MAX_ID and 0 <= gid <= MAX_ID:
@@ -123,6 +126,6 @@ def _group(wanted: str, group: str) -> int:
 def _member_of(name: str, group: str) -> list[int]:
     return [
         _number(record[2])
-        for record in _records(group, 4)
+        for record in _records(group, 4, name)
         if name in record[3].split(",") and 0 <= _number(record[2]) <= MAX_ID
     ]

@@ -28,7 +28,7 @@ _EFFECTLESS = {
     "move_mount": (-1, -1),
     "open_tree": (-1, ""),
     "setns": (-1, 0),
-    "drop_bounding": (-1,),
+    "drop_bounding": ([-1],),
 }
 """Calls that are made with arguments that the kernel refuses, so that their wrappers have run too."""
 
@@ -81,9 +81,17 @@ _PLAN: list[list[Any]] = [
     ["join_cgroups", ["/dev/null"]],
     ["unshare", 0],
     ["propagation", "private"],
-    ["overlay", {"lower": ["/"], "upper": "/u", "work": "/w", "target": "/t", "volatile": True, "options": []}],
+    [
+        "overlay",
+        {"lower": ["/"], "upper": "/u", "work": "/w", "target": "/t", "volatile": True, "options": []},
+    ],
     ["mount", "tmpfs", "tmpfs", "/tmp", 0, "mode=755"],  # noqa: S108
-    ["bind", "/etc/hostname", "/etc/hostname", {"recursive": True, "read_only": True, "propagation": "rprivate"}],
+    [
+        "bind",
+        "/etc/hostname",
+        "/etc/hostname",
+        {"recursive": True, "read_only": True, "propagation": "rprivate"},
+    ],
     ["device", "/dev/null", 0o666, 1, 3],
     ["symlink", "/proc/self/fd", "/dev/fd"],
     ["mask", "/proc/keys"],

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from pysup.supervisor.keeper import steps_devices, steps_mounts, steps_namespaces, steps_process
+from pysup.supervisor.keeper import lookup, steps_devices, steps_mounts, steps_namespaces, steps_process
 from pysup.supervisor.keeper.context import Context, StepError
 
 Step = list[Any]
@@ -52,6 +52,10 @@ OPS: dict[str, tuple[Callable[..., None], str]] = {
 }
 
 
+_ADD_NAMES = frozenset({"device", "symlink"})
+"""Ops that change no mount, so that the directory found for one may serve the next."""
+
+
 class Failed(Exception):
     """A step failed: what it is called, its errno, and a text where the errno does not tell enough."""
 
@@ -81,6 +85,8 @@ def run(context: Context, plan: list[Step]) -> None:
 def _do(context: Context, step: Step) -> None:
     if not step or step[0] not in OPS:
         raise StepError(errno.EINVAL, "no such step")
+    if step[0] not in _ADD_NAMES:
+        lookup.forget_parent(context)
     OPS[step[0]][0](context, *step[1:])
 
 

@@ -16,10 +16,7 @@ from pysup.supervisor.kernel.libc import AT_FDCWD
 def device(context: Context, target: str, mode: int, major: int, minor: int) -> None:
     """Make a character device in the container's /dev."""
     parent, name = lookup.parent_of(context, target)
-    try:
-        context.system.mknod(name, stat.S_IFCHR | mode, os.makedev(major, minor), dir_fd=parent)
-    finally:
-        context.system.close(parent)
+    context.system.mknod(name, stat.S_IFCHR | mode, os.makedev(major, minor), dir_fd=parent)
 
 
 def bind_device(context: Context, host_path: str, target: str) -> None:
@@ -44,11 +41,8 @@ def _attach(context: Context, tree: int, target: str) -> None:
 def symlink(context: Context, content: str, target: str) -> None:
     """Make a symbolic link; one that is there already stays."""
     parent, name = lookup.parent_of(context, target)
-    try:
-        with contextlib.suppress(FileExistsError):
-            context.system.symlink(content, name, dir_fd=parent)
-    finally:
-        context.system.close(parent)
+    with contextlib.suppress(FileExistsError):
+        context.system.symlink(content, name, dir_fd=parent)
 
 
 def console(context: Context) -> None:

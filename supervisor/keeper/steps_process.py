@@ -89,9 +89,7 @@ def credentials(context: Context, bounding: list[str]) -> None:
     wanted = {NAMES[name] for name in bounding if name in NAMES}
     kept = wanted & system.permitted() if context.uid == 0 else set()
     _give_stdio(context)
-    for number in range(system.last_cap() + 1):
-        if number not in wanted:
-            system.drop_bounding(number)
+    system.drop_bounding([number for number in range(system.last_cap() + 1) if number not in wanted])
     system.setgroups(context.groups)
     system.setresgid(context.gid, context.gid, context.gid)
     system.setresuid(context.uid, context.uid, context.uid)

@@ -56,9 +56,10 @@ def _in_bounding(number: int) -> int | None:
         return None
 
 
-def drop_bounding(number: int) -> None:
-    """Take one capability out of the bounding set, for ever. PR_CAPBSET_DROP(2const)."""
-    prctl(_PR_CAPBSET_DROP, "prctl PR_CAPBSET_DROP", number)
+def drop_bounding(numbers: Iterable[int]) -> None:
+    """Take capabilities out of the bounding set, for ever. PR_CAPBSET_DROP(2const)."""
+    for number in numbers:
+        prctl(_PR_CAPBSET_DROP, "prctl PR_CAPBSET_DROP", number)
 
 
 def ambient_clear() -> None:

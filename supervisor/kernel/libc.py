@@ -46,6 +46,7 @@ def bind(name: str, *arguments: type, returns: type = ctypes.c_int) -> Function:
 
 
 _word = ctypes.c_void_p
+_PADDING = (0,) * 6
 _syscall = bind("syscall", ctypes.c_long, _word, _word, _word, _word, _word, _word, returns=ctypes.c_long)
 
 
@@ -58,8 +59,10 @@ def check(result: int, call: str) -> int:
 
 def syscall(number: int, call: str, *arguments: Argument) -> int:
     """Make a system call that libc has no function for; a buffer or bytes is passed by address."""
-    padded = arguments + (0,) * (6 - len(arguments))
-    return check(_syscall(number, *padded), call)
+    result = _syscall(number, *arguments, *_PADDING[len(arguments) :])
+    if result < 0:
+        raise KernelError(ctypes.get_errno(), call)
+    return result
 
 
 def text(value: str | bytes) -> bytes:

@@ -6,7 +6,6 @@ then used by descriptor only, so nobody can exchange a component between the che
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import struct
@@ -130,19 +129,13 @@ def openat2(dirfd: int, path: Path, flags: int, mode: int = 0, *, resolve: int =
     """
     how = _OPEN_HOW.pack(flags | os.O_CLOEXEC, mode, resolve)
     encoded = libc.text(path)
-    for _attempt in range(_LOOKUPS):
-        with contextlib.suppress(BlockingIOError):
-            return _openat2(dirfd, encoded, how)
-    raise libc.KernelError(errno.EAGAIN, "openat2")
-
-
-def _openat2(dirfd: int, path: bytes, how: bytes) -> int:
-    try:
-        return libc.syscall(_SYS_OPENAT2, "openat2", dirfd, path, how, _OPEN_HOW.size)
-    except libc.KernelError as error:
-        if error.errno == errno.EAGAIN:
-            raise BlockingIOError from error
-        raise
+    for attempt in range(_LOOKUPS):
+        try:
+            return libc.syscall(_SYS_OPENAT2, "openat2", dirfd, encoded, how, _OPEN_HOW.size)
+        except libc.KernelError as error:
+            if error.errno != errno.EAGAIN or attempt == _LOOKUPS - 1:
+                raise
+    raise AssertionError("the last attempt returns or raises")
 
 
 def filesystem_type(fd: int) -> int:

@@ -48,6 +48,8 @@ _PIDFD_GET_INFO = 0xC040FF0B
 _PIDFD_INFO_EXIT = 1 << 3
 _PIDFD_INFO = struct.Struct("=QQ11Ii")
 
+_PADDING = (0,) * 4
+
 _setns = libc.bind("setns", libc.c_int, libc.c_int)
 _unshare = libc.bind("unshare", libc.c_int)
 _prctl = libc.bind("prctl", libc.c_int, libc.c_ulong, libc.c_ulong, libc.c_ulong, libc.c_ulong)
@@ -88,8 +90,9 @@ def waitid_pidfd(pidfd: int, *, reap: bool) -> int | None:
     return _status(os.waitid(os.P_PIDFD, pidfd, options))
 
 
-def reap_now(pidfd: int) -> None:
-    """Wait for a child that was killed, and reap it."""
+def kill_and_reap(pidfd: int) -> None:
+    """End a child that nobody needs, and wait for its end."""
+    pidfd_send_signal(pidfd, signal.SIGKILL)
     os.waitid(os.P_PIDFD, pidfd, os.WEXITED | _WALL)
 
 
@@ -153,8 +156,7 @@ def unshare(flags: int) -> None:
 
 def prctl(option: int, call: str, *arguments: int) -> int:
     """prctl(2) with up to four arguments."""
-    padded = arguments + (0,) * (4 - len(arguments))
-    return libc.check(_prctl(option, *padded), call)
+    return libc.check(_prctl(option, *arguments, *_PADDING[len(arguments) :]), call)
 
 
 def forbid_dump() -> None:

@@ -78,8 +78,8 @@ def test_a_running_child_has_no_status() -> None:
     assert process.pidfd_alive(pidfd)
     assert process.waitid_pidfd(pidfd, reap=False) is None
     assert process.reap_orphan(pid) is None
-    assert process.pidfd_send_signal(pidfd, signal.SIGKILL)
-    process.reap_now(pidfd)
+    process.kill_and_reap(pidfd)
+    assert process.pidfd_pid(pidfd) == -1
     os.close(pidfd)
 
 
