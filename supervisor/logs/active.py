@@ -7,9 +7,7 @@ import os
 from dataclasses import dataclass
 
 from pysup.supervisor.logs import files
-from pysup.supervisor.logs.records import GAP, SIZE, Header, Record
-
-NEWLINE = b"\n"
+from pysup.supervisor.logs.records import GAP, SIZE, Header, Record, open_after
 
 
 @dataclass(slots=True)
@@ -60,13 +58,8 @@ class ActiveSegment:
         """The bits of Record.open as they are at the end: the last chunk's stream by its last byte."""
         if self.last is None:
             return 0
-        if self.last.kind == GAP:
-            return 0
-        if self.last.offset == self.end:
-            return self.last.open
-        bit = 1 << self.last.kind
-        ended = os.pread(self.log, 1, self.size - 1) == NEWLINE
-        return self.last.open & ~bit if ended else self.last.open | bit
+        has_chunk = self.last.offset < self.end
+        return open_after(self.last, os.pread(self.log, 1, self.size - 1) if has_chunk else b"")
 
     def close(self) -> None:
         """Close both files."""

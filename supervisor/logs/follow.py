@@ -1,38 +1,127 @@
+"""Reads a log as it grows: the files first, then it waits at the writer's feed. The disk is the only buffer."""
+
+from __future__ import annotations
+
+import contextlib
 import os
-from pysup.supervisor.logs.records import unpack_records
-from pysup.supervisor.logs.reader import Entry
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import trio
+
+from pysup.supervisor.logs import files, places
+from pysup.supervisor.logs.cursor import ENDLESS, Cursor
+from pysup.supervisor.logs.feed import Feed
+from pysup.supervisor.logs.lines import Chunks, Entry, Shaper, Skipper
+from pysup.supervisor.logs.reader import LogReader, Query, Range
+
+_SECOND = 1_000_000_000
 
 
-def _read(directory, start, stop):
-    for n in sorted(x for x in os.listdir(directory) if x.endswith(".log")):
-        idx = open(os.path.join(directory, n[:-4] + ".idx"), "rb").read()
-        import struct
+async def follow(directory: str, feed: Feed | None, query: Query) -> AsyncIterator[Entry]:
+    """What a query chooses, and with ``query.follow`` what comes until the feed is closed.
 
-        base = struct.unpack_from("<8sQ", idx)[1]
-        recs = [r for r in unpack_records(idx[32:])]
-        data = open(os.path.join(directory, n), "rb").read()
-        for i, r in enumerate(recs):
-            end = recs[i + 1].offset if i + 1 < len(recs) else base + len(data)
-            a = max(r.offset, start)
-            b = min(end, stop)
-            if b > a and r.kind != 3:
-                yield r.kind, data[a - base : b - base], r.time
-
-
-async def raw_from(directory, feed, offset, end=lambda: None):
-    while True:
-        stop = end()
-        upto = feed.offset if stop is None else stop
-        if upto > offset:
-            for k, d, _ in _read(directory, offset, upto):
-                yield k, d
-            offset = upto
-        if stop is not None or feed.closed:
+    Rotation and new runs of the container do not end it; ``until`` does, when it has passed. Who stops early
+    closes it (``contextlib.aclosing``).
+    """
+    reader = LogReader(directory)
+    if feed is None or not query.follow:
+        for entry in reader.select(query):
+            yield entry
+        return
+    with contextlib.ExitStack() as stack:
+        opened = reader.open(query, stack)
+        if opened is None or opened[0].is_cut:
+            for entry in reader.select(query):
+                yield entry
             return
+        async for entry in _grow(feed, query, *opened, reader.shaper(query, opened[0])):
+            yield entry
+
+
+async def _grow(
+    feed: Feed, query: Query, found: Range, cursor: Cursor, shaper: Shaper
+) -> AsyncIterator[Entry]:
+    for entry in _what_is_there(cursor, found, shaper):
+        yield entry
+    if not query.lines:
+        # A prompt, or the beginning of a line that has no end yet, is shown as it comes.
+        for entry in shaper.flush():
+            yield entry
+        shaper = Chunks(Skipper(0, 0))
+    growth, is_last = _Growth(query, cursor, shaper), False
+    while not is_last:
+        is_last = feed.closed or _has_passed(query.until)
+        for entry in growth.read():
+            yield entry
+        is_last = is_last or growth.is_over
+        if not is_last:
+            await _wait(feed, cursor.offset, query.until)
+    for entry in shaper.flush():
+        yield entry
+
+
+def _what_is_there(cursor: Cursor, found: Range, shaper: Shaper) -> Iterator[Entry]:
+    while chunk := cursor.next(found.end.offset):
+        yield from shaper.feed(chunk)
+
+
+class _Growth:
+    """What has come since it was last read."""
+
+    def __init__(self, query: Query, cursor: Cursor, shaper: Shaper) -> None:
+        self.is_over = False
+        """What comes is later than the query wants."""
+        self._query = query
+        self._cursor = cursor
+        self._shaper = shaper
+        cursor.merge = False  # chunks are chosen by their times
+
+    def read(self) -> Iterator[Entry]:
+        """Up to the end as it is now."""
+        while chunk := self._cursor.next():
+            if self._query.until is not None and chunk.time > self._query.until:
+                self.is_over = True
+                return
+            if chunk.time >= (self._query.since or 0):
+                yield from self._shaper.feed(chunk)
+
+
+def _has_passed(until: int | None) -> bool:
+    return until is not None and until < time.time_ns()
+
+
+async def _wait(feed: Feed, offset: int, until: int | None) -> None:
+    left = float("inf") if until is None else (until - time.time_ns()) / _SECOND
+    with trio.move_on_after(max(0.0, left)):
         await feed.wait_beyond(offset)
 
 
-async def follow(directory, feed, query):
-    for k, d, t in _read(directory, 0, 1 << 62):
-        for l in d.splitlines(keepends=True):
-            yield Entry(t, k, l)
+async def raw_from(
+    directory: str, feed: Feed, offset: int, end: Callable[[], int | None] = lambda: None
+) -> AsyncIterator[tuple[int, bytes]]:
+    """(stream, bytes) from a logical offset until the feed is closed, or to the offset that ``end`` tells.
+
+    ``end`` is asked again whenever the feed is poked. A reader that is slower than rotation gets
+    (GAP, decimal count of the bytes that are gone).
+    """
+    fd = files.open_directory(directory)
+    try:
+        cursor = places.cursor_from(fd, offset)
+        if cursor is None:
+            return
+        with contextlib.closing(cursor):
+            is_last = False
+            while not is_last:
+                is_last = feed.closed or end() is not None
+                while chunk := cursor.next(_limit(end)):
+                    yield chunk.stream, chunk.data or str(chunk.lost).encode()
+                if not is_last:
+                    await feed.wait_beyond(cursor.offset)
+    finally:
+        os.close(fd)
+
+
+def _limit(end: Callable[[], int | None]) -> int:
+    known = end()
+    return ENDLESS if known is None else known

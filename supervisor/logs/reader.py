@@ -1,17 +1,139 @@
+"""What ``logs`` asks for, from the files alone: also for a container that is gone, also while it writes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
+
+from pysup.supervisor.logs import files, places
+from pysup.supervisor.logs.cursor import Cursor
+from pysup.supervisor.logs.lines import MAX_LINE, Chunks, Dropper, Entry, Lines, Shaper, Skipper
+from pysup.supervisor.logs.places import Place
+from pysup.supervisor.logs.records import STREAMS
+from pysup.supervisor.logs.tail import Tail, find_tail
+
+__all__ = ["Entry", "LogReader", "Query"]
+
+_FOREVER = 1 << 63
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Query:
+    """Which part of a log. Times are nanoseconds since the epoch, both ends included."""
+
     since: int | None = None
     until: int | None = None
+    """By the time at which a line begins: the rest of a line is no line, the whole of one is."""
     tail: int | None = None
-    streams: frozenset = frozenset({1, 2})
+    """The last lines of what the rest of the query chooses."""
+    streams: frozenset[int] = STREAMS
     follow: bool = False
+    lines: bool = True
+    """False: chunks may come as they are, larger than a line or smaller; the bytes are the same, and it is fast."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    time_ns: int
-    stream: int
-    data: bytes
+class Range(NamedTuple):
+    """Where a query begins and ends in the log as it is now."""
+
+    start: Place
+    drop: int
+    end: Place
+    is_cut: bool
+    """The end is that of the query (until), not that of the log: lines that are open there are completed."""
+
+
+class LogReader:
+    """Reads one container's log directory. It holds nothing open between two calls."""
+
+    def __init__(self, directory: str, *, max_line: int = MAX_LINE) -> None:
+        self._directory = directory
+        self._max_line = max_line
+
+    def select(self, query: Query) -> Iterator[Entry]:
+        """What the query chooses of the log as it is now, in the order of arrival.
+
+        Memory is constant; a gap (also one that rotation makes meanwhile) is an entry with its count. No
+        directory, or an empty one, is an empty log. Raises OSError.
+        """
+        with contextlib.ExitStack() as stack:
+            opened = self.open(query, stack)
+            if opened is not None:
+                yield from self._read(*opened, query)
+
+    def open(self, query: Query, stack: contextlib.ExitStack) -> tuple[Range, Cursor] | None:
+        """Where to read, and a cursor there, which the stack closes; None if there is no log."""
+        try:
+            directory = files.open_directory(self._directory)
+        except FileNotFoundError:
+            return None
+        stack.callback(os.close, directory)
+        found = find_range(directory, query)
+        if found is None:
+            return None
+        merge = not query.lines
+        cursor = places.cursor_at(directory, found.start, streams=query.streams, merge=merge)
+        stack.callback(cursor.close)
+        return found, cursor
+
+    def _read(self, found: Range, cursor: Cursor, query: Query) -> Iterator[Entry]:
+        shaper = self.shaper(query, found)
+        while chunk := cursor.next(found.end.offset):
+            yield from shaper.feed(chunk)
+        if found.is_cut:
+            yield from self._complete(found, cursor, query, shaper)
+        yield from shaper.flush()
+
+    def shaper(self, query: Query, found: Range) -> Shaper:
+        """Lines, or chunks where they do. The last N lines can only be told by lines."""
+        if query.tail is not None:
+            return Dropper(Lines(Skipper(found.start.open, _FOREVER), self._max_line), found.drop)
+        skipper = Skipper(found.start.open, self._max_line)
+        return Lines(skipper, self._max_line) if query.lines else Chunks(skipper)
+
+    def _complete(self, found: Range, cursor: Cursor, query: Query, shaper: Shaper) -> Iterator[Entry]:
+        """Read on until the lines that began before the end are whole, or too long to wait for."""
+        left = {stream: self._max_line for stream in query.streams if found.end.open >> stream & 1}
+        while left and (chunk := cursor.next()):
+            if chunk.stream not in left:
+                continue
+            line, newline, _ = chunk.data.partition(b"\n")
+            line = line[: left[chunk.stream]]
+            yield from shaper.feed(chunk._replace(data=line + newline))
+            left[chunk.stream] -= len(line)
+            if newline or not left[chunk.stream]:
+                del left[chunk.stream]
+
+
+def find_range(directory: int, query: Query) -> Range | None:
+    """Find the two ends of a query; None if there is no log."""
+    start, end, is_cut = places.oldest(directory), places.newest(directory), False
+    if start is None or end is None:
+        return None
+    if query.since is not None:
+        start = places.first_at(directory, query.since) or start
+    if query.until is not None:
+        cut = places.first_at(directory, query.until + 1)
+        if cut is not None and cut.offset < end.offset:
+            end, is_cut = cut, True
+    if query.tail == 0 or start.offset > end.offset:
+        return Range(end, 0, end, is_cut=False)
+    tail = Tail(start, 0)
+    if query.tail is not None:
+        tail = find_tail(directory, start, end, query.tail, query.streams)
+    return Range(tail.start, tail.drop, end, is_cut)
+
+
+def span(directory: str) -> tuple[int, int]:
+    """The logical offsets of the first byte that is kept, and of the end: what was before was rotated away."""
+    try:
+        fd = files.open_directory(directory)
+    except FileNotFoundError:
+        return 0, 0
+    try:
+        start, end = places.oldest(fd), places.newest(fd)
+    finally:
+        os.close(fd)
+    return (0, 0) if start is None or end is None else (start.offset, end.offset)

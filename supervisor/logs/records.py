@@ -82,6 +82,16 @@ def unpack_records(data: bytes) -> list[Record]:
     ]
 
 
+def open_after(record: Record, last_byte: bytes) -> int:
+    """The bits of Record.open at the end of a record's chunk, by its last byte (none: the chunk is empty)."""
+    if record.kind == GAP:
+        return 0
+    bit = 1 << record.kind
+    if not last_byte:
+        return record.open
+    return record.open & ~bit if last_byte == b"\n" else record.open | bit
+
+
 def is_sound(data: bytes) -> bool:
     """Tell whether the checksum at the end fits: that of a torn write does not, nor that of zeros."""
     (checksum,) = _CHECKSUM.unpack_from(data, SIZE - _CHECKSUM.size)

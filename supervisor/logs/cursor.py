@@ -1,0 +1,155 @@
+"""Reads a log forward, chunk by chunk, through its segments, also while it is written and rotated."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pysup.supervisor.logs import files
+from pysup.supervisor.logs.records import GAP, STREAMS, Record
+from pysup.supervisor.logs.segment import Segment
+
+BLOCK = 256 << 10
+"""Bytes that are read at once, and the largest chunk that is returned."""
+ENDLESS = 1 << 63
+"""An offset that no log reaches."""
+
+
+class Chunk(NamedTuple):
+    """Bytes of one stream."""
+
+    time: int
+    stream: int
+    """STDOUT, STDERR; or GAP: ``lost`` bytes are missing here."""
+    data: bytes
+    lost: int = 0
+
+
+class Cursor:
+    """A place in a log that moves forward. Close it."""
+
+    def __init__(
+        self,
+        directory: int,
+        segment: Segment,
+        *,
+        record: int,
+        offset: int,
+        streams: frozenset[int] = STREAMS,
+        merge: bool = False,
+    ) -> None:
+        """Begin at ``offset``, which lies in the chunk of that record of the segment (owned from now on).
+
+        ``merge``: chunks of one stream that follow each other come as one, with the time of the first.
+        """
+        self.offset = offset
+        self.streams = streams
+        self.merge = merge
+        self.missed = 0
+        """Bytes that should have come before the first chunk, and are gone."""
+        self._directory = directory
+        self._segment = segment
+        self._current: Record | None = None
+        self._ahead: list[Record] = []
+        """Records after the current one, in reverse."""
+        self._number = record
+        """Of the last record in ``_ahead`` (the next one), or of the one to be read next."""
+        self._block = b""
+        self._block_start = 0
+
+    def next(self, limit: int = ENDLESS) -> Chunk | None:
+        """The next chunk before the offset ``limit``; None if there is none, for now."""
+        if self.missed:
+            lost, self.missed = self.missed, 0
+            return Chunk(0, GAP, b"", lost)
+        while self.offset <= limit:
+            end = min(self._segment.end(), limit)
+            chunk = self._next_here(end)
+            if chunk is not None:
+                return chunk
+            following = self._successor() if self.offset < limit else None
+            if following is None:
+                return None
+            # A segment gets no byte after the next one exists: only now is its end final.
+            if self.offset < min(self._segment.end(), limit):
+                following.close()
+                continue
+            time = self._current.time if self._current else 0
+            if lost := self._enter(following):
+                return Chunk(time, GAP, b"", lost)
+        return None
+
+    def _next_here(self, end: int) -> Chunk | None:
+        while True:
+            following = self._following(end)
+            stop = end if following is None else min(following.offset, end)
+            if self._current is not None and self.offset < stop:
+                if self._current.kind in self.streams:
+                    return self._take(self._current, stop, end)
+                self.offset = stop
+            if following is None:
+                return None
+            self._step(following)
+            if following.kind == GAP:
+                return Chunk(following.time, GAP, b"", following.value)
+
+    def _following(self, end: int) -> Record | None:
+        """The record after the current one, if it is settled."""
+        if not self._ahead:
+            self._ahead = self._segment.settled(self._number, end)[::-1]
+        return self._ahead[-1] if self._ahead else None
+
+    def _step(self, record: Record) -> None:
+        self._ahead.pop()
+        self._number += 1
+        if record.kind:  # else it is zeros, after a power cut: its bytes belong to the record before
+            self._current = record
+
+    def _take(self, record: Record, stop: int, end: int) -> Chunk:
+        """Bytes from the current chunk, and from the next ones of its stream if they are to be merged."""
+        while self.merge and stop < end and stop - self.offset < BLOCK:
+            following = self._following(end)
+            if following is None or following.kind != record.kind:
+                break
+            self._step(following)
+            after = self._following(end)
+            stop = end if after is None else min(after.offset, end)
+        data = self._read(stop, end)
+        self.offset = self.offset + len(data) if data else stop
+        return Chunk(record.time, record.kind, data)
+
+    def _read(self, stop: int, end: int) -> bytes:
+        """Bytes from here to ``stop``, at most, from a block that is read ahead."""
+        if not self._block_start <= self.offset < self._block_start + len(self._block):
+            self._block = self._segment.read(self.offset, min(end, self.offset + BLOCK))
+            self._block_start = self.offset
+        first = self.offset - self._block_start
+        return self._block[first : first + stop - self.offset]
+
+    def _successor(self) -> Segment | None:
+        """The next segment, if there is one; not the very next one if that has been rotated away too."""
+        try:
+            return Segment(self._directory, self._segment.number + 1)
+        except FileNotFoundError:
+            if not self._segment.is_removed():
+                return None
+        later = [number for number in files.numbers(self._directory) if number > self._segment.number]
+        for number in later:
+            try:
+                return Segment(self._directory, number)
+            except FileNotFoundError:
+                continue
+        return None
+
+    def _enter(self, segment: Segment) -> int:
+        """Go on in the next segment; how many bytes are missing between the two."""
+        self._segment.close()
+        self._segment = segment
+        self._current, self._ahead, self._number = None, [], 0
+        self._block = b""
+        lost = max(0, segment.base - self.offset)
+        self.offset = segment.base
+        return lost
+
+    def close(self) -> None:
+        """Close the segment."""
+        self._segment.close()
