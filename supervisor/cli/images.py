@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
+from urllib.parse import urlencode
 
 from pysup.supervisor.cli import timetext
 from pysup.supervisor.cli.connection import Client, connect, segment
@@ -103,8 +104,8 @@ def import_(argv: Sequence[str]) -> int:
     query += [("changes", change) for change in given.many("change")]
     last = {}
     with _opened(source) as file:
-        wanted = [(key, value) for key, value in query if value]
-        for last in connect().stream_json("POST", "/images/create", query=wanted, body=_pieces(file)):
+        wanted = urlencode([(key, value) for key, value in query if value])
+        for last in connect().stream_json("POST", f"/images/create?{wanted}", body=_pieces(file)):
             if "error" in last:
                 raise PysupError(f"cannot import {source}: {last['error']}")
     print(last.get("status", ""))

@@ -80,20 +80,36 @@ def _shown(key: str, value: Any) -> str:
 
 
 def _own_lines(own: Any) -> Iterator[str]:
-    """The rest of /pysup/info: a nested dict as an indented list, whatever is in it."""
-    for key, value in own.items():
-        yield from _nested(key, value, " ")
+    """What docker has no field for: bounds of the logs, controllers, features and what a missing one costs."""
+    settings = own.get("Settings") or {}
+    if settings:
+        yield f" Log Limits: {_log_limits(settings)}"
+    if own.get("Controllers"):
+        yield f" Controllers: {' '.join(own['Controllers'])}"
+    features = own.get("Features") or {}
+    if features:
+        yield " Features:"
+    for name, feature in features.items():
+        yield f"  {name}: {_feature(feature)}"
 
 
-def _nested(key: str, value: Any, indent: str) -> Iterator[str]:
-    if isinstance(value, dict):
-        yield f"{indent}{key}:"
-        for inner, one in value.items():
-            yield from _nested(inner, one, indent + " ")
-    elif isinstance(value, list):
-        yield f"{indent}{key}: {' '.join(map(str, value))}"
-    else:
-        yield f"{indent}{key}: {'yes' if value is True else 'no' if value is False else value}"
+def _log_limits(settings: Any) -> str:
+    from pysup.supervisor.spec.units import format_duration, format_size
+
+    files, size = settings.get("LogMaxFiles"), format_size(settings.get("LogMaxSize") or 0)
+    total, kept = (
+        format_size(settings.get("LogTotal") or 0),
+        format_duration(settings.get("LogRetention") or 0),
+    )
+    return f"{files} files of {size} for a container, {total} in total, kept {kept} after its removal"
+
+
+def _feature(feature: Any) -> str:
+    """``yes (detail)``, or ``no: what its lack costs``."""
+    detail, cost = str(feature.get("detail") or ""), str(feature.get("cost") or "unknown cost")
+    if not feature.get("present"):
+        return f"no: {cost}"
+    return f"yes ({detail})" if detail else "yes"
 
 
 def version(argv: Sequence[str]) -> int:

@@ -51,11 +51,8 @@ def main() -> int:
         return _complain(error, getattr(error, "exit_code", 1))
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # the interpreter's last flush succeeds
-        return CLOSED_PIPE
+    except ConnectionError:  # a BrokenPipeError is one
+        return _broken_off()
 
 
 def dispatch(argv: Sequence[str]) -> int:
@@ -132,6 +129,17 @@ def _flushed(code: int) -> int:
     """Write out what is buffered while a closed pipe can still be handled."""
     sys.stdout.flush()
     return code
+
+
+def _broken_off() -> int:
+    """Somebody reads no more: our output (``pysup ps | head``: quiet), else the daemon (said)."""
+    from pysup.supervisor.cli.failures import LOST, output_closed
+
+    if not output_closed():
+        return _complain(PysupError(LOST), 1)
+    # Let the interpreter's last flush succeed.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return CLOSED_PIPE
 
 
 def _complain(error: PysupError, code: int) -> int:

@@ -87,7 +87,9 @@ def _start(client: Client, container: str) -> None:
 
 
 def _discard(client: Client, container: str) -> None:
-    with suppress(PysupError):  # --rm was faster, or the daemon is gone: what is told is why the start failed
+    with suppress(
+        PysupError, OSError
+    ):  # --rm was faster, or the daemon is gone: what is told is why the start failed
         client.delete(path(container), query={"force": "1", "v": "1"})
 
 

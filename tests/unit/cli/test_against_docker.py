@@ -1,6 +1,7 @@
 """The same API answers, shown by the real docker CLI and by pysup: the outputs must be the same bytes.
 
-A small HTTP server gives canned answers to both. Skipped where there is no docker CLI.
+A small HTTP server gives canned answers to both. Skipped where there is no docker CLI. (Left out: ``stats``,
+where docker shows dashes if a sample takes it 2 seconds; several tags of one image, which docker shuffles.)
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ IMAGES = [
     {
         "Id": IMAGE,
         "ParentId": "",
-        "RepoTags": ["host:latest", "127.0.0.1:5000/team/app:1.2"],
+        "RepoTags": ["127.0.0.1:5000/team/app:1.2"],
         "RepoDigests": [],
         "Created": NOW - 86400 * 3,
         "Size": 7_654_321,
@@ -83,20 +84,6 @@ INSPECTED = {
     "Mounts": [],
     "Config": {"Hostname": "box", "Env": ["A=1", "B=<2>"], "Cmd": ["sh"], "Labels": {"k": "v", "x.y": "z"}},
     "NetworkSettings": {"Ports": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}]}, "Networks": {}},
-}
-STATS = {
-    "id": ID,
-    "name": "/web",
-    "read": "2026-11-24T00:04:09.5Z",
-    "preread": "2026-11-24T00:04:08.5Z",
-    "cpu_stats": {"cpu_usage": {"total_usage": 40}, "system_cpu_usage": 300, "online_cpus": 2},
-    "precpu_stats": {"cpu_usage": {"total_usage": 15}, "system_cpu_usage": 100, "online_cpus": 2},
-    "memory_stats": {"usage": 3_456_789, "limit": 1 << 30, "stats": {"inactive_file": 456_789}},
-    "pids_stats": {"current": 4},
-    "blkio_stats": {
-        "io_service_bytes_recursive": [{"op": "read", "value": 2_345_678}, {"op": "write", "value": 3}]
-    },
-    "networks": {"eth0": {"rx_bytes": 1_234, "tx_bytes": 2}},
 }
 EVENTS = [
     {
@@ -132,8 +119,6 @@ def answer(path: str) -> bytes | None:
     }
     if path == "/_ping":
         return b"OK"
-    if path.endswith("/stats"):
-        return json.dumps(STATS).encode()
     if path == "/events":
         return b"".join(json.dumps(event).encode() + b"\n" for event in EVENTS)
     return json.dumps(canned[path]).encode() if path in canned else None
@@ -225,8 +210,6 @@ def outputs(host: str, words: list[str]) -> list[tuple[int, str]]:
         ["top", "web"],
         ["events", "--until", "1795461246"],
         ["events", "--until", "1795461246", "--format", "{{.Action}} {{.Actor.Attributes.name}}"],
-        ["stats", "--no-stream"],
-        ["stats", "--no-stream", "--format", "{{.Name}} {{.CPUPerc}} {{.MemPerc}} {{.NetIO}} {{.PIDs}}"],
     ],
 )
 def test_the_same_bytes(host: str, words: list[str]) -> None:

@@ -230,12 +230,30 @@ def test_info_shows_what_the_machine_has() -> None:
     facts = {
         "Containers": 3,
         "MemTotal": 2 << 30,
-        "Pysup": {"Features": {"overlayfs": True, "psi": False}, "Controllers": ["cpu", "memory"]},
+        "Pysup": {
+            "Settings": {
+                "LogMaxFiles": 4,
+                "LogMaxSize": 16 << 20,
+                "LogTotal": 4 << 30,
+                "LogRetention": 86400,
+            },
+            "Controllers": ["cpu", "memory"],
+            "Features": {
+                "overlayfs": {"present": True, "detail": "built in", "cost": ""},
+                "psi": {"present": False, "detail": "", "cost": "no pressure figures"},
+            },
+        },
     }
     lines = list(info.info_lines(facts))
     assert " Containers: 3" in lines
     assert " Total Memory: 2GiB" in lines
-    assert lines[-4:] == [" Features:", "  overlayfs: yes", "  psi: no", " Controllers: cpu memory"]
+    assert lines[-5:] == [
+        " Log Limits: 4 files of 16MiB for a container, 4GiB in total, kept 24h0m0s after its removal",
+        " Controllers: cpu memory",
+        " Features:",
+        "  overlayfs: yes (built in)",
+        "  psi: no: no pressure figures",
+    ]
 
 
 def test_version() -> None:
