@@ -169,9 +169,9 @@ class Stream:
 
     def __init__(self, opened: Opened) -> None:
         self._sock = opened.sock
-        self._sock.setblocking(False)
+        self._sock.setblocking(False)  # noqa: FBT003 - socket's own signature
         self._frames = Frames(multiplexed=opened.multiplexed)
-        self._early: list[tuple[int, bytes]] | None = self._frames.feed(opened.response.rest)
+        self._early = self._frames.feed(opened.response.rest)
 
     def fileno(self) -> int:
         """The socket's descriptor."""
@@ -179,7 +179,7 @@ class Stream:
 
     def take_early(self) -> list[tuple[int, bytes]]:
         """What came together with the head, and will not wake a poll."""
-        early, self._early = self._early or [], None
+        early, self._early = self._early, []
         return early
 
     def receive(self) -> list[tuple[int, bytes]] | None:

@@ -12,10 +12,11 @@ from pysup.store import containers, events, execs
 from pysup.store.errors import StoreError
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.removal import remove_tree
+from pysup.supervisor.logs.retention import trim
 
 log = logging.getLogger(__name__)
 
-EVERY = 300.0
+EVERY = 60.0
 """Seconds between two looks: rare enough to cost nothing, often enough for bounds that are hours and gigabytes."""
 SECOND = 1_000_000_000
 
@@ -25,6 +26,7 @@ async def keep_within_bounds(parts: Parts) -> None:
     while True:
         try:
             await forget_old(parts)
+            await trim_logs(parts)
         except (StoreError, OSError) as error:
             log.error("cannot forget what is old: %s", error)
         await trio.sleep(EVERY)

@@ -31,14 +31,17 @@ PYTEST = ["-m", "pytest", "-q", "-m", "vm", "-p", "no:cacheprovider", "--basetem
 def main(arguments: list[str]) -> int:
     """Boot, run, power off; the command's exit code."""
     command = arguments or [sys.executable, *PYTEST]
-    script = f"cd {shlex.quote(str(TOP))} && export CI=true HOME=/root PATH={os.environ['PATH']} && {shlex.join(command)}"
+    settings = f"export CI=true HOME=/root PATH={shlex.quote(os.environ['PATH'])}"
+    script = f"cd {shlex.quote(str(TOP))} && {settings} && {shlex.join(command)}"
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pysup-vm-")))
         package = kernel.fetch(CACHE)
         initramfs.build(work / "initramfs.gz", modules=kernel.modules(package), command=script)
         socket = work / "fs.sock"
         sharing = stack.enter_context(_running(_share(socket)))
-        guest = stack.enter_context(_running(_boot(kernel.image(package), work / "initramfs.gz", socket), piped=True))
+        guest = stack.enter_context(
+            _running(_boot(kernel.image(package), work / "initramfs.gz", socket), piped=True)
+        )
         assert guest.stdout is not None
         signal.signal(signal.SIGALRM, lambda *_: guest.kill())
         signal.alarm(BOUND)

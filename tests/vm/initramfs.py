@@ -31,10 +31,9 @@ $b mount -t tmpfs -o mode=1777 tmpfs /root/tmp
 $b mount -t cgroup2 cgroup2 /root/sys/fs/cgroup
 $b ip link set lo up
 $b hostname guest
-$b chroot /root /bin/sh -c {command}
-$b echo "{status}$?"
-$b poweroff -f
+exec $b switch_root /root /bin/busybox sh -c {command}
 """
+"""switch_root, not chroot: setns(2) into a mount namespace leads to its root, past any chroot."""
 
 
 def build(target: Path, *, modules: Sequence[Path], command: str) -> None:
@@ -48,10 +47,15 @@ def build(target: Path, *, modules: Sequence[Path], command: str) -> None:
         _copy(module, tree / "modules" / module.name)
     init = tree / "init"
     names = " ".join(module.stem for module in modules)
-    init.write_text(INIT.format(modules=names, command=shlex.quote(command), status=STATUS))
+    init.write_text(INIT.format(modules=names, command=shlex.quote(after(command))))
     init.chmod(0o755)
     pack = f"cd {shlex.quote(str(tree))} && find . | cpio -o -H newc --quiet | gzip -1 >{shlex.quote(str(target))}"
     subprocess.run(["sh", "-c", pack], check=True)
+
+
+def after(command: str) -> str:
+    """The command in a shell of its own, then the line that tells its exit code, then the end of the guest."""
+    return f"sh -c {shlex.quote(command)}; echo {STATUS}$?; exec /bin/busybox poweroff -f"
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -43,7 +43,9 @@ def newest() -> str:
     ).stdout
     names = [line.split()[0] for line in listed.splitlines()]
     if not names:
-        raise SystemExit("cannot boot the guest: apt knows no linux-image-6.1.0-*-cloud-amd64 (apt-get update?)")
+        raise SystemExit(
+            "cannot boot the guest: apt knows no linux-image-6.1.0-*-cloud-amd64 (apt-get update?)"
+        )
     return max(names, key=lambda name: [int(number) for number in re.findall(r"\d+", name)])
 
 
