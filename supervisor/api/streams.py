@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import AsyncIterator, Callable
-from typing import Protocol
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, aclosing
+from typing import Protocol, TypeVar, cast
 
 import trio
 
@@ -19,6 +20,14 @@ _HEAD = struct.Struct(">B3xI")
 def frame(stream: int, data: bytes) -> bytes:
     """One frame; a terminal's output goes without."""
     return _HEAD.pack(stream, len(data)) + data
+
+
+T = TypeVar("T")
+
+
+def closing(source: AsyncIterator[T]) -> AbstractAsyncContextManager[AsyncIterator[T]]:
+    """Close a generator at once when nobody reads on: it may hold files open (PEP 525)."""
+    return aclosing(cast("AsyncGenerator[T, None]", source))
 
 
 class Input(Protocol):
@@ -57,14 +66,20 @@ class DetachScanner:
 
 
 async def copy_both_ways(
-    client: Duplex, chunks: AsyncIterator[tuple[int, bytes]], into: Input | None, *, tty: bool, keys: bytes
+    client: Duplex,
+    chunks: AsyncIterator[tuple[int, bytes]],
+    into: Input | None,
+    *,
+    tty: bool,
+    keys: bytes,
 ) -> None:
     """Until the output ends or the detach keys come. The end of the input ends nothing but the process's stdin."""
     async with trio.open_nursery() as nursery:
         if into is not None:
             nursery.start_soon(_copy_input, client, into, DetachScanner(keys), nursery.cancel_scope.cancel)
-        async for stream, data in chunks:
-            await client.send_all(data if tty else frame(stream, data))
+        async with closing(chunks) as output:
+            async for stream, data in output:
+                await client.send_all(data if tty else frame(stream, data))
         nursery.cancel_scope.cancel()
 
 

@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.routes.attach import content_type
 from pysup.supervisor.api.routes.moments import moment
-from pysup.supervisor.api.streams import frame
+from pysup.supervisor.api.streams import closing, frame
 from pysup.supervisor.api.wire import Request, Sink, Streamed
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.errors import BadRequest
 from pysup.supervisor.logs.follow import follow
-from pysup.supervisor.logs.reader import Entry, Query
+from pysup.supervisor.logs.lines import Entry
+from pysup.supervisor.logs.reader import Query
+from pysup.supervisor.logs.records import GAP, STDERR, STDOUT
 from pysup.supervisor.spec.timestamps import rfc3339_fixed
 
-_STREAMS = {"stdout": 1, "stderr": 2}
+_STREAMS = {"stdout": STDOUT, "stderr": STDERR}
 
 
 async def get_logs(engine: Engine, request: Request) -> Streamed:
     """The log of a container; of a removed one, too, while it is kept."""
-    query = _query(request)
+    encoder = Encoder(timestamps=request.query.flag("timestamps"), details=request.query.flag("details"))
+    query = _query(request, lines=encoder.by_line)
     source = engine.logs(request.params["id"])
-    coded = encoder(
-        tty=source.tty, timestamps=request.query.flag("timestamps"), details=request.query.flag("details")
-    )
+    coded = encoder.raw if source.tty else encoder.framed
 
     async def write(sink: Sink) -> None:
         await sink.begin()
-        async for entry in follow(source.directory, source.feed, query):
-            await sink.send(coded(entry))
+        async with closing(follow(source.directory, source.feed, query)) as entries:
+            async for entry in entries:
+                await sink.send(coded(entry))
 
     return Streamed(write, content_type(request, tty=source.tty))
 
 
-def _query(request: Request) -> Query:
+def _query(request: Request, *, lines: bool) -> Query:
     streams = frozenset(number for name, number in _STREAMS.items() if request.query.flag(name))
     if not streams:
         raise BadRequest("cannot read logs: Bad parameters: you must choose at least one stream")
@@ -44,6 +44,7 @@ def _query(request: Request) -> Query:
         tail=_tail(request.query.text("tail")),
         streams=streams,
         follow=request.query.flag("follow"),
+        lines=lines,
     )
 
 
@@ -52,16 +53,31 @@ def _tail(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None  # noqa: PLR2004
 
 
-def encoder(*, tty: bool, timestamps: bool, details: bool) -> Callable[[Entry], bytes]:
-    """How an entry is sent: with its time, with (always empty) details, in a frame unless it is a terminal's."""
-    blank = b" " if details else b""
+class Encoder:
+    """How entries are sent: as they are, or line by line with a time and (always empty) details before each."""
 
-    def encode(entry: Entry) -> bytes:
-        stamp = rfc3339_fixed(entry.time_ns).encode() + b" " if timestamps else b""
-        line = stamp + blank + entry.data
-        return line if tty else frame(entry.stream, line)
+    def __init__(self, *, timestamps: bool, details: bool) -> None:
+        self.by_line = timestamps or details
+        self._timestamps = timestamps
+        self._blank = b" " if details else b""
+        self._continued: set[int] = set()
 
-    return encode
+    def framed(self, entry: Entry) -> bytes:
+        """In a frame that names the stream. A gap is told on stderr: clients take any other for an error."""
+        return frame(STDERR if entry.stream == GAP else entry.stream, self.raw(entry))
+
+    def raw(self, entry: Entry) -> bytes:
+        """As a terminal's output is sent."""
+        if entry.stream == GAP:
+            return self._prefix(entry) + b"pysup: %d bytes of output are missing here\n" % entry.lost
+        prefix = b"" if entry.stream in self._continued else self._prefix(entry)
+        (self._continued.add if entry.partial else self._continued.discard)(entry.stream)
+        return prefix + entry.data
+
+    def _prefix(self, entry: Entry) -> bytes:
+        if not self._timestamps:
+            return self._blank
+        return rfc3339_fixed(entry.time_ns).encode() + b" " + self._blank
 
 
 ROUTES = (Route("GET", "/containers/{id}/logs", get_logs),)

@@ -119,7 +119,7 @@ def test_an_exec_shows_its_command_and_its_end() -> None:
 
 
 def test_a_run_is_told_with_its_times() -> None:
-    run = Run(ID, 2, NOW, None, 42, None, 0, False, "policy", "", None, "", "", 5, 6)  # noqa: FBT003
+    run = Run(ID, 2, NOW, None, 42, None, 0, False, "policy", "", None, "", "", 5, 6)
     entry = run_entry(run)
     assert (entry["Number"], entry["EndedAt"], entry["Cause"]) == (2, None, "policy")
     assert entry["StartedAt"] == "2027-01-15T08:00:00Z"

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from pysup.supervisor.api.routes.logs import Encoder
+from pysup.supervisor.logs.lines import Entry
+from pysup.supervisor.logs.records import GAP
+
+TIME = 1_800_000_000 * 10**9
+STAMP = b"2027-01-15T08:00:00.000000000Z "
+
+
+def test_output_goes_in_frames_as_it_was_written() -> None:
+    encoder = Encoder(timestamps=False, details=False)
+    assert not encoder.by_line
+    assert encoder.framed(Entry(TIME, 2, b"x\n")) == b"\x02\0\0\0\0\0\0\x02x\n"
+    assert encoder.raw(Entry(TIME, 1, b"x\n")) == b"x\n"
+
+
+def test_the_rest_of_a_line_has_no_time_of_its_own() -> None:
+    encoder = Encoder(timestamps=True, details=False)
+    assert encoder.raw(Entry(TIME, 1, b"begin", partial=True)) == STAMP + b"begin"
+    assert encoder.raw(Entry(TIME, 2, b"other\n")) == STAMP + b"other\n"
+    assert encoder.raw(Entry(TIME, 1, b" end\n")) == b" end\n"
+    assert encoder.raw(Entry(TIME, 1, b"next\n")) == STAMP + b"next\n"
+
+
+def test_details_are_always_empty() -> None:
+    assert Encoder(timestamps=True, details=True).raw(Entry(TIME, 1, b"x\n")) == STAMP + b" x\n"
+
+
+def test_a_gap_is_told_on_stderr() -> None:
+    told = Encoder(timestamps=False, details=False).framed(Entry(TIME, GAP, b"", lost=7))
+    assert told[0] == 2
+    assert told[8:] == b"pysup: 7 bytes of output are missing here\n"
