@@ -116,7 +116,7 @@ async def raw_from(
                 is_last = feed.closed or end() is not None
                 while chunk := cursor.next(_limit(end)):
                     yield chunk.stream, chunk.data or str(chunk.lost).encode()
-                if not is_last:
+                if not is_last and end() is None:  # it may have come while a chunk was being sent
                     await feed.wait_beyond(cursor.offset)
     finally:
         os.close(fd)

@@ -52,7 +52,7 @@ class Segment:
         found = 0 if self._index is None else max(0, os.fstat(self._index).st_size // SIZE - 1)
         return found if self._indexed and found else min(size, 1)
 
-    def records(self, first: int, count: int = BLOCK) -> list[Record]:
+    def records(self, first: int, count: int) -> list[Record]:
         """Some records by number, fewer at the end; bytes whose index is lost are one chunk of stdout."""
         log = os.fstat(self._log)
         found = []
@@ -64,7 +64,7 @@ class Segment:
 
     def settled(self, first: int, end: int) -> list[Record]:
         """Records by number that can no longer change: all but one that waits for its chunk, at ``end``."""
-        found = self.records(first)
+        found = self.records(first, BLOCK)
         while found and found[-1].offset + (found[-1].kind != GAP) > end:
             found.pop()
         return found

@@ -1,0 +1,147 @@
+"""A log that a crash left in any state is opened, keeps every byte, and goes on."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from helpers.logs import Clock, Piece, bytes_of, write_log
+
+from pysup.supervisor.logs.lines import Entry
+from pysup.supervisor.logs.reader import LogReader, Query, span
+from pysup.supervisor.logs.records import SIZE, STDERR, STDOUT
+from pysup.supervisor.logs.writer import LogWriter
+
+PIECES = [
+    Piece(1, b"one\n"),
+    Piece(2, b"two\n"),
+    Piece(1, b"three "),
+    Piece(2, b"four\n"),
+    Piece(1, b"five\n"),
+]
+TEXT = b"".join(piece.data for piece in PIECES)
+
+
+def select(directory: Path, query: Query | None = None) -> list[Entry]:
+    return list(LogReader(str(directory)).select(query or Query()))
+
+
+def reopen(directory: Path, data: bytes = b"more\n") -> LogWriter:
+    writer = LogWriter.open(str(directory), clock=Clock(9000))
+    writer.write(1, data)
+    writer.close()
+    return writer
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    write_log(tmp_path / "logs", PIECES)
+    return tmp_path / "logs"
+
+
+@pytest.mark.parametrize("size", range(SIZE * (1 + len(PIECES)) + 1))
+def test_an_index_torn_at_any_byte_loses_no_byte_of_the_log(log: Path, size: int) -> None:
+    os.truncate(log / "00000001.idx", size)
+    writer = reopen(log, b"\nmore\n")
+    assert (log / "00000001.log").read_bytes() == TEXT + b"\nmore\n"
+    assert writer.offset == len(TEXT) + 6
+    found = bytes_of(select(log))
+    assert sum(map(len, found.values())) == writer.offset
+    assert select(log, Query(since=9000))[-1] == Entry(9000, 1, b"more\n") or size < 2 * SIZE
+    kept = max(0, size // SIZE - 1)
+    certain = b"".join(piece.data for piece in PIECES[:kept] if piece.stream == STDERR)
+    assert found.get(STDERR, b"").startswith(certain)
+
+
+@pytest.mark.parametrize("size", range(len(TEXT) + 1))
+def test_a_log_shorter_than_its_index_goes_on_at_its_end(log: Path, size: int) -> None:
+    """A power cut may keep the records and lose the bytes."""
+    os.truncate(log / "00000001.log", size)
+    assert sum(map(len, bytes_of(select(log)).values())) == size
+    reopen(log)
+    found = bytes_of(select(log))
+    assert sum(map(len, found.values())) == size + 5
+    assert found[STDOUT].endswith(b"more\n")
+
+
+@pytest.mark.parametrize("number", range(1, len(PIECES) + 1))
+def test_a_zeroed_record_is_no_record(log: Path, number: int) -> None:
+    """Its bytes belong to the record before it; the last one is cut off."""
+    with (log / "00000001.idx").open("r+b") as index:
+        index.seek(number * SIZE)
+        index.write(bytes(SIZE))
+    reopen(log)
+    kept = len(TEXT) + 5 - (len(PIECES[0].data) if number == 1 else 0)
+    assert sum(map(len, bytes_of(select(log)).values())) >= kept
+
+
+def test_a_lost_index_makes_the_segment_one_chunk_of_stdout(log: Path) -> None:
+    (log / "00000001.idx").unlink()
+    assert bytes_of(select(log)) == {1: TEXT}
+    reopen(log)
+    assert bytes_of(select(log)) == {1: TEXT + b"more\n"}
+
+
+def test_a_lost_index_of_an_older_segment_costs_only_its_streams(tmp_path: Path) -> None:
+    write_log(tmp_path, [Piece(2, b"x" * 99 + b"\n")] * 4, max_size=100)
+    (tmp_path / "00000002.idx").unlink()
+    entries = select(tmp_path)
+    assert [entry.stream for entry in entries] == [2, 1, 2, 2]
+    assert sum(len(entry.data) for entry in entries) == 400
+    assert span(str(tmp_path)) == (0, 400)
+
+
+def test_a_segment_whose_header_is_lost_begins_where_the_one_before_ends(tmp_path: Path) -> None:
+    write_log(tmp_path, [Piece(2, b"x" * 99 + b"\n")] * 3, max_size=100)
+    os.truncate(tmp_path / "00000003.idx", 10)
+    assert reopen(tmp_path).offset == 305
+    assert span(str(tmp_path)) == (0, 305)
+
+
+def test_an_index_that_never_got_its_log_is_removed(log: Path) -> None:
+    shutil.copy(log / "00000001.idx", log / "00000002.idx")
+    reopen(log)
+    assert not (log / "00000002.idx").exists()
+
+
+def test_an_empty_chunk_leaves_no_trace(log: Path) -> None:
+    """A crash between record and chunk: the next record takes its place."""
+    before = (log / "00000001.idx").stat().st_size
+    reader, writer_end = os.pipe()
+    os.close(writer_end)
+    writer = LogWriter.open(str(log))
+    assert [writer.splice(reader, stream) for stream in (2, 1, 2)] == [0, 0, 0]
+    writer.close()
+    os.close(reader)
+    assert (log / "00000001.idx").stat().st_size == before + SIZE
+    reopen(log)
+    assert (log / "00000001.idx").stat().st_size == before + SIZE
+    assert bytes_of(select(log))[STDOUT].endswith(b"more\n")
+
+
+def test_times_go_on_from_the_last_record(log: Path) -> None:
+    writer = LogWriter.open(str(log), clock=lambda: 7)
+    writer.write(1, b"later\n")
+    writer.close()
+    assert select(log)[-1].time_ns == 1005
+
+
+@pytest.mark.parametrize("name", ["00000001.log", "00000001.idx"])
+def test_a_link_in_place_of_a_file_is_not_followed(log: Path, tmp_path: Path, name: str) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    (log / name).unlink()
+    (log / name).symlink_to(victim)
+    with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
+        LogWriter.open(str(log))
+    assert victim.read_bytes() == b"precious"
+
+
+def test_a_fifo_in_place_of_a_file_is_refused_without_waiting(log: Path) -> None:
+    (log / "00000001.log").unlink()
+    os.mkfifo(log / "00000001.log")
+    with pytest.raises(OSError, match="not a regular file"):
+        select(log)
