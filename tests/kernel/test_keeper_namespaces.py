@@ -16,7 +16,7 @@ from pysup.supervisor.kernel import mounts, process
 from pysup.supervisor.kernel.libc import AT_FDCWD
 from pysup.supervisor.runtime.launch import Launched
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.vm]
 ENTERED = FLAGS | process.CLONE_NEWCGROUP
 
 

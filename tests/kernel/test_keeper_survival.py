@@ -19,7 +19,7 @@ from helpers.keepers import HERE, RUNNER, KeeperProcess, linked
 from pysup.supervisor.kernel import process
 from pysup.supervisor.settings import Settings
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.vm]
 KEY = "run/c/1"
 
 
