@@ -1,0 +1,89 @@
+"""``pysup run`` where no daemon is: it starts one, says so, and leaves it running."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from helpers.daemon import Daemon
+
+pytestmark = pytest.mark.kernel
+
+BOUND = 60.0
+
+
+def command(daemon: Daemon, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command in a mount namespace of its own, which the daemon that it starts will share."""
+    return subprocess.run(
+        ["unshare", "--mount", "--propagation", "private", *daemon.command(*words)],
+        env={**os.environ, "PYSUP_CGROUP_ROOT": daemon.cgroup, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=BOUND,
+    )
+
+
+def end(pid: int) -> None:
+    """Ask a daemon to end, and wait until it has."""
+    pidfd = os.pidfd_open(pid)
+    signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    assert poll.poll(BOUND * 1000)
+    os.close(pidfd)
+
+
+def test_a_daemon_is_started_and_said(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    first = command(daemon, "run", "--rm", "host", "echo", "hello")
+    started = re.fullmatch(rf"pysup: no daemon at {daemon.socket}: started one \(pid (\d+)\)\n", first.stderr)
+    assert started, first.stderr
+    try:
+        assert (first.returncode, first.stdout) == (0, "hello\n")
+        second = command(daemon, "run", "--rm", "host", "echo", "again")
+        assert (second.returncode, second.stdout, second.stderr) == (0, "again\n", "")
+    finally:
+        end(int(started[1]))
+    assert daemon.leftovers() == []
+    daemon.remove_cgroups()
+
+
+@pytest.mark.parametrize(
+    ("words", "environment"),
+    [(("run", "--no-autostart", "host", "true"), {}), (("run", "host", "true"), {"PYSUP_AUTOSTART": "0"})],
+)
+def test_none_is_started_where_none_is_wanted(
+    tmp_path: Path, words: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    daemon = Daemon(tmp_path)
+    done = command(daemon, *words, **environment)
+    assert done.returncode == 125
+    expected = (
+        f"pysup: cannot connect to the daemon at {daemon.socket}: none is there (start it: pysup daemon)\n"
+    )
+    assert done.stderr == expected
+    assert not daemon.root.exists()
+
+
+def test_a_daemon_that_cannot_start_says_why(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    daemon.root.write_text("a file")
+    done = command(daemon, "run", "host", "true")
+    assert done.returncode == 125
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("pysup: cannot start the daemon: ")
+    assert str(daemon.root) in last
+
+
+def test_other_commands_start_nothing(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    done = command(daemon, "ps")
+    assert done.returncode == 1
+    assert "none is there" in done.stderr
+    assert not daemon.run_dir.exists()
