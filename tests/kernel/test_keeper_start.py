@@ -48,7 +48,7 @@ async def test_what_the_process_is(keeper: KeeperProcess, tmp_path: Path) -> Non
     """Signals, capabilities, groups and limits as a program expects them at its start."""
     async with linked(keeper) as link:
         result = await run(
-            link, tmp_path / "c", ["sh", "-c", "cat /proc/$$/status; ulimit -n; ulimit -Hn; umask"]
+            link, tmp_path / "c", ["sh", "-c", "ulimit -n; ulimit -Hn; umask; exec cat /proc/self/status"]
         )
         status = dict(line.split(":\t", 1) for line in result.stdout.splitlines() if ":\t" in line)
         for name in ("SigBlk", "SigIgn", "CapInh", "CapAmb"):
