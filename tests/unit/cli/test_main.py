@@ -127,8 +127,6 @@ def test_global_options_go_into_the_environment(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("name", EVERY)
 def test_every_command_has_its_syntax_beside_it(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     module, _, function = EVERY[name].target.partition(":")
-    if module == "query":
-        pytest.skip("the store's room writes it")
     run = main.load(EVERY[name].target)
     syntax = sys.modules[f"pysup.supervisor.cli.{module}"].__dict__[function.upper()]
     assert isinstance(syntax, Syntax)
