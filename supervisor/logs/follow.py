@@ -25,66 +25,63 @@ async def follow(directory: str, feed: Feed | None, query: Query) -> AsyncIterat
     closes it (``contextlib.aclosing``).
     """
     reader = LogReader(directory)
-    if feed is None or not query.follow:
-        for entry in reader.select(query):
-            yield entry
-        return
     with contextlib.ExitStack() as stack:
-        opened = reader.open(query, stack)
-        if opened is None or opened[0].is_cut:
+        opened = reader.open(query, stack) if query.follow else None
+        if feed is None or opened is None or opened[0].is_cut:
             for entry in reader.select(query):
                 yield entry
             return
-        async for entry in _grow(feed, query, *opened, reader.shaper(query, opened[0])):
+        growth = _Growth(query, *opened, reader.shaper(query, opened[0]))
+        for entry in growth.read_known():
             yield entry
-
-
-async def _grow(
-    feed: Feed, query: Query, found: Range, cursor: Cursor, shaper: Shaper
-) -> AsyncIterator[Entry]:
-    for entry in _what_is_there(cursor, found, shaper):
-        yield entry
-    if not query.lines:
-        # A prompt, or the beginning of a line that has no end yet, is shown as it comes.
-        for entry in shaper.flush():
+        while not growth.is_over:
+            growth.is_over = feed.closed or _has_passed(query.until)
+            for entry in growth.read_new():
+                yield entry
+            if not growth.is_over:
+                await _wait(feed, growth.offset, query.until)
+        for entry in growth.flush():
             yield entry
-        shaper = Chunks(Skipper(0, 0))
-    growth, is_last = _Growth(query, cursor, shaper), False
-    while not is_last:
-        is_last = feed.closed or _has_passed(query.until)
-        for entry in growth.read():
-            yield entry
-        is_last = is_last or growth.is_over
-        if not is_last:
-            await _wait(feed, cursor.offset, query.until)
-    for entry in shaper.flush():
-        yield entry
-
-
-def _what_is_there(cursor: Cursor, found: Range, shaper: Shaper) -> Iterator[Entry]:
-    while chunk := cursor.next(found.end.offset):
-        yield from shaper.feed(chunk)
 
 
 class _Growth:
-    """What has come since it was last read."""
+    """A log as it grows, from the beginning of the query on."""
 
-    def __init__(self, query: Query, cursor: Cursor, shaper: Shaper) -> None:
+    def __init__(self, query: Query, found: Range, cursor: Cursor, shaper: Shaper) -> None:
         self.is_over = False
-        """What comes is later than the query wants."""
+        """What comes is not wanted."""
         self._query = query
+        self._found = found
         self._cursor = cursor
         self._shaper = shaper
-        cursor.merge = False  # chunks are chosen by their times
 
-    def read(self) -> Iterator[Entry]:
-        """Up to the end as it is now."""
+    @property
+    def offset(self) -> int:
+        """Up to where it has been read."""
+        return self._cursor.offset
+
+    def read_known(self) -> Iterator[Entry]:
+        """What was there at the start."""
+        while chunk := self._cursor.next(self._found.end.offset):
+            yield from self._shaper.feed(chunk)
+        self._cursor.merge = False  # from here on chunks are chosen by their times
+        if not self._query.lines:
+            # A prompt, or the beginning of a line that has no end yet, is shown as it comes.
+            yield from self._shaper.flush()
+            self._shaper = Chunks(Skipper(0, 0))
+
+    def read_new(self) -> Iterator[Entry]:
+        """What has come since."""
         while chunk := self._cursor.next():
             if self._query.until is not None and chunk.time > self._query.until:
                 self.is_over = True
                 return
             if chunk.time >= (self._query.since or 0):
                 yield from self._shaper.feed(chunk)
+
+    def flush(self) -> Iterator[Entry]:
+        """Lines that have no newline."""
+        return self._shaper.flush()
 
 
 def _has_passed(until: int | None) -> bool:

@@ -103,8 +103,11 @@ class TerminalSource:
         """Nothing: a terminal gives a page at a time."""
 
     def _fill(self) -> None:
-        """Take what the terminal has, up to a relay full. Raises BlockingIOError if that is nothing."""
-        while not self._ended and self._held < TTY_CHUNK:
+        """Take what the terminal has, up to a relay full. Raises BlockingIOError if that is nothing.
+
+        Without splice one read is all: a write to a relay that is full of small pieces would wait.
+        """
+        while not self._ended and self._held < (TTY_CHUNK if self._splices else 1):
             try:
                 moved = self._take()
             except BlockingIOError:

@@ -1,0 +1,173 @@
+"""Followers: the files first, then what comes, across rotation, until the feed is closed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+from helpers.logs import Clock
+
+from pysup.supervisor.logs.follow import follow, raw_from
+from pysup.supervisor.logs.lines import Entry
+from pysup.supervisor.logs.reader import Query
+from pysup.supervisor.logs.records import GAP
+from pysup.supervisor.logs.writer import LogWriter
+
+LINE = b"x" * 4095 + b"\n"
+"""As large as the smallest segment, so that each is one."""
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def writer(tmp_path: Path, clock: Clock) -> Iterator[LogWriter]:
+    opened = LogWriter.open(str(tmp_path), max_size=4096, max_files=3, clock=clock)
+    yield opened
+    opened.close()
+
+
+async def collect(entries: AsyncIterator[Entry], into: list[Entry]) -> None:
+    async for entry in entries:
+        into.append(entry)  # noqa: PERF401 - the test looks at it meanwhile
+
+
+async def test_a_follower_sees_lines_as_they_are_completed(tmp_path: Path, writer: LogWriter) -> None:
+    found: list[Entry] = []
+    writer.write(1, b"one\ntw")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(collect, follow(str(tmp_path), writer.feed, Query(follow=True)), found)
+        await trio.testing.wait_all_tasks_blocked()
+        assert [entry.data for entry in found] == [b"one\n"]
+        writer.write(2, b"err\n")
+        writer.write(1, b"o\nlast")
+        await trio.testing.wait_all_tasks_blocked()
+        assert [entry.data for entry in found] == [b"one\n", b"err\n", b"two\n"]
+        writer.close()
+    assert [entry.data for entry in found] == [b"one\n", b"err\n", b"two\n", b"last"]
+
+
+async def test_a_prompt_without_a_newline_is_followed_at_once(tmp_path: Path, writer: LogWriter) -> None:
+    found: list[Entry] = []
+    writer.write(1, b"a\nb\nlogin: ")
+    query = Query(follow=True, lines=False, tail=2)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(collect, follow(str(tmp_path), writer.feed, query), found)
+        await trio.testing.wait_all_tasks_blocked()
+        assert [entry.data for entry in found] == [b"b\n", b"login: "]
+        writer.write(1, b"root")
+        await trio.testing.wait_all_tasks_blocked()
+        assert found[-1].data == b"root"
+        writer.close()
+
+
+@pytest.mark.parametrize("lines", [True, False])
+async def test_following_goes_on_across_rotation(tmp_path: Path, writer: LogWriter, lines: bool) -> None:
+    found: list[Entry] = []
+    query = Query(follow=True, lines=lines, tail=0)
+    writer.write(1, LINE)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(collect, follow(str(tmp_path), writer.feed, query), found)
+        await trio.testing.wait_all_tasks_blocked()
+        for number in range(10):
+            writer.write(1, LINE)
+            writer.write(2, b"%d\n" % number)
+            await trio.testing.wait_all_tasks_blocked()
+        writer.close()
+    assert b"".join(e.data for e in found if e.stream == 1) == LINE * 10
+    assert [e.data for e in found if e.stream == 2] == [b"%d\n" % number for number in range(10)]
+
+
+async def test_a_follower_left_behind_by_rotation_gets_a_gap(tmp_path: Path, writer: LogWriter) -> None:
+    writer.write(1, LINE)
+    async with aclosing(follow(str(tmp_path), writer.feed, Query(follow=True))) as entries:
+        assert (await anext(entries)).data == LINE
+        for _ in range(9):
+            writer.write(1, LINE)
+        assert await anext(entries) == Entry(1000, GAP, b"", lost=6 * 4096)
+        assert [(await anext(entries)).data for _ in range(3)] == [LINE] * 3
+
+
+async def test_a_gap_recorded_at_the_end_is_delivered(tmp_path: Path, writer: LogWriter) -> None:
+    found: list[Entry] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(collect, follow(str(tmp_path), writer.feed, Query(follow=True)), found)
+        await trio.testing.wait_all_tasks_blocked()
+        writer.gap(77)
+        await trio.testing.wait_all_tasks_blocked()
+        assert [entry.lost for entry in found] == [77]
+        writer.close()
+
+
+async def test_until_ends_following(tmp_path: Path, writer: LogWriter, clock: Clock) -> None:
+    found: list[Entry] = []
+    far = clock.now = 1 << 62
+    writer.write(1, b"one\n")
+    async with trio.open_nursery() as nursery:
+        query = Query(follow=True, until=far + 5)
+        nursery.start_soon(collect, follow(str(tmp_path), writer.feed, query), found)
+        await trio.testing.wait_all_tasks_blocked()
+        clock.now += 9
+        writer.write(1, b"two\n")
+    assert [entry.data for entry in found] == [b"one\n"]
+
+
+async def test_until_in_the_past_does_not_wait(tmp_path: Path, writer: LogWriter) -> None:
+    writer.write(1, b"one\n")
+    query = Query(follow=True, until=2000)
+    assert [e.data async for e in follow(str(tmp_path), writer.feed, query)] == [b"one\n"]
+
+
+async def test_a_log_nobody_writes_ends_at_its_end(tmp_path: Path, writer: LogWriter) -> None:
+    writer.write(1, b"one\n")
+    assert [e.data async for e in follow(str(tmp_path), None, Query(follow=True))] == [b"one\n"]
+    assert [e async for e in follow(str(tmp_path / "none"), None, Query())] == []
+
+
+async def collect_raw(chunks: AsyncIterator[tuple[int, bytes]], into: list[tuple[int, bytes]]) -> None:
+    async for chunk in chunks:
+        into.append(chunk)  # noqa: PERF401
+
+
+async def test_raw_reading_begins_within_a_chunk_and_ends_where_the_run_does(
+    tmp_path: Path, writer: LogWriter
+) -> None:
+    found: list[tuple[int, bytes]] = []
+    end: list[int] = []
+    writer.write(1, b"before")
+    async with trio.open_nursery() as nursery:
+        chunks = raw_from(str(tmp_path), writer.feed, 3, lambda: end[0] if end else None)
+        nursery.start_soon(collect_raw, chunks, found)
+        await trio.testing.wait_all_tasks_blocked()
+        assert found == [(1, b"ore")]
+        writer.write(2, b"err")
+        writer.write(1, b"out")
+        end.append(writer.offset)
+        writer.write(1, b"of the next run")
+    assert found == [(1, b"ore"), (2, b"err"), (1, b"out")]
+
+
+async def test_raw_reading_wakes_up_when_poked_at_the_end_of_a_run(tmp_path: Path, writer: LogWriter) -> None:
+    found: list[tuple[int, bytes]] = []
+    end: list[int] = []
+    async with trio.open_nursery() as nursery:
+        chunks = raw_from(str(tmp_path), writer.feed, 0, lambda: end[0] if end else None)
+        nursery.start_soon(collect_raw, chunks, found)
+        await trio.testing.wait_all_tasks_blocked()
+        end.append(writer.offset)
+        writer.feed.poke()
+    assert found == []
+
+
+async def test_raw_reading_of_what_is_rotated_away_is_a_gap(tmp_path: Path, writer: LogWriter) -> None:
+    for _ in range(5):
+        writer.write(1, LINE)
+    end = writer.offset
+    found = [chunk async for chunk in raw_from(str(tmp_path), writer.feed, 100, lambda: end)]
+    assert found == [(GAP, b"%d" % (2 * 4096 - 100)), (1, LINE), (1, LINE), (1, LINE)]
