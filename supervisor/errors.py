@@ -61,6 +61,7 @@ class StartFailed(PysupError):
         self.step = step
         self.number = number
         cause = detail or (os.strerror(number) if number else "failed")
+        cause = cause[:1].lower() + cause[1:]  # docker's CLI looks for "permission denied" and the like
         super().__init__(f"cannot start {what}: {step}: {cause}")
 
     @property

@@ -121,7 +121,7 @@ class Pysup:
 
     # -- containers ------------------------------------------------------------------------------------------
 
-    async def list(self, *, everything: bool = False) -> list[Json]:
+    async def containers(self, *, everything: bool = False) -> list[Json]:
         """The running containers, or all of them."""
         found: list[Json] = await self.call(
             "GET", "/containers/json", query={"all": "1"} if everything else None
@@ -181,9 +181,9 @@ class Pysup:
         found: Json = await self.call("GET", f"/containers/{container}/json")
         return found
 
-    async def history(self, container: str) -> list[Json]:
+    async def history(self, container: str) -> Sequence[Json]:
         """Every run: when, how long, how it ended."""
-        found: list[Json] = await self.call("GET", f"/pysup/containers/{container}/history")
+        found: Sequence[Json] = await self.call("GET", f"/pysup/containers/{container}/history")
         return found
 
     def logs(

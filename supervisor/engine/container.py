@@ -465,7 +465,7 @@ class Container:
 
     async def _remove(self, caller: commands.Caller = DAEMON) -> None:
         try:
-            await remove(self._parts, self.record, caller)
+            await remove(self._parts, self.record, caller, self.stdio, self._nursery)
         except (PysupError, StoreError, OSError) as error:
             for reply in _taken(self._removers):
                 reply.fail(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
 from functools import partial
@@ -18,7 +19,7 @@ from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Told, add_event
 from pysup.supervisor.engine.removal import remove_tree
 from pysup.supervisor.engine.specs import DEFAULTS, image_of
-from pysup.supervisor.errors import Conflict, Unavailable
+from pysup.supervisor.errors import BadRequest, Conflict, Unavailable
 from pysup.supervisor.runtime import rootfs
 from pysup.supervisor.spec.container import ContainerSpec
 from pysup.supervisor.spec.from_docker import asked_root, container_spec, normalise
@@ -52,6 +53,7 @@ async def create(parts: Parts, body: dict[str, Any], name: str | None, caller: C
         verb=f"create container {given}".rstrip(),
     )
     parts.hierarchy.check(spec.resources)
+    _check_sources(spec)
 
     def write(conn: Connection) -> None:
         containers.insert(
@@ -91,6 +93,13 @@ def _free_name(conn: Connection) -> str:
     while containers.by_name(conn, name) is not None:
         name = f"{random_name(random.choice)}{random.randrange(10_000)}"  # noqa: S311 - no secret
     return name
+
+
+def _check_sources(spec: ContainerSpec) -> None:
+    """A bind source must be there (--mount), or is made at the start (-v)."""
+    for mount in spec.mounts:
+        if mount.kind == "bind" and not mount.create_source and not os.path.lexists(mount.source):
+            raise BadRequest(f"cannot create container: bind source path does not exist: {mount.source}")
 
 
 def _make_directories(directory: str, spec: ContainerSpec) -> None:

@@ -28,9 +28,13 @@ class ExecSession:
         self.tty = tty
         self.has_stdin = has_stdin
         self.started = Reply()
+        self.perform: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
+        """Runs the exec to its end (execs.py)."""
         self._stdin = Stdin()
         self._send, self._receive = trio.open_memory_channel[tuple[int, bytes]](0)
         self._master: int | None = None
+        self._over = False
+        self._waiting: set[trio.CancelScope] = set()
 
     # -- the client's side -----------------------------------------------------------------------------------
 
@@ -68,24 +72,38 @@ class ExecSession:
             self._stdin.connect(stdio.stdin, close_stdin)
 
     async def copy(self, stdio: Stdio) -> None:
-        """Copy until every stream has ended, or until cancelled."""
+        """Copy until every stream has ended, or until process_ended(): then only what is there already.
+
+        A child that the process leaves behind may hold the pipes for ever. Only the waiting is cut short: a
+        chunk that was read is handed over.
+        """
         async with trio.open_nursery() as nursery:
             for fd, stream in readable(stdio):
                 nursery.start_soon(self._copy_stream, fd, stream)
 
-    async def copy_rest(self, stdio: Stdio) -> None:
-        """The process has ended: copy what is there, without waiting for those who still hold the pipes."""
-        for fd, stream in readable(stdio):
-            while data := read_some(fd):
-                await self._hand_over(stream, data)
+    def process_ended(self) -> None:
+        """Wait for no more output."""
+        self._over = True
+        for waiting in self._waiting:
+            waiting.cancel()
 
     async def _copy_stream(self, fd: int, stream: int) -> None:
         os.set_blocking(fd, False)
         while (data := read_some(fd)) != b"":
-            if data is None:
-                await trio.lowlevel.wait_readable(fd)
-            else:
+            if data is not None:
                 await self._hand_over(stream, data)
+            elif self._over:
+                return
+            else:
+                await self._wait(fd)
+
+    async def _wait(self, fd: int) -> None:
+        with trio.CancelScope() as waiting:
+            self._waiting.add(waiting)
+            try:
+                await trio.lowlevel.wait_readable(fd)
+            finally:
+                self._waiting.discard(waiting)
 
     async def _hand_over(self, stream: int, data: bytes) -> None:
         try:

@@ -21,7 +21,7 @@ from pysup.store.execs import Exec as Row
 from pysup.supervisor.engine.commands import Caller
 from pysup.supervisor.engine.container import Container
 from pysup.supervisor.engine.exec_session import ExecSession
-from pysup.supervisor.engine.launching import launch_exec
+from pysup.supervisor.engine.launching import give_size, launch_exec
 from pysup.supervisor.engine.news import Happening
 from pysup.supervisor.engine.outcome import LOST, SET_UP_FAILED, exit_code_of
 from pysup.supervisor.engine.parts import Parts
@@ -48,7 +48,7 @@ class Execs:
         """Note what is to be executed; returns the exec's id."""
         container = self._container(ref)
         _refuse_unless_running(container)
-        exec_process(body, container.record.spec.process)  # refuses what cannot be, before there is a row
+        process = exec_process(body, container.record.spec.process)
         exec_id, now = secrets.token_hex(32), self._parts.now_ns()
         row = container.record.row
 
@@ -61,26 +61,30 @@ class Execs:
                 process=body,
                 created_at=now,
             )
-            command = " ".join(body.get("Cmd") or [])
+            command = " ".join(process.argv)
             add_event(conn, now, row, Told(f"exec_create: {command}", {"execID": exec_id}, caller))
 
         await self._parts.store.write(write)
         self._parts.news.publish(Happening("exec", exec_id, "exec_create"))
         return exec_id
 
-    async def start(self, exec_id: str) -> ExecSession:
-        """Execute it; returns when the program runs. Raises Conflict if it was started before, StartFailed."""
+    def open(self, exec_id: str) -> ExecSession:
+        """Everything is in place for start(). Raises NotFound, Conflict if it was started before."""
         row = self.find(exec_id)
-        if row.state != "created":
+        if row.state != "created" or row.id in self._sessions:
             raise Conflict(f"cannot start exec {row.id}: it was started before")
         container = self._container(row.container_id)
         _refuse_unless_running(container)
         process = exec_process(json.loads(row.process), container.record.spec.process)
         session = ExecSession(tty=process.tty, has_stdin=process.open_stdin)
+        session.perform = Exec(self._parts, container, row, process, session).perform
         self._sessions[row.id] = session
-        self._nursery.start_soon(self._perform, container, row, process, session)
-        await session.started.get()
         return session
+
+    async def start(self, session: ExecSession) -> None:
+        """Execute it; returns when the program runs. Raises StartFailed."""
+        self._nursery.start_soon(self._perform, session)
+        await session.started.get()
 
     def find(self, exec_id: str) -> Row:
         """The row of an exec, by id or unique prefix."""
@@ -122,12 +126,16 @@ class Execs:
             if row.id not in known:
                 await commit_end(self._parts, row, self._container(row.container_id).record.row, LOST)
 
-    async def _perform(self, container: Container, row: Row, process: Process, session: ExecSession) -> None:
+    async def _perform(self, session: ExecSession) -> None:
         try:
-            await Exec(self._parts, container, row, process, session).perform()
+            await session.perform()
         finally:
-            session.ended()
-            del self._sessions[row.id]
+            self.close(session)
+
+    def close(self, session: ExecSession) -> None:
+        """Nothing more comes of it; also for a session that was never started."""
+        session.ended()
+        self._sessions = {key: other for key, other in self._sessions.items() if other is not session}
 
 
 class Exec:
@@ -181,6 +189,8 @@ class Exec:
         except BaseException:
             await launched.abort()
             raise
+        await launched.ready()
+        give_size(launched, self._process)
         await launched.go()
         return launched
 
@@ -190,8 +200,7 @@ class Exec:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._session.copy, launched.stdio)
             status = await launched.process.wait()
-            nursery.cancel_scope.cancel()
-        await self._session.copy_rest(launched.stdio)
+            self._session.process_ended()
         return status
 
     async def _close_stdin(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pysup.supervisor.engine.namespaces import HeldNamespaces
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Record
+from pysup.supervisor.kernel.terminal import set_window_size
 from pysup.supervisor.runtime import plan, rootfs
 from pysup.supervisor.runtime.cgroups.base import Cgroup
 from pysup.supervisor.runtime.launch import Launched, StdioPlan, launch
@@ -60,3 +61,10 @@ async def launch_exec(
 
 def _stdio(process: Process) -> StdioPlan:
     return StdioPlan(tty=process.tty, open_stdin=process.open_stdin)
+
+
+def give_size(launched: Launched, process: Process) -> None:
+    """Give a terminal the size that its client has, before the program looks; call it after ready()."""
+    master = launched.stdio.master
+    if master is not None and process.console_size != (0, 0):
+        set_window_size(master, *process.console_size)

@@ -19,7 +19,7 @@ import trio
 from pysup.store import runs
 from pysup.store.errors import StoreError
 from pysup.supervisor.engine.commands import Exited, Failed, News, Ready
-from pysup.supervisor.engine.launching import launch_run
+from pysup.supervisor.engine.launching import give_size, launch_run
 from pysup.supervisor.engine.namespaces import HeldNamespaces
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Record
@@ -131,6 +131,7 @@ class Run:
             )
             await self._record.note(also=also, columns={"pid": launched.process.pid})
             await launched.ready()
+            give_size(launched, self._record.spec.process)
             await self._hold_namespaces(launched.process)
         except BaseException:
             await launched.abort()

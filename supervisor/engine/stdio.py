@@ -36,6 +36,7 @@ class ContainerStdio:
         self._parts = parts
         self._record = record
         self._wake = wake
+        self._leaving = trio.lowlevel.ParkingLot()
         self._writer: LogWriter | None = None
         self._end = RunEnd()
         self._master: int | None = None
@@ -123,4 +124,11 @@ class ContainerStdio:
             yield Attachment(self._record.spec.process, self.directory, writer.feed, self._end, self.stdin)
         finally:
             self.attached -= 1
+            if not self.attached:
+                self._leaving.unpark_all()
             self._wake()
+
+    async def unattended(self) -> None:
+        """Wait until nobody is attached."""
+        while self.attached:
+            await self._leaving.park()

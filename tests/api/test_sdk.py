@@ -29,7 +29,7 @@ def use(daemon: Daemon, backend: str, body: Callable[[Pysup], Awaitable[None]]) 
 def test_the_life_of_a_container(daemon: Daemon, backend: str) -> None:
     async def body(pysup: Pysup) -> None:
         container = await pysup.create("host", ["sh", "-c", "echo out; echo err >&2; exit 3"], name="one")
-        assert (await pysup.list(everything=True))[0]["Names"] == ["/one"]
+        assert (await pysup.containers(everything=True))[0]["Names"] == ["/one"]
         await pysup.start(container)
         assert await pysup.wait(container) == 3
         assert sorted([line async for line in pysup.logs("one")]) == [(1, b"out\n"), (2, b"err\n")]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-from pysup.store.execs import Exec as Row
 from pysup.supervisor.api.render.execs import inspect_exec
 from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.routes.attach import content_type
@@ -12,6 +11,7 @@ from pysup.supervisor.api.routes.containers import terminal_size
 from pysup.supervisor.api.streams import copy_both_ways, frame
 from pysup.supervisor.api.wire import Duplex, Hijacked, Request, Response, empty, json_response
 from pysup.supervisor.engine.engine import Engine
+from pysup.supervisor.engine.exec_session import ExecSession
 from pysup.supervisor.errors import StartFailed
 from pysup.supervisor.spec.detach_keys import parse_detach_keys
 from pysup.supervisor.spec.fields import Fields
@@ -30,37 +30,38 @@ async def start_exec(engine: Engine, request: Request) -> Response | Hijacked:
     body = Fields("start exec", await request.json())
     row = engine.execs.find(request.params["id"])
     rows, columns = body.size("ConsoleSize")
+    session = engine.execs.open(row.id)
     if body.flag("Detach"):
-        session = await engine.execs.start(row.id)
         session.abandon()
+        await engine.execs.start(session)
         return empty(200)
-    keys = parse_detach_keys(json.loads(row.process).get("DetachKeys") or "")
+    keys = parse_detach_keys(json.loads(row.process).get("DetachKeys") or "") if session.tty else b""
 
     async def run(duplex: Duplex) -> None:
+        """The head goes before the process is there: docker-py loses what comes in one packet with it."""
         try:
-            session = await engine.execs.start(row.id)
-        except StartFailed as error:
-            await _tell_failure(duplex, request, row, error)
-            return
-        try:
+            await duplex.begin(content_type(request, tty=session.tty))
+            if not await _started(engine, session, duplex):
+                return
             if session.tty and rows and columns:
                 session.resize(rows, columns)
-            await duplex.begin(content_type(request, tty=session.tty))
             into = session if session.has_stdin else None
-            watched = keys if session.tty else b""
-            await copy_both_ways(duplex, session.chunks(), into, tty=session.tty, keys=watched)
+            await copy_both_ways(duplex, session.chunks(), into, tty=session.tty, keys=keys)
         finally:
             session.abandon()
 
     return Hijacked(run)
 
 
-async def _tell_failure(duplex: Duplex, request: Request, row: Row, error: StartFailed) -> None:
-    """As docker does: the stream is opened and carries the error; clients read the exit code by inspect."""
-    tty = bool(json.loads(row.process).get("Tty"))
-    text = f"{error}\r\n".encode()
-    await duplex.begin(content_type(request, tty=tty))
-    await duplex.send_all(text if tty else frame(_STDERR, text))
+async def _started(engine: Engine, session: ExecSession, duplex: Duplex) -> bool:
+    """A failure is told on the stream, as docker does; clients read the exit code by inspect."""
+    try:
+        await engine.execs.start(session)
+    except StartFailed as error:
+        text = f"{error}\r\n".encode()
+        await duplex.send_all(text if session.tty else frame(_STDERR, text))
+        return False
+    return True
 
 
 async def get_exec(engine: Engine, request: Request) -> Response:
