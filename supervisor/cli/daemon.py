@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from pysup.supervisor import settings
 from pysup.supervisor.cli import kinds
-from pysup.supervisor.cli.flags import Flag, Given, Syntax, UsageError, text
+from pysup.supervisor.cli.flags import Flag, Given, Syntax, UsageError, switch, text
 from pysup.supervisor.errors import Forbidden, Unavailable
 from pysup.supervisor.settings import Settings
 
@@ -36,6 +36,7 @@ DAEMON = Syntax(
         Flag("log-total", kinds.BYTES, "Bytes that all logs together may take (default 4g)"),
         Flag("log-retention", kinds.DURATION, "How long a removed container's logs are kept (default 24h)"),
         Flag("event-retention", kinds.DURATION, "How long events are kept (default 720h)"),
+        switch("upgrade", "Have the running daemon execute its program anew; containers run on"),
     ),
 )
 
@@ -56,6 +57,11 @@ def daemon(argv: Sequence[str]) -> int:
         raise Unavailable(f"cannot start the daemon: it needs {NEEDS}; this is {sys.platform}")
     if os.geteuid() != 0:
         raise Forbidden("cannot start the daemon: it needs root (namespaces, mounts and cgroups)")
+    if given.on("upgrade"):
+        from pysup.supervisor.keeper import ground
+
+        print(f"pysup: the daemon (pid {ground.ask_to_upgrade(chosen)}) executes its program anew")
+        return 0
     from pysup.supervisor.keeper.main import run
 
     return run(chosen)
@@ -67,7 +73,7 @@ def chosen_settings(given: Given) -> Settings:
         raise UsageError(
             f"cannot parse: invalid log format {given.text('log-format')!r} (there are text and json)"
         )
-    names = {name: name.replace("-", "_") for name in given.changed}
+    names = {name: name.replace("-", "_") for name in given.changed if name != "upgrade"}
     return settings.from_environment(**{field: _plain(given[name]) for name, field in names.items()})
 
 

@@ -46,5 +46,6 @@ async def forget_old(parts: Parts) -> None:
 async def trim_logs(parts: Parts) -> None:
     """The oldest log segments of all containers go first, until the total is within its bound."""
     root = os.path.dirname(parts.settings.container_dir("x"))
-    directories = [os.path.join(root, name, "logs") for name in os.listdir(root)]
+    names = os.listdir(root) if os.path.isdir(root) else []
+    directories = [os.path.join(root, name, "logs") for name in names]
     await trio.to_thread.run_sync(trim, directories, parts.settings.log_total, limiter=parts.disk)

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import signal
 import stat
 
 from pysup.supervisor.errors import Conflict, PysupError
@@ -51,6 +52,24 @@ def take_lock(settings: Settings) -> int:
         os.close(fd)
         raise Conflict(f"cannot start the daemon: another one (pid {owner}) uses {settings.root}") from None
     return fd
+
+
+def ask_to_upgrade(settings: Settings) -> int:
+    """Send SIGHUP to the daemon of this root; its pid. Raises CannotStart if there is none.
+
+    The pid in the lock file is that of whoever holds the lock, so it is worth nothing while nobody does.
+    """
+    try:
+        with open(settings.lock, encoding="ascii") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        with open(settings.lock, encoding="ascii") as file:
+            pid = int(file.read())
+        os.kill(pid, signal.SIGHUP)
+        return pid
+    except FileNotFoundError:
+        pass
+    raise CannotStart(f"cannot upgrade the daemon: none uses {settings.root}")
 
 
 def sign_lock(fd: int) -> None:
