@@ -12,9 +12,11 @@ import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import trio
 
+from pysup.store import daemon_starts
 from pysup.store.errors import StoreError
 from pysup.store.store import Store
 from pysup.supervisor.api.app import app_for
@@ -110,7 +112,7 @@ async def run(inherited: Inherited) -> None:
         )
         await parts.images.prepare()
         engine = Engine(parts, nursery)
-        await boot(engine)
+        start_id = await boot(engine)
         nursery.start_soon(keep_within_bounds, parts)
         listener = trio.SocketListener(
             trio.socket.from_stdlib_socket(socket.socket(fileno=inherited.listen_fd))
@@ -126,6 +128,7 @@ async def run(inherited: Inherited) -> None:
         await link.stop_requested.wait()
         log.info("stopping: %s", link.stop_signal)
         await stop_all(engine)
+        await store.write(partial(daemon_starts.stopped, start_id=start_id, stopped_at=parts.now_ns()))
         await link.shutdown(0)
         nursery.cancel_scope.cancel()
 

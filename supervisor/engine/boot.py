@@ -20,15 +20,18 @@ import os
 import shutil
 import signal
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 import trio
 
-from pysup.store import containers
+from pysup.store import containers, daemon_starts
 from pysup.store.containers import Container as Row
+from pysup.supervisor import __version__
 from pysup.supervisor.engine import commands, policy
 from pysup.supervisor.engine.commands import DAEMON
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.engine.namespaces import key_of
+from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.states import ALIVE, State
 from pysup.supervisor.errors import PysupError
 from pysup.supervisor.keeper.link import Entry, Link
@@ -39,8 +42,11 @@ MARKER = "daemon/marker"
 """The keeper's entry that says: an engine of this daemon was here before."""
 
 
-async def boot(engine: Engine) -> None:
-    """Bring every container to where it should be. Returns when all adoptions and starts have begun."""
+async def boot(engine: Engine) -> int:
+    """Bring every container to where it should be; the id of this start's row.
+
+    Returns when all adoptions and starts have begun.
+    """
     entries = {entry.key: entry for entry in await engine.parts.link.entries()}
     same_daemon = MARKER in entries
     rows = await engine.parts.store.query(containers.list_containers)
@@ -54,6 +60,19 @@ async def boot(engine: Engine) -> None:
     await _remove_leftovers(engine, rows)
     if not same_daemon:
         await _leave_marker(engine.parts.link)
+    return await _note_start(engine.parts, "engine" if same_daemon else "start")
+
+
+def _boot_id() -> str:
+    """Another one means that the machine was booted anew (random(4))."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+
+
+async def _note_start(parts: Parts, cause: str) -> int:
+    boot_id = _boot_id()
+    add = partial(daemon_starts.add, version=__version__, boot_id=boot_id, pid=os.getpid(), cause=cause)
+    return await parts.store.write(partial(add, started_at=parts.now_ns()))
 
 
 def _resume(engine: Engine, row: Row, entries: Mapping[str, Entry], *, same_daemon: bool) -> None:

@@ -13,6 +13,7 @@ from pysup.store.errors import StoreError
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.removal import remove_tree
 from pysup.supervisor.logs.retention import trim
+from pysup.supervisor.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,10 @@ async def forget_old(parts: Parts) -> None:
 
 async def trim_logs(parts: Parts) -> None:
     """The oldest log segments of all containers go first, until the total is within its bound."""
-    root = os.path.dirname(parts.settings.container_dir("x"))
+    await trio.to_thread.run_sync(_trim, parts.settings, limiter=parts.disk)
+
+
+def _trim(settings: Settings) -> None:
+    root = os.path.dirname(settings.container_dir("x"))
     names = os.listdir(root) if os.path.isdir(root) else []
-    directories = [os.path.join(root, name, "logs") for name in names]
-    await trio.to_thread.run_sync(trim, directories, parts.settings.log_total, limiter=parts.disk)
+    trim([os.path.join(root, name, "logs") for name in names], settings.log_total)
