@@ -15,11 +15,12 @@ Every case is one row of this table; nothing else is remembered across engines.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
-import shutil
 import signal
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 
 import trio
@@ -32,9 +33,12 @@ from pysup.supervisor.engine.commands import DAEMON
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.engine.namespaces import key_of
 from pysup.supervisor.engine.parts import Parts
+from pysup.supervisor.engine.removal import remove_tree
 from pysup.supervisor.engine.states import ALIVE, State
-from pysup.supervisor.errors import PysupError
 from pysup.supervisor.keeper.link import Entry, Link
+from pysup.supervisor.runtime import rootfs
+from pysup.supervisor.spec.fields import Fields
+from pysup.supervisor.spec.restart import restart_policy
 
 log = logging.getLogger(__name__)
 
@@ -49,15 +53,17 @@ async def boot(engine: Engine) -> int:
     """
     entries = {entry.key: entry for entry in await engine.parts.link.entries()}
     same_daemon = MARKER in entries
-    rows = await engine.parts.store.query(containers.list_containers)
+    every = await engine.parts.store.query(partial(containers.list_containers, states=containers.STATES))
+    rows = [row for row in every if State(row.state) is not State.REMOVED]
     await _take_over(engine, rows, entries)
     await engine.execs.note_lost({key.removeprefix("exec/") for key in entries})
+    await _remove_cgroups(engine.parts, alive={row.id for row in rows if State(row.state) in ALIVE})
+    await _remove_directories(engine.parts, every)
     for row in rows:
         try:
             _resume(engine, row, entries, same_daemon=same_daemon)
-        except PysupError as error:
-            log.error("%s", error)
-    await _remove_leftovers(engine, rows)
+        except Exception:  # one container that cannot be resumed must not keep the others down
+            log.exception("cannot resume container %s", row.name)
     if not same_daemon:
         await _leave_marker(engine.parts.link)
     return await _note_start(engine.parts, "engine" if same_daemon else "start")
@@ -80,22 +86,23 @@ def _resume(engine: Engine, row: Row, entries: Mapping[str, Entry], *, same_daem
     if state in ALIVE:
         entry = entries.get(f"run/{row.id}/{row.run_number}")
         engine.container(row.id).adopt(entry)
-    elif state is State.BACKOFF or (state is State.EXITED and _unfinished(engine, row, same_daemon)):
+    elif state is State.BACKOFF or (state is State.EXITED and _unfinished(row, same_daemon=same_daemon)):
         engine.container(row.id).resume()
-    elif not same_daemon and state is State.EXITED and _wanted(engine, row):
+    elif not same_daemon and state is State.EXITED and _wanted(row):
         engine.container(row.id).tell(commands.Start(DAEMON, cause="boot"))
 
 
-def _unfinished(engine: Engine, row: Row, same_daemon: bool) -> bool:  # noqa: FBT001 - one of three facts
+def _unfinished(row: Row, *, same_daemon: bool) -> bool:
     """Whether an engine was killed between the end of a run and what was to follow it."""
-    return (same_daemon and row.desired == "run") or engine.container(row.id).record.spec.auto_remove
+    return (same_daemon and row.desired == "run") or bool(json.loads(row.host_config).get("AutoRemove"))
 
 
-def _wanted(engine: Engine, row: Row) -> bool:
+def _wanted(row: Row) -> bool:
+    """Whether the restart policy starts it with the daemon."""
     return policy.starts_at_boot(
-        engine.container(row.id).record.spec.restart,
+        restart_policy(Fields("start container", json.loads(row.host_config))),
         ran=row.run_number > 0,
-        stopped_by_hand=bool(row.stopped_by_hand),
+        stopped_by_hand=row.stopped_by_hand,
         interrupted=row.desired == "run",
     )
 
@@ -129,19 +136,28 @@ async def _leave_marker(link: Link) -> None:
     await link.hold(MARKER, {"marker": os.memfd_create("pysup-marker", os.MFD_CLOEXEC)})
 
 
-async def _remove_leftovers(engine: Engine, rows: Iterable[Row]) -> None:
-    """Remove cgroups and directories that a crash left without a row, or with a row at rest."""
-    alive = {row.id for row in rows if State(row.state) in ALIVE}
-    known = {row.id for row in rows}
-    hierarchy, parent = engine.parts.hierarchy, engine.parts.settings.cgroup_root
-    for name in hierarchy.leftovers(parent):
-        if name not in alive:
-            cgroup = hierarchy.open(parent, name)
-            await cgroup.kill(signal.SIGKILL)
-            await cgroup.remove()
-    directory = os.path.dirname(engine.parts.settings.container_dir("x"))
+async def _remove_cgroups(parts: Parts, alive: AbstractSet[str]) -> None:
+    """Remove the cgroups that a crash left of containers that do not run."""
+    parent = parts.settings.cgroup_root
+    for name in set(parts.hierarchy.leftovers(parent)) - alive:
+        cgroup = parts.hierarchy.open(parent, name)
+        await cgroup.kill(signal.SIGKILL)
+        await cgroup.remove()
+
+
+async def _remove_directories(parts: Parts, rows: Iterable[Row]) -> None:
+    """Remove what a crash left of directories: all of it without a row, the write layer of a removed container."""
+    known = {row.id: State(row.state) for row in rows}
+    parent = os.path.dirname(parts.settings.container_dir("x"))
+    for name in _names(parent):
+        directory = os.path.join(parent, name)
+        if name not in known:
+            await trio.to_thread.run_sync(remove_tree, directory, limiter=parts.disk)
+        elif known[name] is State.REMOVED and "upper" in _names(directory):
+            await trio.to_thread.run_sync(rootfs.remove, directory, limiter=parts.disk)
+
+
+def _names(directory: str) -> list[str]:
     with contextlib.suppress(FileNotFoundError):
-        for name in set(os.listdir(directory)) - known:
-            await trio.to_thread.run_sync(
-                shutil.rmtree, os.path.join(directory, name), limiter=engine.parts.disk
-            )
+        return os.listdir(directory)
+    return []
