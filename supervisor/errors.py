@@ -60,8 +60,9 @@ class StartFailed(PysupError):
     def __init__(self, what: str, step: str, number: int, detail: str = "") -> None:
         self.step = step
         self.number = number
-        cause = detail or (os.strerror(number) if number else "failed")
-        cause = cause[:1].lower() + cause[1:]  # docker's CLI looks for "permission denied" and the like
+        told = os.strerror(number) if number else "failed"
+        # In lower case: docker's CLI takes its exit code from "permission denied" and the like.
+        cause = detail if detail not in {"", told} else told[:1].lower() + told[1:]
         super().__init__(f"cannot start {what}: {step}: {cause}")
 
     @property

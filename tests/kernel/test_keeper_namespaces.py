@@ -132,7 +132,7 @@ async def test_user_namespace(keeper: KeeperProcess, tmp_path: Path) -> None:
 async def test_wrong_maps(keeper: KeeperProcess, tmp_path: Path, text: str) -> None:
     """The step is named, and the child that waited for its maps is gone."""
     async with linked(keeper) as link:
-        with pytest.raises(StartFailed, match="cannot start container web: write gid_map: Invalid argument"):
+        with pytest.raises(StartFailed, match="cannot start container web: write gid_map: invalid argument"):
             await run(link, tmp_path, [], steps=[], flags=process.CLONE_NEWUSER, uid_map=text, gid_map=text)
         assert await kept(link) == []
 

@@ -143,7 +143,7 @@ async def test_a_failing_step_is_named(keeper: KeeperProcess, tmp_path: Path) ->
         steps = [["mount", "nosuchfs", "none", "/proc", 0, ""]]
         with pytest.raises(StartFailed) as failure:
             await run(link, tmp_path, [], steps=[*plan(tmp_path / "c", ["true"])[:4], *steps])
-        assert str(failure.value) == "cannot start container web: mount nosuchfs on /proc: No such device"
+        assert str(failure.value) == "cannot start container web: mount nosuchfs on /proc: no such device"
         assert failure.value.exit_code == 128
 
 
@@ -151,7 +151,7 @@ async def test_a_failing_step_is_named(keeper: KeeperProcess, tmp_path: Path) ->
     ("step", "text"),
     [
         (["explode"], "step ['explode']: no such step"),
-        (["hostname", "x" * 65], "hostname " + "x" * 65 + ": Invalid argument"),
+        (["hostname", "x" * 65], "hostname " + "x" * 65 + ": invalid argument"),
         (["hostname", "a\0b"], "hostname a\0b: ValueError: 'a\\x00b' has a NUL byte"),
         (["setns", "nothing", 0], "enter the namespace nothing: no descriptor is named 'nothing'"),
         (["umask"], "umask: TypeError: umask() missing 1 required positional argument: 'value'"),
@@ -210,7 +210,7 @@ async def test_proc_must_not_be_a_link(keeper: KeeperProcess, tmp_path: Path) ->
         (tmp_path / "l" / "proc").symlink_to("elsewhere")
         steps = plan(tmp_path / "c", ["true"])
         next(step for step in steps if step[0] == "overlay")[1]["lower"] = [str(tmp_path / "l")]
-        with pytest.raises(StartFailed, match="mount proc on /proc: Too many levels of symbolic links"):
+        with pytest.raises(StartFailed, match="mount proc on /proc: too many levels of symbolic links"):
             await run(link, tmp_path / "c", [], steps=steps)
 
 
