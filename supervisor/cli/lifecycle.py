@@ -135,9 +135,10 @@ def rm(argv: Sequence[str]) -> int:
     def action(client: Client, name: str) -> str | None:
         try:
             client.delete(path(name), query=query)
-        except NotFound:
+        except NotFound as error:
             if not force:
                 raise
+            print(f"pysup: {error}", file=sys.stderr)  # and the exit code is 0, as docker's
             return None
         return name
 

@@ -20,11 +20,15 @@ def device(context: Context, target: str, mode: int, major: int, minor: int) -> 
 
 
 def bind_device(context: Context, host_path: str, target: str) -> None:
-    """Bind a host's device: what a user namespace has instead of mknod(2)."""
+    """Bind a host's device: what a user namespace has instead of mknod(2).
+
+    Read-only: the device can be written to all the same, but its owner and mode on the host stay.
+    """
     tree = context.system.open_tree(AT_FDCWD, host_path)
     try:
         if not stat.S_ISCHR(context.system.fstat(tree).st_mode):
             raise StepError(errno.ENODEV, f"{host_path} is no character device")
+        context.system.mount_setattr(tree, attr_set=mounts.MOUNT_ATTR_RDONLY)
         _attach(context, tree, target)
     finally:
         context.system.close(tree)

@@ -6,6 +6,7 @@ Every target is looked up inside the new root (lookup.py); a source is the host'
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -115,7 +116,8 @@ def bind(context: Context, source: str, target: str, options: BindOptions) -> No
     """Attach a copy of a host directory's or file's mount, with its options set before it can be seen."""
     source = context.host_path(source)
     if options.get("create"):
-        context.system.makedirs(source, 0o755, exist_ok=True)
+        with contextlib.suppress(FileExistsError):  # a file is as good
+            context.system.makedirs(source, 0o755, exist_ok=True)
     recursive = options.get("recursive", False)
     tree = context.system.open_tree(AT_FDCWD, source, recursive=recursive)
     try:
@@ -187,7 +189,10 @@ def _mask_directory(context: Context, path: str, fd: int) -> None:
 
 
 def _mask_file(context: Context, fd: int) -> None:
-    """The host's /dev/null, verified, and never a path of the container (CVE-2025-31133)."""
+    """The host's /dev/null, verified, and never a path of the container (CVE-2025-31133).
+
+    Read-only: that does not keep anybody from writing to a device, but from changing its mode on the host.
+    """
     if context.null_fd < 0:
         context.null_fd = context.system.open("/dev/null", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
         if context.system.fstat(context.null_fd).st_rdev != os.makedev(1, 3):
@@ -198,6 +203,7 @@ def _mask_file(context: Context, fd: int) -> None:
 def _attach_copy(context: Context, source: int, target: int) -> None:
     tree = context.system.open_tree(source, "")
     try:
+        context.system.mount_setattr(tree, attr_set=mounts.MOUNT_ATTR_RDONLY)
         context.system.move_mount(tree, target)
     finally:
         context.system.close(tree)

@@ -147,6 +147,8 @@ def _spec(
 ) -> ContainerSpec:
     spaces = namespaces(config, host)
     follows_host = "host" in (spaces.net, spaces.uts)
+    if spaces.uts == "host" and (config.text("Hostname") or config.text("Domainname")):
+        raise config.bad("--hostname and --domainname conflict with --uts host: they would change the host's")
     hostname = _hostname(config) or (defaults.hostname if follows_host else "") or container_id[:_SHORT_ID]
     return ContainerSpec(
         hostname=hostname,

@@ -77,6 +77,7 @@ def test_much_output_arrives_whole(daemon: Daemon) -> None:
         (["-v", "/no/such/dir", "host", "true"], 125, "olume"),
         (["--mount", "type=bind,src=/no/such,dst=/x", "host", "true"], 125, "/no/such"),
         (["--net", "nosuchnet", "host", "true"], 125, "nosuchnet"),
+        (["--uts", "host", "-h", "x", "host", "true"], 125, "--uts host"),
     ],
 )
 def test_what_cannot_run_is_one_line_and_leaves_nothing(
@@ -88,6 +89,25 @@ def test_what_cannot_run_is_one_line_and_leaves_nothing(
     assert done.stderr.count("\n") == 1
     assert cause in done.stderr
     assert daemon.pysup("ps", "-aq", check=True).stdout == ""
+
+
+def test_a_file_is_a_volume_too(daemon: Daemon, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("content\n")
+    done = run(daemon, "-v", f"{tmp_path}/file:/etc/hostname:ro", "host", "cat", "/etc/hostname")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "content\n", "")
+
+
+def test_what_masks_a_file_is_the_host_s_and_stays_as_it_is(daemon: Daemon) -> None:
+    before = os.stat("/dev/null")
+    script = "touch -d 2001-01-01 /proc/timer_list 2>/dev/null || echo refused; cat /proc/timer_list"
+    assert run(daemon, "host", "sh", "-c", script).stdout == "refused\n"
+    assert os.stat("/dev/null") == before
+
+
+def test_rm_force_says_what_is_not_there(daemon: Daemon) -> None:
+    done = daemon.pysup("rm", "-f", "nosuchcontainer")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "nosuchcontainer" in done.stderr
 
 
 def test_a_name_that_is_taken(daemon: Daemon) -> None:
