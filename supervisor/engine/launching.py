@@ -6,7 +6,7 @@ from pysup.supervisor.engine.namespaces import HeldNamespaces
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Record
 from pysup.supervisor.kernel.terminal import set_window_size
-from pysup.supervisor.runtime import plan, rootfs
+from pysup.supervisor.runtime import layers, plan, rootfs
 from pysup.supervisor.runtime.cgroups.base import Cgroup
 from pysup.supervisor.runtime.launch import Launched, StdioPlan, launch
 from pysup.supervisor.runtime.plan import Facts
@@ -29,18 +29,19 @@ async def launch_run(parts: Parts, record: Record, key: str, cgroup: Cgroup) -> 
     spec = record.spec
     rootfs.renew(parts.settings.container_dir(record.id), spec)
     held = HeldNamespaces(parts.link, record.id).fds
-    return await launch(
-        parts.link,
-        what=f"container {record.row.name}",
-        key=key,
-        flags=plan.clone_flags(spec, first_run=not held),
-        plan=plan.build(spec, _facts(parts, record, cgroup, tuple(held))),
-        stdio=_stdio(spec.process),
-        attach=dict(held),
-        cgroup_fd=cgroup.fd,
-        uid_map=plan.map_text(plan.uid_maps(spec.namespaces)),
-        gid_map=plan.map_text(plan.gid_maps(spec.namespaces)),
-    )
+    with layers.detached(spec) as attached:
+        return await launch(
+            parts.link,
+            what=f"container {record.row.name}",
+            key=key,
+            flags=plan.clone_flags(spec, first_run=not held),
+            plan=plan.build(spec, _facts(parts, record, cgroup, tuple(held))),
+            stdio=_stdio(spec.process),
+            attach={**held, **attached},
+            cgroup_fd=cgroup.fd,
+            uid_map=plan.map_text(plan.uid_maps(spec.namespaces)),
+            gid_map=plan.map_text(plan.gid_maps(spec.namespaces)),
+        )
 
 
 async def launch_exec(

@@ -2,6 +2,7 @@
 
 DIRECTORY/upper   what the container has written (overlayfs)   DIRECTORY/rootfs  where its root is mounted
 DIRECTORY/work    overlayfs's own                              DIRECTORY/etc     hostname hosts resolv.conf
+DIRECTORY/lower   where a user namespace has its lower layer mounted
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 from pysup.supervisor.runtime import plan, trees
 from pysup.supervisor.spec.container import ContainerSpec
 
-_MODES = {"upper": 0o755, "work": 0o700, "rootfs": 0o755, "etc": 0o755}
+_MODES = {"upper": 0o755, "work": 0o700, "rootfs": 0o755, "lower": 0o755, "etc": 0o755}
 HOSTS = """\
 127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
@@ -28,6 +29,8 @@ def create(directory: str, spec: ContainerSpec) -> None:
     """Make the directories; the container's root owns them. Raises OSError; remove() cleans up after it."""
     ids = plan.root_ids(spec.namespaces)
     os.makedirs(directory, 0o700, exist_ok=True)
+    if ids != (0, 0):
+        _let_search(directory, ids)
     for name, mode in _MODES.items():
         path = f"{directory}/{name}"
         os.mkdir(path, mode)
@@ -35,6 +38,12 @@ def create(directory: str, spec: ContainerSpec) -> None:
         os.chown(path, *ids)
     for name, content in _etc(spec).items():
         _write(f"{directory}/etc/{name}", content, ids)
+
+
+def _let_search(directory: str, ids: tuple[int, int]) -> None:
+    """The container's root may pass through by its group; the directories above let nobody come so far."""
+    os.chown(directory, -1, ids[1])
+    os.chmod(directory, 0o710)  # noqa: S103 - nobody else
 
 
 def renew(directory: str, spec: ContainerSpec) -> None:

@@ -11,7 +11,7 @@ from typing import Literal
 from pysup.supervisor.errors import Conflict, PysupError, Unavailable
 from pysup.supervisor.runtime import devices
 from pysup.supervisor.runtime.cgroups import files, killing, needs, tree, v1_limits, v1_usage
-from pysup.supervisor.runtime.cgroups.base import Usage
+from pysup.supervisor.runtime.cgroups.base import FinalUsage, Usage
 from pysup.supervisor.runtime.cgroups.mounted import Mounted
 from pysup.supervisor.runtime.cgroups.waiting import until
 from pysup.supervisor.runtime.plan.facts import CgroupView
@@ -137,6 +137,13 @@ class CgroupV1:
     def usage(self) -> Usage:
         """What it has used until now."""
         return v1_usage.usage(self._where)
+
+    def final_usage(self) -> FinalUsage:
+        """What is remembered of a run."""
+        return FinalUsage(
+            files.number(f"{self._where('cpuacct')}/cpuacct.usage"),
+            files.number(f"{self._where('memory')}/memory.max_usage_in_bytes"),
+        )
 
     def processes(self) -> list[int]:
         """All pids; the hierarchy that is joined first has them all."""

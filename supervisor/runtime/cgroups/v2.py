@@ -9,7 +9,7 @@ from typing import Literal
 
 from pysup.supervisor.errors import Conflict, PysupError, Unavailable
 from pysup.supervisor.runtime.cgroups import files, killing, needs, tree, v2_limits, v2_usage
-from pysup.supervisor.runtime.cgroups.base import Usage
+from pysup.supervisor.runtime.cgroups.base import FinalUsage, Usage
 from pysup.supervisor.runtime.cgroups.waiting import until
 from pysup.supervisor.runtime.plan.facts import CgroupView
 from pysup.supervisor.spec.container import Resources
@@ -133,6 +133,11 @@ class CgroupV2:
     def usage(self) -> Usage:
         """What it has used until now."""
         return v2_usage.usage(self.directory)
+
+    def final_usage(self) -> FinalUsage:
+        """What is remembered of a run."""
+        cpu = files.table(f"{self.directory}/cpu.stat").get("usage_usec", 0)
+        return FinalUsage(cpu * 1000, files.number(f"{self.directory}/memory.peak"))
 
     def processes(self) -> list[int]:
         """All pids, in cgroups below, too."""

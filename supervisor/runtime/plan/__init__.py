@@ -12,7 +12,7 @@ A plan is a list of JSON-able steps that keeper/steps.py carries out in order.
 
 from __future__ import annotations
 
-from pysup.supervisor.runtime.plan.container import build
+from pysup.supervisor.runtime.plan.container import LAYER, build, needs_detached_layer
 from pysup.supervisor.runtime.plan.facts import CgroupView, Facts, Machine, Step
 from pysup.supervisor.runtime.plan.joining import TARGET, build_exec, joins_pid
 from pysup.supervisor.runtime.plan.namespaces import (
@@ -25,6 +25,7 @@ from pysup.supervisor.runtime.plan.namespaces import (
 )
 
 __all__ = [
+    "LAYER",
     "TARGET",
     "CgroupView",
     "Facts",
@@ -36,6 +37,7 @@ __all__ = [
     "gid_maps",
     "joins_pid",
     "map_text",
+    "needs_detached_layer",
     "outliving",
     "root_ids",
     "uid_maps",

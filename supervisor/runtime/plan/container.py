@@ -12,6 +12,9 @@ from pysup.supervisor.runtime.plan.program import identity, joining, program
 from pysup.supervisor.runtime.plan.sources import Sources
 from pysup.supervisor.spec.container import ContainerSpec
 
+LAYER = "layer"
+"""The descriptor of a detached mount of the lower layer."""
+
 
 def build(spec: ContainerSpec, facts: Facts) -> list[Step]:
     """The steps in their order, and the reasons for it.
@@ -57,16 +60,28 @@ def _root(spec: ContainerSpec, facts: Facts, sources: Sources) -> list[Step]:
 
     In a user namespace overlayfs may not use trusted.* attributes (kernel: filesystems/overlayfs, userxattr).
     """
-    target = sources.name(f"{facts.directory}/rootfs")
+    directory = sources.name(facts.directory)
+    target, lower = f"{directory}/rootfs", f"{directory}/lower"
+    detached = needs_detached_layer(spec)
     overlay = {
-        "lower": [sources.name(layer) for layer in spec.rootfs.lower],
-        "upper": sources.name(f"{facts.directory}/upper"),
-        "work": sources.name(f"{facts.directory}/work"),
+        "lower": [lower] if detached else [sources.name(layer) for layer in spec.rootfs.lower],
+        "upper": f"{directory}/upper",
+        "work": f"{directory}/work",
         "target": target,
         "volatile": spec.auto_remove,
         "options": ["userxattr"] if spec.namespaces.user == "private" else [],
     }
-    return [["propagation", _propagation(spec)], ["overlay", overlay], ["enter", target]]
+    return [
+        ["propagation", _propagation(spec)],
+        *([["attach", LAYER, lower]] if detached else []),
+        ["overlay", overlay],
+        ["enter", target],
+    ]
+
+
+def needs_detached_layer(spec: ContainerSpec) -> bool:
+    """Whether the one lower layer must come as a mount of its own (runtime/layers.py)."""
+    return spec.namespaces.user == "private" and len(spec.rootfs.lower) == 1
 
 
 def _propagation(spec: ContainerSpec) -> str:

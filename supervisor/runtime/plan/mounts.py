@@ -123,7 +123,7 @@ def _later(spec: ContainerSpec, facts: Facts, sources: Sources, taken: set[str])
 
 
 def _etc_file(spec: ContainerSpec, facts: Facts, sources: Sources, name: str) -> Step:
-    source = sources.name(f"{facts.directory}/etc/{name}")
+    source = f"{sources.name(facts.directory)}/etc/{name}"
     return base.bind(source, f"/etc/{name}", read_only=spec.rootfs.read_only, recursive=False)
 
 

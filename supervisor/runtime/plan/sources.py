@@ -12,6 +12,7 @@ class Sources:
     A process in a user namespace whose root is not the host's may not search the daemon's directories
     (0700, 0710). Between clone3(2) and the change of its ids it still may, as their owner: so the
     user_namespace step opens every path that a later step names, and that step says ``@name`` instead.
+    The container's own directory lets its root search it (runtime/rootfs.py): ``@name/upper`` works too.
     """
 
     def __init__(self, spaces: Namespaces) -> None:
