@@ -65,7 +65,10 @@ async def test_the_daemon_is_invisible(keeper: KeeperProcess, tmp_path: Path) ->
 
 
 async def test_names_and_network(keeper: KeeperProcess, tmp_path: Path) -> None:
-    script = "hostname; cat /etc/hostname; grep -c localhost /etc/hosts; ls /sys/class/net; cat /proc/sys/kernel/domainname"
+    script = (
+        "hostname; cat /etc/hostname; grep -c localhost /etc/hosts; ls /sys/class/net; "
+        "cat /proc/sys/kernel/domainname"
+    )
     lines = await shell(keeper, tmp_path, script, domainname="example.org")
     assert lines == ["box", "box", "2", "lo", "example.org"]
 
@@ -157,7 +160,8 @@ async def test_user_namespace(
     script = (
         "id -u; cat /proc/self/uid_map | tr -s ' '; mkdir /made; stat -c %u /made /tmp; echo a >/dev/null; "
         "cat /data/file; touch /dev/shm/x; hostname; ls /sys/class/net | grep -x lo; id -G; echo hi >> /etc/hosts; "
-        "ls /dev/mqueue; readlink /dev/fd; cat /sys/fs/cgroup/cgroup.controllers /sys/fs/cgroup/pids/pids.max | grep -c .;"
+        "ls /dev/mqueue; readlink /dev/fd; "
+        "cat /sys/fs/cgroup/cgroup.controllers /sys/fs/cgroup/pids/pids.max | grep -c .;"
         "sleep 0"
     )
     mounts = (Mount("bind", "/data", str(source)),)

@@ -115,7 +115,9 @@ def test_a_delay_never_shrinks_but_by_a_long_run(policy: RestartPolicy, last: fl
         ("on-failure", True, True, True, False),
     ],
 )
-def test_what_starts_with_the_daemon(name: str, ran: bool, by_hand: bool, interrupted: bool, expected: bool) -> None:
+def test_what_starts_with_the_daemon(
+    name: str, ran: bool, by_hand: bool, interrupted: bool, expected: bool
+) -> None:
     policy = RestartPolicy(name)  # type: ignore[arg-type]
     assert starts_at_boot(policy, ran=ran, stopped_by_hand=by_hand, interrupted=interrupted) is expected
 
@@ -133,6 +135,8 @@ def test_what_starts_with_the_daemon(name: str, ran: bool, by_hand: bool, interr
         (signal.SIGUSR2, 0, 0.01, False),
     ],
 )
-def test_only_a_kill_that_ends_it_cancels_the_policy(sent: int, exit_code: int, elapsed: float, expected: bool) -> None:
+def test_only_a_kill_that_ends_it_cancels_the_policy(
+    sent: int, exit_code: int, elapsed: float, expected: bool
+) -> None:
     verdict = ends_by_hand(sent, signal.SIGUSR1, exit_code=exit_code, elapsed=elapsed, grace=10.0)
     assert verdict is expected

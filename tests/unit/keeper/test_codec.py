@@ -93,7 +93,7 @@ def test_wrong_fields(name: str, fields: list[object]) -> None:
         Hold("k", [str(n) for n in range(MAX_FDS + 1)]),
         Held("k", 1, None, [str(n) for n in range(MAX_FDS)]),
         Spawn("k", 2**70, [], []),
-        Spawn("k", True, [], []),  # noqa: FBT003
+        Spawn("k", True, [], []),
         Spawn("k", 0, [], [], "x" * MAX_MESSAGE),
         Spawn("k", 0, [str(n) for n in range(40)], [str(n) for n in range(40)]),
     ],

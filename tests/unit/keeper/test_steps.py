@@ -140,7 +140,14 @@ def test_credentials_of_root(context: Context, system: RecordingSystem) -> None:
     context.groups = [0, 7]
     steps.run(context, [["credentials", ["CAP_CHOWN", "CAP_KILL", "CAP_SYS_NEWER_THAN_US"]]])
     assert system.of("drop_bounding") == [([n for n in range(41) if n not in (0, 5)],)]
-    assert system.names()[-6:] == ["drop_bounding", "setgroups", "setresgid", "setresuid", "ambient_clear", "set_caps"]
+    assert system.names()[-6:] == [
+        "drop_bounding",
+        "setgroups",
+        "setresgid",
+        "setresuid",
+        "ambient_clear",
+        "set_caps",
+    ]
     assert system.of("set_caps") == [({0, 5}, {0, 5}, ())]
 
 
