@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from sqlite3 import Connection
-from urllib.parse import quote
 
 from pysup.store.errors import CannotOpen, Corrupt, Newer
 from pysup.store.migrations import Version, migrate, version_of
@@ -19,11 +18,16 @@ CHECKED_SIZE = 32 << 20
 DAMAGED = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
 
 
+def uri(path: str, how: str) -> str:
+    """SQLite's name for a file (sqlite.org/uri.html): what would end the path in it is escaped."""
+    escaped = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    return f"file:{escaped}?{how}"
+
+
 def connect(path: str, *, read_only: bool = False) -> Connection:
     """A connection in autocommit mode, usable in any thread, but in one at a time."""
-    mode = "ro" if read_only else "rw"
     conn = sqlite3.connect(
-        f"file:{quote(path)}?mode={mode}",
+        uri(path, "mode=ro" if read_only else "mode=rw"),
         uri=True,
         timeout=BUSY_TIMEOUT,
         isolation_level=None,
@@ -43,7 +47,7 @@ def _configure(conn: Connection, *, read_only: bool) -> None:
         conn.execute("PRAGMA query_only = ON")
         return
     conn.execute("PRAGMA journal_mode = WAL")
-    conn.execute("PRAGMA synchronous = FULL")  # a commit is on the disk when it returns: see FULL in WAL mode
+    conn.execute("PRAGMA synchronous = FULL")  # a commit is on the disk when it returns
     conn.execute("PRAGMA foreign_keys = ON")
     conn.execute(f"PRAGMA journal_size_limit = {CHECKED_SIZE}")
 

@@ -1,8 +1,8 @@
 """The first schema, as it was. A migration is history: change the schema by adding one, not by editing this.
 
-STRICT tables, so that a column holds what it says; CHECKs on every word that code compares; foreign keys. An
-index costs one more page of WAL for each write that touches it, so there is one only where a lookup on the hot
-path or a promise (a unique name) needs it.
+STRICT tables, so that a column holds what it says; CHECKs on every word that code compares; foreign keys.
+An index costs one more page of WAL for each write that touches it, so there is one only where a lookup on
+the hot path or a promise (a unique name) needs it.
 """
 
 from __future__ import annotations

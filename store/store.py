@@ -37,7 +37,7 @@ class Store:
     @classmethod
     @asynccontextmanager
     async def open(cls, path: str) -> AsyncIterator[Store]:
-        """Open or create the file, and migrate it. Raises CannotOpen, Corrupt, Newer: it is untouched then."""
+        """Open or create the file, and migrate it. Raises CannotOpen, Corrupt, Newer (untouched then)."""
         conn = await trio.to_thread.run_sync(open_or_create, path)
         async with Writer(conn) as writer:
             store = cls(path, writer)

@@ -1,9 +1,10 @@
 """Views for people: readable names and times, for `pysup query`, sqlite-utils and datasette.
 
-Light: the command line imports it. Each view is documented here; `pysup query --tables` shows it, and a test
-compares the README's list with it.
+Light: the command line imports it. `pysup query --tables` shows what is written here of each table and view;
+a test compares the README's list with it. Times in views are UTC, as ``YYYY-MM-DD HH:MM:SS``.
 """
 
+# ruff: noqa: S608 - the statements are put together from what is written here, nothing else
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -17,4 +18,188 @@ class View(NamedTuple):
     sql: str
 
 
-VIEWS: tuple[View, ...] = ()
+TABLES = {
+    "container": "one row for each container, the removed ones included while their history is kept",
+    "run": "one row for each time that a container's process was started, or was tried to be",
+    "event": "what happened, in docker's words, each in the transaction of the change it tells of",
+    "image": "images: docker's config, and the directories that hold the layers",
+    "image_tag": "names of images",
+    "exec": "further processes in running containers (pysup exec)",
+    "daemon_start": "starts of the daemon: after a boot, a crash, an upgrade",
+}
+"""What each table holds."""
+
+
+def _utc(column: str) -> str:
+    """SQL for a time in nanoseconds, readable."""
+    return f"strftime('%Y-%m-%d %H:%M:%S', {column} / 1000000000, 'unixepoch')"
+
+
+def _hour(column: str) -> str:
+    return f"strftime('%Y-%m-%d %H:00', {column} / 1000000000, 'unixepoch')"
+
+
+def _seconds(start: str, end: str) -> str:
+    return f"round(({end} - {start}) / 1e9, 3)"
+
+
+def _words(path: str) -> str:
+    return f"coalesce((SELECT group_concat(value, ' ') FROM json_each(c.config, '{path}')), '')"
+
+
+_MIB = 1 << 20
+_AN_HOUR_AGO = "(CAST(strftime('%s', 'now') AS INTEGER) - 3600) * 1000000000"
+
+PS = f"""SELECT
+    substr(c.id, 1, 12) AS id,
+    c.name,
+    c.image_ref AS image,
+    trim({_words("$.Entrypoint")} || ' ' || {_words("$.Cmd")}) AS command,
+    c.state,
+    {_utc("coalesce(c.finished_at, c.started_at, c.created_at)")} AS since,
+    c.exit_code,
+    c.run_number AS runs,
+    c.retries,
+    {_utc("c.next_start_at")} AS next_start,
+    nullif(c.pid, 0) AS pid,
+    coalesce(c.gave_up_reason, nullif(c.error, '')) AS remark
+FROM container c
+WHERE c.state <> 'removed'
+ORDER BY c.created_at DESC"""
+
+HISTORY = f"""SELECT
+    c.name,
+    substr(c.id, 1, 12) AS id,
+    r.number AS run,
+    r.cause,
+    r.asked_by,
+    {_utc("r.started_at")} AS started,
+    {_utc("r.ended_at")} AS ended,
+    {_seconds("r.started_at", "r.ended_at")} AS seconds,
+    r.exit_code,
+    nullif(r.signal, 0) AS signal,
+    r.ended_by,
+    r.oom_killed,
+    round(r.cpu_ns / 1e9, 3) AS cpu_seconds,
+    round(r.memory_peak * 1.0 / {_MIB}, 1) AS memory_peak_mib,
+    nullif(r.failed_step, '') AS failed_step,
+    nullif(r.error, '') AS error
+FROM run r JOIN container c ON c.id = r.container_id
+ORDER BY r.started_at, r.container_id, r.number"""
+
+FAILURES = """SELECT * FROM history
+WHERE exit_code <> 0 AND (failed_step IS NOT NULL OR ended_by IN ('itself', 'timeout', 'oom', 'lost'))
+ORDER BY ended DESC"""
+
+RESTARTS = f"""SELECT
+    {_hour("r.started_at")} AS hour,
+    c.name,
+    count(*) AS restarts
+FROM run r JOIN container c ON c.id = r.container_id
+WHERE r.cause = 'policy'
+GROUP BY hour, c.id
+ORDER BY hour DESC, restarts DESC"""
+
+CRASH_LOOPS = f"""SELECT
+    c.name,
+    substr(c.id, 1, 12) AS id,
+    c.state,
+    c.retries,
+    c.last_delay AS delay_seconds,
+    {_utc("c.next_start_at")} AS next_start,
+    c.gave_up_reason,
+    c.exit_code,
+    (SELECT count(*) FROM run r
+        WHERE r.container_id = c.id AND r.started_at > {_AN_HOUR_AGO}) AS runs_last_hour
+FROM container c
+WHERE c.state <> 'removed' AND (c.retries >= 3 OR c.gave_up_reason IS NOT NULL)
+ORDER BY c.retries DESC"""
+
+EVENTS = f"""SELECT
+    e.id,
+    {_utc("e.time")} AS time,
+    e.type,
+    e.action,
+    coalesce(json_extract(e.attributes, '$.name'), substr(e.actor_id, 1, 12)) AS name,
+    substr(e.actor_id, 1, 12) AS actor,
+    json_extract(e.attributes, '$.exitCode') AS exit_code,
+    CASE WHEN e.caller_pid = 0 THEN 'pysup'
+        ELSE 'uid ' || e.caller_uid || ', pid ' || e.caller_pid END AS caller,
+    e.attributes
+FROM event e
+ORDER BY e.id"""
+
+REMOVED = f"""SELECT
+    c.name,
+    substr(c.id, 1, 12) AS id,
+    c.image_ref AS image,
+    {_utc("c.created_at")} AS created,
+    {_utc("c.removed_at")} AS removed,
+    c.exit_code,
+    c.run_number AS runs
+FROM container c
+WHERE c.state = 'removed'
+ORDER BY c.removed_at DESC"""
+
+TOTALS = f"""SELECT
+    c.name,
+    substr(c.id, 1, 12) AS id,
+    count(*) AS runs,
+    sum(r.exit_code <> 0) AS failed,
+    sum(r.oom_killed) AS oom_kills,
+    round(sum(r.ended_at - r.started_at) / 1e9, 3) AS seconds,
+    round(sum(r.cpu_ns) / 1e9, 3) AS cpu_seconds,
+    round(max(r.memory_peak) * 1.0 / {_MIB}, 1) AS memory_peak_mib
+FROM run r JOIN container c ON c.id = r.container_id
+WHERE r.ended_at IS NOT NULL
+GROUP BY c.id
+ORDER BY cpu_seconds DESC"""
+
+IMAGES = f"""SELECT
+    t.repository,
+    t.tag,
+    substr(i.id, 8, 12) AS id,
+    {_utc("i.created_at")} AS created,
+    round(i.size * 1.0 / {_MIB}, 1) AS size_mib,
+    json_array_length(i.layers) AS layers,
+    (SELECT count(*) FROM container c WHERE c.image_id = i.id AND c.state <> 'removed') AS containers
+FROM image i LEFT JOIN image_tag t ON t.image_id = i.id
+ORDER BY t.repository, t.tag"""
+
+EXECS = f"""SELECT
+    c.name,
+    substr(x.id, 1, 12) AS id,
+    x.state,
+    {_utc("x.started_at")} AS started,
+    {_utc("x.ended_at")} AS ended,
+    {_seconds("x.started_at", "x.ended_at")} AS seconds,
+    x.exit_code,
+    nullif(x.error, '') AS error,
+    x.process
+FROM exec x JOIN container c ON c.id = x.container_id
+ORDER BY x.created_at"""
+
+DAEMON_STARTS = f"""SELECT
+    d.id,
+    {_utc("d.started_at")} AS started,
+    {_utc("d.stopped_at")} AS stopped,
+    d.cause,
+    d.version,
+    d.pid,
+    d.boot_id
+FROM daemon_start d
+ORDER BY d.id"""
+
+VIEWS = (
+    View("ps", "the containers, as `pysup ps -a` shows them, with the next attempt's time", PS),
+    View("history", "every run of every container: when, how long, who asked, how it ended", HISTORY),
+    View("failures", "the runs that failed by themselves, the last one first", FAILURES),
+    View("restarts_per_hour", "how often the restart policy acted, by hour and container", RESTARTS),
+    View("crash_loops", "containers with 3 retries in a row or more, or given up on", CRASH_LOOPS),
+    View("events_readable", "the events, with time, name and caller in words", EVENTS),
+    View("removed", "removed containers whose history and logs are still kept", REMOVED),
+    View("totals", "each container's runs together: failures, OOM kills, time, CPU, memory", TOTALS),
+    View("images", "the images by tag, with their size and how many containers use them", IMAGES),
+    View("execs", "further processes in containers, with start, end and exit code", EXECS),
+    View("daemon_starts", "when the daemon started and stopped, and why", DAEMON_STARTS),
+)
