@@ -23,6 +23,12 @@ class Client:
         self._address = core.parse_address(address)
         self._kept: socket.socket | None = None
 
+    def close(self) -> None:
+        """Close the connection that is kept for the next call."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
     # -- whole answers ---------------------------------------------------------------------------------------
 
     def get(self, path: str, *, query: Query = None) -> Any:  # noqa: ANN401 - JSON
