@@ -106,4 +106,6 @@ def _make_directories(directory: str, spec: ContainerSpec) -> None:
     try:
         rootfs.create(directory, spec)
     except OSError as error:
-        raise Unavailable(f"cannot create container: {error.strerror}: {error.filename}") from error
+        raise Unavailable(
+            f"cannot create container: {error.filename or directory}: {error.strerror}"
+        ) from error

@@ -33,7 +33,10 @@ def make_directories(settings: Settings) -> None:
     for path, mode in ((settings.root, 0o710), (settings.run, 0o755)):
         try:
             os.makedirs(path, exist_ok=True)
-            if stat.S_IMODE(os.stat(path).st_mode) & ~mode:
+            found = stat.S_IMODE(os.stat(path).st_mode)
+            if found & stat.S_ISVTX:
+                raise CannotStart(f"cannot start the daemon: {path} is a directory for everybody, like /tmp")
+            if found & ~mode:
                 os.chmod(path, mode)
         except OSError as error:
             raise CannotStart(f"cannot start the daemon: {path}: {error.strerror}") from error
@@ -113,7 +116,9 @@ def _remove_stale(path: str) -> None:
         probe.connect(path)
     except FileNotFoundError:
         return
-    except ConnectionRefusedError:
+    except ConnectionRefusedError:  # a file that is no socket refuses, too
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise OSError(errno.EEXIST, "there is a file that is no socket") from None
         os.unlink(path)
     else:
         raise OSError(errno.EADDRINUSE, "another daemon listens there")

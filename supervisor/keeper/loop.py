@@ -61,7 +61,7 @@ class Keeper:
             self._start_engine(now)
         if self._leave_at is not None and now >= self._leave_at:
             self._leave_at = None
-            self._kill_engine("it did not end after its shutdown")
+            self._kill_engine("it did not end after its last message")
 
     def _patience(self, now: float) -> float | None:
         """Seconds until something is due; None: nothing is."""
@@ -121,8 +121,12 @@ class Keeper:
         self._poller.unwatch(ended.pidfd)
         ended.close()
         self._engine = self._outbox = None
+        self._leave_at = None
 
     def _after_death(self, status: int, lived: float) -> None:
+        if status >> 8 and not self._kept.table:  # it said why, and there is nothing yet to take care of
+            self._exit_code, self._ended = status >> 8, True
+            return
         how = f"signal {status & 0x7F}" if status & 0x7F else f"exit code {status >> 8}"
         self._log(f"the engine ended after {lived:.1f} s with {how}; starting another one")
         self._deaths_while_stopping += bool(self._stop_signal)
@@ -163,17 +167,24 @@ class Keeper:
                 self._cut_off(str(error))
                 return
             if received is None:
-                self._cut_off("it closed its socket")
+                self._cut_off("it closed its socket", at_once=bool(self._kept.table))
                 return
             self._on_message(*received)
 
-    def _cut_off(self, why: str) -> None:
-        """Hear no more of this engine. One that still runs can be of no use: it is killed, and replaced."""
+    def _cut_off(self, why: str, *, at_once: bool = True) -> None:
+        """Hear no more of this engine. One that still runs can be of no use: it is killed, and replaced.
+
+        One that has not booted yet may be on its way out, with an exit code that tells: it gets the time.
+        """
         if self._engine is None:
             return
         self._poller.unwatch(self._engine.sock.fileno())
-        if self._exit_code is None and process.pidfd_alive(self._engine.pidfd):
+        if self._exit_code is not None or not process.pidfd_alive(self._engine.pidfd):
+            return
+        if at_once:
             self._kill_engine(why)
+        else:
+            self._leave_at = time.monotonic() + LEAVE_WITHIN
 
     def _on_message(self, message: Message, fds: list[int]) -> None:
         if isinstance(message, Ready):

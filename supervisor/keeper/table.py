@@ -66,6 +66,9 @@ class Table:
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
 
+    def __len__(self) -> int:
+        return len(self.entries)
+
     def __iter__(self) -> Iterator[Entry]:
         return iter(list(self.entries.values()))
 

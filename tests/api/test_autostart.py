@@ -81,6 +81,37 @@ def test_a_daemon_that_cannot_start_says_why(tmp_path: Path) -> None:
     assert str(daemon.root) in last
 
 
+def test_a_database_that_cannot_be_opened_ends_the_daemon(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    daemon.root.mkdir()
+    database = daemon.root / "pysup.db"
+    database.write_text("no database at all")
+    done = daemon.pysup("daemon", timeout=20)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert f"cannot open {database}: file is not a database" in done.stderr
+    assert database.read_text() == "no database at all"
+    assert not daemon.socket.exists()
+
+
+def test_a_file_at_the_place_of_the_socket_stays(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    daemon.socket = tmp_path / "file"
+    daemon.socket.write_text("precious")
+    done = daemon.pysup("daemon", timeout=20)
+    assert (done.returncode, "no socket" in done.stderr) == (1, True)
+    assert daemon.socket.read_text() == "precious"
+
+
+def test_a_directory_for_everybody_keeps_its_mode(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    daemon.run_dir.mkdir()
+    daemon.run_dir.chmod(0o1777)
+    done = daemon.pysup("daemon", timeout=20)
+    assert (done.returncode, str(daemon.run_dir) in done.stderr) == (1, True)
+    assert daemon.run_dir.stat().st_mode & 0o7777 == 0o1777
+
+
 def test_other_commands_start_nothing(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path)
     done = command(daemon, "ps")
