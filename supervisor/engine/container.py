@@ -1,8 +1,7 @@
 """One container: the only task that changes its state, and the only method that does so (Record.step).
 
-A container that rests has no task. The first message to its inbox starts one; the task ends when the container
-rests again and nobody is attached. Everything that can happen, a command or news of its own run, comes through
-that inbox, one at a time: so there is no lock, and no flag beside the state.
+Everything that can happen to it, a command or news of its own run, comes through its inbox (actor.py), one at a
+time: so there is no lock, and no flag beside the state. A container that rests, with nobody attached, has no task.
 """
 
 from __future__ import annotations
@@ -19,7 +18,8 @@ import trio
 from pysup.store import runs
 from pysup.store.errors import NameTaken, StoreError
 from pysup.supervisor.engine import commands, policy
-from pysup.supervisor.engine.commands import DAEMON, Command, Due, Exited, Failed, News, Ready, Reply
+from pysup.supervisor.engine.actor import Actor, Message
+from pysup.supervisor.engine.commands import DAEMON, Command, Due, Exited, Failed, Ready, Reply
 from pysup.supervisor.engine.namespaces import HeldNamespaces
 from pysup.supervisor.engine.outcome import BY_HAND, Outcome, Sequel, outcome_of, sequel_of
 from pysup.supervisor.engine.parts import Parts
@@ -29,7 +29,7 @@ from pysup.supervisor.engine.run import Run
 from pysup.supervisor.engine.states import ALIVE, RESTING, Event, State
 from pysup.supervisor.engine.stdio import ContainerStdio
 from pysup.supervisor.engine.updates import apply_update
-from pysup.supervisor.errors import Conflict, NotModified, PysupError
+from pysup.supervisor.errors import Conflict, NotFound, NotModified, PysupError
 from pysup.supervisor.keeper.link import Entry
 
 log = logging.getLogger(__name__)
@@ -52,19 +52,15 @@ FIRST_OF_A_SERIES: Columns = {"retries": 0, "last_delay": 0.0, "recent_restarts"
 """A start by hand or by the daemon forgets the retries before it."""
 
 
-class Container:
+class Container(Actor):
     """The owner of one container's state. Talk to it by ask(); read its row from the store."""
 
     def __init__(self, parts: Parts, record: Record, nursery: trio.Nursery) -> None:
+        super().__init__(nursery, f"container {record.row.name}")
         self.record = record
-        self.stdio = ContainerStdio(parts, record, self._wake)
+        self.stdio = ContainerStdio(parts, record, self._on_detached)
         self._parts = parts
-        self._nursery = nursery
-        self._send, self._inbox = trio.open_memory_channel[Command | News | None](math.inf)
-        self._live = False
         self._run: Run | None = None
-        self._runs: trio.Nursery
-        self._deadline = math.inf
         self._starters: list[Reply] = []
         self._stoppers: list[Reply] = []
         self._removers: list[Reply] = []
@@ -73,19 +69,14 @@ class Container:
 
     # -- what others may do ----------------------------------------------------------------------------------
 
-    async def ask(self, command: Command) -> Any:  # noqa: ANN401 - each command documents its own value
-        """Give a command and wait for its answer."""
-        self.tell(command)
-        return await command.reply.get()
-
     def adopt(self, entry: Entry | None) -> None:
         """Carry on, after the engine was started anew, with what the keeper has of the last run."""
         self._run = self._new_run(self.record.row.run_number)
-        self._spawn_task(partial(self._adopted, entry))
+        self._begin_task(partial(self._adopted, entry))
 
     def resume(self) -> None:
         """Carry on without a run: in back-off, or at rest with something still to do."""
-        self._spawn_task(self._resumed)
+        self._begin_task(self._resumed)
 
     @property
     def run(self) -> Run | None:
@@ -99,64 +90,37 @@ class Container:
 
     # -- the task --------------------------------------------------------------------------------------------
 
-    def tell(self, message: Command | News | None) -> None:
-        """Put a message into the inbox; None only wakes the task up to look whether it still has a reason."""
-        self._send.send_nowait(message)
-        if not self._live:
-            self._spawn_task(None)
-
-    def _wake(self) -> None:
+    def _on_detached(self) -> None:
+        """A client left: it may have been the last reason not to rest."""
         if self._live:
             self.tell(None)
         else:
             self.stdio.close()
 
-    def _spawn_task(self, first: Callable[[], Awaitable[None]] | None) -> None:
-        self._live = True
-        self._nursery.start_soon(self._task, first, name=f"container {self.record.row.name}")
-
-    async def _task(self, first: Callable[[], Awaitable[None]] | None) -> None:
-        try:
-            async with trio.open_nursery() as self._runs:
-                if first is not None:
-                    await first()
-                while not self._at_rest():
-                    message = await self._next()
-                    if message is not None:
-                        await self._take(message)
-                await self._rest()
-        finally:
-            self._live = False
-        if self._inbox.statistics().current_buffer_used:
-            self._spawn_task(None)
-
     def _at_rest(self) -> bool:
-        waiting = self._inbox.statistics().current_buffer_used
-        if waiting or self._run is not None or self.record.state not in RESTING:
-            return False
-        return not self.stdio.attached
+        return self._run is None and self.record.state in RESTING and not self.stdio.attached
 
     async def _rest(self) -> None:
-        """Nothing will happen until somebody asks: followers of the log and sharers of namespaces are let go."""
+        """Followers of the log and sharers of namespaces are let go."""
         self.stdio.close()
         await HeldNamespaces(self._parts.link, self.record.id).release()
         self.record.publish(Told("rest"))
 
-    async def _next(self) -> Command | News | None:
-        with trio.move_on_at(self._deadline):
-            return await self._inbox.receive()
-        self._deadline = math.inf
-        return Due()
-
-    async def _take(self, message: Command | News) -> None:
+    async def _take(self, message: Message) -> None:
         handler = HANDLERS[type(message)]
         if not isinstance(message, Command):
             await handler(self, message)
             return
         try:
+            self._refuse_if_removed()
             await handler(self, message)
         except (PysupError, StoreError, OSError) as error:
             message.reply.fail(error)
+
+    def _refuse_if_removed(self) -> None:
+        """Whoever asked had found the row just before it went."""
+        if self.record.state is State.REMOVED:
+            raise NotFound(f"cannot find container {self._name}: No such container: {self._name}")
 
     async def _surely(self, change: Callable[[], Awaitable[None]]) -> None:
         """Commit what has happened already: it cannot be refused, only delayed until the store takes it."""
@@ -190,7 +154,7 @@ class Container:
         await self.record.step(event, also=begin, columns={**BEGUN, **fresh, "run_number": number})
         self._deadline = math.inf
         self._run = self._new_run(number)
-        self._runs.start_soon(self._run.perform)
+        self._children.start_soon(self._run.perform)
 
     def _new_run(self, number: int) -> Run:
         return Run(self._parts, self.record, number, self.stdio, self.tell)
@@ -477,7 +441,7 @@ class Container:
 
     async def _adopted(self, entry: Entry | None) -> None:
         run = self._run_in_progress
-        self._runs.start_soon(run.perform_adopted, entry, self.record.state is State.STARTING)
+        self._children.start_soon(run.perform_adopted, entry, self.record.state is State.STARTING)
         match self.record.state:
             case State.STOPPING:
                 run.signal(self.record.spec.stop_signal)
