@@ -59,7 +59,7 @@ class Engine:
         try:
             return containers.find(self.parts.store.read(), ref.removeprefix("/"))
         except Missing:
-            raise NotFound(f"No such container: {ref}") from None
+            raise NotFound(f"cannot find container {ref}: No such container: {ref}") from None
         except Ambiguous as error:
             raise BadRequest(f"cannot find container {ref}: the prefix is that of several ids") from error
 

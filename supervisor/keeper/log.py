@@ -1,5 +1,6 @@
-"""The keeper's own log lines on standard error, as text or JSON. The logging module would cost it a
-megabyte.
+"""The keeper's own log lines on standard error, in the forms of daemon_log.py: text or JSON.
+
+The logging module would cost it a megabyte.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ import time
 
 def line(text: str, log_format: str, now: float) -> str:
     """One line, ended by a newline."""
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
     if log_format == "json":
-        return json.dumps({"time": stamp, "room": "keeper", "text": text}) + "\n"
-    return f"{stamp} keeper: {text}\n"
+        fields = {"time": round(now, 6), "level": "info", "logger": "pysup.keeper", "message": text}
+        return json.dumps(fields) + "\n"
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.localtime(now))} INFO keeper: {text}\n"
 
 
 def write(text: str, log_format: str) -> None:

@@ -52,6 +52,7 @@ class Daemon:
         if kind is None:
             assert code == 0, self.log.read_text(errors="replace")
             assert self.leftovers() == []
+        self.remove_cgroups()
 
     def start(self) -> None:
         """Start it and wait for READY=1 (sd_notify(3))."""
