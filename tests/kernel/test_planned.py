@@ -170,5 +170,6 @@ async def test_user_namespace(
 
 
 async def test_missing_source_is_named(keeper: KeeperProcess, tmp_path: Path) -> None:
-    with pytest.raises(StartFailed, match="bind /nowhere on /x: no such file"):
+    failure = pytest.RaisesExc(StartFailed, match="bind /nowhere on /x: no such file")
+    with pytest.RaisesGroup(failure, flatten_subgroups=True):
         await shell(keeper, tmp_path, "true", mounts=(Mount("bind", "/x", "/nowhere"),))

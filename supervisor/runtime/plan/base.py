@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from pysup.supervisor.kernel.mounts import (
@@ -37,7 +37,7 @@ def defaults(spec: ContainerSpec, facts: Facts) -> Iterator[Default]:
     yield _tmpfs("/dev", MS_NOSUID | MS_STRICTATIME, "mode=755,size=65536k")
     yield _pts(spaces)
     yield _sys(spaces, facts)
-    yield Default(_CGROUP, _cgroups(spaces, facts.cgroup_views))
+    yield Default(_CGROUP, _cgroups(spaces, facts))
     yield from _ipc(spec)
     if is_host_image(spec):
         yield _tmpfs("/run", MS_NOSUID | MS_NODEV, "mode=755")
@@ -79,9 +79,13 @@ def _pts(spaces: Namespaces) -> Default:
 
 def _sys(spaces: Namespaces, facts: Facts) -> Default:
     """A mount shows the network namespace, and needs rights over it, as for /proc."""
-    if spaces.user == "private" and (spaces.net == "host" or not facts.machine.sysfs):
+    if _binds_sys(spaces, facts):
         return Default("/sys", [bind("/sys", "/sys", read_only=True)])
     return Default("/sys", [["mount", "sysfs", "sysfs", "/sys", PLAIN | MS_RDONLY, ""]])
+
+
+def _binds_sys(spaces: Namespaces, facts: Facts) -> bool:
+    return spaces.user == "private" and (spaces.net == "host" or not facts.machine.sysfs)
 
 
 def _ipc(spec: ContainerSpec) -> Iterator[Default]:
@@ -95,14 +99,16 @@ def _ipc(spec: ContainerSpec) -> Iterator[Default]:
         yield _tmpfs("/dev/shm", PLAIN, f"mode=1777,size={spec.shm_size}")  # noqa: S108
 
 
-def _cgroups(spaces: Namespaces, views: Iterable[CgroupView]) -> list[Step]:
+def _cgroups(spaces: Namespaces, facts: Facts) -> list[Step]:
     """The container's own cgroups, read-only (CVE-2022-0492), and no hierarchy that it is not in.
 
-    In a cgroup namespace a mount begins at the container's cgroup; without one, that directory is bound.
+    In a cgroup namespace a mount begins at the container's cgroup; without one, that directory is bound. Where
+    /sys is the host's, its cgroup mount is covered first: the kernel refuses one file system twice in one place.
     """
-    views = list(views)
+    views = facts.cgroup_views
     if any(not view.name for view in views):
-        return [_cgroup(spaces, view, _CGROUP) for view in views]
+        cover = [tmpfs(_CGROUP, PLAIN, "mode=755")] if _binds_sys(spaces, facts) else []
+        return [*cover, *(_cgroup(spaces, view, _CGROUP) for view in views)]
     steps = [tmpfs(_CGROUP, PLAIN, "mode=755")]
     steps += [_cgroup(spaces, view, f"{_CGROUP}/{view.name}") for view in views]
     steps += [["symlink", view.name, f"{_CGROUP}/{other}"] for view in views for other in _other_names(view)]
