@@ -15,11 +15,15 @@ from pysup.supervisor.spec.container import IdMap, Mount, Namespaces, Rootfs
 pytestmark = [pytest.mark.kernel, pytest.mark.vm]
 
 
+REFUSED = 'refused() { if "$@" 2>/dev/null; then echo "was not refused: $*" >&2; exit 9; fi; }; '
+"""sh -e takes no notice of ``! command``: this does."""
+
+
 async def shell(keeper: KeeperProcess, base: Path, script: str, **changes: object) -> list[str]:
     """Lines that the script writes; it must not fail."""
     hidden = changes.pop("hidden", ())
     async with linked(keeper) as link:
-        result = await run(link, base, spec("sh", "-ec", script, **changes), hidden=hidden)
+        result = await run(link, base, spec("sh", "-ec", REFUSED + script, **changes), hidden=hidden)
     assert result.code == 0, result
     return result.stdout.splitlines()
 
@@ -45,7 +49,7 @@ async def test_cgroups_as_the_container_sees_them(keeper: KeeperProcess, tmp_pat
     script = (
         "grep -v 0::/ /proc/self/cgroup | cut -d: -f3 | sort -u; cd /sys/fs/cgroup; "
         "cat cgroup.procs */cgroup.procs 2>/dev/null | sort -nu | head -1; "
-        "! mkdir x 2>/dev/null; ! mkdir memory/x 2>/dev/null; ls"
+        "refused mkdir x; refused mkdir memory/x; ls"
     )
     lines = await shell(keeper, tmp_path, script)
     assert lines[0] in ("/", "1") and "1" in lines[:2]
@@ -56,7 +60,7 @@ async def test_the_daemon_is_invisible(keeper: KeeperProcess, tmp_path: Path) ->
     secret = tmp_path / "root"
     (secret / "containers").mkdir(parents=True, exist_ok=True)
     assert secret.is_dir()
-    script = f"ls -A {tmp_path}/root; echo end; ! touch {tmp_path}/root/x 2>/dev/null"
+    script = f"ls -A {tmp_path}/root; echo end; refused touch {tmp_path}/root/x"
     # tmp_path lies in /tmp, which is fresh: so hide what is not.
     lines = await shell(
         keeper, tmp_path, script.replace(f"{tmp_path}/root", "/usr/share"), hidden=("/usr/share",)
@@ -96,7 +100,7 @@ async def test_volumes(keeper: KeeperProcess, tmp_path: Path) -> None:
         Mount("bind", "/etc/hosts", str(source / "file")),
     )
     script = (
-        "cat /data/inner/file /etc/hosts; ! touch /data/inner/x 2>/dev/null; touch /data/y /made/z; "
+        "cat /data/inner/file /etc/hosts; refused touch /data/inner/x; touch /data/y /made/z; "
         "stat -c %a /run /data; grep -c ' /run ' /proc/self/mounts"
     )
     lines = await shell(keeper, tmp_path, script, mounts=mounts)
@@ -105,7 +109,7 @@ async def test_volumes(keeper: KeeperProcess, tmp_path: Path) -> None:
 
 
 async def test_read_only_root(keeper: KeeperProcess, tmp_path: Path) -> None:
-    script = "! touch /x 2>/dev/null; ! touch /etc/hosts 2>/dev/null; touch /dev/shm/y /tmp/z; pwd"
+    script = "refused touch /x; refused touch /etc/hosts; touch /dev/shm/y /tmp/z; pwd"
     lines = await shell(
         keeper, tmp_path, script, rootfs=Rootfs(("/",), read_only=True), process={"cwd": "/new/place"}
     )
@@ -114,9 +118,9 @@ async def test_read_only_root(keeper: KeeperProcess, tmp_path: Path) -> None:
 
 async def test_masks_and_devices(keeper: KeeperProcess, tmp_path: Path) -> None:
     script = (
-        "! head -c1 /proc/kcore | grep -q .; ls -A /sys/firmware /proc/scsi 2>/dev/null | grep -v : | grep . ; "
-        "! echo 1 2>/dev/null > /proc/sys/kernel/core_pattern; stat -c '%n %a %t:%T' /dev/null /dev/zero; "
-        "mknod /root/vda b 254 0; ! head -c1 /root/vda 2>/dev/null; readlink /dev/ptmx"
+        "refused sh -c 'head -c1 /proc/kcore | grep -q .'; ls -A /sys/firmware /proc/scsi 2>/dev/null | grep -v : | grep . ; "
+        "refused sh -c 'echo 1 >/proc/sys/kernel/core_pattern'; stat -c '%n %a %t:%T' /dev/null /dev/zero; "
+        "mknod /root/vda b 254 0; refused head -c1 /root/vda; readlink /dev/ptmx"
     ).replace("| grep . ; ", "| grep . || true; ")
     lines = await shell(keeper, tmp_path, script)
     assert lines == ["/dev/null 666 1:3", "/dev/zero 666 1:5", "pts/ptmx"]
