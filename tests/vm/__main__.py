@@ -25,7 +25,11 @@ VIRTIOFSD = ("/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd")
 BOUND = 900
 """Seconds for everything."""
 MEMORY = "3g"
-PYTEST = ["-m", "pytest", "-q", "-m", "vm", "-p", "no:cacheprovider", "--basetemp=/tmp/pytest"]
+PYTEST = ["-m", "pytest", "-q", "-m", "vm", "-p", "no:cacheprovider", "--basetemp=/run/pytest"]
+"""/run is a tmpfs there; the rest of the tree is an overlay, which cannot hold the upper layer of another one.
+
+/tmp stays the machine's: the checkout may lie in it.
+"""
 
 
 def main(arguments: list[str]) -> int:

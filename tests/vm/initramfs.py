@@ -27,7 +27,6 @@ $b mkdir -p /root/dev/pts /root/dev/shm
 $b mount -t devpts -o gid=5,mode=620,ptmxmode=0666 devpts /root/dev/pts
 $b mount -t tmpfs tmpfs /root/dev/shm
 $b mount -t tmpfs tmpfs /root/run
-$b mount -t tmpfs -o mode=1777 tmpfs /root/tmp
 $b mount -t cgroup2 cgroup2 /root/sys/fs/cgroup
 $b ip link set lo up
 $b hostname guest
