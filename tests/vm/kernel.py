@@ -37,8 +37,19 @@ def fetch(cache: Path) -> Path:
 
 
 def newest() -> str:
-    """The newest package of that name that apt knows."""
-    listed = subprocess.run(
+    """The newest package of that name that apt knows; its lists may have to be fetched first."""
+    names = listed()
+    if not names:
+        subprocess.run(["apt-get", "update", "-qq"], check=False)
+        names = listed()
+    if not names:
+        raise SystemExit("cannot boot the guest: apt knows no linux-image-6.1.0-*-cloud-amd64")
+    return max(names, key=lambda name: [int(number) for number in re.findall(r"\d+", name)])
+
+
+def listed() -> list[str]:
+    """What apt knows of that name."""
+    found = subprocess.run(
         ["apt-cache", "search", "--names-only", PATTERN], capture_output=True, text=True, check=True
     ).stdout
     names = [line.split()[0] for line in listed.splitlines()]
