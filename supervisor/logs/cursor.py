@@ -8,8 +8,10 @@ from pysup.supervisor.logs import files
 from pysup.supervisor.logs.records import GAP, STREAMS, Record
 from pysup.supervisor.logs.segment import Segment
 
-BLOCK = 256 << 10
+BLOCK = 64 << 10
 """Bytes that are read at once, and the largest chunk that is returned."""
+FEW, MANY = 32, 2048
+"""Records that are read at once: few at first, since the place that is looked for may be near."""
 ENDLESS = 1 << 63
 """An offset that no log reaches."""
 
@@ -52,7 +54,10 @@ class Cursor:
         self._ahead: list[Record] = []
         """Records after the current one, in reverse."""
         self._number = record
-        """Of the last record in ``_ahead`` (the next one), or of the one to be read next."""
+        """Of the next record: the last in ``_ahead``, or the one to be read next."""
+        self._at_once = FEW
+        self._end = 0
+        """Of the segment, as it was last seen: asked for again only when it is reached."""
         self._block = b""
         self._block_start = 0
 
@@ -62,15 +67,17 @@ class Cursor:
             lost, self.missed = self.missed, 0
             return Chunk(0, GAP, b"", lost)
         while self.offset <= limit:
-            end = min(self._segment.end(), limit)
-            chunk = self._next_here(end)
+            if self.offset >= self._end:
+                self._end = self._segment.end()
+            chunk = self._next_here(min(self._end, limit))
             if chunk is not None:
                 return chunk
             following = self._successor() if self.offset < limit else None
             if following is None:
                 return None
-            # A segment gets no byte after the next one exists: only now is its end final.
-            if self.offset < min(self._segment.end(), limit):
+            if self._end < (final := self._segment.end()):
+                # Only now, when the next one exists, is the end of a segment final: it has grown meanwhile.
+                self._end = final
                 following.close()
                 continue
             time = self._current.time if self._current else 0
@@ -95,7 +102,9 @@ class Cursor:
     def _following(self, end: int) -> Record | None:
         """The record after the current one, if it is settled."""
         if not self._ahead:
-            self._ahead = self._segment.settled(self._number, end)[::-1]
+            count = self._at_once if self.offset < end else 1
+            self._ahead = self._segment.settled(self._number, end, count)[::-1]
+            self._at_once = MANY
         return self._ahead[-1] if self._ahead else None
 
     def _step(self, record: Record) -> None:
@@ -144,7 +153,7 @@ class Cursor:
         """Go on in the next segment; how many bytes are missing between the two."""
         self._segment.close()
         self._segment = segment
-        self._current, self._ahead, self._number = None, [], 0
+        self._current, self._ahead, self._number, self._end = None, [], 0, 0
         self._block = b""
         lost = max(0, segment.base - self.offset)
         self.offset = segment.base

@@ -79,7 +79,7 @@ class _Growth:
             if chunk.time >= (self._query.since or 0):
                 yield from self._shaper.feed(chunk)
 
-    def flush(self) -> Iterator[Entry]:
+    def flush(self) -> list[Entry]:
         """Lines that have no newline."""
         return self._shaper.flush()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from pysup.supervisor.logs.cursor import Chunk
@@ -30,10 +28,10 @@ class Entry(NamedTuple):
 class Shaper(Protocol):
     """What makes entries of chunks."""
 
-    def feed(self, chunk: Chunk) -> Iterator[Entry]:
+    def feed(self, chunk: Chunk) -> list[Entry]:
         """The entries that this chunk completes."""
 
-    def flush(self) -> Iterator[Entry]:
+    def flush(self) -> list[Entry]:
         """What is left at the end of the log."""
 
 
@@ -69,25 +67,24 @@ class Chunks:
     def __init__(self, skipper: Skipper) -> None:
         self._skipper = skipper
 
-    def feed(self, chunk: Chunk) -> Iterator[Entry]:
+    def feed(self, chunk: Chunk) -> list[Entry]:
         """The chunk, without the rest of a line that is to be skipped."""
         if chunk.stream == GAP:
             self._skipper.forget()
-            yield Entry(chunk.time, GAP, b"", lost=chunk.lost)
-        elif data := self._skipper.pass_on(chunk.stream, chunk.data):
-            yield Entry(chunk.time, chunk.stream, data)
+            return [_gap(chunk)]
+        data = self._skipper.pass_on(chunk.stream, chunk.data)
+        return [Entry(chunk.time, chunk.stream, data)] if data else []
 
-    def flush(self) -> Iterator[Entry]:
+    def flush(self) -> list[Entry]:
         """Nothing is held back."""
-        return iter(())
+        return []
 
 
-@dataclass(slots=True)
-class _Pending:
+class _Pending(NamedTuple):
     """The beginning of a line whose end has not come."""
 
     time: int
-    data: bytearray = field(default_factory=bytearray)
+    data: bytearray
 
 
 class Lines:
@@ -98,52 +95,50 @@ class Lines:
         self._max = max_line
         self._pending: dict[int, _Pending] = {}
 
-    def feed(self, chunk: Chunk) -> Iterator[Entry]:
+    def feed(self, chunk: Chunk) -> list[Entry]:
         """The lines that end in this chunk, and the full parts of one that does not."""
-        time, stream, data, lost = chunk
+        time, stream, data, _ = chunk
         if stream == GAP:
             self._skipper.forget()
-            yield from self.flush()
-            yield Entry(time, GAP, b"", lost=lost)
-            return
-        data = self._skipper.pass_on(stream, data)
-        if not data:
-            return
-        *lines, rest = data.split(b"\n")
-        if lines and stream in self._pending:
-            yield from self._end_pending(stream, lines.pop(0) + b"\n")
-        for line in lines:
+            return [*self.flush(), _gap(chunk)]
+        *ended, rest = self._skipper.pass_on(stream, data).split(b"\n")
+        entries = []
+        if ended and stream in self._pending:
+            entries = self._join(time, stream, ended.pop(0) + b"\n")
+        for line in ended:
             if len(line) < self._max:
-                yield Entry(time, stream, line + b"\n")
+                entries.append(Entry(time, stream, line + b"\n"))
             else:
-                self._begin(time, stream)
-                yield from self._end_pending(stream, line + b"\n")
+                entries += self._join(time, stream, line + b"\n")
         if rest:
-            self._begin(time, stream)
-            yield from self._add(stream, rest)
+            entries += self._add(time, stream, rest)
+        return entries
 
-    def _begin(self, time: int, stream: int) -> None:
-        self._pending.setdefault(stream, _Pending(time))
-
-    def _end_pending(self, stream: int, data: bytes) -> Iterator[Entry]:
-        yield from self._add(stream, data)
+    def _join(self, time: int, stream: int, data: bytes) -> list[Entry]:
+        """A line's last bytes."""
+        parts = self._add(time, stream, data)
         pending = self._pending.pop(stream)
-        yield Entry(pending.time, stream, bytes(pending.data))
+        return [*parts, Entry(pending.time, stream, bytes(pending.data))]
 
-    def _add(self, stream: int, data: bytes) -> Iterator[Entry]:
+    def _add(self, time: int, stream: int, data: bytes) -> list[Entry]:
         """Parts that are full come out; at least one byte stays for the part that ends the line."""
-        pending = self._pending[stream]
-        pending.data += data
+        pending = self._pending.setdefault(stream, _Pending(time, bytearray()))
+        pending.data.extend(data)
+        parts = []
         while len(pending.data) > self._max:
-            yield Entry(pending.time, stream, bytes(pending.data[: self._max]), partial=True)
+            parts.append(Entry(pending.time, stream, bytes(pending.data[: self._max]), partial=True))
             del pending.data[: self._max]
+        return parts
 
-    def flush(self) -> Iterator[Entry]:
+    def flush(self) -> list[Entry]:
         """Lines without a newline, in the order in which they began."""
-        while self._pending:
-            stream = next(iter(self._pending))
-            pending = self._pending.pop(stream)
-            yield Entry(pending.time, stream, bytes(pending.data))
+        rest = [Entry(time, stream, bytes(data)) for stream, (time, data) in self._pending.items()]
+        self._pending.clear()
+        return rest
+
+
+def _gap(chunk: Chunk) -> Entry:
+    return Entry(chunk.time, GAP, b"", lost=chunk.lost)
 
 
 class Dropper:
@@ -153,17 +148,18 @@ class Dropper:
         self._shaper = shaper
         self._count = count
 
-    def feed(self, chunk: Chunk) -> Iterator[Entry]:
+    def feed(self, chunk: Chunk) -> list[Entry]:
         """As the shaper it wraps."""
         return self._rest(self._shaper.feed(chunk))
 
-    def flush(self) -> Iterator[Entry]:
+    def flush(self) -> list[Entry]:
         """As the shaper it wraps."""
         return self._rest(self._shaper.flush())
 
-    def _rest(self, entries: Iterator[Entry]) -> Iterator[Entry]:
-        for entry in entries:
+    def _rest(self, entries: list[Entry]) -> list[Entry]:
+        for number, entry in enumerate(entries):
             if not self._count:
-                yield entry
-            elif not entry.partial and entry.stream != GAP:
+                return entries[number:]
+            if not entry.partial and entry.stream != GAP:
                 self._count -= 1
+        return []

@@ -47,7 +47,7 @@ def newest(directory: int) -> Place | None:
 def _end_of(segment: Segment) -> Place:
     end = segment.end()
     count = segment.count()
-    while count and not segment.settled(count - 1, end):
+    while count and not segment.settled(count - 1, end, 1):
         count -= 1
     if not count:
         return Place(segment.number, 0, end, 0)

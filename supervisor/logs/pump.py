@@ -20,8 +20,6 @@ REST = 0.001
 """Seconds that a busy stream is left alone: a shorter wait is rounded up to this by epoll_wait(2)."""
 BUSY = 8
 """Wake-ups that follow each other within REST before a stream counts as busy: bursts keep their order."""
-LARGE = 32 << 10
-"""A chunk this large pays for its wake-up: no rest, or a fast writer would stand before a full pipe."""
 
 
 async def pump(fd: int, stream: int, writer: LogWriter, relay: Relay | None = None) -> None:
@@ -49,7 +47,7 @@ async def pump(fd: int, stream: int, writer: LogWriter, relay: Relay | None = No
 
 
 async def _rest(source: Source, pace: Pace, moved: int) -> None:
-    if moved >= LARGE:
+    if moved >= source.large:
         source.widen()
     elif pace.is_busy(time.monotonic()):
         await trio.sleep(REST)

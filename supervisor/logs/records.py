@@ -43,21 +43,21 @@ class Header(NamedTuple):
 
 
 class Record(NamedTuple):
-    """What begins at ``offset``."""
+    """What begins at ``offset``; the fields are in the order of their bytes."""
 
     offset: int
     time: int
     """When the chunk was copied, in nanoseconds since the epoch; never before that of an earlier record."""
+    value: int
+    """GAP: how many bytes are missing; else 0."""
     kind: int
     """GAP, STDOUT or STDERR."""
-    open: int = 0
+    open: int
     """Bit ``1 << stream``: at this offset that stream is within a line. So reading can begin at any record."""
-    value: int = 0
-    """GAP: how many bytes are missing."""
 
     def pack(self) -> bytes:
         """Encode, with a checksum."""
-        return _sealed(_RECORD.pack(self.offset, self.time, self.value, self.kind, self.open))
+        return _sealed(_RECORD.pack(*self))
 
 
 def unpack_header(data: bytes) -> Header | None:
@@ -76,10 +76,7 @@ def unpack_record(data: bytes) -> Record | None:
 def unpack_records(data: bytes) -> list[Record]:
     """Decode a block of records, without their checksums: a reader wants thousands. Half a record is none."""
     whole = memoryview(data)[: len(data) - len(data) % SIZE]
-    return [
-        Record(offset, time, kind, open_, value)
-        for offset, time, value, kind, open_ in _FIELDS.iter_unpack(whole)
-    ]
+    return list(map(Record._make, _FIELDS.iter_unpack(whole)))
 
 
 def open_after(record: Record, last_byte: bytes) -> int:

@@ -41,7 +41,7 @@ def _mended(directory: int, numbers: list[int], log: int, index: int) -> ActiveS
     segment = ActiveSegment(numbers[-1], header.base, log, index, size)
     _take_last_record(segment)
     if segment.last is None and size:
-        segment.put(Record(header.base, os.fstat(log).st_mtime_ns, STDOUT))
+        segment.put(Record(header.base, os.fstat(log).st_mtime_ns, 0, STDOUT, 0))
     return segment
 
 

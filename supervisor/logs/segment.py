@@ -60,11 +60,11 @@ class Segment:
             found = unpack_records(os.pread(self._index, count * SIZE, (1 + first) * SIZE))
         if found or first or not log.st_size:
             return found
-        return [Record(self.base, log.st_mtime_ns, STDOUT)]
+        return [Record(self.base, log.st_mtime_ns, 0, STDOUT, 0)]
 
-    def settled(self, first: int, end: int) -> list[Record]:
+    def settled(self, first: int, end: int, count: int = BLOCK) -> list[Record]:
         """Records by number that can no longer change: all but one that waits for its chunk, at ``end``."""
-        found = self.records(first, BLOCK)
+        found = self.records(first, count)
         while found and found[-1].offset + (found[-1].kind != GAP) > end:
             found.pop()
         return found

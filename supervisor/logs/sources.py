@@ -19,6 +19,8 @@ TTY_READ = 4 << 10
 """What a terminal gives at once (N_TTY_BUF_SIZE of the kernel); splice(2) sets aside pages for all it asks."""
 TTY_CHUNK = 64 << 10
 """What a relay of the default size holds: sixteen pages, each filled by one read."""
+LARGE = 80 << 10
+"""Of a wide pipe. Measured: with less, a writer of small blocks and the pump fall into step at 40 KiB a time."""
 
 
 class Source(Protocol):
@@ -26,6 +28,8 @@ class Source(Protocol):
 
     fd: int
     """To wait on until it is readable."""
+    large: int
+    """Bytes of a chunk that pays for its wake-up; if the pump rested now, the source would soon be full."""
 
     def copy(self, writer: LogWriter, stream: int) -> int:
         """Move one chunk; 0 at the end. BlockingIOError: nothing there; other OSError: the disk refuses."""
@@ -34,7 +38,7 @@ class Source(Protocol):
         """Bytes that could be moved now."""
 
     def widen(self) -> None:
-        """Make room for more bytes at once."""
+        """Chunks are large: hold more at once, if that can be."""
 
 
 def pending(fd: int) -> int:
@@ -48,6 +52,7 @@ class PipeSource:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
+        self.large = fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ) // 2
 
     def copy(self, writer: LogWriter, stream: int) -> int:
         """One splice(2). A disk that refuses even the record must not hide the end of the pipe."""
@@ -66,8 +71,10 @@ class PipeSource:
 
     def widen(self) -> None:
         """Give a stream that fills its pipe the largest one (F_SETPIPE_SZ); not granted is not needed."""
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(self.fd, fcntl.F_SETPIPE_SZ, CHUNK)
+        if self.large < LARGE:
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(self.fd, fcntl.F_SETPIPE_SZ, CHUNK)
+            self.large = LARGE
 
 
 class TerminalSource:
@@ -79,6 +86,7 @@ class TerminalSource:
 
     def __init__(self, master: int, relay: Relay) -> None:
         self.fd = master
+        self.large = TTY_READ  # measured: a terminal's small buffer is full before a rest is over
         self._relay_r, self._relay_w = relay
         self._held = pending(self._relay_r)
         self._ended = False

@@ -113,8 +113,9 @@ class LogWriter:
         """Record that ``count`` bytes were lost here; later, if the disk does not take it now."""
         self._lost += count
         with contextlib.suppress(OSError):
-            self._record_lost()
-            self.feed.poke()
+            if self._lost:
+                self._record_lost()
+                self.feed.poke()
 
     def refused(self, error: OSError) -> None:
         """The disk did not take a chunk: reported once, until it takes one again."""
@@ -125,6 +126,7 @@ class LogWriter:
     def close(self) -> None:
         """End of the log for those who follow it. The writer must not be used afterwards."""
         if not self.feed.closed:
+            self.gap(0)
             self.feed.close()
             self._segment.close()
             os.close(self._directory)
@@ -135,11 +137,11 @@ class LogWriter:
             self._rotate()
         if self._lost:
             self._record_lost()
-        self._segment.put(Record(self.offset, self._now(), stream, self._open))
+        self._segment.put(Record(self.offset, self._now(), 0, stream, self._open))
         return min(CHUNK, max(LEAST_ROOM, self._max_size - self._segment.size))
 
     def _record_lost(self) -> None:
-        self._segment.put(Record(self.offset, self._now(), GAP, self._open, self._lost))
+        self._segment.put(Record(self.offset, self._now(), self._lost, GAP, self._open))
         self._lost = self._open = 0
 
     def _now(self) -> int:

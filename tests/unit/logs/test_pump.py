@@ -161,6 +161,31 @@ async def test_closing_the_log_ends_its_pumps(writer: LogWriter, fds: contextlib
         os.write(end, b"x")
 
 
+async def test_a_flood_does_not_keep_another_stream_waiting(
+    tmp_path: Path, writer: LogWriter, fds: contextlib.ExitStack
+) -> None:
+    """One chunk for each wake-up: at most three chunks of the flood come before a line of somebody else."""
+    (flood, flood_end), (calm, calm_end) = pipe(fds), pipe(fds)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pump, flood, 1, writer)
+        nursery.start_soon(pump, calm, 2, writer)
+        nursery.start_soon(trio.to_thread.run_sync, write_all, flood_end, b"f" * (16 << 20))
+        await writer.feed.wait_beyond(1 << 20)
+        asked = writer.offset
+        os.write(calm_end, b"calm")
+        nursery.start_soon(answer, writer, tmp_path, asked, flood_end, calm_end)
+
+
+async def answer(writer: LogWriter, directory: Path, asked: int, *ends: int) -> None:
+    while b"calm" not in b"".join(file.read_bytes() for file in sorted(directory.glob("*.log"))):
+        await writer.feed.wait_beyond(writer.offset)
+    assert writer.offset <= asked + 3 * CHUNK + 4
+    while writer.offset < (16 << 20) + 4:
+        await writer.feed.wait_beyond(writer.offset)
+    for end in ends:
+        os.close(end)
+
+
 def test_drain_takes_everything_of_a_dead_process_and_does_not_wait(
     tmp_path: Path, writer: LogWriter, fds: contextlib.ExitStack
 ) -> None:

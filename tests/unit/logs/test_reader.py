@@ -30,7 +30,8 @@ times = st.none() | st.integers(998, 1100)
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of a few bytes, so that a small log crosses all their borders."""
-    monkeypatch.setattr(segment, "BLOCK", 3)
+    monkeypatch.setattr(cursor, "FEW", 1)
+    monkeypatch.setattr(cursor, "MANY", 3)
     monkeypatch.setattr(tail, "BLOCK", 3)
     monkeypatch.setattr(tail, "_READ", 4)
     monkeypatch.setattr(cursor, "BLOCK", 5)

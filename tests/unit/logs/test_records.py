@@ -56,7 +56,7 @@ def test_zeros_and_short_blocks_are_neither_header_nor_record() -> None:
 
 
 def test_a_stream_is_within_a_line_until_its_chunk_ends_with_a_newline() -> None:
-    record = Record(0, 0, STDOUT, open=1 << STDERR)
+    record = Record(0, 0, 0, STDOUT, open=1 << STDERR)
     assert open_after(record, b"x") == (1 << STDOUT | 1 << STDERR)
     assert open_after(record, b"\n") == 1 << STDERR
     assert open_after(record, b"") == 1 << STDERR
