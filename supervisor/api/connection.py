@@ -3,89 +3,76 @@
 from __future__ import annotations
 
 import logging
-import select
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TypeVar
 
 import h11
 import trio
 
-from pysup.supervisor import __version__
-from pysup.supervisor.api.errors import error_response
-from pysup.supervisor.api.router import MAXIMUM, split_version
+from pysup.supervisor.api.errors import error_response, message_response
+from pysup.supervisor.api.router import split_version
+from pysup.supervisor.api.sending import ChunkedSink, RawDuplex, headers_for
+from pysup.supervisor.api.transport import Gone, Transport, departed
 from pysup.supervisor.api.wire import Answer, Hijacked, Query, Request, Response, Streamed
 from pysup.supervisor.engine.commands import Caller
 from pysup.supervisor.errors import BadRequest
 
 log = logging.getLogger(__name__)
 
-Target = TypeVar("Target")
-
 MAX_HEAD = 64 << 10
 """Bytes of a request line with its headers."""
-RECEIVE = 64 << 10
-SLOW = 60.0
-"""Seconds within which the next piece of a request that has begun must come."""
+HEAD_WITHIN = 60.0
+"""Seconds from the first byte of a request to the end of its headers."""
 MAX_DRAIN = 1 << 20
-"""Bytes of a body that nobody wanted which are still read to keep the connection."""
-COMMON = [
-    ("Api-Version", f"{MAXIMUM[0]}.{MAXIMUM[1]}"),
-    ("Docker-Experimental", "false"),
-    ("Ostype", "linux"),
-    ("Server", f"Pysup/{__version__} (linux)"),
-]
-
-
-class Gone(Exception):
-    """The client broke the rules or the connection off; there is nobody to tell."""
+"""Bytes of a body that no route wanted which are still read to keep the connection."""
+DRAIN_WITHIN = 5.0
+"""Seconds for that."""
+_TIMEOUT = 408
+_NO_BODY = frozenset({204, 304})
 
 
 class Connection:
     """Serves one client until it leaves."""
 
     def __init__(
-        self, stream: trio.SocketStream, app: Callable[[Request], Awaitable[Answer]], caller: Caller
+        self, transport: Transport, app: Callable[[Request], Awaitable[Answer]], caller: Caller
     ) -> None:
-        self._stream = stream
+        self._transport = transport
         self._app = app
         self._caller = caller
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
-        self._begun = False
 
     async def serve(self) -> None:
         """Answer requests until the client leaves or its stream is given away."""
         with suppress(Gone):
             while await self._serve_request():
                 self._http.start_next_cycle()
-                self._begun = False
 
     async def _serve_request(self) -> bool:
         """Answer one request; False if the connection is over."""
         try:
-            head = await self._next_event()
+            head = await self._next_head()
         except h11.RemoteProtocolError as error:
-            await self._refuse(error)
+            await self._refuse(error.error_status_hint, str(error))
             return False
         if not isinstance(head, h11.Request):
             return False
         answer = await self._answer(head)
+        head_only = head.method == b"HEAD"
         if isinstance(answer, Hijacked):
             return await self._give_away(answer, upgrade=_wants_upgrade(head))
         if isinstance(answer, Streamed):
-            await self._stream_answer(answer)
+            await self._stream_answer(answer, head_only=head_only)
         else:
-            await self._send_whole(answer, head_only=head.method == b"HEAD")
+            await self._send_whole(answer, head_only=head_only)
         return await self._reusable()
 
     async def _answer(self, head: h11.Request) -> Answer:
         try:
             return await self._app(self._request(head))
-        except h11.RemoteProtocolError as error:
-            return error_response(BadRequest(f"cannot read the request: {error}"))
-        except Gone:
-            raise
-        except Exception as error:  # noqa: BLE001 - the boundary: whatever a route raises becomes an answer
+        except Exception as error:
+            if departed(error):
+                raise Gone from error
             return error_response(error)
 
     def _request(self, head: h11.Request) -> Request:
@@ -99,43 +86,53 @@ class Connection:
             Query(query),
             headers,
             self._caller,
-            self._body,
+            lambda: _Body(self._next_piece),
             version,
         )
 
     # -- reading ---------------------------------------------------------------------------------------------
 
+    async def _next_head(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        """The next request's head. A client may be silent for ever, but not stop in the middle of one."""
+        if not self._http.trailing_data[0]:
+            self._http.receive_data(await self._transport.receive_some())
+        with trio.move_on_after(HEAD_WITHIN):
+            return await self._next_event()
+        await self._refuse(_TIMEOUT, f"its head was not complete after {HEAD_WITHIN:g} s")
+        raise Gone
+
     async def _next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         while (event := self._http.next_event()) is h11.NEED_DATA:
-            if self._http.they_are_waiting_for_100_continue:
-                await self._send(h11.InformationalResponse(status_code=100, headers=[]))
-            with trio.move_on_after(SLOW if self._begun else float("inf")) as patience:
-                data = await self._stream.receive_some(RECEIVE)
-            if patience.cancelled_caught:
-                raise Gone
-            self._begun = True
-            self._http.receive_data(data)
+            await self._ask_for_body()
+            self._http.receive_data(await self._transport.receive_some())
         return event
 
-    async def _body(self) -> AsyncIterator[bytes]:
-        """The rest of the request."""
-        while self._http.their_state is h11.SEND_BODY:
+    async def _ask_for_body(self) -> None:
+        """A client may wait for leave to send its body (Expect: 100-continue, RFC 9110, 10.1.1)."""
+        if self._http.they_are_waiting_for_100_continue:
+            await self._send(h11.InformationalResponse(status_code=100, headers=[]))
+
+    async def _next_piece(self) -> bytes | None:
+        """A piece of the request's body; None at its end. Raises BadRequest if it is not HTTP, or ends too early."""
+        if self._http.their_state is not h11.SEND_BODY:
+            return None
+        try:
             event = await self._next_event()
-            if isinstance(event, h11.Data):
-                yield bytes(event.data)
-            elif not isinstance(event, h11.EndOfMessage):
-                raise Gone
+        except h11.RemoteProtocolError as error:
+            raise BadRequest(f"cannot read the request: {error}") from None
+        return bytes(event.data) if isinstance(event, h11.Data) else None
+
+    async def _drained(self) -> bool:
+        """Read what is left of a body that no route wanted, within reason; whether that was all."""
+        left = MAX_DRAIN
+        with suppress(BadRequest), trio.move_on_after(DRAIN_WITHIN):
+            while left > 0 and (piece := await self._next_piece()) is not None:
+                left -= len(piece)
+        return self._http.their_state not in {h11.SEND_BODY, h11.ERROR}
 
     async def _reusable(self) -> bool:
-        """Read what is left of a body that no route wanted, within reason."""
-        drained = 0
-        with suppress(h11.RemoteProtocolError):
-            async for chunk in self._body():
-                drained += len(chunk)
-                if drained > MAX_DRAIN:
-                    return False
-        # h11 notices the end of a request without a body only when it is asked.
-        if self._http.their_state is h11.SEND_BODY or self._http.our_state is not h11.DONE:
+        """Whether another request may follow. h11 notices the end of an empty body only when it is asked."""
+        if self._http.our_state is not h11.DONE or not await self._drained():
             return False
         return self._http.their_state is h11.DONE
 
@@ -144,72 +141,58 @@ class Connection:
     async def _send(self, event: h11.Event) -> None:
         data = self._http.send(event)
         if data:
-            await self._stream.send_all(data)
+            await self._transport.send_all(data)
 
     async def _send_whole(self, answer: Response, *, head_only: bool = False) -> None:
-        headers = [*_headers(answer.content_type), *answer.headers]
-        if answer.status not in {204, 304}:
+        headers = [*headers_for(answer.content_type), *answer.headers]
+        if answer.status not in _NO_BODY:
             headers.append(("Content-Length", str(len(answer.body))))
+        if self._http.they_are_waiting_for_100_continue:
+            # Whether the body still comes cannot be known: the connection must end with this answer.
+            headers.append(("Connection", "close"))
         head = self._http.send(h11.Response(status_code=answer.status, headers=headers)) or b""
         body = self._http.send(h11.Data(data=answer.body)) if answer.body and not head_only else b""
         end = self._http.send(h11.EndOfMessage()) or b""
-        await self._stream.send_all(head + (body or b"") + end)
+        await self._transport.send_all(head + (body or b"") + end)
 
-    async def _refuse(self, error: h11.RemoteProtocolError) -> None:
+    async def _refuse(self, status: int, cause: str) -> None:
         """Tell a client that does not speak HTTP, if it still listens."""
+        told = message_response(f"cannot read the request: {cause}", status)
         if self._http.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-            message = f"cannot read the request: {error}"
-            status = error.error_status_hint
-            response = error_response(BadRequest(message))
             headers = (("Connection", "close"),)
-            await self._send_whole(Response(status, response.body, response.content_type, headers))
+            await self._send_whole(Response(status, told.body, told.content_type, headers))
 
-    async def _stream_answer(self, answer: Streamed) -> None:
-        sink = _Sink(self._send, answer)
+    async def _stream_answer(self, answer: Streamed, *, head_only: bool) -> None:
+        sink = ChunkedSink(self._send_part, answer, head_only=head_only)
         try:
-            await self._while_connected(answer.write, sink)
+            await self._transport.while_there(answer.write, sink)
         except Gone:
             raise
         except Exception as error:
             if sink.begun:
                 log.exception("an answer was broken off")
                 raise Gone from error
-            await self._send_whole(error_response(error))
+            await self._send_whole(error_response(error), head_only=head_only)
             return
         await sink.begin()
         await self._send(h11.EndOfMessage())
 
-    async def _while_connected(self, run: Callable[[Target], Awaitable[None]], target: Target) -> None:
-        """Run until it is done, or until the client is gone: then raise Gone."""
-        failure: Exception | None = Gone()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._cancel_when_gone, nursery.cancel_scope)
-            try:
-                await run(target)
-                failure = None
-            except Exception as error:  # noqa: BLE001 - carried out of the nursery, which would wrap it
-                failure = error
-            nursery.cancel_scope.cancel()
-        if failure is not None:
-            raise failure
-
-    async def _cancel_when_gone(self, scope: trio.CancelScope) -> None:
-        """An epoll with an empty interest set still reports EPOLLHUP: both directions are closed (epoll_ctl(2))."""
-        with select.epoll() as hangup:
-            hangup.register(self._stream.socket.fileno(), 0)
-            await trio.lowlevel.wait_readable(hangup.fileno())
-        scope.cancel()
+    async def _send_part(self, event: h11.Event) -> None:
+        """A streamed answer may begin before its request's body is read (an import): so leave comes first."""
+        await self._ask_for_body()
+        await self._send(event)
 
     async def _give_away(self, answer: Hijacked, *, upgrade: bool) -> bool:
         """Let the route have the stream; True if it failed before it took it, and was answered."""
-        async for _ in self._body():
-            pass
+        if not await self._drained():
+            await self._refuse(400, "the body of a request that takes the connection over must be whole")
+            return False
         trailing, _ = self._http.trailing_data
-        duplex = _Duplex(self._stream, trailing, upgrade=upgrade)
+        duplex = RawDuplex(self._transport, trailing, upgrade=upgrade)
         try:
-            await self._while_connected(answer.run, duplex)
-        except (Gone, trio.BrokenResourceError):
-            raise Gone from None
+            await self._transport.while_there(answer.run, duplex)
+        except Gone:
+            raise
         except Exception as error:
             if duplex.begun:
                 log.exception("a hijacked connection was broken off")
@@ -219,67 +202,20 @@ class Connection:
         return False
 
 
-class _Sink:
-    """Sends a chunked answer (RFC 9112, 7.1); the head with the first chunk, or before it."""
+class _Body:
+    """An iterator, not a generator: a route may stop reading without closing it."""
 
-    def __init__(self, send: Callable[[h11.Event], Awaitable[None]], answer: Streamed) -> None:
-        self._send = send
-        self._answer = answer
-        self.begun = False
+    def __init__(self, next_piece: Callable[[], Awaitable[bytes | None]]) -> None:
+        self._next_piece = next_piece
 
-    async def begin(self) -> None:
-        """Send the head, once."""
-        if not self.begun:
-            self.begun = True
-            headers = [*_headers(self._answer.content_type), ("Transfer-Encoding", "chunked")]
-            await self._send(h11.Response(status_code=self._answer.status, headers=headers))
+    def __aiter__(self) -> _Body:
+        return self
 
-    async def send(self, data: bytes) -> None:
-        """Send one chunk; an empty one would end the answer, and is left out."""
-        await self.begin()
-        if data:
-            await self._send(h11.Data(data=data))
-
-
-class _Duplex:
-    """A connection that is given away, with what had come behind the request."""
-
-    def __init__(self, stream: trio.SocketStream, early: bytes, *, upgrade: bool) -> None:
-        self._stream = stream
-        self._early = early
-        self._upgrade = upgrade
-        self.begun = False
-
-    async def begin(self, content_type: str) -> None:
-        """Send the head: 101 to those who asked for an upgrade, else 200 without a length (docker's old way)."""
-        self.begun = True
-        headers = _headers(content_type)
-        if self._upgrade:
-            head = _raw_head("101 UPGRADED", [("Connection", "Upgrade"), ("Upgrade", "tcp"), *headers])
-        else:
-            head = _raw_head("200 OK", headers)
-        await self._stream.send_all(head)
-
-    async def receive_some(self) -> bytes:
-        """What the client sent; b"" once it has closed its writing side."""
-        if self._early:
-            early, self._early = self._early, b""
-            return early
-        return bytes(await self._stream.receive_some(RECEIVE))
-
-    async def send_all(self, data: bytes) -> None:
-        """Send to the client."""
-        await self._stream.send_all(data)
-
-
-def _headers(content_type: str) -> list[tuple[str, str]]:
-    return [*COMMON, ("Content-Type", content_type)] if content_type else list(COMMON)
-
-
-def _raw_head(status: str, headers: Sequence[tuple[str, str]]) -> bytes:
-    """The head of an answer after which the connection is no longer HTTP; h11 has no part in that."""
-    lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers), "", ""]
-    return "\r\n".join(lines).encode("ascii")
+    async def __anext__(self) -> bytes:
+        piece = await self._next_piece()
+        if piece is None:
+            raise StopAsyncIteration
+        return piece
 
 
 def _wants_upgrade(head: h11.Request) -> bool:

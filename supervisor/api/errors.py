@@ -40,17 +40,28 @@ def status_of(error: Exception) -> int:
     return next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
 
 
+def message_response(text: str, status: int) -> Response:
+    """Docker's form of every error."""
+    return json_response({"message": text}, status)
+
+
 def error_response(error: Exception) -> Response:
     """``{"message": …}``; what nobody expected is logged here, once, with its traceback."""
+    error = _alone(error)
     status = status_of(error)
     if status == 304:  # noqa: PLR2004 - Not Modified has no body (RFC 9110, 15.4.5)
         return empty(status)
     if not isinstance(error, PysupError | StoreError):
         log.error("unexpected error", exc_info=error)
-        return json_response(
-            {"message": f"cannot answer: internal error: {type(error).__name__}: {error}"}, 500
-        )
+        return message_response(f"cannot answer: internal error: {type(error).__name__}: {error}", 500)
     message: dict[str, object] = {"message": str(error)}
     if isinstance(error, StartFailed):
         message["exit_code"] = error.exit_code
     return json_response(message, status)
+
+
+def _alone(error: Exception) -> Exception:
+    """A nursery wraps the one error that a task of it raised; here it counts as what it is."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -30,7 +30,7 @@ class Route(NamedTuple):
 
 
 class Router:
-    """All routes, tried in their order; a fixed path is found without trying."""
+    """All routes, tried in their order: the first that fits counts."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._routes = [(route.method, _compiled(route.pattern), route.handler) for route in routes]

@@ -17,6 +17,7 @@ from pathlib import Path
 import trio
 
 from pysup.supervisor.api.connection import Connection
+from pysup.supervisor.api.transport import Transport
 from pysup.supervisor.api.wire import Answer, Request
 from pysup.supervisor.engine.commands import Caller
 
@@ -48,26 +49,28 @@ async def serve(
 
 
 async def _accept(listener: trio.SocketListener) -> trio.SocketStream:
+    told = False
     while True:
         try:
             return await listener.accept()
         except OSError as error:
             if error.errno not in _EXHAUSTED:
                 raise
-            log.error("cannot accept a connection: %s", error.strerror)
+            if not told:
+                log.error("cannot accept a connection: %s", error.strerror)
+            told = True
             await trio.sleep(_PAUSE)
 
 
 async def _serve_one(stream: trio.SocketStream, app: App, room: trio.Semaphore) -> None:
+    transport = Transport(stream)
     try:
-        async with stream:
-            await Connection(stream, app, peer(stream.socket)).serve()
-    except (trio.BrokenResourceError, trio.ClosedResourceError):
-        pass
+        await Connection(transport, app, peer(stream.socket)).serve()
     except Exception:
         log.exception("a connection failed")
     finally:
         room.release()
+        await transport.close()
 
 
 def peer(sock: trio.socket.SocketType) -> Caller:

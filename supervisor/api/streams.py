@@ -64,6 +64,11 @@ class DetachScanner:
         self._held = data[len(data) - keep :]
         return data[: len(data) - keep], False
 
+    def rest(self) -> bytes:
+        """At the end of the input: what was withheld and is no beginning of anything any more."""
+        held, self._held = self._held, b""
+        return held
+
 
 async def copy_both_ways(
     client: Duplex,
@@ -93,4 +98,6 @@ async def _copy_input(
         if detached:
             detach()
             return
+    if rest := scanner.rest():
+        await into.write_stdin(rest)
     await into.close_stdin()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 from urllib.parse import parse_qs
+
+import trio
 
 from pysup.supervisor.engine.commands import Caller
 from pysup.supervisor.errors import BadRequest
@@ -14,6 +17,10 @@ from pysup.supervisor.errors import BadRequest
 JSON = "application/json"
 MAX_JSON = 16 << 20
 """Bytes of a JSON body; streams (an import) have no bound but the disk."""
+JSON_WITHIN = 60.0
+"""Seconds for a JSON body; a stream may rest for as long as its source does."""
+_WHOLE_NUMBER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+"""What fits into 64 bits, as everywhere below (SQLite, the kernel)."""
 _FALSE = frozenset({"", "0", "no", "false", "none"})
 """Docker's idea of false in a query (moby api/server/httputils/form.go)."""
 
@@ -45,10 +52,9 @@ class Query:
         text = self.text(name)
         if not text:
             return default
-        try:
-            return int(text)
-        except ValueError:
-            raise BadRequest(f"cannot read the query: {name}={text[:64]!r} is not a whole number") from None
+        if not _WHOLE_NUMBER.fullmatch(text):
+            raise BadRequest(f"cannot read the query: {name}={text[:64]!r} is not a whole number")
+        return int(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +85,22 @@ class Request:
 
     async def json(self) -> Any:  # noqa: ANN401 - JSON
         """The body; {} if there is none. Raises BadRequest for another content type, for too much, for no JSON."""
+        with trio.move_on_after(JSON_WITHIN) as patience:
+            content = await self._whole_body()
+        if patience.cancelled_caught:
+            raise BadRequest(f"cannot read the request: its body was not complete after {JSON_WITHIN:g} s")
+        if not content:
+            return {}
+        self._check_type()
+        return _parse(content)
+
+    async def _whole_body(self) -> bytes:
         content = bytearray()
         async for chunk in self.body():
             content += chunk
             if len(content) > MAX_JSON:
                 raise BadRequest(f"cannot read the request: the body is larger than {MAX_JSON} bytes")
-        if not content:
-            return {}
-        self._check_type()
-        return _parse(bytes(content))
+        return bytes(content)
 
     def _check_type(self) -> None:
         kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -99,9 +112,18 @@ class Request:
 
 def _parse(content: bytes) -> Any:  # noqa: ANN401 - JSON
     try:
-        return json.loads(content)
+        document = json.loads(content, parse_constant=_refuse_constant)
+        if rb"\ud" in content.lower():
+            # Half of a surrogate pair: Python's str takes it, no encoding and no SQLite does.
+            json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"cannot read the request: the body is not JSON: {error}") from None
+    return document
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    """Python's own extension of JSON: NaN and the infinities."""
+    raise ValueError(f"{name} is not a value")
 
 
 @dataclass(frozen=True, slots=True)

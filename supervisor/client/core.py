@@ -7,9 +7,8 @@ small and fixed, because the server at the other end is known. Source: RFC 9112.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
 
 from pysup.supervisor.errors import (
     BadRequest,
@@ -25,6 +24,7 @@ API = "/v1.47"
 NOT_MODIFIED = 304
 MAX_HEAD = 256 << 10
 _UPGRADED = 101
+_OK = 200
 _NO_BODY = frozenset({204, NOT_MODIFIED})
 _FRAME = 8
 MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
@@ -63,7 +63,21 @@ def parse_address(text: str) -> Address:
 
 def target(path: str, query: Query) -> str:
     """The request target: version, path and query."""
-    return f"{API}{path}?{urlencode(query)}" if query else API + path
+    if not query:
+        return API + path
+    # 3 ms, with ipaddress behind it: `pysup ps` can do without.
+    from urllib.parse import urlencode  # noqa: PLC0415
+
+    return f"{API}{path}?{urlencode(query)}"
+
+
+def segment(name: str) -> str:
+    """A name as one segment of a path: whatever is in it, it names one thing of one kind."""
+    if name.isascii() and name.isalnum():
+        return name
+    from urllib.parse import quote  # noqa: PLC0415 - as above
+
+    return quote(name, safe="")
 
 
 def request(
@@ -100,7 +114,7 @@ def chunk(data: bytes) -> bytes:
 class Response:
     """The parser of one response. Feed it bytes; it gives back the pieces of the body as they are there."""
 
-    def __init__(self) -> None:
+    def __init__(self, method: str = "GET") -> None:
         self.status = 0
         """0 until the head is complete."""
         self.headers: dict[str, str] = {}
@@ -108,9 +122,13 @@ class Response:
         self.complete = False
         self.rest = b""
         """What came behind the end of the response (of its head, if the connection was given away)."""
+        self._head_only = method == "HEAD"
         self._buffer = b""
+        """What cannot be understood before more has come: of a head or of a chunk's frame, never of a body."""
         self._left: int | None = None
+        """Bytes of the body, or of the chunk, that are still to come; None: until the end, or no chunk begun."""
         self._chunked = False
+        self._in_trailer = False
 
     @property
     def upgraded(self) -> bool:
@@ -122,13 +140,15 @@ class Response:
         if not data:
             self._on_end()
             return []
-        self._buffer += data
-        if not self.status and not self._parse_head():
-            return []
+        data, self._buffer = self._buffer + data, b""
+        if not self.status:
+            data = self._parse_head(data)
         if self.upgraded or self.complete:
-            self.rest, self._buffer = self.rest + self._buffer, b""
+            self.rest += data
             return []
-        return list(self._parse_chunks() if self._chunked else self._parse_plain())
+        if not self.status or not data:
+            return []
+        return self._parse_chunks(data) if self._chunked else self._parse_plain(data)
 
     def _on_end(self) -> None:
         if self.status and self._left is None and not self._chunked:
@@ -136,69 +156,99 @@ class Response:
         elif not self.complete:
             raise ProtocolError("cannot read the daemon's answer: it ended too early")
 
-    def _parse_head(self) -> bool:
-        end = self._buffer.find(b"\r\n\r\n")
-        if end < 0:
-            if len(self._buffer) > MAX_HEAD:
-                raise ProtocolError("cannot read the daemon's answer: its head is too long")
-            return False
-        lines = self._buffer[:end].decode("latin-1").split("\r\n")
-        self._buffer = self._buffer[end + 4 :]
-        words = lines[0].split(" ", 2)
-        if not words[0].startswith("HTTP/1.") or len(words) < 2 or not words[1].isdigit():  # noqa: PLR2004
-            raise ProtocolError("cannot read the daemon's answer: it is not HTTP")
-        if words[1] == "100":
-            return self._parse_head()
-        self.headers = {
-            name.strip().lower(): value.strip()
-            for name, _, value in (line.partition(":") for line in lines[1:])
-        }
-        self.status = int(words[1])
-        self._begin_body()
-        return True
+    # The head
 
-    def _begin_body(self) -> None:
-        self._chunked = self.headers.get("transfer-encoding", "").lower() == "chunked"
+    def _parse_head(self, data: bytes) -> bytes:
+        """Take the head, if all of it is there; what follows it."""
+        while (end := data.find(b"\r\n\r\n")) >= 0:
+            lines = data[:end].decode("latin-1").split("\r\n")
+            data = data[end + 4 :]
+            status = _status(lines[0])
+            if status >= _OK or status == _UPGRADED:  # others are interim: 100 Continue
+                self._begin(status, lines[1:])
+                return data
+        if len(data) > MAX_HEAD:
+            raise ProtocolError("cannot read the daemon's answer: its head is too long")
+        self._buffer = data
+        return b""
+
+    def _begin(self, status: int, lines: list[str]) -> None:
+        """What the body will be like (RFC 9112, 6.3)."""
+        self.status = status
+        fields = (line.partition(":") for line in lines)
+        self.headers = {name.strip().lower(): value.strip() for name, _, value in fields}
         length = self.headers.get("content-length")
-        if self.status in _NO_BODY or length == "0":
+        self._chunked = self.headers.get("transfer-encoding", "").lower() == "chunked"
+        if status in _NO_BODY or self._head_only:
             self.complete = True
         elif length is not None and not self._chunked:
-            if not (length.isascii() and length.isdigit()):
-                raise ProtocolError("cannot read the daemon's answer: its length is not a number")
-            self._left = int(length)
+            self._left = _number(length, 10, "its length is not a number")
+            self.complete = self._left == 0
 
-    def _parse_plain(self) -> Iterator[bytes]:
-        data, self._buffer = self._buffer, b""
+    # The body
+
+    def _parse_plain(self, data: bytes) -> list[bytes]:
         if self._left is None:
-            if data:
-                yield data
-            return
+            return [data]
         taken, self.rest = data[: self._left], data[self._left :]
         self._left -= len(taken)
         self.complete = self._left == 0
-        if taken:
-            yield taken
+        return [taken]
 
-    def _parse_chunks(self) -> Iterator[bytes]:
-        while not self.complete and (line_end := self._buffer.find(b"\r\n")) >= 0:
-            size = _chunk_size(self._buffer[:line_end])
-            begin = line_end + 2
-            if len(self._buffer) < begin + size + 2:
-                return
-            data = self._buffer[begin : begin + size]
-            self._buffer = self._buffer[begin + size + 2 :]
-            if size:
-                yield data
-            else:
-                self.complete = True
-                self.rest, self._buffer = self._buffer, b""
+    def _parse_chunks(self, data: bytes) -> list[bytes]:
+        """By position, not by cutting off the front: many small chunks would copy the rest again and again."""
+        pieces: list[bytes] = []
+        at = 0
+        while not self.complete:
+            if self._left:
+                piece = data[at : at + self._left]
+                self._left -= len(piece)
+                at += len(piece)
+                pieces += [piece] if piece else []
+            end = data.find(b"\r\n", at)
+            if self._left or end < 0:
+                break
+            self._on_frame_line(data[at:end])
+            at = end + 2
+        self._keep(data[at:])
+        return pieces
+
+    def _on_frame_line(self, line: bytes) -> None:
+        """One of the lines between the chunks' bytes: the end of a chunk, a size, a trailer field, the last."""
+        if self._left is None:
+            self._left = _number(line.partition(b";")[0].decode("latin-1").strip(), 16, "a chunk has no size")
+            self._in_trailer = self._left == 0
+        elif self._in_trailer:
+            self.complete = not line
+        elif line:
+            raise ProtocolError("cannot read the daemon's answer: a chunk is longer than its size")
+        else:
+            self._left = None
+
+    def _keep(self, data: bytes) -> None:
+        if self.complete:
+            self.rest = data
+        elif len(data) > MAX_HEAD:
+            raise ProtocolError("cannot read the daemon's answer: a line between chunks is too long")
+        else:
+            self._buffer = data
 
 
-def _chunk_size(line: bytes) -> int:
+def _status(line: str) -> int:
+    words = line.split(" ", 2)
+    if not words[0].startswith("HTTP/1.") or len(words) < 2 or len(words[1]) != 3:  # noqa: PLR2004
+        raise ProtocolError("cannot read the daemon's answer: it is not HTTP")
+    return _number(words[1], 10, "its status is not a number")
+
+
+def _number(text: str, base: int, wrong: str) -> int:
+    """Digits and nothing else: int() itself takes signs, spaces and underscores."""
+    if not (0 < len(text) < 16 and text.isascii() and text.isalnum()):  # noqa: PLR2004 - below 2**63
+        raise ProtocolError(f"cannot read the daemon's answer: {wrong}")
     try:
-        return int(line.split(b";")[0], 16)
+        return int(text, base)
     except ValueError:
-        raise ProtocolError("cannot read the daemon's answer: a chunk has no size") from None
+        raise ProtocolError(f"cannot read the daemon's answer: {wrong}") from None
 
 
 # -- errors --------------------------------------------------------------------------------------------------

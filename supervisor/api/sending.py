@@ -1,0 +1,86 @@
+"""How answers are sent that are not whole: in chunks, or by giving the connection away."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import h11
+
+from pysup.supervisor import __version__
+from pysup.supervisor.api.router import MAXIMUM
+from pysup.supervisor.api.transport import Transport
+from pysup.supervisor.api.wire import Streamed
+
+COMMON = [
+    ("Api-Version", f"{MAXIMUM[0]}.{MAXIMUM[1]}"),
+    ("Docker-Experimental", "false"),
+    ("Ostype", "linux"),
+    ("Server", f"Pysup/{__version__} (linux)"),
+]
+
+
+def headers_for(content_type: str) -> list[tuple[str, str]]:
+    """What every answer has, with the type of its content, if any."""
+    return [*COMMON, ("Content-Type", content_type)] if content_type else list(COMMON)
+
+
+class ChunkedSink:
+    """Sends a chunked answer (RFC 9112, 7.1); the head with the first chunk, or before it."""
+
+    def __init__(
+        self, send: Callable[[h11.Event], Awaitable[None]], answer: Streamed, *, head_only: bool
+    ) -> None:
+        self._send = send
+        self._answer = answer
+        self._head_only = head_only
+        self.begun = False
+
+    async def begin(self) -> None:
+        """Send the head, once."""
+        if not self.begun:
+            self.begun = True
+            headers = [*headers_for(self._answer.content_type), ("Transfer-Encoding", "chunked")]
+            await self._send(h11.Response(status_code=self._answer.status, headers=headers))
+
+    async def send(self, data: bytes) -> None:
+        """Send one chunk; an empty one would end the answer, and is left out."""
+        await self.begin()
+        if data and not self._head_only:
+            await self._send(h11.Data(data=data))
+
+
+class RawDuplex:
+    """A connection that is given away, with what had come behind the request."""
+
+    def __init__(self, transport: Transport, early: bytes, *, upgrade: bool) -> None:
+        self._transport = transport
+        self._early = early
+        self._upgrade = upgrade
+        self.begun = False
+
+    async def begin(self, content_type: str) -> None:
+        """Send the head: 101 to those who asked for an upgrade, else 200 without a length (docker's old way)."""
+        self.begun = True
+        headers = headers_for(content_type)
+        if self._upgrade:
+            head = _raw_head("101 UPGRADED", [("Connection", "Upgrade"), ("Upgrade", "tcp"), *headers])
+        else:
+            head = _raw_head("200 OK", headers)
+        await self._transport.send_all(head)
+
+    async def receive_some(self) -> bytes:
+        """What the client sent; b"" once it has closed its writing side."""
+        if self._early:
+            early, self._early = self._early, b""
+            return early
+        return await self._transport.receive_some()
+
+    async def send_all(self, data: bytes) -> None:
+        """Send to the client."""
+        await self._transport.send_all(data)
+
+
+def _raw_head(status: str, headers: Sequence[tuple[str, str]]) -> bytes:
+    """The head of an answer after which the connection is no longer HTTP; h11 has no part in that."""
+    lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers), "", ""]
+    return "\r\n".join(lines).encode("ascii")
