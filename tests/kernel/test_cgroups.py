@@ -1,0 +1,131 @@
+"""Cgroups on the real kernel, on whichever version detect() finds (the v2 guest runs these too)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from helpers.planned import cgroup_of, cgroup_parent
+
+from pysup.supervisor.errors import BadRequest, Conflict, PysupError
+from pysup.supervisor.runtime.cgroups.base import Cgroup
+from pysup.supervisor.spec.container import DeviceRate, Resources
+
+pytestmark = [pytest.mark.kernel, pytest.mark.vm]
+MIB = 1 << 20
+
+
+@contextmanager
+def member(
+    cgroup: Cgroup, script: str = "exec sleep 1000", directory: str = ""
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is in the cgroup before its program begins; it has begun when this returns."""
+    paths = cgroup.join_paths or (f"{directory or cgroup.views[0].directory}/cgroup.procs",)
+    joins = "; ".join(f"echo 0 > {path}" for path in paths)
+    process = subprocess.Popen(["sh", "-ec", f"{joins}; echo in; {script}"], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == b"in\n"
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def directories(cgroup: Cgroup) -> list[Path]:
+    return [Path(view.directory) for view in cgroup.views]
+
+
+async def test_life() -> None:
+    async with cgroup_of(Resources()) as cgroup:
+        with member(cgroup) as process:
+            assert cgroup.processes() == [process.pid]
+            await cgroup.freeze()
+            assert cgroup.is_frozen()  # type: ignore[attr-defined]
+            await cgroup.thaw()
+            await cgroup.kill(signal.SIGTERM)
+            assert process.wait() == -signal.SIGTERM
+        assert cgroup.processes() == []
+
+
+async def test_kill_reaches_the_frozen_and_their_children() -> None:
+    async with cgroup_of(Resources()) as cgroup:
+        with member(cgroup, "for i in 1 2 3; do sleep 1000 & done; wait") as process:
+            await cgroup.freeze()
+            await cgroup.kill(signal.SIGKILL)
+            assert cgroup.processes() == []
+            assert process.wait() == -signal.SIGKILL
+
+
+async def test_remove_takes_cgroups_below_along() -> None:
+    async with cgroup_of(Resources()) as cgroup:
+        for directory in directories(cgroup):
+            (directory / "a" / "b").mkdir(parents=True)
+        await cgroup.remove()
+        assert not any(directory.exists() for directory in directories(cgroup))
+        await cgroup.remove()
+        assert cgroup.usage().memory == cgroup.oom_kills() == 0
+
+
+def test_a_failed_creation_leaves_nothing() -> None:
+    with cgroup_parent() as (hierarchy, parent):
+        with pytest.raises(BadRequest, match="/dev/null: it is not a block device"):
+            hierarchy.create(parent, "c", Resources(read_bps=(DeviceRate("/dev/null", 1),)))
+        with pytest.raises(BadRequest, match="cannot limit the CPUs to 4000"):
+            hierarchy.check(Resources(cpuset_cpus="4000"))
+        assert hierarchy.leftovers(parent) == []
+
+
+async def test_leftovers_are_found_and_replaced() -> None:
+    with cgroup_parent() as (hierarchy, parent):
+        hierarchy.create(parent, "c", Resources(pids=7)).close()
+        assert hierarchy.leftovers(parent) == ["c"]
+        fresh = hierarchy.create(parent, "c", Resources())
+        assert fresh.usage().pids_limit == 0
+        with member(fresh), pytest.raises(Conflict, match="has processes"):
+            hierarchy.create(parent, "c", Resources())
+        await hierarchy.open(parent, "c").remove()
+        fresh.close()
+        assert hierarchy.leftovers(parent) == []
+
+
+async def test_memory_goes_up_and_down() -> None:
+    async with cgroup_of(Resources(memory=64 * MIB, memory_swap=96 * MIB)) as cgroup:
+        for memory, swap in ((256, 512), (32, 64), (300, -1), (20, 20)):
+            cgroup.apply(Resources(memory=memory * MIB, memory_swap=swap if swap < 0 else swap * MIB))
+            assert cgroup.usage().memory_limit == memory * MIB
+
+
+async def test_usage() -> None:
+    async with cgroup_of(Resources(pids=50, cpu_quota=50_000, cpu_period=100_000)) as cgroup:
+        with member(
+            cgroup, "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo; exec sleep 1000"
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            used = cgroup.usage()
+            assert (used.pids, used.pids_limit) == (1, 50)
+            assert used.memory > 0
+            assert used.memory_stat
+            assert 0 < used.cpu_ns < used.machine_cpu_ns
+            assert used.cpus_online == os.cpu_count()
+            assert cgroup.final_usage().cpu_ns >= used.cpu_ns
+
+
+async def test_an_unusable_limit_is_an_error_of_ours() -> None:
+    """Whatever a limit runs into (no BFQ, no swap accounting), the text begins as all do."""
+    with cgroup_parent() as (hierarchy, parent):
+        for wanted in (Resources(blkio_weight=500), Resources(memory=64 * MIB, memory_swap=65 * MIB)):
+            refusal = ""
+            try:
+                await hierarchy.create(parent, "c", wanted).remove()
+            except PysupError as error:
+                refusal = str(error)
+            assert not refusal or refusal.startswith("cannot limit ")
+            assert hierarchy.leftovers(parent) == []
