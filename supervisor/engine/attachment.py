@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 from pysup.supervisor.engine.stdin import Stdin
 from pysup.supervisor.logs.feed import Feed
 from pysup.supervisor.logs.follow import raw_from
+from pysup.supervisor.logs.reader import end_at
 from pysup.supervisor.spec.container import Process
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
 
 
 @dataclass(slots=True)
@@ -21,26 +27,40 @@ class RunEnd:
 class Attachment:
     """From the moment of attaching to the end of the run (of the next one, if none is in progress)."""
 
-    def __init__(self, process: Process, directory: str, feed: Feed, end: RunEnd, stdin: Stdin) -> None:
+    def __init__(
+        self, process: Process, directory: str, feed: Feed, end: RunEnd, stdin: Stdin, *, run: int
+    ) -> None:
         self.tty = process.tty
         self.has_stdin = process.open_stdin
+        self.run = run
+        """The number of the run that it is attached to."""
+        self.position = feed.offset
+        """The offset in the log behind the last chunk that was given out."""
         self._stdin_once = process.stdin_once
         self._directory = directory
         self._feed = feed
-        self._begin = feed.offset
         self._end = end
         self._stdin = stdin
+
+    def resume(self, position: int, ended_at: int | None) -> None:
+        """Go on where another engine was; ``ended_at`` (ns): when the run ended, if it has."""
+        self.position = position
+        if ended_at is not None:
+            self._end = RunEnd(end_at(self._directory, ended_at))
 
     async def chunks(
         self, *, stdout: bool = True, stderr: bool = True, logs: bool = False, stream: bool = True
     ) -> AsyncIterator[tuple[int, bytes]]:
         """(1 stdout | 2 stderr, bytes); ``logs``: what was written before, too; ``stream``: what comes."""
         wanted = {number for number, chosen in ((1, stdout), (2, stderr)) if chosen}
-        begin = 0 if logs else self._begin
-        end = self._end if stream else RunEnd(self._begin)
-        async for number, data in raw_from(self._directory, self._feed, begin, lambda: end.offset):
-            if number in wanted:
-                yield number, data
+        begin = 0 if logs else self.position
+        end = self._end if stream else RunEnd(self.position)
+        chunks = raw_from(self._directory, self._feed, begin, lambda: end.offset)
+        async with aclosing(cast("AsyncGenerator[tuple[int, bytes, int]]", chunks)) as chunks:
+            async for number, data, position in chunks:
+                self.position = position
+                if number in wanted:
+                    yield number, data
 
     async def write_stdin(self, data: bytes) -> None:
         """Write all of it, waiting for the run to start and to read."""

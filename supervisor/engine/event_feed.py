@@ -27,13 +27,15 @@ class EventFeed:
         happenings: trio.MemoryReceiveChannel[Happening],
         since_ns: int | None,
         until_ns: int | None,
+        after: int | None,
     ) -> None:
         self._parts = parts
         self._happenings = happenings
-        self._last = events.last_id(parts.store.read())
+        self.last = events.last_id(parts.store.read()) if after is None else after
+        """The id of the last event that was given out, or that was there before."""
         self._since_ns = since_ns
         self._until_ns = until_ns
-        self._past_told = since_ns is None
+        self._past_told = since_ns is None or after is not None
 
     async def more(self) -> list[Event] | None:
         """The next rows, the oldest first, waiting for some; None when ``until`` has come."""
@@ -42,9 +44,9 @@ class EventFeed:
             return await self._past()
         with trio.move_on_after(self._seconds_left()):
             while True:
-                rows = events.after(self._parts.store.read(), self._last)
+                rows = events.after(self._parts.store.read(), self.last)
                 if rows:
-                    self._last = rows[-1].id
+                    self.last = rows[-1].id
                     return rows
                 await self._happenings.receive()
         return None
@@ -52,7 +54,7 @@ class EventFeed:
     async def _past(self) -> list[Event]:
         between = partial(events.between, since=self._since_ns, until=self._until_ns)
         rows = await self._parts.store.query(between)
-        self._last = max([self._last, *(row.id for row in rows)])
+        self.last = max([self.last, *(row.id for row in rows)])
         return rows
 
     def _seconds_left(self) -> float:
@@ -62,7 +64,12 @@ class EventFeed:
 
 
 @contextmanager
-def event_feed(parts: Parts, since_ns: int | None, until_ns: int | None) -> Iterator[EventFeed]:
-    """The events from ``since`` (None: from now on) to ``until`` (None: for ever), both inclusive."""
+def event_feed(
+    parts: Parts, since_ns: int | None, until_ns: int | None, after: int | None = None
+) -> Iterator[EventFeed]:
+    """The events from ``since`` (None: from now on) to ``until`` (None: for ever), both inclusive.
+
+    ``after``: those with a greater id, instead of ``since``.
+    """
     with parts.news.subscribe() as happenings:
-        yield EventFeed(parts, happenings, since_ns, until_ns)
+        yield EventFeed(parts, happenings, since_ns, until_ns, after)

@@ -6,6 +6,7 @@ can slow a container, and nothing is lost while nobody reads.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -16,6 +17,7 @@ import trio
 from pysup.supervisor.engine.attachment import Attachment, RunEnd
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Record
+from pysup.supervisor.engine.states import ALIVE
 from pysup.supervisor.engine.stdin import Stdin
 from pysup.supervisor.errors import Conflict
 from pysup.supervisor.kernel.terminal import set_window_size
@@ -25,6 +27,9 @@ from pysup.supervisor.logs.writer import LogWriter
 from pysup.supervisor.runtime.launch import Stdio
 
 log = logging.getLogger(__name__)
+
+RETURN_WITHIN = 3.0
+"""Seconds within which a client that was attached comes back to a new engine: it tries at once."""
 
 
 class ContainerStdio:
@@ -39,6 +44,9 @@ class ContainerStdio:
         self._leaving = trio.lowlevel.ParkingLot()
         self._writer: LogWriter | None = None
         self._end = RunEnd()
+        self._ended = (0, self._end)
+        """The last run that has ended in this engine's time: its number, and where its output ends."""
+        self._came = trio.Event()
         self._master: int | None = None
 
     @property
@@ -106,6 +114,7 @@ class ContainerStdio:
         """Nothing more comes from this run: those attached to it get the rest and are done."""
         end, self._end = self._end, RunEnd()
         end.offset = self._writer.offset if self._writer is not None else 0
+        self._ended = (self._record.row.run_number, end)
         if self._writer is not None:
             self._writer.feed.poke()
 
@@ -115,18 +124,43 @@ class ContainerStdio:
             raise Conflict(f"cannot resize container {self._record.row.name}: it has no running terminal")
         set_window_size(self._master, rows, columns)
 
+    def _run_to_come(self) -> int:
+        """The number of the run that is in progress, else of the next one."""
+        number = self._record.row.run_number
+        over = self._ended[0] == number or self._record.state not in ALIVE
+        return number + 1 if over else number
+
     @contextmanager
-    def attach(self) -> Iterator[Attachment]:
-        """Everything from now to the end of the run (of the next one, if none is in progress)."""
+    def attach(self, run: int | None = None) -> Iterator[Attachment]:
+        """Everything from now to the end of the run (of the next one, if none is in progress; or of a certain one)."""
         writer = self.open_log()
+        end = self._ended[1] if self._ended[0] == run else self._end
         self.attached += 1
+        self._came.set()
         try:
-            yield Attachment(self._record.spec.process, self.directory, writer.feed, self._end, self.stdin)
+            yield Attachment(
+                self._record.spec.process,
+                self.directory,
+                writer.feed,
+                end,
+                self.stdin,
+                run=run or self._run_to_come(),
+            )
         finally:
             self.attached -= 1
             if not self.attached:
                 self._leaving.unpark_all()
             self._wake()
+
+    async def clients_returned(self) -> None:
+        """After the engine was started anew: wait a little for somebody who was attached to come back.
+
+        With --rm nothing is left of the container after its end, and nobody could come back to it.
+        """
+        config = json.loads(self._record.row.config)
+        if self._record.spec.auto_remove and (config.get("AttachStdout") or config.get("AttachStderr")):
+            with trio.move_on_after(RETURN_WITHIN):
+                await self._came.wait()
 
     async def unattended(self) -> None:
         """Wait until nobody is attached."""

@@ -12,7 +12,8 @@ import trio
 from pysup.supervisor.logs import files, places
 from pysup.supervisor.logs.cursor import ENDLESS, Cursor
 from pysup.supervisor.logs.feed import Feed
-from pysup.supervisor.logs.lines import Chunks, Entry, Shaper, Skipper
+from pysup.supervisor.logs.lines import Chunks, Entry, Mark, Shaper, Skipper
+from pysup.supervisor.logs.marks import Marked
 from pysup.supervisor.logs.reader import LogReader, Query, Range
 
 _SECOND = 1_000_000_000
@@ -31,7 +32,7 @@ async def follow(directory: str, feed: Feed | None, query: Query) -> AsyncIterat
             for entry in reader.select(query):
                 yield entry
             return
-        growth = _Growth(query, *opened, reader.shaper(query, opened[0]))
+        growth = _Growth(query, *opened, reader.shaper(query, *opened))
         for entry in growth.read_known():
             yield entry
         while not growth.is_over:
@@ -68,7 +69,8 @@ class _Growth:
         if not self._query.lines:
             # A prompt, or the beginning of a line that has no end yet, is shown as it comes.
             yield from self._shaper.flush()
-            self._shaper = Chunks(Skipper(0, 0))
+            chunks = Chunks(Skipper(0, 0))
+            self._shaper = Marked(chunks, self._cursor, Mark(self.offset)) if self._query.marks else chunks
 
     def read_new(self) -> Iterator[Entry]:
         """What has come since."""
@@ -96,11 +98,11 @@ async def _wait(feed: Feed, offset: int, until: int | None) -> None:
 
 async def raw_from(
     directory: str, feed: Feed, offset: int, end: Callable[[], int | None] = lambda: None
-) -> AsyncIterator[tuple[int, bytes]]:
-    """(stream, bytes) from a logical offset until the feed is closed, or to the offset that ``end`` tells.
+) -> AsyncIterator[tuple[int, bytes, int]]:
+    """(stream, bytes, the offset behind them) until the feed is closed, or to the offset that ``end`` tells.
 
-    ``end`` is asked again whenever the feed is poked. A reader that is slower than rotation gets
-    (GAP, decimal count of the bytes that are gone).
+    It begins at a logical offset. ``end`` is asked again whenever the feed is poked. A reader that is slower than
+    rotation gets (GAP, decimal count of the bytes that are gone, …).
     """
     fd = files.open_directory(directory)
     try:
@@ -112,7 +114,7 @@ async def raw_from(
             while not is_last:
                 is_last = feed.closed or end() is not None
                 while chunk := cursor.next(_limit(end)):
-                    yield chunk.stream, chunk.data or str(chunk.lost).encode()
+                    yield chunk.stream, chunk.data or str(chunk.lost).encode(), cursor.offset
                 if not is_last and end() is None:  # it may have come while a chunk was being sent
                     await feed.wait_beyond(cursor.offset)
     finally:

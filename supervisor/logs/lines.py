@@ -11,6 +11,15 @@ MAX_LINE = 1 << 20
 """A longer line comes in parts of this size: what is held in memory is bounded."""
 
 
+class Mark(NamedTuple):
+    """Where reading can be taken up again: behind the first ``skip`` entries that come from ``offset`` on."""
+
+    offset: int
+    skip: int = 0
+    open: int = 0
+    """As Record.open: the lines that are to be left out because they began before ``offset``."""
+
+
 class Entry(NamedTuple):
     """A line with its newline, a part of a line, a chunk of bytes, or a gap."""
 
@@ -23,10 +32,16 @@ class Entry(NamedTuple):
     """More of this line follows."""
     lost: int = 0
     """GAP: how many bytes are missing here."""
+    mark: Mark | None = None
+    """The place behind this entry, where the query asked for marks."""
 
 
 class Shaper(Protocol):
     """What makes entries of chunks."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is held back, so that a new shaper would go on in the same way."""
 
     def feed(self, chunk: Chunk) -> list[Entry]:
         """The entries that this chunk completes."""
@@ -43,6 +58,11 @@ class Skipper:
 
     def __init__(self, open_: int, limit: int) -> None:
         self._left = {stream: limit for stream in (1, 2) if open_ >> stream & 1}
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is left to be left out."""
+        return not self._left
 
     def pass_on(self, stream: int, data: bytes) -> bytes:
         """What is to be read of the data."""
@@ -66,6 +86,11 @@ class Chunks:
 
     def __init__(self, skipper: Skipper) -> None:
         self._skipper = skipper
+
+    @property
+    def idle(self) -> bool:
+        """As Shaper."""
+        return self._skipper.idle
 
     def feed(self, chunk: Chunk) -> list[Entry]:
         """The chunk, without the rest of a line that is to be skipped."""
@@ -94,6 +119,11 @@ class Lines:
         self._skipper = skipper
         self._max = max_line
         self._pending: dict[int, _Pending] = {}
+
+    @property
+    def idle(self) -> bool:
+        """As Shaper."""
+        return not self._pending and self._skipper.idle
 
     def feed(self, chunk: Chunk) -> list[Entry]:
         """The lines that end in this chunk, and the full parts of one that does not."""
@@ -147,6 +177,11 @@ class Dropper:
     def __init__(self, shaper: Shaper, count: int) -> None:
         self._shaper = shaper
         self._count = count
+
+    @property
+    def idle(self) -> bool:
+        """As Shaper."""
+        return not self._count and self._shaper.idle
 
     def feed(self, chunk: Chunk) -> list[Entry]:
         """As the shaper it wraps."""

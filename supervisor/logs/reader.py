@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from pysup.supervisor.logs import files, places
 from pysup.supervisor.logs.cursor import Cursor
-from pysup.supervisor.logs.lines import MAX_LINE, Chunks, Dropper, Entry, Lines, Shaper, Skipper
+from pysup.supervisor.logs.lines import MAX_LINE, Chunks, Dropper, Entry, Lines, Mark, Shaper, Skipper
+from pysup.supervisor.logs.marks import Marked
 from pysup.supervisor.logs.places import Place
 from pysup.supervisor.logs.records import STREAMS
 from pysup.supervisor.logs.tail import Tail, find_tail
@@ -33,6 +35,10 @@ class Query:
     follow: bool = False
     lines: bool = True
     """False: chunks may come as they are, larger than a line or smaller; the bytes are the same, and it is fast."""
+    marks: bool = False
+    """Each entry has the mark of the place behind it."""
+    resume: Mark | None = None
+    """Go on behind such a mark, which an earlier reader of the same query was given."""
 
 
 class Range(NamedTuple):
@@ -73,25 +79,27 @@ class LogReader:
         found = find_range(directory, query)
         if found is None:
             return None
-        merge = not query.lines
-        cursor = places.cursor_at(directory, found.start, streams=query.streams, merge=merge)
+        cursor = _cursor(directory, found, query)
         stack.callback(cursor.close)
         return found, cursor
 
     def _read(self, found: Range, cursor: Cursor, query: Query) -> Iterator[Entry]:
-        shaper = self.shaper(query, found)
+        shaper = self.shaper(query, found, cursor)
         while chunk := cursor.next(found.end.offset):
             yield from shaper.feed(chunk)
         if found.is_cut:
             yield from self._complete(found, cursor, query, shaper)
         yield from shaper.flush()
 
-    def shaper(self, query: Query, found: Range) -> Shaper:
+    def shaper(self, query: Query, found: Range, cursor: Cursor) -> Shaper:
         """Lines, or chunks where they do. The last N lines can only be told by lines."""
-        if query.tail is not None:
-            return Dropper(Lines(Skipper(found.start.open, _FOREVER), self._max_line), found.drop)
-        skipper = Skipper(found.start.open, self._max_line)
-        return Lines(skipper, self._max_line) if query.lines else Chunks(skipper)
+        begin = query.resume or Mark(found.start.offset, 0, found.start.open)
+        skipper = Skipper(begin.open, self._max_line if query.tail is None else _FOREVER)
+        by_line = query.lines or query.tail is not None
+        shaper: Shaper = Lines(skipper, self._max_line) if by_line else Chunks(skipper)
+        if query.marks:
+            shaper = Marked(shaper, cursor, begin)
+        return shaper if query.tail is None else Dropper(shaper, found.drop)
 
     def _complete(self, found: Range, cursor: Cursor, query: Query, shaper: Shaper) -> Iterator[Entry]:
         """Read on until the lines that began before the end are whole, or too long to wait for."""
@@ -107,8 +115,22 @@ class LogReader:
                 del left[chunk.stream]
 
 
+def _cursor(directory: int, found: Range, query: Query) -> Cursor:
+    merge = not query.lines
+    if query.resume is None:
+        return places.cursor_at(directory, found.start, streams=query.streams, merge=merge)
+    cursor = places.cursor_from(directory, query.resume.offset)
+    if cursor is None:
+        raise FileNotFoundError(errno.ENOENT, "the log was removed")
+    cursor.streams, cursor.merge = query.streams, merge
+    return cursor
+
+
 def find_range(directory: int, query: Query) -> Range | None:
     """Find the two ends of a query; None if there is no log."""
+    if query.resume is not None:
+        found = find_range(directory, replace(query, since=None, tail=None, resume=None))
+        return found and found._replace(start=found.start._replace(offset=query.resume.offset))
     start, end, is_cut = places.oldest(directory), places.newest(directory), False
     if start is None or end is None:
         return None
@@ -124,6 +146,19 @@ def find_range(directory: int, query: Query) -> Range | None:
     if query.tail is not None:
         tail = find_tail(directory, start, end, query.tail, query.streams)
     return Range(tail.start, tail.drop, end, is_cut)
+
+
+def end_at(directory: str, time: int) -> int:
+    """The logical offset of the first byte that was copied after ``time`` (ns); the end if there is none."""
+    try:
+        fd = files.open_directory(directory)
+    except FileNotFoundError:
+        return 0
+    try:
+        place = places.first_at(fd, time + 1)
+    finally:
+        os.close(fd)
+    return 0 if place is None else place.offset
 
 
 def span(directory: str) -> tuple[int, int]:

@@ -130,7 +130,9 @@ async def test_a_log_nobody_writes_ends_at_its_end(tmp_path: Path, writer: LogWr
     assert [e async for e in follow(str(tmp_path / "none"), None, Query())] == []
 
 
-async def collect_raw(chunks: AsyncIterator[tuple[int, bytes]], into: list[tuple[int, bytes]]) -> None:
+async def collect_raw(
+    chunks: AsyncIterator[tuple[int, bytes, int]], into: list[tuple[int, bytes, int]]
+) -> None:
     async for chunk in chunks:
         into.append(chunk)  # noqa: PERF401
 
@@ -138,23 +140,23 @@ async def collect_raw(chunks: AsyncIterator[tuple[int, bytes]], into: list[tuple
 async def test_raw_reading_begins_within_a_chunk_and_ends_where_the_run_does(
     tmp_path: Path, writer: LogWriter
 ) -> None:
-    found: list[tuple[int, bytes]] = []
+    found: list[tuple[int, bytes, int]] = []
     end: list[int] = []
     writer.write(1, b"before")
     async with trio.open_nursery() as nursery:
         chunks = raw_from(str(tmp_path), writer.feed, 3, lambda: end[0] if end else None)
         nursery.start_soon(collect_raw, chunks, found)
         await trio.testing.wait_all_tasks_blocked()
-        assert found == [(1, b"ore")]
+        assert found == [(1, b"ore", 6)]
         writer.write(2, b"err")
         writer.write(1, b"out")
         end.append(writer.offset)
         writer.write(1, b"of the next run")
-    assert found == [(1, b"ore"), (2, b"err"), (1, b"out")]
+    assert found == [(1, b"ore", 6), (2, b"err", 9), (1, b"out", 12)]
 
 
 async def test_raw_reading_wakes_up_when_poked_at_the_end_of_a_run(tmp_path: Path, writer: LogWriter) -> None:
-    found: list[tuple[int, bytes]] = []
+    found: list[tuple[int, bytes, int]] = []
     end: list[int] = []
     async with trio.open_nursery() as nursery:
         chunks = raw_from(str(tmp_path), writer.feed, 0, lambda: end[0] if end else None)
@@ -170,4 +172,5 @@ async def test_raw_reading_of_what_is_rotated_away_is_a_gap(tmp_path: Path, writ
         writer.write(1, LINE)
     end = writer.offset
     found = [chunk async for chunk in raw_from(str(tmp_path), writer.feed, 100, lambda: end)]
-    assert found == [(GAP, b"%d" % (2 * 4096 - 100)), (1, LINE), (1, LINE), (1, LINE)]
+    kept = [(1, LINE, number * 4096) for number in (3, 4, 5)]
+    assert found == [(GAP, b"%d" % (2 * 4096 - 100), 2 * 4096), *kept]
