@@ -29,6 +29,7 @@ from pysup.supervisor.engine.news import NewsDesk
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.retention import keep_within_bounds
 from pysup.supervisor.engine.shutdown import stop_all
+from pysup.supervisor.engine.trash import Trash
 from pysup.supervisor.errors import PysupError
 from pysup.supervisor.keeper.link import KeeperLost, Link, become_keeper
 from pysup.supervisor.kernel.files import keep_private
@@ -108,9 +109,11 @@ async def run(inherited: Inherited) -> None:
             machine=survey(),
             images=Images(store, settings),
             news=NewsDesk(),
+            trash=Trash(settings.trash),
             disk=trio.CapacityLimiter(DISK_THREADS),
         )
         await parts.images.prepare()
+        await nursery.start(parts.trash.keep_empty)
         engine = Engine(parts, nursery)
         start_id = await boot(engine)
         nursery.start_soon(keep_within_bounds, parts)

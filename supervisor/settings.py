@@ -14,7 +14,7 @@ class Settings(NamedTuple):
     """One daemon's configuration; immutable, passed as JSON from the keeper to the engine."""
 
     root: str = DEFAULT_ROOT
-    """State that survives a reboot: pysup.db, containers/, images/, volumes/."""
+    """State that survives a reboot: pysup.db, containers/, images/, volumes/, trash/."""
     run: str = DEFAULT_RUN
     """State of this boot: sockets, the autostart log."""
     socket: str = ""
@@ -52,6 +52,11 @@ class Settings(NamedTuple):
     def container_dir(self, container_id: str) -> str:
         """A container's directory: upper/ work/ rootfs/ etc/ logs/."""
         return os.path.join(self.root, "containers", container_id)
+
+    @property
+    def trash(self) -> str:
+        """What is removed waits here to be unlinked."""
+        return os.path.join(self.root, "trash")
 
     @property
     def images_dir(self) -> str:

@@ -23,8 +23,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 
-import trio
-
 from pysup.store import containers, daemon_starts
 from pysup.store.containers import Container as Row
 from pysup.supervisor import __version__
@@ -33,7 +31,6 @@ from pysup.supervisor.engine.commands import DAEMON
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.engine.namespaces import key_of
 from pysup.supervisor.engine.parts import Parts
-from pysup.supervisor.engine.removal import remove_tree
 from pysup.supervisor.engine.states import ALIVE, State
 from pysup.supervisor.keeper.link import Entry, Link
 from pysup.supervisor.runtime import rootfs
@@ -58,7 +55,7 @@ async def boot(engine: Engine) -> int:
     await _take_over(engine, rows, entries)
     await engine.execs.note_lost({key.removeprefix("exec/") for key in entries})
     await _remove_cgroups(engine.parts, alive={row.id for row in rows if State(row.state) in ALIVE})
-    await _remove_directories(engine.parts, every)
+    _remove_directories(engine.parts, every)
     for row in rows:
         try:
             _resume(engine, row, entries, same_daemon=same_daemon)
@@ -145,16 +142,16 @@ async def _remove_cgroups(parts: Parts, alive: AbstractSet[str]) -> None:
         await cgroup.remove()
 
 
-async def _remove_directories(parts: Parts, rows: Iterable[Row]) -> None:
+def _remove_directories(parts: Parts, rows: Iterable[Row]) -> None:
     """Remove what a crash left of directories: all of it without a row, the write layer of a removed container."""
     known = {row.id: State(row.state) for row in rows}
     parent = os.path.dirname(parts.settings.container_dir("x"))
     for name in _names(parent):
         directory = os.path.join(parent, name)
         if name not in known:
-            await trio.to_thread.run_sync(remove_tree, directory, limiter=parts.disk)
+            parts.trash.throw(directory)
         elif known[name] is State.REMOVED and "upper" in _names(directory):
-            await trio.to_thread.run_sync(rootfs.remove, directory, limiter=parts.disk)
+            parts.trash.throw(*rootfs.parts(directory))
 
 
 def _names(directory: str) -> list[str]:

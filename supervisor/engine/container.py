@@ -11,7 +11,7 @@ import math
 import signal
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import trio
 
@@ -21,11 +21,12 @@ from pysup.supervisor.engine import commands, policy
 from pysup.supervisor.engine.actor import Actor, Message
 from pysup.supervisor.engine.commands import DAEMON, Command, Due, Exited, Failed, Ready, Reply
 from pysup.supervisor.engine.namespaces import HeldNamespaces
-from pysup.supervisor.engine.outcome import BY_HAND, Outcome, Sequel, outcome_of, sequel_of
+from pysup.supervisor.engine.outcome import Outcome, outcome_of
 from pysup.supervisor.engine.parts import Parts
-from pysup.supervisor.engine.record import Columns, Record, Told
-from pysup.supervisor.engine.removal import remove
+from pysup.supervisor.engine.record import Change, Columns, Record, Told, Write
+from pysup.supervisor.engine.removal import Removal
 from pysup.supervisor.engine.run import Run
+from pysup.supervisor.engine.sequel import BY_HAND, sequel_of
 from pysup.supervisor.engine.states import ALIVE, RESTING, Event, State
 from pysup.supervisor.engine.stdio import ContainerStdio
 from pysup.supervisor.engine.updates import apply_update
@@ -51,6 +52,15 @@ BEGUN: Columns = {
 FIRST_OF_A_SERIES: Columns = {"retries": 0, "last_delay": 0.0, "recent_restarts": ()}
 """A start by hand or by the daemon forgets the retries before it."""
 
+T = TypeVar("T")
+
+
+class NextStep(NamedTuple):
+    """What follows the end of a run: a part of the commit of that end, and then something to do."""
+
+    change: Change
+    take: Callable[[], Awaitable[None]]
+
 
 class Container(Actor):
     """The owner of one container's state. Talk to it by ask(); read its row from the store."""
@@ -63,7 +73,7 @@ class Container(Actor):
         self._run: Run | None = None
         self._starters: list[Reply] = []
         self._stoppers: list[Reply] = []
-        self._removers: list[Reply] = []
+        self._removers: list[commands.Remove] = []
         self._killed_at = -math.inf
         self._kill_signal = 0
 
@@ -122,11 +132,11 @@ class Container(Actor):
         if self.record.state is State.REMOVED:
             raise NotFound(f"cannot find container {self._name}: No such container: {self._name}")
 
-    async def _surely(self, change: Callable[[], Awaitable[None]]) -> None:
+    async def _surely(self, change: Change) -> None:
         """Commit what has happened already: it cannot be refused, only delayed until the store takes it."""
         while True:
             try:
-                return await change()
+                return await self.record.make(change)
             except StoreError as error:
                 log.error("container %s: %s; trying again", self.record.row.name, error)
             await trio.sleep(RETRY_STORE)
@@ -141,8 +151,12 @@ class Container(Actor):
         self._starters.append(command.reply)
 
     async def _begin(self, event: Event, cause: str, caller: commands.Caller = DAEMON) -> None:
+        await self.record.make(self._beginning(event, cause, caller))
+        await self._perform_next_run()
+
+    def _beginning(self, event: Event, cause: str, caller: commands.Caller = DAEMON) -> Change:
+        """The next run, on paper: its row is there before its process is."""
         number = self.record.row.run_number + 1
-        fresh = {} if event is Event.DUE else FIRST_OF_A_SERIES
         begin = partial(
             runs.begin,
             container_id=self.record.id,
@@ -151,29 +165,41 @@ class Container(Actor):
             cause=cause,
             asked_by=str(caller),
         )
-        await self.record.step(event, also=begin, columns={**BEGUN, **fresh, "run_number": number})
+        fresh = {} if event is Event.DUE else FIRST_OF_A_SERIES
+        return Change((event,), columns={**BEGUN, **fresh, "run_number": number}, writes=(begin,))
+
+    async def _begin_surely(self, event: Event) -> None:
+        await self._surely(self._beginning(event, "policy"))
+        await self._perform_next_run()
+
+    async def _perform_next_run(self) -> None:
         self._deadline = math.inf
-        self._run = self._new_run(number)
+        self._run = self._new_run(self.record.row.run_number)
         self._children.start_soon(self._run.perform)
 
     def _new_run(self, number: int) -> Run:
         return Run(self._parts, self.record, number, self.stdio, self.tell)
 
     async def _on_ready(self, _news: Ready) -> None:
-        now = self._parts.now_ns()
-        await self._surely(
-            partial(
-                self.record.step,
-                Event.READY,
-                told=[Told("start")],
-                also=partial(runs.update, container_id=self.record.id, number=self._number, started_at=now),
-                columns={"started_at": now, "finished_at": None},
-            )
-        )
+        await self._surely(self._running())
         self._set_run_deadline()
         for reply in _taken(self._starters):
             reply.settle()
         await self._end_if_asked_meanwhile()
+
+    def _running(self) -> Change:
+        process, now = self._run_in_progress.process, self._parts.now_ns()
+        pid = 0 if process is None else process.pid
+        return Change(
+            (Event.READY,),
+            (Told("start"),),
+            {"pid": pid, "started_at": now, "finished_at": None},
+            (self._run_columns(pid=pid, started_at=now),),
+        )
+
+    def _run_columns(self, **columns: object) -> Write:
+        """Columns of the run's own row."""
+        return partial(runs.update, container_id=self.record.id, number=self._number, **columns)  # type: ignore[arg-type]
 
     async def _end_if_asked_meanwhile(self) -> None:
         """A stop or removal that came when the start could no longer be abandoned."""
@@ -181,7 +207,7 @@ class Container(Actor):
         if self._removers:
             await self._run_in_progress.kill_all()
         elif ended_by in {"stop", "shutdown"}:
-            await self._surely(partial(self._stop_run, commands.Stop(DAEMON, ended_by=ended_by)))
+            await self._stop_by_itself(ended_by)
 
     def _set_run_deadline(self) -> None:
         if self.record.spec.run_timeout > 0:
@@ -201,40 +227,20 @@ class Container(Actor):
 
     async def _ended(self, event: Event, outcome: Outcome, *, by_hand: bool = False) -> None:
         """Commit the end of the run together with what follows from it, then let the run free what it has."""
-        run, now = self._run_in_progress, self._parts.now_ns()
+        run, row, now = self._run_in_progress, self.record.row, self._parts.now_ns()
         outcome = outcome.judged(self._was_killed_by_hand(outcome))
-        verdict = None if by_hand else self._verdict(outcome, now)
-        after = self._after(outcome, verdict)
-        await self._surely(
-            partial(
-                self.record.step,
-                *((event, Event.RETRY) if isinstance(verdict, policy.Retry) else (event,)),
-                told=[*outcome.told(self.record.row.started_at, now), *after.told],
-                also=outcome.write_run(self.record.id, run.number, now),
-                columns={**outcome.columns(now), **after.columns},
-            )
-        )
+        ask = not by_hand and not self._removers
+        sequel = sequel_of(outcome, row, self.record.spec, now, ask_policy=ask)
+        end = Change((event,)).then(outcome.change(row, now)).then(sequel)
+        next_step = self._next_step(outcome, sequel, now)
+        await self._surely(end.then(next_step.change))
         self._deadline = math.inf
         run.committed.set()
         await run.done.wait()
         self._run = None
-        await self._go_on(outcome)
-
-    def _verdict(self, outcome: Outcome, now_ns: int) -> policy.Retry | policy.GiveUp | None:
-        """What the policy says; None where it is not asked: somebody wants this end, and what follows it."""
-        if self._removers or outcome.ended_by in {"restart", "shutdown"}:
-            return None
-        row = self.record.row
-        ended = policy.Ended(outcome.exit_code, outcome.duration(row.started_at, now_ns), outcome.by_hand)
-        tally = policy.Tally(row.retries, row.last_delay, row.recent_restarts)
-        return policy.decide(self.record.spec.restart, ended, tally, now_ns / 1e9)
-
-    def _after(self, outcome: Outcome, verdict: policy.Retry | policy.GiveUp | None) -> Sequel:
-        if outcome.ended_by in {"restart", "shutdown"}:
-            return Sequel([], {"desired": "run"})
-        if outcome.by_hand:
-            return Sequel([], BY_HAND)
-        return sequel_of(verdict, self.record.row.retries)
+        await next_step.take()
+        for reply in _taken(self._stoppers):
+            reply.settle()
 
     def _was_killed_by_hand(self, outcome: Outcome) -> bool:
         return outcome.ended_by == "kill" and policy.ends_by_hand(
@@ -245,18 +251,22 @@ class Container(Actor):
             grace=KILL_GRACE,
         )
 
-    async def _go_on(self, outcome: Outcome) -> None:
-        if self._removers or (self.record.state is State.EXITED and self._removes_itself(outcome)):
-            await self._remove()
-        elif outcome.ended_by == "restart":
-            await self._surely(partial(self._begin, Event.START, "manual"))
-        elif self.record.state is State.BACKOFF:
-            self._deadline = self._from_now(0, self.record.row.next_start_at)
-        for reply in _taken(self._stoppers):
-            reply.settle()
+    def _next_step(self, outcome: Outcome, sequel: Change, now_ns: int) -> NextStep:
+        """What can be begun at once is committed with the end; a retry that is due now never sees the back-off."""
+        restart, retry = outcome.ended_by == "restart", Event.RETRY in sequel.passed
+        if self._removers or (self.record.spec.auto_remove and not restart and not retry):
+            removal = self._removal()
+            return NextStep(removal.change, partial(self._finish_removal, removal))
+        if restart:
+            return NextStep(self._beginning(Event.START, "manual"), self._perform_next_run)
+        due = sequel.columns.get("next_start_at")
+        if isinstance(due, int) and due <= now_ns:
+            return NextStep(self._beginning(Event.DUE, "policy"), self._perform_next_run)
+        return NextStep(Change(), self._wait_for_retry)
 
-    def _removes_itself(self, outcome: Outcome) -> bool:
-        return self.record.spec.auto_remove and outcome.ended_by != "restart"
+    async def _wait_for_retry(self) -> None:
+        if self.record.state is State.BACKOFF:
+            self._deadline = self._from_now(0, self.record.row.next_start_at)
 
     # -- back-off --------------------------------------------------------------------------------------------
 
@@ -268,11 +278,11 @@ class Container(Actor):
     async def _on_due(self, _news: Due) -> None:
         match self.record.state:
             case State.BACKOFF:
-                await self._surely(partial(self._begin, Event.DUE, "policy"))
+                await self._begin_surely(Event.DUE)
             case State.STOPPING:
                 await self._run_in_progress.kill_all()
             case State.RUNNING | State.PAUSED:
-                await self._stop_run(commands.Stop(DAEMON, ended_by="timeout"))
+                await self._stop_by_itself("timeout")
             case _:
                 pass
 
@@ -316,22 +326,31 @@ class Container(Actor):
             await self._remove()
 
     async def _stop_run(self, command: commands.Stop) -> None:
-        spec, run = self.record.spec, self._run_in_progress
-        sent = spec.stop_signal if command.signal is None else command.signal
-        timeout = spec.stop_timeout if command.timeout is None else command.timeout
-        was_paused = self.record.state is State.PAUSED
-        run.ended_by = command.ended_by
-        await self.record.step(
-            Event.STOP,
-            told=[Told("kill", {"signal": str(sent)}, command.caller)],
-            also=partial(
-                runs.update, container_id=self.record.id, number=run.number, ended_by=command.ended_by
-            ),
-            columns=BY_HAND if command.ended_by == "stop" else {},
+        await self.record.make(self._stopping(command))
+        await self._signal_stop(command)
+
+    async def _stop_by_itself(self, ended_by: str) -> None:
+        command = commands.Stop(DAEMON, ended_by=ended_by)
+        await self._surely(self._stopping(command))
+        await self._signal_stop(command)
+
+    def _stopping(self, command: commands.Stop) -> Change:
+        self._run_in_progress.ended_by = command.ended_by
+        return Change(
+            (Event.STOP,),
+            (Told("kill", {"signal": str(self._stop_signal(command))}, command.caller),),
+            BY_HAND if command.ended_by == "stop" else {},
+            (self._run_columns(ended_by=command.ended_by),),
         )
-        if was_paused:
-            await run.thaw()
-        run.signal(sent)
+
+    def _stop_signal(self, command: commands.Stop) -> int:
+        return self.record.spec.stop_signal if command.signal is None else command.signal
+
+    async def _signal_stop(self, command: commands.Stop) -> None:
+        """A paused one could not take the signal."""
+        timeout = self.record.spec.stop_timeout if command.timeout is None else command.timeout
+        await self._run_in_progress.thaw()
+        self._run_in_progress.signal(self._stop_signal(command))
         self._deadline = math.inf if timeout < 0 else trio.current_time() + timeout
 
     async def _on_kill(self, command: commands.Kill) -> None:
@@ -343,7 +362,7 @@ class Container(Actor):
             sent in policy.ENDING_SIGNALS or sent == self.record.spec.stop_signal
         ):
             run.ended_by, self._kill_signal, self._killed_at = "kill", sent, trio.current_time()
-            also = partial(runs.update, container_id=self.record.id, number=run.number, ended_by="kill")
+            also = self._run_columns(ended_by="kill")
         await self.record.note([Told("kill", {"signal": str(sent)}, command.caller)], also=also)
         if sent == signal.SIGKILL:
             await run.kill_all()
@@ -408,17 +427,17 @@ class Container(Actor):
     async def _on_remove(self, command: commands.Remove) -> None:
         state = self.record.state
         if state in RESTING:
-            self._removers.append(command.reply)
-            return await self._remove(command.caller)
+            self._removers.append(command)
+            return await self._remove()
         if not command.force:
             raise Conflict(
                 f"cannot remove container {self._name}: it is {state}; stop it first, or force the removal"
             )
-        self._removers.append(command.reply)
+        self._removers.append(command)
         if state is State.BACKOFF:
             told = Told("stop", {}, command.caller)
             await self.record.step(Event.STOP, told=[told], columns={"next_start_at": None})
-            return await self._remove(command.caller)
+            return await self._remove()
         run = self._run_in_progress
         run.ended_by = "stop"
         if state is State.STARTING:
@@ -427,14 +446,27 @@ class Container(Actor):
             await run.kill_all()
         return None
 
-    async def _remove(self, caller: commands.Caller = DAEMON) -> None:
+    def _removal(self) -> Removal:
+        return Removal(
+            self._parts, self.record, self._removers[0].caller if self._removers else commands.DAEMON
+        )
+
+    async def _remove(self) -> None:
+        removal = self._removal()
         try:
-            await remove(self._parts, self.record, caller, self.stdio, self._nursery)
-        except (PysupError, StoreError, OSError) as error:
-            for reply in _taken(self._removers):
-                reply.fail(error)
+            await self.record.make(removal.change)
+        except StoreError as error:
+            for command in _taken(self._removers):
+                command.reply.fail(error)
             log.error("%s", error)
-        for reply in _taken(self._removers) + _taken(self._stoppers):
+        else:
+            await self._finish_removal(removal)
+
+    async def _finish_removal(self, removal: Removal) -> None:
+        await removal.finish(self.stdio, self._nursery)
+        for command in _taken(self._removers):
+            command.reply.settle()
+        for reply in _taken(self._stoppers):
             reply.settle()
 
     # -- after the engine was started anew -------------------------------------------------------------------
@@ -459,7 +491,7 @@ class Container(Actor):
         if self.record.state is State.BACKOFF:
             self._deadline = self._from_now(0, self.record.row.next_start_at)
         elif self.record.row.desired == "run":
-            await self._surely(partial(self._begin, Event.START, "policy"))
+            await self._begin_surely(Event.START)
         elif self.record.spec.auto_remove:
             await self._remove()
 
@@ -479,9 +511,9 @@ class Container(Actor):
         return self._run
 
 
-def _taken(replies: list[Reply]) -> list[Reply]:
-    taken = list(replies)
-    replies.clear()
+def _taken(waiting: list[T]) -> list[T]:
+    taken = list(waiting)
+    waiting.clear()
     return taken
 
 

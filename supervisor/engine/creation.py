@@ -5,19 +5,16 @@ from __future__ import annotations
 import os
 import random
 import secrets
-from functools import partial
 from sqlite3 import Connection
 from typing import Any, NamedTuple
 
-import trio
-
 from pysup.store import containers
+from pysup.store.containers import Container as Row
 from pysup.store.errors import NameTaken
 from pysup.supervisor.engine.commands import Caller
 from pysup.supervisor.engine.news import Happening
 from pysup.supervisor.engine.parts import Parts
-from pysup.supervisor.engine.record import Told, add_event
-from pysup.supervisor.engine.removal import remove_tree
+from pysup.supervisor.engine.record import Record, Told, add_event
 from pysup.supervisor.engine.specs import DEFAULTS, image_of
 from pysup.supervisor.errors import BadRequest, Conflict, Unavailable
 from pysup.supervisor.runtime import rootfs
@@ -27,10 +24,15 @@ from pysup.supervisor.spec.names import check_name, random_name
 
 
 class Created(NamedTuple):
-    """The answer to a create."""
+    """What create() made."""
 
-    id: str
+    record: Record
     warnings: list[str]
+
+    @property
+    def id(self) -> str:
+        """The container's."""
+        return self.record.id
 
 
 async def create(parts: Parts, body: dict[str, Any], name: str | None, caller: Caller) -> Created:
@@ -55,7 +57,7 @@ async def create(parts: Parts, body: dict[str, Any], name: str | None, caller: C
     parts.hierarchy.check(spec.resources)
     _check_sources(spec)
 
-    def write(conn: Connection) -> None:
+    def write(conn: Connection) -> Row:
         containers.insert(
             conn,
             id=container_id,
@@ -69,22 +71,22 @@ async def create(parts: Parts, body: dict[str, Any], name: str | None, caller: C
         row = containers.get(conn, container_id)
         assert row is not None  # noqa: S101 - inserted above
         add_event(conn, now, row, Told("create", {}, caller))
+        return row
 
     now = parts.now_ns()
     directory = parts.settings.container_dir(container_id)
     try:
         _make_directories(directory, spec)
-        await parts.store.write(write)
+        row = await parts.store.write(write)
     except BaseException as error:
-        with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(partial(remove_tree, directory), limiter=parts.disk)
+        parts.trash.throw(directory)
         if isinstance(error, NameTaken):
             raise Conflict(
                 f"cannot create container {given}: the name is taken by container {error.holder}"
             ) from error
         raise
     parts.news.publish(Happening("container", container_id, "create"))
-    return Created(container_id, wanted.warnings)
+    return Created(Record(parts, row, spec), wanted.warnings)
 
 
 def _free_name(conn: Connection) -> str:

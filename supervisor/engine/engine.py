@@ -24,6 +24,7 @@ from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Record
 from pysup.supervisor.engine.sizes import Sizes, tree_size
 from pysup.supervisor.engine.specs import spec_of
+from pysup.supervisor.engine.states import State
 from pysup.supervisor.engine.waiting import Condition, wait_for
 from pysup.supervisor.errors import BadRequest, Conflict, NotFound
 from pysup.supervisor.kernel.features import probe
@@ -31,6 +32,9 @@ from pysup.supervisor.logs.feed import Feed
 from pysup.supervisor.runtime.cgroups.base import Usage
 from pysup.supervisor.runtime.processes import Processes, list_processes
 from pysup.supervisor.spec.names import check_name
+
+IDLE_KEPT = 64
+"""Containers at rest that are remembered at least, since commands for one container mostly come in a row."""
 
 
 class LogSource(NamedTuple):
@@ -51,11 +55,15 @@ class Engine:
         self.execs = Execs(parts, nursery, self.container)
         self._nursery = nursery
         self._containers: dict[str, Container] = {}
+        self._most_kept = IDLE_KEPT
 
     # -- finding ---------------------------------------------------------------------------------------------
 
     def find(self, ref: str) -> Row:
         """A container's row by id, name or unique prefix of the id. Raises NotFound, Conflict if ambiguous."""
+        known = self._containers.get(ref)
+        if known is not None and known.record.state is not State.REMOVED:
+            return known.record.row
         try:
             return containers.find(self.parts.store.read(), ref.removeprefix("/"))
         except Missing:
@@ -66,21 +74,25 @@ class Engine:
     def container(self, ref: str) -> Container:
         """The owner of a container's state; made when it is first needed, forgotten when it has nothing to do."""
         row = self.find(ref)
-        self._forget_idle()
         if row.id not in self._containers:
-            record = Record(self.parts, row, spec_of(self.parts.images, row))
-            self._containers[row.id] = Container(self.parts, record, self._nursery)
+            self._keep(Record(self.parts, row, spec_of(self.parts.images, row)))
         return self._containers[row.id]
 
-    def _forget_idle(self) -> None:
-        for container in [each for each in self._containers.values() if not each.busy]:
-            del self._containers[container.record.id]
+    def _keep(self, record: Record) -> None:
+        """Those that have nothing to do cost only memory: they are forgotten when they are too many."""
+        if len(self._containers) >= self._most_kept:
+            for container in [each for each in self._containers.values() if not each.busy]:
+                del self._containers[container.record.id]
+            self._most_kept = 2 * len(self._containers) + IDLE_KEPT
+        self._containers[record.id] = Container(self.parts, record, self._nursery)
 
     # -- commands --------------------------------------------------------------------------------------------
 
     async def create(self, body: dict[str, Any], name: str | None, caller: Caller) -> Created:
         """Make a container from docker's create body."""
-        return await create(self.parts, body, name, caller)
+        created = await create(self.parts, body, name, caller)
+        self._keep(created.record)
+        return created
 
     async def start(self, ref: str, caller: Caller) -> None:
         """Start it; returns when its process runs."""
@@ -132,12 +144,19 @@ class Engine:
         row = self.find(ref)
         with self.parts.news.subscribe() as happenings:
             task_status.started()
-            current = containers.get(self.parts.store.read(), row.id)
-            return await wait_for(condition, row, happenings, current=current)
+            return await wait_for(condition, row, happenings)
 
-    def attach(self, ref: str) -> AbstractContextManager[Attachment]:
-        """A client's view of the streams, from now to the end of the run (of the next one, if none is there)."""
-        return self.container(ref).stdio.attach()
+    def attach(self, ref: str, run: int | None = None) -> AbstractContextManager[Attachment]:
+        """A client's view of the streams, from now to the end of the run (of the next one, if none is there).
+
+        ``run``: to the end of the run with this number.
+        """
+        return self.container(ref).stdio.attach(run)
+
+    def ended_run(self, ref: str, number: int) -> Run | None:
+        """The row of a run that is over; None while it is in progress, and before."""
+        run = runs.get(self.parts.store.read(), self.find(ref).id, number)
+        return None if run is None or run.ended_at is None else run
 
     def resize(self, ref: str, rows: int, columns: int) -> None:
         """Set the terminal's size."""

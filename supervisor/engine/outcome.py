@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
 
 from pysup.store import runs
-from pysup.supervisor.engine import policy
+from pysup.store.containers import Container as Row
 from pysup.supervisor.engine.commands import Exited
-from pysup.supervisor.engine.record import Columns, Told, Write
+from pysup.supervisor.engine.record import Change, Told, Write
 from pysup.supervisor.errors import PysupError, StartFailed
 
 LOST = 255
@@ -58,7 +57,22 @@ class Outcome:
             return 0.0
         return max(0.0, (finished_ns - started_ns) / 1e9)
 
-    def told(self, started_ns: int | None, now_ns: int) -> list[Told]:
+    def change(self, row: Row, now_ns: int) -> Change:
+        """What is committed of this end: the run's row, the container's, and the events."""
+        return Change(
+            told=tuple(self._told(row.started_at, now_ns)),
+            columns={
+                "finished_at": now_ns,
+                "pid": 0,
+                "exit_code": self.exit_code,
+                "oom_killed": int(self.oom_killed),
+                "error": self.error,
+                "failed_step": self.failed_step,
+            },
+            writes=(self._write_run(row, now_ns),),
+        )
+
+    def _told(self, started_ns: int | None, now_ns: int) -> list[Told]:
         """The events of this end, in docker's words and order."""
         duration = int(self.duration(started_ns, now_ns)) if not self.failed else 0
         attributes = {"exitCode": str(self.exit_code), "execDuration": str(duration)}
@@ -70,23 +84,11 @@ class Outcome:
         stopped = [Told("stop")] if self.ended_by in {"stop", "shutdown"} else []
         return [*oom, Told("die", attributes), *stopped]
 
-    def columns(self, now_ns: int) -> Columns:
-        """What the container's row says of its last run."""
-        return {
-            "finished_at": now_ns,
-            "pid": 0,
-            "exit_code": self.exit_code,
-            "oom_killed": int(self.oom_killed),
-            "error": self.error,
-            "failed_step": self.failed_step,
-        }
-
-    def write_run(self, container_id: str, number: int, now_ns: int) -> Write:
-        """The run's row, ended."""
+    def _write_run(self, row: Row, now_ns: int) -> Write:
         return partial(
             runs.update,
-            container_id=container_id,
-            number=number,
+            container_id=row.id,
+            number=row.run_number,
             ended_at=now_ns,
             exit_code=self.exit_code,
             signal=self.signal,
@@ -116,32 +118,3 @@ def outcome_of(news: Exited, ended_by: str) -> Outcome:
         cpu_ns=news.cpu_ns,
         memory_peak=news.memory_peak,
     )
-
-
-class Sequel(NamedTuple):
-    """What is committed with an end because of what follows it."""
-
-    told: list[Told]
-    columns: Columns
-
-
-BY_HAND: Columns = {"desired": "stop", "stopped_by_hand": 1}
-
-
-def sequel_of(verdict: policy.Retry | policy.GiveUp | None, retries: int) -> Sequel:
-    """The verdict of the policy as event rows and columns; ``desired`` is "run" only if a retry follows."""
-    match verdict:
-        case policy.Retry(due, delay, tally):
-            columns: Columns = {
-                "desired": "run",
-                "next_start_at": int(due * 1e9),
-                "retries": tally.retries,
-                "last_delay": delay,
-                "recent_restarts": tally.restarts,
-            }
-            return Sequel([Told("backoff", {"delay": f"{delay:g}", "retries": str(tally.retries)})], columns)
-        case policy.GiveUp("crash loop" | "retries" as reason):
-            told = Told("give-up", {"reason": reason, "retries": str(retries)})
-            return Sequel([told], {"desired": "rest", "gave_up_reason": reason})
-        case _:
-            return Sequel([], {"desired": "rest"})

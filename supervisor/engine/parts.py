@@ -11,6 +11,7 @@ import trio
 from pysup.store.store import Store
 from pysup.supervisor.engine.images import Images
 from pysup.supervisor.engine.news import NewsDesk
+from pysup.supervisor.engine.trash import Trash
 from pysup.supervisor.keeper.link import Link
 from pysup.supervisor.runtime.cgroups.base import Hierarchy
 from pysup.supervisor.runtime.plan import Machine
@@ -28,6 +29,7 @@ class Parts:
     machine: Machine
     images: Images
     news: NewsDesk
+    trash: Trash
     disk: trio.CapacityLimiter
-    """Bounds the threads that unlink big trees or copy files."""
+    """Bounds the threads that look through big trees or copy files."""
     now_ns: Callable[[], int] = time.time_ns

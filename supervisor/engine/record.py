@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from sqlite3 import Connection
 from types import MappingProxyType
@@ -30,6 +31,29 @@ class Told(NamedTuple):
     caller: Caller = DAEMON
 
 
+class Change(NamedTuple):
+    """What is committed at one stroke. Two that happen as one are joined by then()."""
+
+    passed: tuple[Event, ...] = ()
+    """Events of the life cycle, in their order; none: no change of state."""
+    told: tuple[Told, ...] = ()
+    columns: Columns = NOTHING
+    writes: tuple[Write, ...] = ()
+    """To other tables (the run)."""
+    unpublished: tuple[Told, ...] = ()
+    """Written with the rest, but published by the caller, when what follows the commit is done too."""
+
+    def then(self, after: Change) -> Change:
+        """Both, in this order; where they set the same column the later one counts."""
+        return Change(
+            (*self.passed, *after.passed),
+            (*self.told, *after.told),
+            {**self.columns, **after.columns},
+            (*self.writes, *after.writes),
+            (*self.unpublished, *after.unpublished),
+        )
+
+
 class Record:
     """Owner of the row. Only the container's task calls step() and note()."""
 
@@ -53,19 +77,10 @@ class Record:
         *passed: Event,
         told: Sequence[Told] = (),
         also: Write | None = None,
-        publish: bool = True,
         columns: Columns = NOTHING,
     ) -> None:
-        """Take one event (or several that happen as one): look the next state up, commit, then publish.
-
-        ``also`` writes to other tables in the same transaction (the run); without ``publish`` the caller
-        publishes, when what follows the commit is done too. Raises IllegalTransition before anything is
-        written, StoreError if nothing could be.
-        """
-        state = reduce(next_state, passed, self.state)
-        await self._commit(told, also, {**columns, "state": str(state)})
-        if publish:
-            self.publish(*told)
+        """Take one event and what belongs to it; see make()."""
+        await self.make(Change(passed, tuple(told), columns, () if also is None else (also,)))
 
     async def note(
         self,
@@ -74,24 +89,29 @@ class Record:
         also: Write | None = None,
         columns: Columns = NOTHING,
     ) -> None:
-        """Commit columns that are no change of state (a name, a limit, a pid), with their event rows."""
-        await self._commit(told, also, columns)
-        self.publish(*told)
+        """Commit columns that are no change of state (a name, a limit), with their event rows."""
+        await self.step(told=told, also=also, columns=columns)
 
-    async def _commit(self, told: Sequence[Told], also: Write | None, columns: Columns) -> None:
+    async def make(self, change: Change) -> None:
+        """Look the next state up, commit, then publish.
+
+        Raises IllegalTransition before anything is written, StoreError if nothing could be.
+        """
+        state = reduce(next_state, change.passed, self.state)
+        columns = {**change.columns, "state": str(state)} if change.passed else change.columns
         now = self._parts.now_ns()
 
         def write(conn: Connection) -> Row | None:
             containers.update(conn, self.id, **columns)
-            if also is not None:
-                also(conn)
-            for one in told:
-                add_event(conn, now, self.row, one)
+            for one in change.writes:
+                one(conn)
+            for told in (*change.told, *change.unpublished):
+                add_event(conn, now, self.row, told)
             return containers.get(conn, self.id)
 
         row = await self._parts.store.write(write)
-        if row is not None:
-            self.row = row
+        self.row = row or replace(self.row, state=str(state))  # a row that is gone was removed
+        self.publish(*change.told)
 
     def publish(self, *told: Told) -> None:
         """Tell those who wait; only after the commit."""

@@ -1,21 +1,22 @@
-"""The end of a container: its row first, so that a crash in between leaves only files, which the next start removes."""
+"""The end of a container: its row first, so that a crash in between leaves only files, which the next start removes.
+
+With --rm the row goes at once, and the log as soon as those who are attached have read it; else the row stays,
+removed, for as long as logs and history are kept.
+"""
 
 from __future__ import annotations
 
 import logging
-import os
-import shutil
-from collections.abc import Awaitable, Callable
 from functools import partial
 from sqlite3 import Connection
 
 import trio
 
 from pysup.store import containers
-from pysup.supervisor.engine.commands import Caller
+from pysup.supervisor.engine.commands import DAEMON, Caller
 from pysup.supervisor.engine.namespaces import HeldNamespaces
 from pysup.supervisor.engine.parts import Parts
-from pysup.supervisor.engine.record import Record, Told
+from pysup.supervisor.engine.record import Change, Record, Told
 from pysup.supervisor.engine.states import Event
 from pysup.supervisor.engine.stdio import ContainerStdio
 from pysup.supervisor.runtime import rootfs
@@ -23,48 +24,46 @@ from pysup.supervisor.runtime import rootfs
 log = logging.getLogger(__name__)
 
 
-async def remove(
-    parts: Parts, record: Record, caller: Caller, stdio: ContainerStdio, nursery: trio.Nursery
-) -> None:
-    """Take the step, then the files; ``destroy`` is told when nothing is left.
+class Removal:
+    """First ``change`` is committed, by itself or together with the end of a run; then finish()."""
 
-    With --rm the row goes at once, and the log as soon as those who are attached have read it; else the row
-    stays, removed, for as long as logs and history are kept.
-    """
-    destroyed = Told("destroy", {}, caller)
-    keep = parts.settings.log_retention > 0 and not record.spec.auto_remove
-    forget = None if keep else partial(_forget, container_id=record.id)
-    await record.step(
-        Event.REMOVE, told=[destroyed], also=forget, publish=False, columns={"removed_at": parts.now_ns()}
-    )
-    await HeldNamespaces(parts.link, record.id).release()
-    finish = partial(_remove_files, parts, record, rootfs.remove if keep else remove_tree, destroyed)
-    if keep or not stdio.attached:
-        await finish()
-    else:
-        nursery.start_soon(_when_all_is_read, stdio, finish)
+    def __init__(self, parts: Parts, record: Record, caller: Caller = DAEMON) -> None:
+        self._parts = parts
+        self._record = record
+        self._destroyed = Told("destroy", {}, caller)
+        self._remembered = parts.settings.log_retention > 0 and not record.spec.auto_remove
 
+    @property
+    def change(self) -> Change:
+        """What is committed; ``destroy`` is published when nothing is left."""
+        return Change(
+            (Event.REMOVE,),
+            columns={"removed_at": self._parts.now_ns()},
+            writes=() if self._remembered else (partial(_forget, container_id=self._record.id),),
+            unpublished=(self._destroyed,),
+        )
 
-async def _when_all_is_read(stdio: ContainerStdio, finish: Callable[[], Awaitable[None]]) -> None:
-    await stdio.unattended()
-    try:
-        await finish()
-    except OSError as error:
-        log.error("cannot remove a container's files: %s", error)
+    async def finish(self, stdio: ContainerStdio, nursery: trio.Nursery) -> None:
+        """Let go of everything that the container had."""
+        await HeldNamespaces(self._parts.link, self._record.id).release()
+        if self._remembered or not stdio.attached:
+            self._remove_files()
+        else:
+            nursery.start_soon(self._when_all_is_read, stdio)
 
+    async def _when_all_is_read(self, stdio: ContainerStdio) -> None:
+        await stdio.unattended()
+        self._remove_files()
 
-async def _remove_files(parts: Parts, record: Record, how: Callable[[str], None], destroyed: Told) -> None:
-    directory = parts.settings.container_dir(record.id)
-    await trio.to_thread.run_sync(how, directory, limiter=parts.disk)
-    record.publish(destroyed)
+    def _remove_files(self) -> None:
+        """What cannot be removed now is, with the row gone, a leftover that the engine's next start removes."""
+        directory = self._parts.settings.container_dir(self._record.id)
+        try:
+            self._parts.trash.throw(*(rootfs.parts(directory) if self._remembered else (directory,)))
+        except OSError as error:
+            log.error("cannot remove %s: %s", directory, error.strerror)
+        self._record.publish(self._destroyed)
 
 
 def _forget(conn: Connection, container_id: str) -> None:
     containers.delete(conn, container_id)
-
-
-def remove_tree(directory: str) -> None:
-    """A container's whole directory, logs and all."""
-    rootfs.remove(directory)
-    if os.path.isdir(directory):
-        shutil.rmtree(directory)

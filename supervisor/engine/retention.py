@@ -11,7 +11,6 @@ import trio
 from pysup.store import containers, events, execs
 from pysup.store.errors import StoreError
 from pysup.supervisor.engine.parts import Parts
-from pysup.supervisor.engine.removal import remove_tree
 from pysup.supervisor.logs.retention import trim
 from pysup.supervisor.settings import Settings
 
@@ -40,8 +39,7 @@ async def forget_old(parts: Parts) -> None:
     await parts.store.write(partial(events.prune, before=now - settings.event_retention * SECOND))
     await parts.store.write(partial(execs.forget_ended, before=removed_before))
     for container_id in await parts.store.write(partial(containers.forget_removed, before=removed_before)):
-        directory = settings.container_dir(container_id)
-        await trio.to_thread.run_sync(remove_tree, directory, limiter=parts.disk)
+        parts.trash.throw(settings.container_dir(container_id))
 
 
 async def trim_logs(parts: Parts) -> None:

@@ -12,11 +12,9 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from functools import partial
 
 import trio
 
-from pysup.store import runs
 from pysup.store.errors import StoreError
 from pysup.supervisor.engine.commands import Exited, Failed, News, Ready
 from pysup.supervisor.engine.launching import give_size, launch_run
@@ -24,7 +22,7 @@ from pysup.supervisor.engine.namespaces import HeldNamespaces
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Record
 from pysup.supervisor.engine.stdio import ContainerStdio
-from pysup.supervisor.errors import PysupError, StartFailed
+from pysup.supervisor.errors import Conflict, PysupError, StartFailed
 from pysup.supervisor.keeper.link import Entry, Process
 from pysup.supervisor.keeper.steps_process import ENGINE_IS_GONE
 from pysup.supervisor.runtime import plan
@@ -98,7 +96,7 @@ class Run:
             else:
                 if was_starting:
                     self._report(Ready())
-                await self._supervise()
+                await self._supervise(adopted=True)
         self.done.set()
 
     async def _start_anew(self) -> None:
@@ -124,12 +122,8 @@ class Run:
             raise StartFailed(self._what, "wait for the start", 0, "it was stopped meanwhile")
 
     async def _let_go(self, launched: Launched) -> None:
-        """Between clone and go: the store learns the pid, the keeper gets what outlives the run."""
+        """Between clone and go: the keeper gets what outlives the run."""
         try:
-            also = partial(
-                runs.update, container_id=self._record.id, number=self.number, pid=launched.process.pid
-            )
-            await self._record.note(also=also, columns={"pid": launched.process.pid})
             await launched.ready()
             give_size(launched, self._record.spec.process)
             await self._hold_namespaces(launched.process)
@@ -143,12 +137,14 @@ class Run:
         if not held.fds and not self._record.spec.auto_remove:
             await held.hold(process, plan.outliving(self._record.spec.namespaces))
 
-    async def _supervise(self) -> None:
+    async def _supervise(self, *, adopted: bool = False) -> None:
         assert self.process is not None  # noqa: S101 - launched or adopted
         async with self._stdio.connected(Stdio.of(self.process.fds), self._close_stdin) as copy_rest:
             status = await self.process.wait()
             await self._kill_stragglers()
         copy_rest()
+        if adopted:
+            await self._stdio.clients_returned()
         await self._end(status)
 
     async def _close_stdin(self) -> None:
@@ -157,21 +153,23 @@ class Run:
     async def _end(self, status: int | None) -> None:
         assert self.cgroup is not None  # noqa: S101 - made before the process
         self._stdio.run_ended()
-        usage = self.cgroup.usage()
-        self._report(Exited(status, self.cgroup.oom_kills() > 0, usage.cpu_ns, usage.memory_peak))
+        self._report(Exited(status, self.cgroup.oom_kills() > 0, *self.cgroup.final_usage()))
         await self.committed.wait()
 
     async def _kill_stragglers(self) -> None:
         """Whoever is left in the cgroup (an exec, a child with --pid host) ends with the first process."""
         if self.cgroup is not None and self.cgroup.processes():
-            await self.cgroup.kill(signal.SIGKILL)
+            try:
+                await self.cgroup.kill(signal.SIGKILL)
+            except Conflict as error:  # in the disk's hands: the end of the first process counts all the same
+                log.warning("%s", error)
 
     async def _remove_cgroup(self) -> None:
         assert self.cgroup is not None  # noqa: S101 - pushed after it was made
         try:
             with trio.CancelScope(shield=True):
                 await self.cgroup.remove()
-        except OSError as error:
+        except (OSError, PysupError) as error:  # the next start of the engine tries again
             log.warning("cannot remove the cgroup of %s: %s", self._what, error)
 
     @property

@@ -1,4 +1,4 @@
-"""Waiting for a container's end: armed first, then looked at, so that no end is missed between the two."""
+"""Waiting for a container's end: looked at and armed at one moment, so that no end is missed between the two."""
 
 from __future__ import annotations
 
@@ -18,14 +18,10 @@ async def wait_for(
     condition: Condition,
     row: Row,
     happenings: trio.MemoryReceiveChannel[Happening],
-    *,
-    current: Row | None,
 ) -> int:
-    """Return the exit code once the condition holds. ``current`` is the row as it is after subscribing."""
-    if current is None:
-        return row.exit_code or 0
-    code = current.exit_code or 0
-    if condition == "not-running" and State(current.state) in RESTING:
+    """Return the exit code once the condition holds. ``row``: as it was in the moment of subscribing."""
+    code = row.exit_code or 0
+    if condition == "not-running" and State(row.state) in RESTING:
         return code
     async for happening in happenings:
         if happening.subject != row.id:

@@ -60,14 +60,9 @@ def renew(directory: str, spec: ContainerSpec) -> None:
             _write(f"{directory}/etc/{name}", _etc(spec)[name], ids)
 
 
-def remove(directory: str) -> None:
-    """Remove all of it; the logs beside it stay, and then the directory too. Slow for a big write layer."""
-    for name in _MODES:
-        trees.remove(f"{directory}/{name}")
-    try:
-        os.rmdir(directory)
-    except OSError:
-        return
+def parts(directory: str) -> tuple[str, ...]:
+    """All of it; the logs beside it are not."""
+    return tuple(f"{directory}/{name}" for name in _MODES)
 
 
 # -- /etc ----------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from helpers.containers import Outcome, outcome
 from helpers.keepers import CAPABILITIES, ENV
 
 from pysup.supervisor.keeper.link import Link
-from pysup.supervisor.runtime import layers, machine, plan, rootfs
+from pysup.supervisor.runtime import layers, machine, plan, rootfs, trees
 from pysup.supervisor.runtime.cgroups import detect
 from pysup.supervisor.runtime.cgroups.base import Cgroup, Hierarchy
 from pysup.supervisor.runtime.launch import Launched, StdioPlan, launch
@@ -96,7 +96,7 @@ async def running(
             yield await start(link, directory, wanted, cgroup, **changes), cgroup
         finally:
             await cgroup.kill(signal.SIGKILL)
-            rootfs.remove(str(directory))
+            trees.remove(str(directory))
 
 
 async def run(link: Link, base: Path, wanted: ContainerSpec, **changes: Any) -> Outcome:
