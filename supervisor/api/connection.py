@@ -96,6 +96,8 @@ class Connection:
         """The next request's head. A client may be silent for ever, but not stop in the middle of one."""
         if not self._http.trailing_data[0]:
             self._http.receive_data(await self._transport.receive_some())
+        if (event := self._http.next_event()) is not h11.NEED_DATA:
+            return event
         with trio.move_on_after(HEAD_WITHIN):
             return await self._next_event()
         await self._refuse(_TIMEOUT, f"its head was not complete after {HEAD_WITHIN:g} s")
@@ -132,7 +134,9 @@ class Connection:
 
     async def _reusable(self) -> bool:
         """Whether another request may follow. h11 notices the end of an empty body only when it is asked."""
-        if self._http.our_state is not h11.DONE or not await self._drained():
+        if self._http.our_state is not h11.DONE:
+            return False
+        if self._http.their_state is h11.SEND_BODY and not await self._drained():
             return False
         return self._http.their_state is h11.DONE
 

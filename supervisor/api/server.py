@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import socket
 import struct
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import trio
 
@@ -78,8 +78,15 @@ def peer(sock: trio.socket.SocketType) -> Caller:
     if sock.family != socket.AF_UNIX:
         return Caller(-1, 0, "remote")
     pid, uid, _gid = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+    return Caller(uid, pid, _name_of(pid))
+
+
+def _name_of(pid: int) -> str:
     try:
-        comm = Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
+        fd = os.open(f"/proc/{pid}/comm", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        comm = "?"
-    return Caller(uid, pid, comm)
+        return "?"
+    try:
+        return os.read(fd, 64).decode(errors="replace").strip()
+    finally:
+        os.close(fd)
