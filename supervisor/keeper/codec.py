@@ -166,10 +166,7 @@ def receive(sock: _socket.socket) -> tuple[Message, list[int]] | None:
     """Receive one message with its descriptors (close-on-exec), None at the end of the stream. Does not
     block.
     """
-    packet, ancillary, flags, _address = sock.recvmsg(
-        MAX_MESSAGE + 1, _socket.CMSG_SPACE(MAX_FDS * _INT.size), _RECEIVE
-    )
-    fds = [fd for level, kind, data in ancillary for fd in _descriptors(level, kind, data)]
+    packet, fds, flags = receive_packet(sock, MAX_MESSAGE + 1, MAX_FDS)
     if not packet and not fds:
         return None
     try:
@@ -177,6 +174,16 @@ def receive(sock: _socket.socket) -> tuple[Message, list[int]] | None:
     except ProtocolError:
         close_all(fds)
         raise
+
+
+def receive_packet(sock: _socket.socket, size: int, most_fds: int) -> tuple[bytes, list[int], int]:
+    """One packet, its descriptors (close-on-exec) and the flags of recvmsg(2). Does not block.
+
+    socket.recv_fds() would: up to Python 3.11 it drops the flags that it is given.
+    """
+    space = _socket.CMSG_SPACE(most_fds * _INT.size)
+    packet, ancillary, flags, _address = sock.recvmsg(size, space, _RECEIVE)
+    return packet, [fd for level, kind, data in ancillary for fd in _descriptors(level, kind, data)], flags
 
 
 def _received(packet: bytes, flags: int, count: int) -> Message:

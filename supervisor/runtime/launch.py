@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 import trio
 
 from pysup.supervisor.errors import StartFailed
+from pysup.supervisor.keeper import codec
 from pysup.supervisor.keeper.link import KeeperLost, Link, Process, SpawnError
 from pysup.supervisor.keeper.protocol import Spawn
 from pysup.supervisor.keeper.steps import Step
 from pysup.supervisor.kernel import files
 
 MAX_REPORT = 64 << 10
-_RECEIVE = socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
 GO = b"go"
 STDOUT, STDERR = 1, 2
 
@@ -245,10 +245,10 @@ class Launched:
     async def _packet(self) -> tuple[bytes, list[int]]:
         while True:
             try:
-                packet, fds, _flags, _address = socket.recv_fds(self._init, MAX_REPORT, 1, _RECEIVE)
+                packet, fds, _flags = codec.receive_packet(self._init, MAX_REPORT, 1)
             except BlockingIOError:
                 await trio.lowlevel.wait_readable(self._init)
             except ConnectionResetError:
                 return b"", []
             else:
-                return packet, list(fds)
+                return packet, fds
