@@ -5,6 +5,7 @@ from __future__ import annotations
 from pysup.supervisor.engine.namespaces import HeldNamespaces
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Record
+from pysup.supervisor.kernel.process import CLONE_NEWNS
 from pysup.supervisor.kernel.terminal import set_window_size
 from pysup.supervisor.runtime import layers, plan, rootfs
 from pysup.supervisor.runtime.cgroups.base import Cgroup
@@ -27,21 +28,38 @@ def _facts(parts: Parts, record: Record, cgroup: Cgroup, held: tuple[str, ...] =
 async def launch_run(parts: Parts, record: Record, key: str, cgroup: Cgroup) -> Launched:
     """Clone the first process of a run; it works through its plan and waits for ``go``."""
     spec = record.spec
-    rootfs.renew(parts.settings.container_dir(record.id), spec)
     held = HeldNamespaces(parts.link, record.id).fds
-    with layers.detached(spec) as attached:
+    facts = _facts(parts, record, cgroup, tuple(held))
+    rootfs.renew(facts.directory, spec, facts.below)
+    if plan.needs_preparation(spec):
+        await _prepare(parts, record, key, facts)
+    with layers.detached(spec, facts.below) as attached:
         return await launch(
             parts.link,
             what=f"container {record.row.name}",
             key=key,
             flags=plan.clone_flags(spec, first_run=not held),
-            plan=plan.build(spec, _facts(parts, record, cgroup, tuple(held))),
+            plan=plan.build(spec, facts),
             stdio=_stdio(spec.process),
             attach={**held, **attached},
             cgroup_fd=cgroup.fd,
             uid_map=plan.map_text(plan.uid_maps(spec.namespaces)),
             gid_map=plan.map_text(plan.gid_maps(spec.namespaces)),
         )
+
+
+async def _prepare(parts: Parts, record: Record, key: str, facts: Facts) -> None:
+    """Make what the container's root may not: its mounts, made once by the host's, in a process that ends then."""
+    helper = await launch(
+        parts.link,
+        what=f"container {record.row.name}",
+        key=f"prepare/{key}",
+        flags=CLONE_NEWNS,
+        plan=plan.build_preparation(record.spec, facts),
+        stdio=StdioPlan(),
+    )
+    await helper.ready()
+    await helper.abort()
 
 
 async def launch_exec(

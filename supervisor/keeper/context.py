@@ -25,6 +25,10 @@ class Context:
         self.system = system
         self.fds = fds
         self.init = fds.get("init", -1)
+        self.opened: dict[str, str] = {}
+        """Host paths by the names under which "user_namespace" has opened them."""
+        self.owner: tuple[int, int] | None = None
+        """Who gets what a step makes for a mount to lie on; None: this process."""
         self.root = -1
         """O_PATH descriptor of the new root, from "enter" on; -1: the process's own root is meant."""
         self.inside = False
@@ -55,6 +59,13 @@ class Context:
             return path
         name, slash, rest = path[1:].partition("/")
         return f"/proc/self/fd/{self.fd(name)}{slash}{rest}"
+
+    def told(self, argument: object) -> object:
+        """An argument of a step as people know it: a name becomes the path that it stands for."""
+        if not isinstance(argument, str) or not argument.startswith("@"):
+            return argument
+        name, slash, rest = argument[1:].partition("/")
+        return f"{self.opened.get(name, argument)}{slash}{rest}"
 
     def tell(self, message: dict[str, object], fds: tuple[int, ...] = ()) -> None:
         """Send one packet to the engine. An engine that is gone will not let us go on: that is found out

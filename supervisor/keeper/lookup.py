@@ -47,6 +47,7 @@ def directory(context: Context, path: str, links: int = 0) -> int:
     parent = directory(context, above, links)
     try:
         context.system.mkdir(name, 0o755, dir_fd=parent)
+        give_directory(context, name, parent)
     except FileExistsError:
         target = _follow(context, parent, name, links)
         return directory(context, os.path.join(above, target), links + 1)
@@ -64,13 +65,29 @@ def file(context: Context, path: str, links: int = 0) -> int:
     parent = directory(context, above)
     try:
         made = os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        context.system.close(context.system.open(name, made, 0o644, dir_fd=parent))
+        new = context.system.open(name, made, 0o644, dir_fd=parent)
+        _give(context, new)
     except FileExistsError:
         target = _follow(context, parent, name, links)
         return file(context, os.path.join(above, target), links + 1)
     finally:
         context.system.close(parent)
     return open_in(context, path, os.O_PATH)
+
+
+def give_directory(context: Context, name: str, parent: int | None = None) -> None:
+    """Let the owner have a directory that was just made, if there is one; what took its place meanwhile stays."""
+    if context.owner is not None:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        _give(context, context.system.open(name, flags, dir_fd=parent))
+
+
+def _give(context: Context, fd: int) -> None:
+    try:
+        if context.owner is not None:
+            context.system.fchown(fd, *context.owner)
+    finally:
+        context.system.close(fd)
 
 
 def parent_of(context: Context, path: str) -> tuple[int, str]:

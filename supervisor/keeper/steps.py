@@ -23,6 +23,7 @@ OPS: dict[str, tuple[Callable[..., None], str]] = {
     "setns": (steps_namespaces.setns, "enter the namespace {0}"),
     "propagation": (steps_namespaces.propagation, "mount propagation {0}"),
     "overlay": (steps_mounts.overlay, "overlay"),
+    "owner": (steps_mounts.owner, "owner of what is made"),
     "enter": (steps_mounts.enter, "enter {0}"),
     "mount": (steps_mounts.mount, "mount {0} on {2}"),
     "attach": (steps_mounts.attach, "attach {0}"),
@@ -75,11 +76,11 @@ def run(context: Context, plan: list[Step]) -> None:
         try:
             _do(context, step)
         except StepError as error:
-            raise _failure(step, error.number, error.detail) from error
+            raise _failure(context, step, error.number, error.detail) from error
         except OSError as error:
-            raise _failure(step, error.errno or errno.EIO, "") from error
+            raise _failure(context, step, error.errno or errno.EIO, "") from error
         except (ValueError, TypeError, LookupError, OverflowError) as error:
-            raise _failure(step, errno.EINVAL, f"{type(error).__name__}: {error}") from error
+            raise _failure(context, step, errno.EINVAL, f"{type(error).__name__}: {error}") from error
 
 
 def _do(context: Context, step: Step) -> None:
@@ -90,8 +91,9 @@ def _do(context: Context, step: Step) -> None:
     OPS[step[0]][0](context, *step[1:])
 
 
-def _failure(step: Step, number: int, detail: str) -> Failed:
-    return Failed(label(step), number, detail, exit_code(step, number))
+def _failure(context: Context, step: Step, number: int, detail: str) -> Failed:
+    named = [context.told(argument) for argument in step]
+    return Failed(label(named), number, detail, exit_code(step, number))
 
 
 def label(step: Step) -> str:

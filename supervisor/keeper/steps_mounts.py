@@ -6,7 +6,6 @@ Every target is looked up inside the new root (lookup.py); a source is the host'
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import stat
@@ -23,13 +22,14 @@ _PATHS: tuple[Literal["upper"], Literal["work"], Literal["target"]] = ("upper", 
 
 class Overlay(TypedDict, total=False):
     """Arguments of "overlay". ``lower`` is topmost first; ``options`` are passed to the file system as they
-    are.
+    are. It is mounted on ``target``, a host path, or ``at`` a path of the container.
     """
 
     lower: list[str]
     upper: str
     work: str
     target: str
+    at: str
     volatile: bool
     options: list[str]
 
@@ -54,7 +54,14 @@ def overlay(context: Context, arguments: Overlay) -> None:
         shared = os.path.commonpath(lower)
         context.system.chdir(shared)
         data = _overlay_options(arguments, [os.path.relpath(path, shared) for path in lower])
-    context.system.mount("overlay", arguments["target"], "overlay", 0, data)
+    if "at" not in arguments:
+        return context.system.mount("overlay", arguments["target"], "overlay", 0, data)
+    fd = lookup.directory(context, arguments["at"])
+    try:
+        _mount_on(context, fd, "overlay", "overlay", 0, data)
+    finally:
+        context.system.close(fd)
+    return None
 
 
 def _on_this_host(context: Context, arguments: Overlay) -> Overlay:
@@ -79,6 +86,11 @@ def _escape(path: str, special: str) -> str:
     return "".join("\\" + letter if letter in special else letter for letter in path)
 
 
+def owner(context: Context, uid: int, gid: int) -> None:
+    """Whatever is made from here on for a mount to lie on belongs to these ids of the host."""
+    context.owner = uid, gid
+
+
 def enter(context: Context, target: str) -> None:
     """Take a directory (the overlay) as the root that later targets are looked up in."""
     context.system.chdir(context.host_path(target))
@@ -95,10 +107,16 @@ def mount(  # noqa: PLR0917
             _check_no_link(context, target)
         if fstype == "tmpfs" and "mode=" not in data:
             data = _with_mode_of(context, fd, data)
-        context.system.fchdir(fd)
-        context.system.mount(source, ".", fstype, flags, data)
+        _mount_on(context, fd, source, fstype, flags, data)
     finally:
         context.system.close(fd)
+
+
+def _mount_on(  # noqa: PLR0917
+    context: Context, fd: int, source: str, fstype: str, flags: int, data: str
+) -> None:
+    context.system.fchdir(fd)
+    context.system.mount(source, ".", fstype, flags, data)
 
 
 def _with_mode_of(context: Context, fd: int, data: str) -> str:
@@ -116,8 +134,7 @@ def bind(context: Context, source: str, target: str, options: BindOptions) -> No
     """Attach a copy of a host directory's or file's mount, with its options set before it can be seen."""
     source = context.host_path(source)
     if options.get("create"):
-        with contextlib.suppress(FileExistsError):  # a file is as good
-            context.system.makedirs(source, 0o755, exist_ok=True)
+        _make_source(context, source)
     recursive = options.get("recursive", False)
     tree = context.system.open_tree(AT_FDCWD, source, recursive=recursive)
     try:
@@ -131,6 +148,23 @@ def bind(context: Context, source: str, target: str, options: BindOptions) -> No
         _attach(context, tree, target)
     finally:
         context.system.close(tree)
+
+
+def _make_source(context: Context, path: str) -> None:
+    """mkdir -p, whose directories are the owner's (moby MkdirAllAndChownNew); a file is as good."""
+    try:
+        _make_directory(context, path)
+    except FileNotFoundError:
+        _make_source(context, os.path.dirname(path))
+        _make_directory(context, path)
+
+
+def _make_directory(context: Context, path: str) -> None:
+    try:
+        context.system.mkdir(path, 0o755)
+    except FileExistsError:
+        return
+    lookup.give_directory(context, path)
 
 
 def attach(context: Context, name: str, target: str) -> None:

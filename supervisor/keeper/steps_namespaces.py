@@ -21,11 +21,19 @@ def user_namespace(context: Context, opened: dict[str, str] | None = None) -> No
         if context.system.read(sync, 1) != b"1":
             raise StepError(errno.EPIPE, "the keeper wrote no id maps")
         context.system.close(sync)
-    for name, path in (opened or {}).items():
-        context.fds[name] = context.system.open(path, os.O_PATH | os.O_CLOEXEC)
+    context.opened = opened or {}
+    for name, path in context.opened.items():
+        context.fds[name] = _open_source(context, path)
     context.system.setgroups([])
     context.system.setresgid(0, 0, 0)
     context.system.setresuid(0, 0, 0)
+
+
+def _open_source(context: Context, path: str) -> int:
+    try:
+        return context.system.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError as error:
+        raise StepError(error.errno or errno.EIO, f"{path}: {error.strerror}") from error
 
 
 def join_cgroups(context: Context, paths: list[str]) -> None:

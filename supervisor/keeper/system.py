@@ -17,7 +17,6 @@ class System:
     read = staticmethod(os.read)
     write = staticmethod(os.write)
     fstat = staticmethod(os.fstat)
-    makedirs = staticmethod(os.makedirs)
     mkdir = staticmethod(os.mkdir)
     mknod = staticmethod(os.mknod)
     symlink = staticmethod(os.symlink)

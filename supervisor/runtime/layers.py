@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from pysup.supervisor.kernel import mounts
 from pysup.supervisor.kernel.libc import AT_FDCWD
@@ -17,14 +17,14 @@ from pysup.supervisor.spec.container import ContainerSpec
 
 
 @contextmanager
-def detached(spec: ContainerSpec) -> Iterator[dict[str, int]]:
-    """What to attach to the spawn, by name; closed after the block. Raises OSError."""
-    if not plan.needs_detached_layer(spec):
-        yield {}
-        return
-    tree = mounts.open_tree(AT_FDCWD, spec.rootfs.lower[0])
-    try:
-        mounts.mount_setattr(tree, propagation=mounts.MS_PRIVATE)
-        yield {plan.LAYER: tree}
-    finally:
-        os.close(tree)
+def detached(spec: ContainerSpec, below: tuple[str, ...] = ()) -> Iterator[dict[str, int]]:
+    """What to attach to the spawn, by name; closed after the block. ``below``: as in Facts. Raises OSError."""
+    with ExitStack() as stack:
+        yield {name: _copy(path, stack) for name, path in plan.detached_layers(spec, below).items()}
+
+
+def _copy(path: str, stack: ExitStack) -> int:
+    tree = mounts.open_tree(AT_FDCWD, path)
+    stack.callback(os.close, tree)
+    mounts.mount_setattr(tree, propagation=mounts.MS_PRIVATE)
+    return tree

@@ -3,17 +3,19 @@
 DIRECTORY/upper   what the container has written (overlayfs)   DIRECTORY/rootfs  where its root is mounted
 DIRECTORY/work    overlayfs's own                              DIRECTORY/etc     hostname hosts resolv.conf
 DIRECTORY/lower   where a user namespace has its lower layer mounted
+DIRECTORY/mounts  the same three for each further file system of the machine (host image)
 """
 
 from __future__ import annotations
 
 import ipaddress
 import os
+import stat
 
 from pysup.supervisor.runtime import plan, trees
 from pysup.supervisor.spec.container import ContainerSpec
 
-_MODES = {"upper": 0o755, "work": 0o700, "rootfs": 0o755, "lower": 0o755, "etc": 0o755}
+_MODES = {"upper": 0o755, "work": 0o700, "rootfs": 0o755, "lower": 0o755, "etc": 0o755, "mounts": 0o755}
 HOSTS = """\
 127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
@@ -46,18 +48,35 @@ def _let_search(directory: str, ids: tuple[int, int]) -> None:
     os.chmod(directory, 0o710)  # noqa: S103 - nobody else
 
 
-def renew(directory: str, spec: ContainerSpec) -> None:
+def renew(directory: str, spec: ContainerSpec, below: tuple[str, ...] = ()) -> None:
     """Before each run: what a volatile overlay left is dropped, the host's network files are copied anew.
 
+    ``below``: mount points of further file systems of the host image; each gets a write layer of its own.
     A volatile overlay marks its work directory, and the kernel refuses it from then on, since after a crash
     the layer may be incomplete. Here it is not: a reboot ends a container that is removed by itself.
     """
     if spec.auto_remove:
         trees.remove(f"{directory}/work/work")
+    ids = plan.root_ids(spec.namespaces)
+    for point in below:
+        _renew_layer(f"{directory}/{plan.mount_directory(point)}", point, spec, ids)
     if spec.namespaces.net == "host":
-        ids = plan.root_ids(spec.namespaces)
         for name in ("hosts", "resolv.conf"):
             _write(f"{directory}/etc/{name}", _etc(spec)[name], ids)
+
+
+def _renew_layer(directory: str, point: str, spec: ContainerSpec, ids: tuple[int, int]) -> None:
+    """The root of a write layer is what shows as the mount point: it looks like the directory there."""
+    if not os.path.isdir(f"{directory}/upper"):
+        for name in ("work", "lower", "upper"):
+            os.makedirs(f"{directory}/{name}", exist_ok=True)
+            os.chown(f"{directory}/{name}", *ids)
+        there = os.stat(point)
+        if there.st_uid or there.st_gid:
+            os.chown(f"{directory}/upper", there.st_uid, there.st_gid)
+        os.chmod(f"{directory}/upper", stat.S_IMODE(there.st_mode))
+    if spec.auto_remove:
+        trees.remove(f"{directory}/work/work")
 
 
 def parts(directory: str) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
     container.py   build(): the plan of a container's first process
     joining.py     build_exec(): the plan of a further process in it
-    mounts.py      the tree of mounts (base.py: docker's defaults)
+    preparing.py   build_preparation(): what is made before a user namespace begins
+    root.py        the layers (mounts.py: the mounts in them; base.py: docker's defaults)
     namespaces.py  clone flags and id maps
     sources.py     how host paths are named
     facts.py       what else goes in
@@ -12,7 +13,7 @@ A plan is a list of JSON-able steps that keeper/steps.py carries out in order.
 
 from __future__ import annotations
 
-from pysup.supervisor.runtime.plan.container import LAYER, build, needs_detached_layer
+from pysup.supervisor.runtime.plan.container import build
 from pysup.supervisor.runtime.plan.facts import CgroupView, Facts, Machine, Step
 from pysup.supervisor.runtime.plan.joining import TARGET, build_exec, joins_pid
 from pysup.supervisor.runtime.plan.namespaces import (
@@ -23,6 +24,8 @@ from pysup.supervisor.runtime.plan.namespaces import (
     root_ids,
     uid_maps,
 )
+from pysup.supervisor.runtime.plan.preparing import build_preparation, needs_preparation
+from pysup.supervisor.runtime.plan.root import LAYER, detached_layers, mount_directory
 
 __all__ = [
     "LAYER",
@@ -33,11 +36,14 @@ __all__ = [
     "Step",
     "build",
     "build_exec",
+    "build_preparation",
     "clone_flags",
+    "detached_layers",
     "gid_maps",
     "joins_pid",
     "map_text",
-    "needs_detached_layer",
+    "mount_directory",
+    "needs_preparation",
     "outliving",
     "root_ids",
     "uid_maps",

@@ -9,11 +9,9 @@ from pysup.supervisor.kernel import process
 from pysup.supervisor.runtime.plan.facts import Facts, Step
 from pysup.supervisor.runtime.plan.mounts import INIT, mask_steps, mount_steps
 from pysup.supervisor.runtime.plan.program import identity, joining, program
+from pysup.supervisor.runtime.plan.root import root_steps
 from pysup.supervisor.runtime.plan.sources import Sources
 from pysup.supervisor.spec.container import ContainerSpec
-
-LAYER = "layer"
-"""The descriptor of a detached mount of the lower layer."""
 
 
 def build(spec: ContainerSpec, facts: Facts) -> list[Step]:
@@ -25,7 +23,8 @@ def build(spec: ContainerSpec, facts: Facts) -> list[Step]:
     Raises Unavailable, BadRequest and NotSupported.
     """
     sources = Sources(spec.namespaces)
-    tree = [*_root(spec, facts, sources), *mount_steps(spec, facts, sources)]
+    root = [["propagation", _propagation(spec)], *root_steps(spec, facts, sources)]
+    tree = [*root, *mount_steps(spec, facts, sources)]
     return [
         *joining(spec.process, facts),
         *_enter_namespaces(spec, facts, sources),
@@ -53,35 +52,6 @@ def _enter_namespaces(spec: ContainerSpec, facts: Facts, sources: Sources) -> It
         yield ["user_namespace", opened] if opened else ["user_namespace"]
     for name in facts.held:
         yield ["setns", name, process.NAMESPACES[name]]
-
-
-def _root(spec: ContainerSpec, facts: Facts, sources: Sources) -> list[Step]:
-    """The layers and the write layer, not synced at the end if it goes with the container (volatile).
-
-    In a user namespace overlayfs may not use trusted.* attributes (kernel: filesystems/overlayfs, userxattr).
-    """
-    directory = sources.name(facts.directory)
-    target, lower = f"{directory}/rootfs", f"{directory}/lower"
-    detached = needs_detached_layer(spec)
-    overlay = {
-        "lower": [lower] if detached else [sources.name(layer) for layer in spec.rootfs.lower],
-        "upper": f"{directory}/upper",
-        "work": f"{directory}/work",
-        "target": target,
-        "volatile": spec.auto_remove,
-        "options": ["userxattr"] if spec.namespaces.user == "private" else [],
-    }
-    return [
-        ["propagation", _propagation(spec)],
-        *([["attach", LAYER, lower]] if detached else []),
-        ["overlay", overlay],
-        ["enter", target],
-    ]
-
-
-def needs_detached_layer(spec: ContainerSpec) -> bool:
-    """Whether the one lower layer must come as a mount of its own (runtime/layers.py)."""
-    return spec.namespaces.user == "private" and len(spec.rootfs.lower) == 1
 
 
 def _propagation(spec: ContainerSpec) -> str:

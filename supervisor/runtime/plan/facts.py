@@ -49,6 +49,8 @@ class Facts:
     cgroup_views: tuple[CgroupView, ...] = ()
     held: tuple[str, ...] = ()
     """Namespaces to join: each name is one of /proc/PID/ns, and that of the descriptor too."""
+    below: tuple[str, ...] = ()
+    """Mount points of the machine's further file systems that the host image shows, parents first."""
     hidden: tuple[str, ...] = ()
     """Host directories that the host image must not show: the daemon's own root and run directories."""
     seccomp: str = ""

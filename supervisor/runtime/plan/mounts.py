@@ -44,13 +44,16 @@ CLEARS = {
 
 def mount_steps(spec: ContainerSpec, facts: Facts, sources: Sources) -> list[Step]:
     """Everything from /proc to the last volume, in an order in which nothing covers what it should not."""
-    taken = {mount.target for mount in spec.mounts}
     return [
-        *_defaults(spec, facts, taken),
-        *_covers(spec, facts),
-        *_devices(spec, taken),
-        *_later(spec, facts, sources, taken),
+        *fresh(spec, facts),
+        *covers(spec, facts),
+        *_devices(spec, _taken(spec)),
+        *later(spec, facts, sources),
     ]
+
+
+def _taken(spec: ContainerSpec) -> set[str]:
+    return {mount.target for mount in spec.mounts}
 
 
 def mask_steps(facts: Facts) -> list[Step]:
@@ -59,8 +62,9 @@ def mask_steps(facts: Facts) -> list[Step]:
     return hide + [["read_only", path] for path in masks.READ_ONLY]
 
 
-def _defaults(spec: ContainerSpec, facts: Facts, taken: set[str]) -> Iterator[Step]:
+def fresh(spec: ContainerSpec, facts: Facts) -> Iterator[Step]:
     """A user's mount replaces a default at its place; one at /dev replaces all of /dev (moby WithMounts)."""
+    taken = _taken(spec)
     for default in base.defaults(spec, facts):
         if default.target not in taken and not (within(default.target, "/dev") and "/dev" in taken):
             yield from default.steps
@@ -74,12 +78,12 @@ def within(path: str, directory: str) -> bool:
 # -- the daemon's own directories ----------------------------------------------------------------------------
 
 
-def _covers(spec: ContainerSpec, facts: Facts) -> Iterator[Step]:
+def covers(spec: ContainerSpec, facts: Facts) -> Iterator[Step]:
     """Put an empty read-only tmpfs on each hidden directory that a layer shows."""
-    fresh = [default.target for default in base.defaults(spec, facts)]
+    defaults = [default.target for default in base.defaults(spec, facts)]
     flags = base.PLAIN | mounts.MS_RDONLY
     for target in sorted(_shown(spec, facts)):
-        if not any(within(target, mount) for mount in fresh):
+        if not any(within(target, mount) for mount in defaults):
             yield base.tmpfs(target, flags, "mode=555,size=4k")
 
 
@@ -112,8 +116,9 @@ def _devices(spec: ContainerSpec, taken: set[str]) -> Iterator[Step]:
 # -- files in /etc, --init, and what the user asked for ------------------------------------------------------
 
 
-def _later(spec: ContainerSpec, facts: Facts, sources: Sources, taken: set[str]) -> list[Step]:
+def later(spec: ContainerSpec, facts: Facts, sources: Sources) -> list[Step]:
     """In order of depth, so that a volume on /etc comes before the files in it (moby sortMounts)."""
+    taken = _taken(spec)
     steps = [(f"/etc/{name}", _etc_file(spec, facts, sources, name)) for name in ETC_FILES]
     if spec.init:
         steps.append((INIT, _init(facts, sources)))
