@@ -129,3 +129,21 @@ async def test_an_unusable_limit_is_an_error_of_ours() -> None:
                 refusal = str(error)
             assert not refusal or refusal.startswith("cannot limit ")
             assert hierarchy.leftovers(parent) == []
+
+
+async def test_parents_that_were_made_go_with_the_last_child_and_others_stay() -> None:
+    with cgroup_parent() as (hierarchy, parent):
+        hierarchy.prepare(parent)
+        first = hierarchy.create(f"{parent}/a/b", "one", Resources())
+        tops = [path.parents[2] for path in directories(first)]
+        (tops[0] / "foreign").mkdir()
+        second = hierarchy.create(f"{parent}/a", "two", Resources())
+        third = hierarchy.create(f"{parent}/foreign", "three", Resources())
+        for cgroup in (first, third):
+            await cgroup.remove()
+        assert not (tops[0] / "a/b").exists()
+        assert (tops[0] / "a/two").exists()
+        await second.remove()
+        assert [path for top in tops for path in top.iterdir() if path.is_dir()] == [tops[0] / "foreign"]
+        (tops[0] / "foreign").rmdir()
+        assert all(top.exists() for top in tops)

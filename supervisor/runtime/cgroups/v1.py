@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 from pysup.supervisor.errors import Conflict, PysupError, Unavailable
 from pysup.supervisor.runtime import devices
-from pysup.supervisor.runtime.cgroups import files, killing, needs, tree, v1_limits, v1_usage
+from pysup.supervisor.runtime.cgroups import files, killing, needs, parents, tree, v1_limits, v1_usage
 from pysup.supervisor.runtime.cgroups.base import FinalUsage, Usage
 from pysup.supervisor.runtime.cgroups.mounted import Mounted
 from pysup.supervisor.runtime.cgroups.waiting import until
@@ -39,7 +39,7 @@ class Version1:
         path = needs.check_path(parent)
         try:
             for mount in self._mounts:
-                _make_parents(f"{mount.path}/{path}")
+                _make_parents(f"{mount.path}/{path}", os.mkdir)
         except OSError as error:
             raise needs.cannot_create(error, parent) from error
 
@@ -192,6 +192,8 @@ class CgroupV1:
     def remove_now(self) -> bool:
         """Remove what can be removed at once; True if that is all."""
         busy = [directory for directory in self._unique if not tree.removed(directory)]
+        for directory in self._unique if not busy else ():
+            parents.remove_unused(os.path.dirname(directory))
         return not busy
 
     async def remove(self) -> None:
@@ -208,7 +210,7 @@ def _make(directory: str) -> None:
     try:
         os.mkdir(directory, 0o755)
     except FileNotFoundError:
-        _make_parents(os.path.dirname(directory))
+        _make_parents(os.path.dirname(directory), parents.make)
         os.mkdir(directory, 0o755)
     except FileExistsError:
         if not tree.removed(directory):
@@ -216,14 +218,14 @@ def _make(directory: str) -> None:
         os.mkdir(directory, 0o755)
 
 
-def _make_parents(directory: str) -> None:
+def _make_parents(directory: str, make: Callable[[str], None]) -> None:
     try:
-        os.mkdir(directory, 0o755)
+        make(directory)
     except FileExistsError:
         return
     except FileNotFoundError:
-        _make_parents(os.path.dirname(directory))
-        os.mkdir(directory, 0o755)
+        _make_parents(os.path.dirname(directory), make)
+        make(directory)
     if os.path.exists(f"{directory}/cpuset.cpus"):
         _inherit_sets(directory)
 

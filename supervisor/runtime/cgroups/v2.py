@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections.abc import Callable
 from typing import Literal
 
 from pysup.supervisor.errors import Conflict, PysupError, Unavailable
-from pysup.supervisor.runtime.cgroups import files, killing, needs, tree, v2_limits, v2_usage
+from pysup.supervisor.runtime.cgroups import files, killing, needs, parents, tree, v2_limits, v2_usage
 from pysup.supervisor.runtime.cgroups.base import FinalUsage, Usage
 from pysup.supervisor.runtime.cgroups.waiting import until
 from pysup.supervisor.runtime.plan.facts import CgroupView
@@ -30,7 +31,7 @@ class Version2:
     def prepare(self, parent: str) -> None:
         """Make the parent, with all controllers. Raises Unavailable."""
         try:
-            self._hand_down(needs.check_path(parent))
+            self._hand_down(needs.check_path(parent), os.mkdir)
         except OSError as error:
             raise needs.cannot_create(error, parent) from error
 
@@ -48,7 +49,7 @@ class Version2:
         self.check(resources)
         cgroup = self.open(parent, name)
         try:
-            self._hand_down(parent)
+            self._hand_down(parent, parents.make)
             _make(cgroup.directory)
             cgroup.apply(resources)
         except (OSError, PysupError) as error:
@@ -58,14 +59,14 @@ class Version2:
             raise needs.cannot_create(error, name) from error
         return cgroup
 
-    def _hand_down(self, parent: str) -> None:
+    def _hand_down(self, parent: str, make: Callable[[str], None]) -> None:
         """Make the parents; each must let its children have the controllers before they do."""
         directory = self._mount
         _enable(directory, self.controllers)
         for part in filter(None, parent.split("/")):
             directory = f"{directory}/{part}"
             with contextlib.suppress(FileExistsError):
-                os.mkdir(directory, 0o755)
+                make(directory)
             _enable(directory, self.controllers)
 
     def open(self, parent: str, name: str) -> CgroupV2:
@@ -188,12 +189,18 @@ class CgroupV2:
     def discard(self) -> None:
         """Remove what can be removed at once, whatever the errors: the end of a creation that failed."""
         with contextlib.suppress(OSError):
-            tree.removed(self.directory)
+            self._removed()
         self.close()
+
+    def _removed(self) -> bool:
+        gone = tree.removed(self.directory)
+        if gone:
+            parents.remove_unused(os.path.dirname(self.directory))
+        return gone
 
     async def remove(self) -> None:
         """Remove it with all below. Raises Conflict if it stays busy."""
-        if not await until(lambda: tree.removed(self.directory)):
+        if not await until(self._removed):
             raise Conflict(
                 f"cannot remove cgroup {self.directory}: it still has processes: {self.processes()}"
             )
