@@ -37,17 +37,18 @@ class Router:
 
     async def answer(self, engine: Engine, request: Request) -> Answer:
         """Find the handler and call it; 404 and 405 where there is none."""
-        known = False
+        allowed = []
         for method, pattern, handler in self._routes:
             match = pattern.fullmatch(request.path)
             if match is None:
                 continue
-            known = True
             if method == request.method:
                 params = {name: unquote(value) for name, value in match.groupdict().items()}
                 return await handler(engine, replace(request, params=params))
-        if known:
-            return json_response({"message": f"method {request.method} is not allowed here"}, 405)
+            allowed.append(method)
+        if allowed:
+            refusal = json_response({"message": f"method {request.method} is not allowed here"}, 405)
+            return replace(refusal, headers=(("Allow", ", ".join(sorted(set(allowed)))),))
         return json_response({"message": "page not found"}, 404)
 
 

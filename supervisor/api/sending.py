@@ -35,12 +35,12 @@ class ChunkedSink:
         self._head_only = head_only
         self.begun = False
 
-    async def begin(self) -> None:
+    async def begin(self, *headers: tuple[str, str]) -> None:
         """Send the head, once."""
         if not self.begun:
             self.begun = True
-            headers = [*headers_for(self._answer.content_type), ("Transfer-Encoding", "chunked")]
-            await self._send(h11.Response(status_code=self._answer.status, headers=headers))
+            every = [*headers_for(self._answer.content_type), *headers, ("Transfer-Encoding", "chunked")]
+            await self._send(h11.Response(status_code=self._answer.status, headers=every))
 
     async def send(self, data: bytes) -> None:
         """Send one chunk; an empty one would end the answer, and is left out."""
@@ -58,14 +58,14 @@ class RawDuplex:
         self._upgrade = upgrade
         self.begun = False
 
-    async def begin(self, content_type: str) -> None:
+    async def begin(self, content_type: str, *headers: tuple[str, str]) -> None:
         """Send the head: 101 to those who asked for an upgrade, else 200 without a length (docker's old way)."""
         self.begun = True
-        headers = headers_for(content_type)
+        every = [*headers_for(content_type), *headers]
         if self._upgrade:
-            head = _raw_head("101 UPGRADED", [("Connection", "Upgrade"), ("Upgrade", "tcp"), *headers])
+            head = _raw_head("101 UPGRADED", [("Connection", "Upgrade"), ("Upgrade", "tcp"), *every])
         else:
-            head = _raw_head("200 OK", headers)
+            head = _raw_head("200 OK", every)
         await self._transport.send_all(head)
 
     async def receive_some(self) -> bytes:

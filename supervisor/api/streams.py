@@ -15,6 +15,16 @@ RAW = "application/vnd.docker.raw-stream"
 MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
 _HEAD = struct.Struct(">B3xI")
 """Stream number (1 stdout, 2 stderr), three zeros, length of the payload, big endian."""
+END = 0
+"""The stream number of the last frame where frames have positions: without it, the output was broken off."""
+
+Encode = Callable[[int, bytes], bytes]
+"""From a stream's number and some of its bytes to what is sent."""
+
+
+def raw(_stream: int, data: bytes) -> bytes:
+    """A terminal's bytes, as they are."""
+    return data
 
 
 def frame(stream: int, data: bytes) -> bytes:
@@ -75,7 +85,7 @@ async def copy_both_ways(
     chunks: AsyncIterator[tuple[int, bytes]],
     into: Input | None,
     *,
-    tty: bool,
+    encode: Encode,
     keys: bytes,
 ) -> None:
     """Until the output ends or the detach keys come. The end of the input ends nothing but the process's stdin."""
@@ -84,7 +94,7 @@ async def copy_both_ways(
             nursery.start_soon(_copy_input, client, into, DetachScanner(keys), nursery.cancel_scope.cancel)
         async with closing(chunks) as output:
             async for stream, data in output:
-                await client.send_all(data if tty else frame(stream, data))
+                await client.send_all(encode(stream, data))
         nursery.cancel_scope.cancel()
 
 

@@ -149,7 +149,7 @@ def empty(status: int = 204) -> Response:
 class Sink(Protocol):
     """Where a streamed answer goes."""
 
-    async def begin(self) -> None:
+    async def begin(self, *headers: tuple[str, str]) -> None:
         """Send the head now, before there is any content."""
 
     async def send(self, data: bytes) -> None:
@@ -172,7 +172,7 @@ class Streamed:
 class Duplex(Protocol):
     """A hijacked connection."""
 
-    async def begin(self, content_type: str) -> None:
+    async def begin(self, content_type: str, *headers: tuple[str, str]) -> None:
         """Send the head: from here on the connection carries nothing but the streams."""
 
     async def receive_some(self) -> bytes:

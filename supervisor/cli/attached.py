@@ -31,14 +31,14 @@ def attach_query(*, stdin: bool, stdout: bool, stderr: bool, detach_keys: str) -
     """The query of POST attach."""
     wanted = {"stream": True, "stdin": stdin, "stdout": stdout, "stderr": stderr}
     query = {name: "1" for name, on in wanted.items() if on}
-    return query | ({"detachKeys": detach_keys} if detach_keys else {})
+    return query | {"resumable": "1"} | ({"detachKeys": detach_keys} if detach_keys else {})
 
 
 def forwarder(client: Client, container: str) -> Callable[[int], None]:
     """Sends a signal on to a container. One that has ended by now, or is not started yet, does not get it."""
 
     def forward(number: int) -> None:
-        with suppress(PysupError, OSError):
+        with suppress(PysupError):
             client.post(path(container, "kill"), query={"signal": signals.api_name(number)})
 
     return forward
@@ -48,7 +48,7 @@ def resizer(client: Client, where: str) -> Callable[[Size], None]:
     """Tells the daemon a terminal's size. What has just ended, or is about to start, needs no size."""
 
     def resize(size: Size) -> None:
-        with suppress(PysupError, OSError):
+        with suppress(PysupError):
             client.post(f"{where}/resize", query={"h": str(size.rows), "w": str(size.columns)})
 
     return resize

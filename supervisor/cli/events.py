@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from pysup.supervisor.cli import timetext
-from pysup.supervisor.cli.connection import connect
+from pysup.supervisor.cli.again import kept
+from pysup.supervisor.cli.connection import Client, connect
 from pysup.supervisor.cli.flags import Syntax, text
 from pysup.supervisor.cli.listing import filter_flag, filters, unescaped
 from pysup.supervisor.cli.moment import api_time
@@ -32,9 +34,34 @@ def events(argv: Sequence[str]) -> int:
     query = {name: api_time(given.text(name)) for name in ("since", "until") if given.text(name)}
     if given.many("filter"):
         query["filters"] = json.dumps(filters(given))
-    for event in connect().stream_json("GET", "/events", query=query):
+    for event in kept(_Watching(connect(), query).begin):
         print(show(event), flush=True)
     return 0
+
+
+class _Watching:
+    """Remembers the last event that was shown."""
+
+    def __init__(self, client: Client, query: dict[str, str]) -> None:
+        self._client = client
+        self._query = query | {"resumable": "1"}
+
+    @contextmanager
+    def begin(self) -> Iterator[Iterator[Any]]:
+        """Watch on."""
+        with self._client.lines("/events", query=self._query) as opened:
+            self._note(opened.header("pysup-position"))
+            yield self._noting(opened.documents())
+
+    def _noting(self, events: Iterator[Any]) -> Iterator[Any]:
+        for event in events:
+            position = event.pop("Position", "")
+            yield event
+            self._note(str(position))
+
+    def _note(self, position: str) -> None:
+        if position:
+            self._query["resume"] = position
 
 
 def _renderer(form: str) -> Callable[[Any], str]:

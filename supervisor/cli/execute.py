@@ -11,6 +11,7 @@ from pysup.supervisor.cli.failures import as_run_failure
 from pysup.supervisor.cli.flags import Given, Syntax, lacking, many, switch, text
 from pysup.supervisor.cli.kinds import BOOL
 from pysup.supervisor.cli.session import Detached, Plan, Session
+from pysup.supervisor.client.responses import Lost
 
 EXECUTE = Syntax(
     "exec",
@@ -88,4 +89,11 @@ def _follow(client: Client, identity: str, start: dict[str, Any], given: Given) 
                 session.run()
         except Detached:
             return 0
-    return int(client.get(f"/exec/{identity}/json").get("ExitCode") or 0)
+    return _exit_code(client.get(f"/exec/{identity}/json"))
+
+
+def _exit_code(found: Any) -> int:
+    """Raises Lost if it still runs: the stream has ended, so it was not the process that ended it."""
+    if found.get("Running"):
+        raise Lost
+    return int(found.get("ExitCode") or 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,8 +9,6 @@ from pysup.supervisor.cli.flags import BAD_FLAG, UsageError
 from pysup.supervisor.errors import PysupError
 
 NOT_EXECUTABLE, COMMAND_NOT_FOUND = 126, 127
-
-LOST = "cannot reach the daemon: it closed the connection"
 
 _NOT_FOUND = ("executable file not found", "no such file or directory")
 _NOT_EXECUTABLE = ("permission denied", "is a directory", "exec format error")
@@ -47,15 +44,3 @@ def as_run_failure() -> Iterator[None]:
         raise
     except PysupError as error:
         raise RunFailure(str(error), code_of(error)) from None
-    except ConnectionError:
-        if output_closed():
-            raise
-        raise RunFailure(LOST, BAD_FLAG) from None
-
-
-def output_closed() -> bool:
-    """Whether it is standard output or error that nobody reads any more, where a pipe was found broken."""
-    poll = select.poll()
-    for fd in (1, 2):
-        poll.register(fd, select.POLLOUT)
-    return any(events & (select.POLLERR | select.POLLNVAL) for _, events in poll.poll(0))

@@ -9,8 +9,11 @@ import sys
 from collections.abc import Callable, Sequence
 
 from pysup.supervisor.cli import kinds
+from pysup.supervisor.cli.again import wait_again
 from pysup.supervisor.cli.connection import Client, connect, path
+from pysup.supervisor.cli.failures import RunFailure
 from pysup.supervisor.cli.flags import Flag, Given, Syntax, number, switch, text
+from pysup.supervisor.client.responses import Lost
 from pysup.supervisor.errors import NotFound, PysupError
 
 _EACH = "[OPTIONS] CONTAINER [CONTAINER...]"
@@ -56,6 +59,8 @@ def each(names: Sequence[str], action: Action) -> int:
     for name in names:
         try:
             line = action(client, name)
+        except RunFailure:
+            raise
         except PysupError as error:
             failed = 1
             sys.stdout.flush()
@@ -112,9 +117,15 @@ def unpause(argv: Sequence[str]) -> int:
 
 def wait(argv: Sequence[str]) -> int:
     """``pysup wait``: prints each exit code."""
-    return each(
-        WAIT.parse(argv).words, lambda client, name: str(client.post(path(name, "wait"))["StatusCode"])
-    )
+    return each(WAIT.parse(argv).words, _wait)
+
+
+def _wait(client: Client, name: str) -> str:
+    try:
+        answer = client.post(path(name, "wait"))
+    except Lost:
+        answer = wait_again(client, name, "not-running")
+    return str(answer["StatusCode"])
 
 
 def rename(argv: Sequence[str]) -> int:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from pysup.supervisor.cli import kinds
-from pysup.supervisor.cli.connection import connect, path
+from pysup.supervisor.cli.again import kept
+from pysup.supervisor.cli.connection import Client, connect, path
 from pysup.supervisor.cli.flags import Flag, Given, Syntax, switch, text
 from pysup.supervisor.cli.moment import api_time
 from pysup.supervisor.cli.session import write_all
+from pysup.supervisor.client.opened import Output
 
 LOGS = Syntax(
     "logs",
@@ -34,10 +37,30 @@ LOGS = Syntax(
 def logs(argv: Sequence[str]) -> int:
     """``pysup logs``."""
     given = LOGS.parse(argv)
-    with connect().stream("GET", path(given.words[0], "logs"), query=_query(given)) as stream:
-        for number, data in stream:
-            write_all(number, data)
+    for number, data in kept(_Reading(connect(), given).begin):
+        write_all(number, data)
     return 0
+
+
+class _Reading:
+    """Remembers how far the log was written out."""
+
+    def __init__(self, client: Client, given: Given) -> None:
+        self._client = client
+        self._where = path(given.words[0], "logs")
+        self._query = _query(given) | {"resumable": "1"}
+
+    @contextmanager
+    def begin(self) -> Iterator[Iterator[tuple[int, bytes]]]:
+        """Read on."""
+        with self._client.stream("GET", self._where, query=self._query) as output:
+            yield self._noting(output)
+
+    def _noting(self, output: Output) -> Iterator[tuple[int, bytes]]:
+        for item in output:
+            yield item
+            if output.position:
+                self._query["resume"] = output.position
 
 
 def _query(given: Given) -> dict[str, str]:

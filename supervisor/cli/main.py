@@ -43,16 +43,23 @@ def main() -> int:
     """Run the command line of this process; the exit code."""
     try:
         return _flushed(dispatch(sys.argv[1:]))
-    except UsageError as error:
-        return _complain(error, error.exit_code)
-    except NotSupported as error:
-        return _complain(error, flags.BAD_FLAG)
     except PysupError as error:
-        return _complain(error, getattr(error, "exit_code", 1))
+        return _complain(error, _code_of(error))
     except KeyboardInterrupt:
         return INTERRUPTED
-    except ConnectionError:  # a BrokenPipeError is one
-        return _broken_off()
+    except BrokenPipeError:
+        _drop_output()
+        return CLOSED_PIPE
+    except (
+        OSError
+    ) as error:  # our output cannot be written: the daemon's connections raise errors of their own
+        _drop_output()
+        return _complain(PysupError(f"cannot write the output: {error.strerror or error}"), 1)
+
+
+def _code_of(error: PysupError) -> int:
+    default = flags.BAD_FLAG if isinstance(error, NotSupported) else 1
+    return int(getattr(error, "exit_code", default))
 
 
 def dispatch(argv: Sequence[str]) -> int:
@@ -73,6 +80,8 @@ def remember(given: Given) -> None:
         if name in given.changed:
             os.environ[f"PYSUP_{name.upper()}"] = given.text(name)
             os.environ.pop("DOCKER_HOST", None)
+    if "run" in given.changed and "socket" not in given.changed:
+        os.environ.pop("PYSUP_SOCKET", None)
     if "host" in given.changed:
         os.environ["DOCKER_HOST"] = given.many("host")[-1]
         os.environ.pop("PYSUP_SOCKET", None)
@@ -131,15 +140,9 @@ def _flushed(code: int) -> int:
     return code
 
 
-def _broken_off() -> int:
-    """Somebody reads no more: our output (``pysup ps | head``: quiet), else the daemon (said)."""
-    from pysup.supervisor.cli.failures import LOST, output_closed
-
-    if not output_closed():
-        return _complain(PysupError(LOST), 1)
-    # Let the interpreter's last flush succeed.
+def _drop_output() -> None:
+    """Nobody reads what we write (``pysup ps | head``), or it cannot be written: let the last flush succeed."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return CLOSED_PIPE
 
 
 def _complain(error: PysupError, code: int) -> int:

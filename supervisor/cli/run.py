@@ -1,14 +1,10 @@
-"""``pysup run`` and ``pysup create``.
-
-The order is docker's: create, attach, wait (armed: its answer has begun), start, copy, exit code. So not one
-byte of output and no exit can slip by, however short the run.
-"""
+"""``pysup run`` and ``pysup create``."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import Any
 
 from pysup.supervisor.cli import attached, connection, create_body, detach, run_flags, tty
@@ -16,7 +12,8 @@ from pysup.supervisor.cli.cidfile import CidFile
 from pysup.supervisor.cli.connection import Client, path
 from pysup.supervisor.cli.failures import as_run_failure
 from pysup.supervisor.cli.flags import Given, Syntax
-from pysup.supervisor.cli.session import Detached, Plan, Session
+from pysup.supervisor.cli.following import follow
+from pysup.supervisor.cli.session import Plan
 from pysup.supervisor.errors import PysupError
 
 _WORDS = "[OPTIONS] IMAGE [COMMAND] [ARG...]"
@@ -87,9 +84,7 @@ def _start(client: Client, container: str) -> None:
 
 
 def _discard(client: Client, container: str) -> None:
-    with suppress(
-        PysupError, OSError
-    ):  # --rm was faster, or the daemon is gone: what is told is why the start failed
+    with suppress(PysupError):  # --rm was faster, or the daemon is gone: what is told is why the start failed
         client.delete(path(container), query={"force": "1", "v": "1"})
 
 
@@ -104,20 +99,3 @@ def _start_attached(client: Client, container: str, given: Given, body: dict[str
         resize=attached.resizer(client, path(container)),
     )
     return follow(client, container, plan, removed=given.on("rm"), start=_start)
-
-
-def follow(client: Client, container: str, plan: Plan, *, removed: bool, start: Any) -> int:
-    """Attach, arm the wait, start, copy; the exit code (0 if detached)."""
-    query = attached.attach_query(
-        stdin=plan.stdin, stdout=plan.stdout, stderr=plan.stderr, detach_keys=plan.detach_keys
-    )
-    with ExitStack() as stack:
-        stream = stack.enter_context(client.hijack(path(container, "attach"), query=query))
-        waiting = stack.enter_context(client.wait(container, "removed" if removed else "next-exit"))
-        start(client, container)
-        try:
-            with Session(stream, plan) as session:
-                session.run()
-        except Detached:
-            return 0
-        return attached.exit_code(waiting.result())

@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 
 from pysup.supervisor.cli import detach, signals
 from pysup.supervisor.cli.tty import RawMode, Size, size
+from pysup.supervisor.client.responses import Lost
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 CHUNK = 256 << 10
@@ -38,6 +39,10 @@ class Stream(Protocol):
     def close_write(self) -> None:
         """Tell the daemon that no more input comes."""
 
+    @property
+    def lost(self) -> bool:
+        """At the end: whether it was the daemon that ended, and not the output."""
+
 
 class Plan(NamedTuple):
     """How to run a session."""
@@ -50,6 +55,8 @@ class Plan(NamedTuple):
     forward: Callable[[int], None] | None = None
     """Sends a signal to the container (--sig-proxy); None: signals end this command."""
     resize: Callable[[Size], None] | None = None
+    reopen: Callable[[], Stream] | None = None
+    """Attaches again, after the daemon's engine was killed, where the output was broken off."""
 
 
 class Detached(Exception):
@@ -90,11 +97,19 @@ class Session:
 
     def run(self) -> None:
         """Copy until the daemon ends the stream. Raises Detached; SystemExit if a signal ends the command."""
+        self._poll.register(self._caught, select.POLLIN)
+        self._copy()
+        while self._stream.lost and self._plan.reopen:
+            _unregister(self._poll, self._stream.fileno())
+            self._stream = self._plan.reopen()
+            self._copy()
+
+    def _copy(self) -> None:
+        """Copy until this stream ends. Input that had been sent, and was not yet taken, went with its engine."""
         self.resized()
         if not self._receive():  # what came together with the head wakes no poll
             return
-        self._poll.register(self._caught, select.POLLIN)
-        if not self._input_open:
+        if not self._input_open and not self._pending:
             self._stream.close_write()
         while True:
             self._arm()
@@ -141,8 +156,9 @@ class Session:
         """Send what the daemon takes; if it takes no more input at all, reading will say why it closed."""
         try:
             self._pending = self._pending[self._stream.send_some(self._pending) :]
-        except (BrokenPipeError, ConnectionResetError):
-            self._pending, self._input_open = b"", False
+        except Lost:
+            if not self._plan.reopen:
+                self._pending, self._input_open = b"", False
 
     def _receive(self) -> bool:
         """Write out what has come; False at the end."""

@@ -8,9 +8,9 @@ from typing import Any
 from pysup.supervisor.cli import attached, detach
 from pysup.supervisor.cli.connection import Client, connect, path
 from pysup.supervisor.cli.flags import Given, Syntax, UsageError, lacking, switch, text
+from pysup.supervisor.cli.following import follow
 from pysup.supervisor.cli.kinds import TEXT
 from pysup.supervisor.cli.lifecycle import each
-from pysup.supervisor.cli.run import follow
 from pysup.supervisor.cli.session import Plan
 from pysup.supervisor.errors import Conflict
 

@@ -6,22 +6,29 @@
         print(await pysup.wait(container))
 
 Every exchange has a connection of its own, so any number of tasks may share one Pysup. Errors are those of
-pysup.supervisor.errors; a daemon that cannot be reached is Unavailable.
+pysup.supervisor.errors; a daemon that cannot be reached, or closes a connection too early, is Unavailable.
+
+What comes as a stream, logs() and events(), is iterated over; whoever leaves it early does so in a with block:
+
+    async with pysup.logs("web", follow=True) as lines:
+        async for stream, data in lines:
+            break
 """
 
 from __future__ import annotations
 
-import json
-import os
+import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import anyio
 from anyio.abc import SocketStream
 
 from pysup.supervisor.client import core
-from pysup.supervisor.client.core import Frames, Query, Response
+from pysup.supervisor.client.aio_streams import Attached, JsonLines, Opened, Streaming
+from pysup.supervisor.client.core import Query, container_path
 from pysup.supervisor.errors import Unavailable
 from pysup.supervisor.settings import from_environment
 
@@ -40,10 +47,10 @@ class ExecResult(NamedTuple):
 async def connect(address: str = "") -> AsyncIterator[Pysup]:
     """A daemon's API. ``address``: unix:///PATH, /PATH or tcp://HOST:PORT.
 
-    Without one: PYSUP_SOCKET, DOCKER_HOST, else the daemon's default socket. Raises Unavailable if nobody answers.
+    Without one: PYSUP_SOCKET, PYSUP_RUN, DOCKER_HOST, else the daemon's default socket. Raises Unavailable if
+    nobody answers.
     """
-    named = os.environ.get("DOCKER_HOST", "") if "PYSUP_SOCKET" not in os.environ else ""
-    pysup = Pysup(address or named or from_environment().socket_path)
+    pysup = Pysup(address or core.named_host() or from_environment().socket_path)
     await pysup.version()
     yield pysup
 
@@ -59,28 +66,28 @@ class Pysup:
 
     async def call(self, method: str, path: str, *, query: Query = None, body: object = None) -> Any:  # noqa: ANN401
         """Any operation of the API that has a whole answer: its JSON, None if it is empty."""
-        async with self._begun(method, path, query, body) as opened:
-            return core.document_of(b"".join([piece async for piece in opened.pieces()]))
+        async with await self._begin(method, path, query, body) as opened:
+            return core.document_of(await opened.whole())
 
-    async def stream(self, path: str, *, query: Query = None) -> AsyncIterator[tuple[int, bytes]]:
-        """Output as (1 stdout | 2 stderr, bytes), as it comes. Close it (aclosing) if you leave it early."""
-        async with self._begun("GET", path, query) as opened:
-            frames = Frames(multiplexed=opened.multiplexed)
-            async for piece in opened.pieces():
-                for frame in frames.feed(piece):
-                    yield frame
+    def stream(self, path: str, *, query: Query = None) -> Streaming[tuple[int, bytes]]:
+        """Output as (1 stdout | 2 stderr, bytes), as it comes."""
+        return Streaming(partial(self._begin, "GET", path, query), lambda opened: opened.frames().feed)
 
-    @asynccontextmanager
-    async def _begun(
+    async def _begin(
         self, method: str, path: str, query: Query, body: object = None, *, upgrade: bool = False
-    ) -> AsyncIterator[_Opened]:
-        async with await self._open() as stream:
-            await stream.send(core.request(method, path, query=query, body=body, upgrade=upgrade))
-            opened = _Opened(stream)
+    ) -> Opened:
+        """Send a request and read the head of the answer. Close what it gives."""
+        data = core.request(method, path, query=query, body=body, upgrade=upgrade)
+        opened = Opened(await self._connect())
+        try:
+            await opened.send(data)
             await opened.read_head()
-            yield opened
+        except BaseException:
+            await opened.aclose()
+            raise
+        return opened
 
-    async def _open(self) -> SocketStream:
+    async def _connect(self) -> SocketStream:
         address = self._address
         try:
             if address.path:
@@ -107,17 +114,11 @@ class Pysup:
         found: list[Json] = await self.call("GET", "/images/json")
         return found
 
-    async def events(self, *, since: float | None = None, until: float | None = None) -> AsyncIterator[Json]:
+    def events(self, *, since: float | None = None, until: float | None = None) -> Streaming[Json]:
         """Events as they happen, from ``since`` (seconds since the epoch; None: now) to ``until``."""
         limits = {"since": since, "until": until}
         query = {name: str(time) for name, time in limits.items() if time is not None}
-        async with self._begun("GET", "/events", query) as opened:
-            line = b""
-            async for piece in opened.pieces():
-                *whole, line = (line + piece).split(b"\n")
-                for text in whole:
-                    if text.strip():
-                        yield json.loads(text)
+        return Streaming(partial(self._begin, "GET", "/events", query), lambda _opened: JsonLines().feed)
 
     # -- containers ------------------------------------------------------------------------------------------
 
@@ -151,128 +152,69 @@ class Pysup:
 
     async def start(self, container: str) -> None:
         """Start it; returns when its process runs."""
-        await self.call("POST", f"/containers/{container}/start")
+        await self.call("POST", container_path(container, "start"))
 
     async def stop(self, container: str, *, seconds: float | None = None) -> None:
-        """Stop signal, then SIGKILL after ``seconds`` (None: the container's own); returns when it has ended."""
-        query = None if seconds is None else {"t": str(seconds)}
-        await self.call("POST", f"/containers/{container}/stop", query=query)
+        """Stop signal, then SIGKILL after ``seconds`` (None: the container's own); returns when it has ended.
+
+        The API counts whole seconds: a fraction is rounded up.
+        """
+        query = None if seconds is None else {"t": str(math.ceil(seconds))}
+        await self.call("POST", container_path(container, "stop"), query=query)
 
     async def restart(self, container: str) -> None:
         """Stop it if it runs, then start it."""
-        await self.call("POST", f"/containers/{container}/restart")
+        await self.call("POST", container_path(container, "restart"))
 
     async def kill(self, container: str, signal: str = "KILL") -> None:
         """Send a signal to its first process."""
-        await self.call("POST", f"/containers/{container}/kill", query={"signal": signal})
+        await self.call("POST", container_path(container, "kill"), query={"signal": signal})
 
     async def wait(self, container: str, condition: str = "not-running") -> int:
         """The exit code once it is ``not-running``, at its ``next-exit``, or when it is ``removed``."""
         query = {"condition": condition}
-        answer: Json = await self.call("POST", f"/containers/{container}/wait", query=query)
+        answer: Json = await self.call("POST", container_path(container, "wait"), query=query)
         return int(answer["StatusCode"])
 
     async def remove(self, container: str, *, force: bool = False) -> None:
         """Remove it; force kills it first."""
-        await self.call("DELETE", f"/containers/{container}", query={"force": "1"} if force else None)
+        await self.call("DELETE", container_path(container), query={"force": "1"} if force else None)
 
     async def inspect(self, container: str) -> Json:
         """Docker's inspect document."""
-        found: Json = await self.call("GET", f"/containers/{container}/json")
+        found: Json = await self.call("GET", container_path(container, "json"))
         return found
 
     async def history(self, container: str) -> Sequence[Json]:
         """Every run: when, how long, how it ended."""
-        found: Sequence[Json] = await self.call("GET", f"/pysup/containers/{container}/history")
+        found: Sequence[Json] = await self.call("GET", "/pysup" + container_path(container, "history"))
         return found
 
     def logs(
         self, container: str, *, follow: bool = False, tail: int | None = None
-    ) -> AsyncIterator[tuple[int, bytes]]:
+    ) -> Streaming[tuple[int, bytes]]:
         """Lines of the log as (1 stdout | 2 stderr, bytes)."""
         query = {"stdout": "1", "stderr": "1", "tail": "all" if tail is None else str(tail)}
-        return self.stream(f"/containers/{container}/logs", query=query | ({"follow": "1"} if follow else {}))
+        return self.stream(
+            container_path(container, "logs"), query=query | ({"follow": "1"} if follow else {})
+        )
 
     @asynccontextmanager
     async def attach(self, container: str) -> AsyncIterator[Attached]:
         """The container's streams: output from now on, and its stdin if it has one."""
         query = {"stream": "1", "stdin": "1", "stdout": "1", "stderr": "1"}
-        async with self._begun("POST", f"/containers/{container}/attach", query, upgrade=True) as opened:
+        path = container_path(container, "attach")
+        async with await self._begin("POST", path, query, upgrade=True) as opened:
             yield Attached(opened)
 
     async def exec(self, container: str, command: Sequence[str], **options: Any) -> ExecResult:  # noqa: ANN401 - docker's fields
         """Run a command inside a running container to its end."""
         body = {"Cmd": list(command), "AttachStdout": True, "AttachStderr": True, **options}
-        made: Json = await self.call("POST", f"/containers/{container}/exec", body=body)
-        output: dict[int, bytes] = {1: b"", 2: b""}
-        async with self._begun(
-            "POST", f"/exec/{made['Id']}/start", None, {"Detach": False}, upgrade=True
-        ) as opened:
+        made: Json = await self.call("POST", container_path(container, "exec"), body=body)
+        output: dict[int, bytearray] = {1: bytearray(), 2: bytearray()}
+        start = partial(self._begin, "POST", f"/exec/{made['Id']}/start", None, {"Detach": False})
+        async with await start(upgrade=True) as opened:
             async for stream, data in Attached(opened):
                 output[stream] += data
         facts: Json = await self.call("GET", f"/exec/{made['Id']}/json")
-        return ExecResult(int(facts["ExitCode"]), output[1], output[2])
-
-
-class _Opened:
-    """A response whose body is still to come."""
-
-    def __init__(self, stream: SocketStream) -> None:
-        self.stream = stream
-        self.response = Response()
-        self._early: list[bytes] = []
-
-    async def read_head(self) -> None:
-        """Wait for the head. Raises what an error answer tells of."""
-        while not self.response.status:
-            self._early += self.response.feed(await receive(self.stream))
-        if self.response.status >= 300 and self.response.status != core.NOT_MODIFIED:  # noqa: PLR2004 - no success
-            content = b"".join([piece async for piece in self.pieces()])
-            raise core.error_of(self.response.status, content)
-
-    @property
-    def multiplexed(self) -> bool:
-        """Whether stdout and stderr come in frames."""
-        return self.response.headers.get("content-type", "") == core.MULTIPLEXED
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """The body as it comes."""
-        early, self._early = self._early, []
-        for piece in early:
-            yield piece
-        while not self.response.complete:
-            for piece in self.response.feed(await receive(self.stream)):
-                yield piece
-
-
-class Attached:
-    """The streams of a process. Iterate for its output, (1 stdout | 2 stderr, bytes), until it has ended."""
-
-    def __init__(self, opened: _Opened) -> None:
-        self._stream = opened.stream
-        self._frames = Frames(multiplexed=opened.multiplexed)
-        self._early = opened.response.rest
-
-    async def __aiter__(self) -> AsyncIterator[tuple[int, bytes]]:
-        data = self._early or await receive(self._stream)
-        self._early = b""
-        while data:
-            for frame in self._frames.feed(data):
-                yield frame
-            data = await receive(self._stream)
-
-    async def send(self, data: bytes) -> None:
-        """Write to the process's stdin."""
-        await self._stream.send(data)
-
-    async def send_eof(self) -> None:
-        """No more input; output still comes."""
-        await self._stream.send_eof()
-
-
-async def receive(stream: SocketStream) -> bytes:
-    """What has come; b"" at the end."""
-    try:
-        return await stream.receive()
-    except anyio.EndOfStream:
-        return b""
+        return ExecResult(int(facts["ExitCode"]), bytes(output[1]), bytes(output[2]))

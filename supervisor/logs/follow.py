@@ -15,6 +15,7 @@ from pysup.supervisor.logs.feed import Feed
 from pysup.supervisor.logs.lines import Chunks, Entry, Mark, Shaper, Skipper
 from pysup.supervisor.logs.marks import Marked
 from pysup.supervisor.logs.reader import LogReader, Query, Range
+from pysup.supervisor.logs.records import STDOUT
 
 _SECOND = 1_000_000_000
 
@@ -32,7 +33,11 @@ async def follow(directory: str, feed: Feed | None, query: Query) -> AsyncIterat
             for entry in reader.select(query):
                 yield entry
             return
-        growth = _Growth(query, *opened, reader.shaper(query, *opened))
+        found, cursor = opened
+        if query.marks and query.resume is None and not found.drop:
+            # There may be no entry for a long time.
+            yield Entry(0, STDOUT, b"", mark=Mark(found.start.offset, 0, found.start.open))
+        growth = _Growth(query, found, cursor, reader.shaper(query, found, cursor))
         for entry in growth.read_known():
             yield entry
         while not growth.is_over:

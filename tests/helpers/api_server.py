@@ -12,7 +12,7 @@ import trio
 
 from pysup.supervisor.api import server
 from pysup.supervisor.api.server import App
-from pysup.supervisor.client.core import Response
+from pysup.supervisor.client.responses import Response
 
 WITHIN = 20.0
 """Seconds after which a test has hung."""

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from pysup.supervisor.api.resumption import (
+    POSITIONED,
+    RUN,
+    Resumption,
+    is_resumable,
+    last_frame,
+    position_header,
+    positioned,
+    resumption,
+)
 from pysup.supervisor.api.router import Route
-from pysup.supervisor.api.streams import MULTIPLEXED, RAW, copy_both_ways
+from pysup.supervisor.api.streams import MULTIPLEXED, RAW, Encode, copy_both_ways, frame, raw
 from pysup.supervisor.api.wire import Duplex, Hijacked, Request
+from pysup.supervisor.engine.attachment import Attachment
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.errors import BadRequest
+from pysup.supervisor.logs.lines import Mark
 from pysup.supervisor.spec.detach_keys import parse_detach_keys
 
 _NAMED_SINCE = (1, 42)
@@ -20,24 +34,48 @@ def content_type(request: Request, *, tty: bool) -> str:
 
 async def attach_container(engine: Engine, request: Request) -> Hijacked:
     """Everything is in place before the 101: the client's next request may be the start."""
-    query = request.query
-    stdin, stream = query.flag("stdin"), query.flag("stream")
     container_id = engine.find(request.params["id"]).id
+    resumed = resumption(request)
 
     async def run(duplex: Duplex) -> None:
-        with engine.attach(container_id) as attachment:
+        with engine.attach(container_id, resumed and resumed.run) as attachment:
+            if resumed is not None:
+                _resume(engine, container_id, attachment, resumed)
             keys = detach_keys(request, tty=attachment.tty)
-            await duplex.begin(content_type(request, tty=attachment.tty))
-            chunks = attachment.chunks(
-                stdout=query.flag("stdout"),
-                stderr=query.flag("stderr"),
-                logs=query.flag("logs"),
-                stream=stream,
-            )
-            into = attachment if stdin and stream and attachment.has_stdin else None
-            await copy_both_ways(duplex, chunks, into, tty=attachment.tty, keys=keys)
+            if not is_resumable(request):
+                await duplex.begin(content_type(request, tty=attachment.tty))
+                await _copy(request, attachment, duplex, raw if attachment.tty else frame, keys)
+                return
+            begin = position_header(Mark(attachment.position))
+            await duplex.begin(POSITIONED, (RUN, str(attachment.run)), begin)
+            await _copy(request, attachment, duplex, partial(_positioned, attachment), keys)
+            await duplex.send_all(last_frame())
 
     return Hijacked(run)
+
+
+def _positioned(attachment: Attachment, stream: int, data: bytes) -> bytes:
+    return positioned(stream, data, Mark(attachment.position))
+
+
+def _resume(engine: Engine, container_id: str, attachment: Attachment, resumed: Resumption) -> None:
+    ended = engine.ended_run(container_id, resumed.run)
+    attachment.resume(resumed.mark.offset, None if ended is None else ended.ended_at)
+
+
+async def _copy(
+    request: Request, attachment: Attachment, duplex: Duplex, encode: Encode, keys: bytes
+) -> None:
+    query = request.query
+    stdin, stream = query.flag("stdin"), query.flag("stream")
+    chunks = attachment.chunks(
+        stdout=query.flag("stdout"),
+        stderr=query.flag("stderr"),
+        logs=query.flag("logs"),
+        stream=stream,
+    )
+    into = attachment if stdin and stream and attachment.has_stdin else None
+    await copy_both_ways(duplex, chunks, into, encode=encode, keys=keys)
 
 
 def detach_keys(request: Request, *, tty: bool) -> bytes:

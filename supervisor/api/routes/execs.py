@@ -8,7 +8,7 @@ from pysup.supervisor.api.render.execs import inspect_exec
 from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.routes.attach import content_type
 from pysup.supervisor.api.routes.containers import terminal_size
-from pysup.supervisor.api.streams import copy_both_ways, frame
+from pysup.supervisor.api.streams import copy_both_ways, frame, raw
 from pysup.supervisor.api.wire import Duplex, Hijacked, Request, Response, empty, json_response
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.engine.exec_session import ExecSession
@@ -46,7 +46,8 @@ async def start_exec(engine: Engine, request: Request) -> Response | Hijacked:
             if session.tty and rows and columns:
                 session.resize(rows, columns)
             into = session if session.has_stdin else None
-            await copy_both_ways(duplex, session.chunks(), into, tty=session.tty, keys=keys)
+            encode = raw if session.tty else frame
+            await copy_both_ways(duplex, session.chunks(), into, encode=encode, keys=keys)
         finally:
             session.abandon()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pysup.supervisor.api.resumption import POSITIONED, is_resumable, last_frame, positioned, resumption
 from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.routes.attach import content_type
 from pysup.supervisor.api.routes.moments import moment
@@ -10,7 +11,7 @@ from pysup.supervisor.api.wire import Request, Sink, Streamed
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.errors import BadRequest
 from pysup.supervisor.logs.follow import follow
-from pysup.supervisor.logs.lines import Entry
+from pysup.supervisor.logs.lines import Entry, Mark
 from pysup.supervisor.logs.reader import Query
 from pysup.supervisor.logs.records import GAP, STDERR, STDOUT
 from pysup.supervisor.spec.timestamps import rfc3339_fixed
@@ -24,20 +25,25 @@ async def get_logs(engine: Engine, request: Request) -> Streamed:
     query = _query(request, lines=encoder.by_line)
     source = engine.logs(request.params["id"])
     coded = encoder.raw if source.tty else encoder.framed
+    if query.marks:
+        coded = encoder.positioned
 
     async def write(sink: Sink) -> None:
         await sink.begin()
         async with closing(follow(source.directory, source.feed, query)) as entries:
             async for entry in entries:
                 await sink.send(coded(entry))
+        if query.marks:
+            await sink.send(last_frame())
 
-    return Streamed(write, content_type(request, tty=source.tty))
+    return Streamed(write, POSITIONED if query.marks else content_type(request, tty=source.tty))
 
 
 def _query(request: Request, *, lines: bool) -> Query:
     streams = frozenset(number for name, number in _STREAMS.items() if request.query.flag(name))
     if not streams:
         raise BadRequest("cannot read logs: Bad parameters: you must choose at least one stream")
+    resumed = resumption(request)
     return Query(
         since=moment(request, "since"),
         until=moment(request, "until"),
@@ -45,6 +51,8 @@ def _query(request: Request, *, lines: bool) -> Query:
         streams=streams,
         follow=request.query.flag("follow"),
         lines=lines,
+        marks=is_resumable(request),
+        resume=resumed and resumed.mark,
     )
 
 
@@ -65,6 +73,12 @@ class Encoder:
     def framed(self, entry: Entry) -> bytes:
         """In a frame that names the stream. A gap is told on stderr: clients take any other for an error."""
         return frame(STDERR if entry.stream == GAP else entry.stream, self.raw(entry))
+
+    def positioned(self, entry: Entry) -> bytes:
+        """In a frame that has the position behind it, a terminal's output, too."""
+        stream = STDERR if entry.stream == GAP else entry.stream
+        is_place_alone = not entry.data and entry.stream != GAP
+        return positioned(stream, b"" if is_place_alone else self.raw(entry), entry.mark or Mark(0))
 
     def raw(self, entry: Entry) -> bytes:
         """As a terminal's output is sent."""

@@ -21,11 +21,15 @@ _FAILED = 125
 
 
 async def wait_container(engine: Engine, request: Request) -> Streamed:
-    """Wait for the end of a run, or for the removal."""
+    """Wait for the end of a run, or for the removal. ``run`` (pysup's own): the number of that run.
+
+    With ``removed`` the exit code is that of the last run, so ``run`` says nothing there.
+    """
     condition = request.query.text("condition") or "not-running"
     if condition not in get_args(Condition):
         raise BadRequest(f"cannot wait: invalid condition: {condition[:64]!r}")
     container_id = engine.find(request.params["id"]).id
+    number = request.query.integer("run")
 
     async def write(sink: Sink) -> None:
         answer: dict[str, Any] = {}
@@ -37,7 +41,11 @@ async def wait_container(engine: Engine, request: Request) -> Streamed:
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(wait)
+                ended = engine.ended_run(container_id, number) if number and condition != "removed" else None
                 await sink.begin()
+                if ended is not None:  # it will have no other exit
+                    nursery.cancel_scope.cancel()
+                    answer.update(Error=None, StatusCode=ended.exit_code or 0)
         except* PysupError as group:
             answer.update(Error={"Message": str(group.exceptions[0])}, StatusCode=_FAILED)
         await sink.send(json.dumps(answer).encode() + b"\n")

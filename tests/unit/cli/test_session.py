@@ -25,6 +25,8 @@ BOUND = 10.0
 class Wire:
     """A plain socket as a stream: all that comes is standard output, unless it begins with E."""
 
+    lost = False
+
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
 

@@ -10,16 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pysup.supervisor.client.core import (
-    Address,
-    Frames,
-    ProtocolError,
-    Response,
-    chunk,
-    error_of,
-    parse_address,
-    request,
-)
+from pysup.supervisor.client.core import Address, chunk, error_of, parse_address, request
+from pysup.supervisor.client.frames import MULTIPLEXED, Frames
+from pysup.supervisor.client.responses import Lost, ProtocolError, Response
 from pysup.supervisor.errors import BadRequest, Conflict, NotFound, Unavailable
 
 
@@ -74,10 +67,10 @@ def test_nonsense_is_a_protocol_error(data: bytes) -> None:
         Response().feed(data)
 
 
-def test_an_answer_that_ends_early_is_a_protocol_error() -> None:
+def test_an_answer_that_ends_early_is_a_lost_daemon() -> None:
     response = Response()
     response.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc")
-    with pytest.raises(ProtocolError, match="too early"):
+    with pytest.raises(Lost, match="closed the connection"):
         response.feed(b"")
 
 
@@ -87,7 +80,7 @@ def test_an_answer_that_ends_early_is_a_protocol_error() -> None:
 )
 def test_frames_survive_any_splitting(frames: list[tuple[int, bytes]], step: int) -> None:
     data = b"".join(bytes([stream, 0, 0, 0]) + len(body).to_bytes(4, "big") + body for stream, body in frames)
-    reader = Frames(multiplexed=True)
+    reader = Frames(MULTIPLEXED)
     found = [frame for at in range(0, len(data), step) for frame in reader.feed(data[at : at + step])]
     assert found == frames
 
