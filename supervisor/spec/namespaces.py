@@ -9,11 +9,8 @@ from typing import Literal
 from pysup.supervisor.spec.container import IdMap, NamespaceMode, Namespaces
 from pysup.supervisor.spec.fields import Fields
 
-IDENTITY = (IdMap(0, 0, 65536),)
-"""The map of ``--userns private`` without maps: its root is the host's, but without power over the host.
-
-Every file of the lower layer keeps its owner. A range for each container (auto) needs idmapped layers.
-"""
+_EXAMPLE = "give --uidmap 0:100000:65536, or --uidmap 0:0:65536 to keep the host's ids"
+"""No map is guessed: docker (userns-remap) and podman take a range that somebody gave away in /etc/subuid."""
 _MODES = {
     "PidMode": "--pid",
     "IpcMode": "--ipc",
@@ -97,7 +94,7 @@ def _id_maps(host: Fields) -> tuple[tuple[IdMap, ...], tuple[IdMap, ...]]:
         return uids or gids, gids or uids
     if not mode or _mode(host, "UsernsMode") == "host":
         return (), ()
-    return IDENTITY, IDENTITY
+    raise host.bad(f"--userns private needs to know which ids of the host are its own: {_EXAMPLE}")
 
 
 def _id_map(own: Fields, key: str, flag: str) -> tuple[IdMap, ...]:

@@ -180,7 +180,6 @@ def test_id_maps_make_a_user_namespace() -> None:
     spaces = spec_of({"Pysup": {"UidMaps": [[0, 100000, 65536]]}}).namespaces
     assert (spaces.user, spaces.uid_maps) == ("private", (IdMap(0, 100000, 65536),))
     assert spaces.gid_maps == spaces.uid_maps
-    assert spec_of({"UsernsMode": "private"}).namespaces.uid_maps[0].container == 0
 
 
 def test_log_options_rlimits_and_times() -> None:
@@ -240,6 +239,7 @@ def test_a_container_in_the_hosts_network_has_the_hosts_name() -> None:
         ({"CapAdd": ["CAP_NOPE"]}, "--cap-add"),
         ({"Pysup": {"Nope": 1}}, "not a setting of pysup"),
         ({"Pysup": {"UidMaps": [[1, 0, 1]]}}, "id 0"),
+        ({"UsernsMode": "private"}, "give --uidmap 0:100000:65536"),
         ({"Pysup": {"UidMaps": [[0, 0, 10], [5, 20, 10]]}}, "overlap"),
         ({"Pysup": {"RestartLimit": {"Count": 3}}}, "--restart-limit"),
         ({"Memory": "1g"}, "must be an integer"),
