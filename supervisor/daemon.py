@@ -34,6 +34,7 @@ from pysup.supervisor.errors import PysupError
 from pysup.supervisor.keeper.link import KeeperLost, Link, become_keeper
 from pysup.supervisor.kernel.files import keep_private
 from pysup.supervisor.runtime.cgroups.detection import detect
+from pysup.supervisor.runtime.filesystems import Filesystems
 from pysup.supervisor.runtime.machine import survey
 from pysup.supervisor.settings import Settings
 
@@ -107,6 +108,7 @@ async def run(inherited: Inherited) -> None:
             link=link,
             hierarchy=detect(),
             machine=survey(),
+            filesystems=Filesystems((settings.root, settings.run)),
             images=Images(store, settings),
             news=NewsDesk(),
             trash=Trash(settings.trash),

@@ -22,13 +22,14 @@ from pysup.supervisor.engine.creation import Created, create
 from pysup.supervisor.engine.execs import Execs
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Record
-from pysup.supervisor.engine.sizes import Sizes, tree_size
+from pysup.supervisor.engine.sizes import Sizes, tree_sizes
 from pysup.supervisor.engine.specs import spec_of
 from pysup.supervisor.engine.states import State
 from pysup.supervisor.engine.waiting import Condition, wait_for
 from pysup.supervisor.errors import BadRequest, Conflict, NotFound
 from pysup.supervisor.kernel.features import probe
 from pysup.supervisor.logs.feed import Feed
+from pysup.supervisor.runtime import rootfs
 from pysup.supervisor.runtime.cgroups.base import Usage
 from pysup.supervisor.runtime.processes import Processes, list_processes
 from pysup.supervisor.spec.names import check_name
@@ -203,8 +204,8 @@ class Engine:
     async def sizes(self, ref: str) -> Sizes:
         """What a container takes on disk, counted in a thread."""
         row = self.find(ref)
-        upper = os.path.join(self.parts.settings.container_dir(row.id), "upper")
-        rw = await trio.to_thread.run_sync(tree_size, upper, limiter=self.parts.disk)
+        layers = rootfs.write_layers(self.parts.settings.container_dir(row.id))
+        rw = await trio.to_thread.run_sync(tree_sizes, layers, limiter=self.parts.disk)
         image = images.get(self.parts.store.read(), row.image_id)
         return Sizes(rw, rw + (image.size if image is not None else 0))
 

@@ -15,12 +15,14 @@ from pysup.supervisor.spec.container import Process
 
 
 def _facts(parts: Parts, record: Record, cgroup: Cgroup, held: tuple[str, ...] = ()) -> Facts:
+    shows_machine = plan.is_host_image(record.spec)
     return Facts(
         machine=parts.machine,
         directory=parts.settings.container_dir(record.id),
         cgroup_tasks=tuple(cgroup.join_paths),
         cgroup_views=tuple(cgroup.views),
         held=held,
+        below=parts.filesystems.below() if shows_machine else (),
         hidden=(parts.settings.root, parts.settings.run),
     )
 

@@ -14,6 +14,7 @@ from pysup.supervisor.engine.news import NewsDesk
 from pysup.supervisor.engine.trash import Trash
 from pysup.supervisor.keeper.link import Link
 from pysup.supervisor.runtime.cgroups.base import Hierarchy
+from pysup.supervisor.runtime.filesystems import Filesystems
 from pysup.supervisor.runtime.plan import Machine
 from pysup.supervisor.settings import Settings
 
@@ -27,6 +28,7 @@ class Parts:
     link: Link
     hierarchy: Hierarchy
     machine: Machine
+    filesystems: Filesystems
     images: Images
     news: NewsDesk
     trash: Trash

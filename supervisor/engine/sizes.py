@@ -16,10 +16,10 @@ class Sizes(NamedTuple):
     """The write layer and the image below it."""
 
 
-def tree_size(directory: str) -> int:
-    """Bytes that are allocated below a directory (st_blocks of stat(2)); a hardlink counts once."""
+def tree_sizes(directories: Iterable[str]) -> int:
+    """Bytes that are allocated below directories (st_blocks of stat(2)); a hardlink counts once."""
     seen: set[tuple[int, int]] = set()
-    return sum(_sizes(directory, seen))
+    return sum(size for directory in directories for size in _sizes(directory, seen))
 
 
 def _sizes(directory: str, seen: set[tuple[int, int]]) -> Iterable[int]:

@@ -30,6 +30,7 @@ class Overlay(TypedDict, total=False):
     work: str
     target: str
     at: str
+    flags: int
     volatile: bool
     options: list[str]
 
@@ -58,7 +59,11 @@ def overlay(context: Context, arguments: Overlay) -> None:
         return context.system.mount("overlay", arguments["target"], "overlay", 0, data)
     fd = lookup.directory(context, arguments["at"])
     try:
-        _mount_on(context, fd, "overlay", "overlay", 0, data)
+        _mount_on(context, fd, "overlay", "overlay", arguments.get("flags", 0), data)
+    except KernelError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        _attach_copy(context, AT_FDCWD, fd, lower[0])  # one that overlayfs does not take: names without case
     finally:
         context.system.close(fd)
     return None
@@ -234,8 +239,9 @@ def _mask_file(context: Context, fd: int) -> None:
     _attach_copy(context, context.null_fd, fd)
 
 
-def _attach_copy(context: Context, source: int, target: int) -> None:
-    tree = context.system.open_tree(source, "")
+def _attach_copy(context: Context, source: int, target: int, path: str = "") -> None:
+    """Put a read-only copy of a mount there: of the descriptor itself, or of a host path."""
+    tree = context.system.open_tree(source, path)
     try:
         context.system.mount_setattr(tree, attr_set=mounts.MOUNT_ATTR_RDONLY)
         context.system.move_mount(tree, target)

@@ -7,7 +7,7 @@ overlayfs refuses a layer with locked mounts below it. A copy without them, made
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from pysup.supervisor.kernel import mounts
@@ -17,7 +17,7 @@ from pysup.supervisor.spec.container import ContainerSpec
 
 
 @contextmanager
-def detached(spec: ContainerSpec, below: tuple[str, ...] = ()) -> Iterator[dict[str, int]]:
+def detached(spec: ContainerSpec, below: Sequence[plan.Below] = ()) -> Iterator[dict[str, int]]:
     """What to attach to the spawn, by name; closed after the block. ``below``: as in Facts. Raises OSError."""
     with ExitStack() as stack:
         yield {name: _copy(path, stack) for name, path in plan.detached_layers(spec, below).items()}

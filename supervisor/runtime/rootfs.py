@@ -8,9 +8,11 @@ DIRECTORY/mounts  the same three for each further file system of the machine (ho
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import stat
+from collections.abc import Iterator, Sequence
 
 from pysup.supervisor.runtime import plan, trees
 from pysup.supervisor.spec.container import ContainerSpec
@@ -48,21 +50,29 @@ def _let_search(directory: str, ids: tuple[int, int]) -> None:
     os.chmod(directory, 0o710)  # noqa: S103 - nobody else
 
 
-def renew(directory: str, spec: ContainerSpec, below: tuple[str, ...] = ()) -> None:
+def renew(directory: str, spec: ContainerSpec, below: Sequence[plan.Below] = ()) -> None:
     """Before each run: what a volatile overlay left is dropped, the host's network files are copied anew.
 
-    ``below``: mount points of further file systems of the host image; each gets a write layer of its own.
+    ``below``: further file systems of the host image; each gets a write layer of its own.
     A volatile overlay marks its work directory, and the kernel refuses it from then on, since after a crash
     the layer may be incomplete. Here it is not: a reboot ends a container that is removed by itself.
     """
     if spec.auto_remove:
         trees.remove(f"{directory}/work/work")
     ids = plan.root_ids(spec.namespaces)
-    for point in below:
+    for point, _flags in below:
         _renew_layer(f"{directory}/{plan.mount_directory(point)}", point, spec, ids)
     if spec.namespaces.net == "host":
         for name in ("hosts", "resolv.conf"):
             _write(f"{directory}/etc/{name}", _etc(spec)[name], ids)
+
+
+def write_layers(directory: str) -> Iterator[str]:
+    """The directories with all that the container has written."""
+    yield f"{directory}/upper"
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(f"{directory}/mounts"):
+            yield f"{directory}/mounts/{name}/upper"
 
 
 def _renew_layer(directory: str, point: str, spec: ContainerSpec, ids: tuple[int, int]) -> None:

@@ -13,8 +13,9 @@ A plan is a list of JSON-able steps that keeper/steps.py carries out in order.
 
 from __future__ import annotations
 
+from pysup.supervisor.runtime.plan.base import is_host_image
 from pysup.supervisor.runtime.plan.container import build
-from pysup.supervisor.runtime.plan.facts import CgroupView, Facts, Machine, Step
+from pysup.supervisor.runtime.plan.facts import Below, CgroupView, Facts, Machine, Step
 from pysup.supervisor.runtime.plan.joining import TARGET, build_exec, joins_pid
 from pysup.supervisor.runtime.plan.namespaces import (
     clone_flags,
@@ -30,6 +31,7 @@ from pysup.supervisor.runtime.plan.root import LAYER, detached_layers, mount_dir
 __all__ = [
     "LAYER",
     "TARGET",
+    "Below",
     "CgroupView",
     "Facts",
     "Machine",
@@ -40,6 +42,7 @@ __all__ = [
     "clone_flags",
     "detached_layers",
     "gid_maps",
+    "is_host_image",
     "joins_pid",
     "map_text",
     "mount_directory",

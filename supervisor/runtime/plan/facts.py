@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 Step = list[Any]
 """``[op, argument, …]``, JSON-able; the vocabulary and its meaning are keeper/steps.py."""
@@ -37,6 +37,15 @@ class CgroupView:
     """The container's cgroup in it, as a host path."""
 
 
+class Below(NamedTuple):
+    """A further file system of the machine."""
+
+    point: str
+    """Where it is mounted: host path, and the same path in the container."""
+    flags: int
+    """Its MS_NOSUID, MS_NODEV and MS_NOEXEC, which hold in the container too."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What is decided outside about this one start. Host paths are absolute and without links."""
@@ -49,8 +58,8 @@ class Facts:
     cgroup_views: tuple[CgroupView, ...] = ()
     held: tuple[str, ...] = ()
     """Namespaces to join: each name is one of /proc/PID/ns, and that of the descriptor too."""
-    below: tuple[str, ...] = ()
-    """Mount points of the machine's further file systems that the host image shows, parents first."""
+    below: tuple[Below, ...] = ()
+    """The machine's further file systems that the host image shows, parents first."""
     hidden: tuple[str, ...] = ()
     """Host directories that the host image must not show: the daemon's own root and run directories."""
     seccomp: str = ""

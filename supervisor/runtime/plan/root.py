@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from pysup.supervisor.runtime.plan.facts import Facts, Step
+from pysup.supervisor.runtime.plan.facts import Below, Facts, Step
 from pysup.supervisor.runtime.plan.sources import Sources
 from pysup.supervisor.spec.container import ContainerSpec
 
@@ -16,47 +16,53 @@ LAYER = "layer"
 _LONGEST_NAME = 128
 
 
+class _Overlay(NamedTuple):
+    """One overlay of a root."""
+
+    name: str
+    """Of the detached mount that its lower layer comes as, if it does."""
+    lower: tuple[str, ...]
+    """Host paths."""
+    directory: str
+    """Relative to the container's: where upper/ work/ lower/ are."""
+    where: dict[str, Any]
+    """Arguments of the step that say what it is mounted on."""
+
+
 def root_steps(spec: ContainerSpec, facts: Facts, sources: Sources, *, lasting: bool = True) -> list[Step]:
     """Mount everything and go there. Not ``lasting``: outside of the user namespace, to be mounted again."""
     directory = sources.name(facts.directory)
     target = f"{directory}/rootfs"
     detached = lasting and needs_detached_layer(spec)
     steps: list[Step] = []
-    for name, lower, layers, where in _overlays(spec, facts, sources):
+    for overlay in _overlays(spec, facts, target):
+        layers = directory + overlay.directory
         options = {
-            "lower": [f"{layers}/lower"] if detached else lower,
+            "lower": [f"{layers}/lower"] if detached else [sources.name(layer) for layer in overlay.lower],
             "upper": f"{layers}/upper",
             "work": f"{layers}/work",
-            **where,
+            **overlay.where,
             "volatile": spec.auto_remove and lasting,
             "options": ["userxattr"] if spec.namespaces.user == "private" else [],
         }
-        steps += [["attach", name, f"{layers}/lower"]] if detached else []
-        steps += [["overlay", options], *([["enter", target]] if name == LAYER else [])]
+        steps += [["attach", overlay.name, f"{layers}/lower"]] if detached else []
+        steps += [["overlay", options], *([["enter", target]] if overlay.name == LAYER else [])]
     return steps
 
 
-def _overlays(
-    spec: ContainerSpec, facts: Facts, sources: Sources
-) -> Iterator[tuple[str, list[str], str, dict[str, Any]]]:
-    """The name of its detached mount, lower layers, the directory of upper/ work/ lower/, and the target."""
-    directory = sources.name(facts.directory)
-    yield (
-        LAYER,
-        [sources.name(layer) for layer in spec.rootfs.lower],
-        directory,
-        {"target": f"{directory}/rootfs"},
-    )
-    for number, point in enumerate(facts.below):
-        layers = f"{directory}/{mount_directory(point)}"
-        yield f"{LAYER}{number}", [sources.name(point)], layers, {"at": point}
+def _overlays(spec: ContainerSpec, facts: Facts, target: str) -> Iterator[_Overlay]:
+    yield _Overlay(LAYER, spec.rootfs.lower, "", {"target": target})
+    for number, (point, flags) in enumerate(facts.below):
+        where = {"at": point, "flags": flags}
+        yield _Overlay(f"{LAYER}{number}", (point,), "/" + mount_directory(point), where)
 
 
-def detached_layers(spec: ContainerSpec, below: tuple[str, ...]) -> dict[str, str]:
+def detached_layers(spec: ContainerSpec, below: Sequence[Below]) -> dict[str, str]:
     """Which lower layers must come as mounts of their own: host path by name (runtime/layers.py)."""
     if not needs_detached_layer(spec):
         return {}
-    return {LAYER: spec.rootfs.lower[0]} | {f"{LAYER}{number}": point for number, point in enumerate(below)}
+    further = {f"{LAYER}{number}": one.point for number, one in enumerate(below)}
+    return {LAYER: spec.rootfs.lower[0], **further}
 
 
 def needs_detached_layer(spec: ContainerSpec) -> bool:

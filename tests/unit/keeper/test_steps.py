@@ -15,7 +15,7 @@ from helpers.recording import RecordingSystem
 from pysup.supervisor.keeper import steps
 from pysup.supervisor.keeper.context import Context
 from pysup.supervisor.kernel import mounts
-from pysup.supervisor.kernel.libc import KernelError
+from pysup.supervisor.kernel.libc import AT_FDCWD, KernelError
 
 Step = list[Any]
 
@@ -69,6 +69,22 @@ def test_many_layers_are_named_from_their_common_directory(context: Context, sys
     steps.run(context, [["overlay", {"lower": lower, "target": "/t"}]])
     assert system.of("chdir") == [("/var/lib/pysup/images/layers",)]
     assert system.of("mount")[0][4].startswith(f"lowerdir={0:064}:{1:064}:")
+
+
+def test_a_further_overlay_is_mounted_in_the_root(context: Context, system: RecordingSystem) -> None:
+    """Where overlayfs does not take the file system, it is shown read-only."""
+    step = ["overlay", {"lower": ["/home"], "upper": "/u", "work": "/w", "at": "/home", "flags": 2}]
+    steps.run(context, [step])
+    data = "lowerdir=/home,upperdir=/u,workdir=/w"
+    assert system.of("mount") == [("overlay", ".", "overlay", 2, data)]
+    assert "move_mount" not in system.names()
+    system.fails["mount"] = KernelError(errno.EINVAL, "mount")
+    steps.run(context, [step])
+    assert system.of("open_tree") == [(AT_FDCWD, "/home")]
+    assert system.of("mount_setattr") == [(52, {"attr_set": 1})]
+    assert system.of("move_mount") == [(52, 50)]
+    system.fails["mount"] = KernelError(errno.EPERM, "mount")
+    assert failure(context, step).number == errno.EPERM
 
 
 def test_mount_is_reached_by_descriptor(context: Context, system: RecordingSystem) -> None:
