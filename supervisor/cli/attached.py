@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -14,6 +15,15 @@ from pysup.supervisor.cli.tty import Size
 from pysup.supervisor.errors import PysupError
 
 
+class NoPoll(PysupError):
+    """This platform cannot wait for a terminal and a connection at once, as poll(2) does."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "cannot attach: this platform has no poll(2); run with --detach, and read the output with logs -f"
+        )
+
+
 class NoTerminal(PysupError):
     """A terminal is asked for and standard input is none (docker: exit code 1)."""
 
@@ -22,7 +32,9 @@ class NoTerminal(PysupError):
 
 
 def check_terminal(*, tty: bool, stdin: bool) -> None:
-    """Refuse -it where standard input is no terminal. Raises NoTerminal."""
+    """Refuse -it where standard input is no terminal. Raises NoTerminal, NoPoll."""
+    if not hasattr(select, "poll"):
+        raise NoPoll
     if tty and stdin and not os.isatty(STDIN):
         raise NoTerminal
 

@@ -99,6 +99,7 @@ COMMANDS: dict[str, Entry] = {
     "tag": IMAGE["tag"],
     "info": SYSTEM["info"],
     "version": Entry("info:version", "Show the version information"),
+    "completion": Entry("completion:completion", "Print the completion script of a shell"),
     "daemon": Entry("daemon:daemon", "Supervise containers: the server that the other commands talk to"),
 }
 

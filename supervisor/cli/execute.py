@@ -83,7 +83,7 @@ def _follow(client: Client, identity: str, start: dict[str, Any], given: Given) 
         detach_keys=given.text("detach-keys"),
         resize=attached.resizer(client, f"/exec/{identity}"),
     )
-    with client.hijack(f"/exec/{identity}/start", start) as stream:
+    with client.hijack(f"/exec/{identity}/start", start, query={"refusal": "1"}) as stream:
         try:
             with Session(stream, plan) as session:
                 session.run()

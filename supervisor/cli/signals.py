@@ -21,7 +21,9 @@ NEVER_FORWARDED = frozenset(
 )
 """Not catchable, about this process's own children, faults and job control, or made by the runtime."""
 
-ENDING = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM})
+ENDING = frozenset(
+    getattr(signal, name) for name in ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM") if hasattr(signal, name)
+)
 """What ends this command when signals are not forwarded (--sig-proxy=false)."""
 
 

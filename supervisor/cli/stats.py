@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import select
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,8 +15,8 @@ from pysup.supervisor.cli.ps import short_id
 from pysup.supervisor.errors import NotFound
 
 _HOME, _CLEAR_LINE, _CLEAR_BELOW = "\033[H", "\033[K", "\033[J"
-_INTERVAL = 1000
-"""Milliseconds between two screens."""
+_INTERVAL = 1.0
+"""Seconds between two screens."""
 _NOTHING = "--"
 
 STATS = Syntax(
@@ -47,14 +47,13 @@ def stats(argv: Sequence[str]) -> int:
 def _live(client: Client, given: Given) -> int:
     """A screen a second; each row's CPU share is over the time since the screen before."""
     before: dict[str, Any] = {}
-    pause = select.poll()
     while True:
         rows = [
             row for name in _names(client, given) if (row := _try_sample(client, name, before)) is not None
         ]
         before = {str(row["id"]): row for row in rows}
         _screen(_text(given, rows))
-        pause.poll(_INTERVAL)
+        time.sleep(_INTERVAL)
 
 
 def _names(client: Client, given: Given) -> list[str]:

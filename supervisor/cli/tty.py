@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import termios
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -38,6 +37,8 @@ class RawMode:
         self._saved: list[Any] | None = None
 
     def __enter__(self) -> RawMode:
+        import termios  # not there on every platform, and only needed here
+
         self._saved = termios.tcgetattr(self._fd)
         self._set_raw()
         return self
@@ -48,6 +49,8 @@ class RawMode:
         self._restore()
 
     def _set_raw(self) -> None:
+        import termios
+
         mode = termios.tcgetattr(self._fd)
         mode[IFLAG] &= ~(
             termios.IGNBRK | termios.BRKINT | termios.PARMRK | termios.ISTRIP | termios.INLCR | termios.IGNCR
@@ -61,6 +64,8 @@ class RawMode:
 
     def _restore(self) -> None:
         if self._saved is not None:
+            import termios
+
             termios.tcsetattr(self._fd, termios.TCSADRAIN, self._saved)
 
     def suspend(self) -> None:

@@ -141,6 +141,54 @@ def test_a_life(daemon: Daemon) -> None:
     assert daemon.pysup("rm", "-f", "new").returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("command", "code", "cause"),
+    [
+        ("no-such-command", 127, "executable file not found in $PATH"),
+        ("/etc/passwd", 126, "permission denied"),
+    ],
+)
+@pytest.mark.parametrize("flags", [[], ["-i"], ["-d"]])
+def test_an_exec_that_fails_is_said_once(
+    daemon: Daemon, flags: list[str], command: str, code: int, cause: str
+) -> None:
+    daemon.pysup("run", "-d", "--name", "box", "host", "sleep", "1000", check=True)
+    done = daemon.pysup("exec", *flags, "box", command)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 1), done
+    assert done.stderr.startswith("pysup: cannot ") and done.stderr.endswith(f"{cause}\n")
+    daemon.pysup("rm", "-f", "box", check=True)
+
+
+def test_the_name_that_it_has_is_no_new_name(daemon: Daemon) -> None:
+    daemon.pysup("create", "--name", "same", "host", "true", check=True)
+    for new in ("same", "/same"):
+        done = daemon.pysup("rename", "same", new)
+        assert done.returncode == 1
+        assert done.stderr == (
+            "pysup: cannot rename container same: "
+            "Renaming a container with the same name as its current name\n"
+        )
+    daemon.pysup("rm", "same", check=True)
+
+
+def test_what_is_not_utf_8_is_refused_and_harms_nothing(daemon: Daemon) -> None:
+    for words in (
+        ["host", b"echo", b"\xff"],
+        ["-e", b"A=\xff", "host", "true"],
+        ["--name", b"\xff", "host", "true"],
+    ):
+        done = subprocess.run(
+            [*daemon.command("run"), *words], capture_output=True, timeout=BOUND, check=False
+        )
+        assert (done.returncode, done.stdout) == (125, b"")
+        assert done.stderr == b"pysup: cannot send the request: b'\\xff' is not UTF-8\n"
+    done = subprocess.run(
+        [*daemon.command("inspect"), b"\xff"], capture_output=True, timeout=BOUND, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, b"pysup: cannot send the request: b'\\xff' is not UTF-8\n")
+    assert daemon.pysup("ps", "-aq", check=True).stdout == ""
+
+
 def test_logs(daemon: Daemon) -> None:
     daemon.pysup(
         "run", "--name", "logged", "host", "sh", "-c", "echo one; echo two >&2; printf three", check=True

@@ -111,8 +111,14 @@ def _timeout(request: Request) -> float | None:
 
 
 async def rename_container(engine: Engine, request: Request) -> Response:
-    """POST /containers/{id}/rename?name=."""
-    await engine.rename(request.params["id"], request.query.text("name"), request.caller)
+    """POST /containers/{id}/rename?name=. The name that it has already is an error, in docker's words."""
+    old, new = engine.find(request.params["id"]), request.query.text("name")
+    if new.removeprefix("/") == old.name:
+        raise BadRequest(
+            f"cannot rename container {old.name}: "
+            "Renaming a container with the same name as its current name"
+        )
+    await engine.rename(old.id, new, request.caller)
     return empty()
 
 

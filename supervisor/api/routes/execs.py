@@ -26,7 +26,11 @@ async def create_exec(engine: Engine, request: Request) -> Response:
 
 
 async def start_exec(engine: Engine, request: Request) -> Response | Hijacked:
-    """POST /exec/{id}/start. What is wrong in itself is refused before the connection is taken over."""
+    """POST /exec/{id}/start. What is wrong in itself is refused before the connection is taken over.
+
+    ``?refusal=1`` (pysup's own): so is a program that cannot be executed, with its exit code; docker's clients
+    read that from the stream.
+    """
     body = Fields("start exec", await request.json())
     row = engine.execs.find(request.params["id"])
     rows, columns = body.size("ConsoleSize")
@@ -36,12 +40,15 @@ async def start_exec(engine: Engine, request: Request) -> Response | Hijacked:
         await engine.execs.start(session)
         return empty(200)
     keys = parse_detach_keys(json.loads(row.process).get("DetachKeys") or "") if session.tty else b""
+    refuses = request.query.flag("refusal")
 
     async def run(duplex: Duplex) -> None:
         """The head goes before the process is there: docker-py loses what comes in one packet with it."""
         try:
+            if refuses:
+                await engine.execs.start(session)
             await duplex.begin(content_type(request, tty=session.tty))
-            if not await _started(engine, session, duplex):
+            if not refuses and not await _started(engine, session, duplex):
                 return
             if session.tty and rows and columns:
                 session.resize(rows, columns)
