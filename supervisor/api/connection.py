@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 MAX_HEAD = 64 << 10
 """Bytes of a request line with its headers."""
+IDLE_WITHIN = 600.0
+"""Seconds that a connection may rest between two requests: each takes one of MAX_CONNECTIONS places."""
 HEAD_WITHIN = 60.0
 """Seconds from the first byte of a request to the end of its headers."""
 MAX_DRAIN = 1 << 20
@@ -93,9 +95,12 @@ class Connection:
     # -- reading ---------------------------------------------------------------------------------------------
 
     async def _next_head(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
-        """The next request's head. A client may be silent for ever, but not stop in the middle of one."""
+        """The next request's head. A client may rest for a while, but not stop in the middle of one. Raises Gone."""
         if not self._http.trailing_data[0]:
-            self._http.receive_data(await self._transport.receive_some())
+            with trio.move_on_after(IDLE_WITHIN) as patience:
+                self._http.receive_data(await self._transport.receive_some())
+            if patience.cancelled_caught:
+                raise Gone
         if (event := self._http.next_event()) is not h11.NEED_DATA:
             return event
         with trio.move_on_after(HEAD_WITHIN):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -112,7 +113,7 @@ class Request:
 
 def _parse(content: bytes) -> Any:  # noqa: ANN401 - JSON
     try:
-        document = json.loads(content, parse_constant=_refuse_constant)
+        document = json.loads(content, parse_constant=_refuse_constant, parse_float=_finite)
         if rb"\ud" in content.lower():
             # Half of a surrogate pair: Python's str takes it, no encoding and no SQLite does.
             json.dumps(document, ensure_ascii=False).encode()
@@ -124,6 +125,12 @@ def _parse(content: bytes) -> Any:  # noqa: ANN401 - JSON
 def _refuse_constant(name: str) -> NoReturn:
     """Python's own extension of JSON: NaN and the infinities."""
     raise ValueError(f"{name} is not a value")
+
+
+def _finite(text: str) -> float:
+    """1e999 would be an infinity."""
+    value = float(text)
+    return value if math.isfinite(value) else _refuse_constant(text)
 
 
 @dataclass(frozen=True, slots=True)
