@@ -67,7 +67,9 @@ class StartFailed(PysupError):
 
     @property
     def exit_code(self) -> int:
-        """Docker's exit code: 127 command not found, 126 not executable, else 128 (set-up failed)."""
+        """Docker's exit code: 127 command not found, 126 cannot be executed, else 128 (set-up failed)."""
+        if self.step.startswith("workdir "):
+            return 127 if self.number == errno.ENOTDIR else 126
         if not self.step.startswith("exec "):
             return 128
         return {errno.ENOENT: 127, errno.ENOTDIR: 127}.get(self.number, 126)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pysup.supervisor.cli import images, ps
 from pysup.supervisor.cli.connection import connect
 from pysup.supervisor.cli.flags import Syntax, switch
-from pysup.supervisor.cli.listing import FORMAT, Column, Listing, write
+from pysup.supervisor.cli.listing import FORMAT, Column, Item, Listing, write
 
 DF = Syntax(
     "system df",
@@ -42,6 +42,7 @@ def summary(usage: Any) -> Iterable[dict[str, Any]]:
     taken = [one for one in volumes if _volume(one, "RefCount") > 0]
     size = sum(_volume(one, "Size") for one in volumes)
     yield _row("Local Volumes", volumes, taken, size, size - sum(_volume(one, "Size") for one in taken))
+    yield _row("Build Cache", [], [], 0, 0)
 
 
 def _volume(volume: Any, name: str) -> int:
@@ -53,15 +54,21 @@ def _row(kind: str, every: Sequence[Any], active: Sequence[Any], size: int, free
 
 
 def _size(raw: Any) -> str:
+    from pysup.supervisor.spec.units import format_long_decimal_size
+
+    return format_long_decimal_size(raw["Size"])
+
+
+def _layer(raw: Any) -> str:
     from pysup.supervisor.spec.units import format_decimal_size
 
-    return format_decimal_size(raw["Size"])
+    return format_decimal_size(raw.get("SizeRw") or 0)
 
 
 def _reclaimable(raw: Any) -> str:
-    from pysup.supervisor.spec.units import format_decimal_size
+    from pysup.supervisor.spec.units import format_long_decimal_size
 
-    shown = format_decimal_size(raw["Reclaimable"])
+    shown = format_long_decimal_size(raw["Reclaimable"])
     return f"{shown} ({raw['Reclaimable'] * 100 // raw['Size']}%)" if raw["Size"] > 0 else shown
 
 
@@ -69,10 +76,56 @@ def _detailed(usage: Any) -> str:
     rows = [row for image in usage.get("Images") or [] for row in images.tagged(image)]
     return (
         "Images space usage:\n\n"
-        + images.TAGS.text(rows)
+        + _IMAGES.text(rows)
         + "\nContainers space usage:\n\n"
-        + ps.SIZED.text(usage.get("Containers") or [])
+        + _CONTAINERS.text(usage.get("Containers") or [])
+        + "\nLocal Volumes space usage:\n\n"
+        + _VOLUMES.text(usage.get("Volumes") or [])
+        + "\nBuild cache usage: 0B\n\n"
+        + _BUILDS.text([])
     )
+
+
+def _image_size(name: str) -> Callable[[Item], str]:
+    """Shared with other images, or not; what the daemon did not count is not shown."""
+    from pysup.supervisor.spec.units import format_long_decimal_size
+
+    def shown(one: Item) -> str:
+        shared = one.raw.get("SharedSize", -1)
+        size = shared if name == "shared" else one.raw["Size"] - shared
+        return format_long_decimal_size(size) if shared >= 0 else "N/A"
+
+    return shown
+
+
+_IMAGES = Listing(
+    {
+        **images.TAGS.columns,
+        "SharedSize": Column("SHARED SIZE", _image_size("shared")),
+        "UniqueSize": Column("UNIQUE SIZE", _image_size("unique")),
+        "Containers": Column("CONTAINERS", lambda one: str(max(0, one.raw.get("Containers", 0)))),
+    },
+    (*images.TAGS.default, "SharedSize", "UniqueSize", "Containers"),
+)
+_CONTAINERS = Listing(
+    {**ps.CONTAINERS.columns, "Size": Column("SIZE", lambda one: _layer(one.raw))},
+    ("ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names"),
+)
+_VOLUMES = Listing(
+    {
+        "Name": Column("VOLUME NAME", lambda one: one.raw["Name"]),
+        "Links": Column("LINKS", lambda one: str(_volume(one.raw, "RefCount"))),
+        "Size": Column("SIZE", lambda one: _size({"Size": _volume(one.raw, "Size")})),
+    },
+    ("Name", "Links", "Size"),
+)
+_BUILDS = Listing(
+    {
+        name: Column(name, str)
+        for name in ("CACHE ID", "CACHE TYPE", "SIZE", "CREATED", "LAST USED", "USAGE", "SHARED")
+    },
+    ("CACHE ID", "CACHE TYPE", "SIZE", "CREATED", "LAST USED", "USAGE", "SHARED"),
+)
 
 
 USAGE = Listing(

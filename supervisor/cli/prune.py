@@ -63,8 +63,8 @@ def prune_containers(client: Client, chosen: dict[str, list[str]]) -> Any:
 
 def report_lines(report: Any) -> list[str]:
     """What was deleted, and how much room that made."""
-    from pysup.supervisor.spec.units import format_decimal_size
+    from pysup.supervisor.spec.units import format_long_decimal_size
 
     deleted = report.get("ContainersDeleted") or []
     head = ["Deleted Containers:", *deleted, ""] if deleted else []
-    return [*head, f"Total reclaimed space: {format_decimal_size(report.get('SpaceReclaimed') or 0)}"]
+    return [*head, f"Total reclaimed space: {format_long_decimal_size(report.get('SpaceReclaimed') or 0)}"]

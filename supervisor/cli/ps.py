@@ -48,7 +48,7 @@ def _query(given: Given) -> dict[str, str]:
         query["all"] = "1"
     if last > 0:
         query["limit"] = str(last)
-    if given.on("size") or ".Size" in given.text("format"):
+    if given.on("size") or any(word in given.text("format") for word in (".Size", "json")):
         query["size"] = "1"
     if given.many("filter"):
         query["filters"] = json.dumps(filters(given))

@@ -92,7 +92,7 @@ class Images:
         image_id = self._find(ref).id
 
         def write(conn: Connection) -> None:
-            images.set_tag(conn, name.repository, name.tag, image_id)
+            _set_tag(conn, name, image_id)
             _add_event(conn, "tag", image_id, str(name), caller)
 
         await self._store.write(write)
@@ -141,7 +141,7 @@ class Images:
                 conn, id=image_id, config=document, layers=(layer.name,), size=layer.size, created_at=created
             )
             if name is not None:
-                images.set_tag(conn, name.repository, name.tag, image_id)
+                _set_tag(conn, name, image_id)
             _add_event(conn, "import", image_id, str(name or image_id), caller)
 
         await self._store.write(write)
@@ -193,6 +193,13 @@ def _image_document(layer: Layer, config: dict[str, Any], message: str) -> str:
     return json.dumps(document)
 
 
+def _set_tag(conn: Connection, name: Reference, image_id: str) -> None:
+    """The host image keeps its name: ``run host`` means the machine, always. Raises Conflict."""
+    if (name.repository, name.tag) == (HOST, "latest") and image_id != HOST_ID:
+        raise Conflict(f"cannot tag image {name}: the name is that of the machine's own root")
+    images.set_tag(conn, name.repository, name.tag, image_id)
+
+
 def _note_host(conn: Connection) -> None:
     images.insert(conn, id=HOST_ID, config=host_config(), layers=(LAYER,), size=0, created_at=0)
     images.set_tag(conn, HOST, "latest", HOST_ID)
@@ -202,6 +209,8 @@ def _remove(  # the arguments are those of one request
     conn: Connection, *, row: Row, name: Tag | None, ref: str, caller: Caller, force: bool
 ) -> tuple[list[dict[str, str]], list[str]]:
     tags = images.list_tags(conn, row.id)
+    if name is not None and (name.repository, name.tag) == (HOST, "latest"):
+        raise Conflict(f"cannot remove image {ref}: it is built in")
     if name is not None and len(tags) > 1:
         images.untag(conn, name.repository, name.tag)
         _add_event(conn, "untag", row.id, f"{name.repository}:{name.tag}", caller)

@@ -35,10 +35,15 @@ def find(context: Context, path: str, *, directory: bool = False) -> int | None:
         raise
 
 
-def directory(context: Context, path: str, links: int = 0) -> int:
+def existing(context: Context, path: str) -> int:
+    """An O_PATH descriptor of a directory. Raises KernelError if there is none."""
+    return open_in(context, path, os.O_PATH | os.O_DIRECTORY)
+
+
+def directory(context: Context, path: str, links: int = 0, mode: int = 0o755) -> int:
     """An O_PATH descriptor of a directory, which is made with its parents if it is missing.
 
-    A link that leads to nothing is followed: its target is made, as docker does it.
+    A link that leads to nothing is followed: its target is made, as docker does it. ``mode`` is that of the last.
     """
     found = find(context, path, directory=True)
     if found is not None:
@@ -46,14 +51,14 @@ def directory(context: Context, path: str, links: int = 0) -> int:
     above, name = os.path.split(path.rstrip("/"))
     parent = directory(context, above, links)
     try:
-        context.system.mkdir(name, 0o755, dir_fd=parent)
+        context.system.mkdir(name, mode, dir_fd=parent)
         give_directory(context, name, parent)
     except FileExistsError:
         target = _follow(context, parent, name, links)
-        return directory(context, os.path.join(above, target), links + 1)
+        return directory(context, os.path.join(above, target), links + 1, mode)
     finally:
         context.system.close(parent)
-    return open_in(context, path, os.O_PATH | os.O_DIRECTORY)
+    return existing(context, path)
 
 
 def file(context: Context, path: str, links: int = 0) -> int:

@@ -17,6 +17,7 @@ from pysup.supervisor.kernel import mounts
 from pysup.supervisor.kernel.libc import AT_FDCWD, KernelError
 
 _PAGE = 4096
+_NEW_TMPFS = 0o1777
 _PATHS: tuple[Literal["upper"], Literal["work"], Literal["target"]] = ("upper", "work", "target")
 
 
@@ -106,7 +107,7 @@ def mount(  # noqa: PLR0917
     context: Context, fstype: str, source: str, target: str, flags: int, data: str
 ) -> None:
     """Mount a new file system on a directory of the container, reached by descriptor and named "."."""
-    fd = lookup.directory(context, target)
+    fd = lookup.directory(context, target, mode=_NEW_TMPFS if fstype == "tmpfs" else 0o755)
     try:
         if fstype in ("proc", "sysfs"):  # as a link, these could turn up elsewhere (CVE-2019-19921)
             _check_no_link(context, target)
@@ -125,7 +126,7 @@ def _mount_on(  # noqa: PLR0917
 
 
 def _with_mode_of(context: Context, fd: int, data: str) -> str:
-    """A tmpfs without a mode looks like the directory that it covers, as with runc; else it would be 1777."""
+    """A tmpfs without a mode looks like the directory that it covers, as with runc; 1777 if that was missing."""
     mode = f"mode={stat.S_IMODE(context.system.fstat(fd).st_mode):o}"
     return f"{data},{mode}" if data else mode
 

@@ -58,11 +58,12 @@ def user(context: Context, name: str, groups: list[str]) -> None:
     context.uid, context.gid, context.groups, context.home = identity
 
 
-def workdir(context: Context, path: str) -> None:
-    """Make the working directory if it is missing, and go there: as root, before "credentials" (as docker
-    does).
+def workdir(context: Context, path: str, create: bool = True) -> None:  # noqa: FBT001, FBT002 - an argument of a step
+    """Go to the working directory as root, before "credentials"; make it first if it is missing, for a
+    container's first process (as docker does).
     """
-    fd = lookup.directory(context, path)
+    find = lookup.directory if create else lookup.existing
+    fd = find(context, path)
     try:
         context.system.fchdir(fd)
     finally:

@@ -46,8 +46,13 @@ def format_size(size: float) -> str:
 
 
 def format_decimal_size(size: float) -> str:
-    """Bytes in decimal units with three significant digits: ``1.23MB`` (go-units HumanSize)."""
+    """Bytes in decimal units with three significant digits: ``1.23MB`` (HumanSizeWithPrecision)."""
     return _with_unit(size, 1000.0, _DECIMAL, digits=3)
+
+
+def format_long_decimal_size(size: float) -> str:
+    """Bytes in decimal units with four significant digits: ``1.234MB`` (go-units HumanSize), for sums."""
+    return _with_unit(size, 1000.0, _DECIMAL)
 
 
 def _with_unit(size: float, base: float, units: tuple[str, ...], *, digits: int = 4) -> str:

@@ -33,7 +33,7 @@ def build(spec: ContainerSpec, facts: Facts) -> list[Step]:
         *([["console"]] if spec.process.tty else []),
         *mask_steps(facts),
         ["pivot"],
-        *identity(spec.process),
+        *identity(spec.process, first=True),
         *([["read_only_root"]] if spec.rootfs.read_only else []),
         *program(spec.process, spec.namespaces, facts, _argv(spec)),
     ]

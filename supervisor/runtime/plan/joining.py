@@ -19,7 +19,7 @@ def build_exec(process: Process, container: ContainerSpec, facts: Facts) -> list
         steps.append(["user_namespace"])
     if process.tty:
         steps.append(["console"])
-    return [*steps, *identity(process), *program(process, spaces, facts)]
+    return [*steps, *identity(process, first=False), *program(process, spaces, facts)]
 
 
 def joins_pid(container: ContainerSpec) -> bool:

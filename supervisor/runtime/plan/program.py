@@ -14,9 +14,9 @@ def joining(process: Process, facts: Facts) -> list[Step]:
     return [*steps, ["oom_score_adj", process.oom_score_adj]]
 
 
-def identity(process: Process) -> list[Step]:
-    """Look the user up; go to the working directory, made by root if it is missing, as docker does."""
-    return [["user", process.user, list(process.groups)], ["workdir", process.cwd]]
+def identity(process: Process, *, first: bool) -> list[Step]:
+    """Look the user up; go to the working directory, which root makes for the ``first`` process, as docker does."""
+    return [["user", process.user, list(process.groups)], ["workdir", process.cwd, first]]
 
 
 def program(

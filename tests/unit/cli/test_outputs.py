@@ -203,6 +203,7 @@ def test_df() -> None:
         "Images          2         1         1kB       600B (60%)\n"
         "Containers      2         1         40B       30B (75%)\n"
         "Local Volumes   0         0         0B        0B\n"
+        "Build Cache     0         0         0B        0B\n"
     )
 
 
