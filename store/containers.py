@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlite3 import Connection
 
 from pysup.store.errors import Ambiguous, Missing, NameTaken
-from pysup.store.table import Table, decode_numbers
+from pysup.store.table import Table, decode_numbers, encode
 
 STATES = ("created", "starting", "running", "paused", "stopping", "backoff", "exited", "removed")
 """Every value of ``state``; the engine's table of transitions gives them meaning."""
@@ -73,6 +73,26 @@ TABLE = Table(
     Container,
     {"stopped_by_hand": bool, "oom_killed": bool, "recent_restarts": decode_numbers},
 )
+
+
+def draft(
+    *,
+    id: str,  # noqa: A002 - the column's name
+    name: str,
+    image_id: str,
+    image_ref: str,
+    config: Mapping[str, object],
+    host_config: Mapping[str, object],
+    created_at: int,
+) -> Container:
+    """A row as insert() would make it, before it is in the store."""
+    return Container(
+        id=id, name=name, image_id=image_id, image_ref=image_ref, state="created", desired="rest",
+        stopped_by_hand=False, created_at=created_at, started_at=None, finished_at=None, removed_at=None,
+        exit_code=None, error="", failed_step="", oom_killed=False, run_number=0, pid=0, retries=0, last_delay=0.0,
+        recent_restarts=(), next_start_at=None, gave_up_reason=None, config=str(encode(config)),
+        host_config=str(encode(host_config)),
+    )  # fmt: skip
 
 
 def insert(

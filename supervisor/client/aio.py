@@ -55,6 +55,12 @@ async def connect(address: str = "") -> AsyncIterator[Pysup]:
     yield pysup
 
 
+def _create_body(
+    image: str, command: Sequence[str], host_config: Mapping[str, Any] | None, config: Mapping[str, Any]
+) -> Json:
+    return {"Image": image, "Cmd": list(command) or None, **config, "HostConfig": dict(host_config or {})}
+
+
 class Pysup:
     """One daemon. Names and ids of containers are taken everywhere, ids by unique prefix."""
 
@@ -139,16 +145,25 @@ class Pysup:
         **config: Any,  # noqa: ANN401 - docker's own field names: Env, User, WorkingDir, Tty, …
     ) -> str:
         """Make a container; its id. ``config`` and ``host_config`` have docker's field names."""
-        body = {"Image": image, "Cmd": list(command) or None, **config, "HostConfig": dict(host_config or {})}
+        body = _create_body(image, command, host_config, config)
         query = {"name": name} if name else None
         made: Json = await self.call("POST", "/containers/create", query=query, body=body)
         return str(made["Id"])
 
-    async def run(self, image: str, command: Sequence[str] = (), **options: Any) -> str:  # noqa: ANN401 - as create()
-        """create() and start(); the id."""
-        container = await self.create(image, command, **options)
-        await self.start(container)
-        return container
+    async def run(
+        self,
+        image: str,
+        command: Sequence[str] = (),
+        *,
+        name: str = "",
+        host_config: Mapping[str, Any] | None = None,
+        **config: Any,  # noqa: ANN401 - as create()
+    ) -> str:
+        """create() and start() in one exchange; the id. A container that cannot be started does not stay."""
+        body = _create_body(image, command, host_config, config)
+        query = {"name": name} if name else None
+        made: Json = await self.call("POST", "/pysup/run", query=query, body=body)
+        return str(made["Id"])
 
     async def start(self, container: str) -> None:
         """Start it; returns when its process runs."""

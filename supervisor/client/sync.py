@@ -128,6 +128,11 @@ class Client:
         with self._begun("POST", core.container_path(container, "wait"), query) as opened:
             yield Waiting(opened)
 
+    def run(self, body: object, *, query: Query = None) -> Iterator[Any]:
+        """Create, start and, with a ``condition`` in the query, wait: the documents of POST /pysup/run."""
+        with self._begun("POST", "/pysup/run", query, body) as opened:
+            yield from opened.documents()
+
     @contextlib.contextmanager
     def hijack(self, path: str, body: object = None, *, query: Query = None) -> Iterator[Stream]:
         """A connection that the daemon has given away to a process's streams."""

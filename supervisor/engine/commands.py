@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import trio
 
 from pysup.supervisor.errors import PysupError
+
+if TYPE_CHECKING:
+    from pysup.supervisor.engine.record import Change
 
 
 class Caller(NamedTuple):
@@ -65,6 +68,8 @@ class Start(Command):
     """Start a run; answered when the process runs, or with StartFailed."""
 
     cause: str = "manual"
+    creation: Change | None = None
+    """For a container that is not in the store yet: its creation, committed with the start."""
 
 
 @dataclass(frozen=True, slots=True)

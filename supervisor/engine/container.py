@@ -147,12 +147,11 @@ class Container(Actor):
         self._refuse_if_paused("start")
         if self.record.state in ALIVE:
             raise NotModified(f"cannot start container {self._name}: it is already started")
-        await self._begin(Event.START, command.cause, command.caller)
-        self._starters.append(command.reply)
-
-    async def _begin(self, event: Event, cause: str, caller: commands.Caller = DAEMON) -> None:
-        await self.record.make(self._beginning(event, cause, caller))
+        beginning = self._beginning(Event.START, command.cause, command.caller)
+        creation = command.creation or Change()
+        await self.record.make(creation.then(beginning))
         await self._perform_next_run()
+        self._starters.append(command.reply)
 
     def _beginning(self, event: Event, cause: str, caller: commands.Caller = DAEMON) -> Change:
         """The next run, on paper: its row is there before its process is."""
@@ -166,7 +165,7 @@ class Container(Actor):
             asked_by=str(caller),
         )
         fresh = {} if event is Event.DUE else FIRST_OF_A_SERIES
-        return Change((event,), columns={**BEGUN, **fresh, "run_number": number}, writes=(begin,))
+        return Change(passed=(event,), columns={**BEGUN, **fresh, "run_number": number}, writes=(begin,))
 
     async def _begin_surely(self, event: Event) -> None:
         await self._surely(self._beginning(event, "policy"))
@@ -191,10 +190,10 @@ class Container(Actor):
         process, now = self._run_in_progress.process, self._parts.now_ns()
         pid = 0 if process is None else process.pid
         return Change(
-            (Event.READY,),
-            (Told("start"),),
-            {"pid": pid, "started_at": now, "finished_at": None},
-            (self._run_columns(pid=pid, started_at=now),),
+            passed=(Event.READY,),
+            told=(Told("start"),),
+            columns={"pid": pid, "started_at": now, "finished_at": None},
+            writes=(self._run_columns(pid=pid, started_at=now),),
         )
 
     def _run_columns(self, **columns: object) -> Write:
@@ -231,7 +230,7 @@ class Container(Actor):
         outcome = outcome.judged(self._was_killed_by_hand(outcome))
         ask = not by_hand and not self._removers
         sequel = sequel_of(outcome, row, self.record.spec, now, ask_policy=ask)
-        end = Change((event,)).then(outcome.change(row, now)).then(sequel)
+        end = Change(passed=(event,)).then(outcome.change(row, now)).then(sequel)
         next_step = self._next_step(outcome, sequel, now)
         await self._surely(end.then(next_step.change))
         self._deadline = math.inf
@@ -337,10 +336,10 @@ class Container(Actor):
     def _stopping(self, command: commands.Stop) -> Change:
         self._run_in_progress.ended_by = command.ended_by
         return Change(
-            (Event.STOP,),
-            (Told("kill", {"signal": str(self._stop_signal(command))}, command.caller),),
-            BY_HAND if command.ended_by == "stop" else {},
-            (self._run_columns(ended_by=command.ended_by),),
+            passed=(Event.STOP,),
+            told=(Told("kill", {"signal": str(self._stop_signal(command))}, command.caller),),
+            columns=BY_HAND if command.ended_by == "stop" else {},
+            writes=(self._run_columns(ended_by=command.ended_by),),
         )
 
     def _stop_signal(self, command: commands.Stop) -> int:

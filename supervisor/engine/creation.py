@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import random
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from sqlite3 import Connection
 from typing import Any, NamedTuple
+
+import trio
 
 from pysup.store import containers
 from pysup.store.containers import Container as Row
 from pysup.store.errors import NameTaken
 from pysup.supervisor.engine.commands import Caller
-from pysup.supervisor.engine.news import Happening
 from pysup.supervisor.engine.parts import Parts
-from pysup.supervisor.engine.record import Record, Told, add_event
+from pysup.supervisor.engine.record import Change, Record, Told
 from pysup.supervisor.engine.specs import DEFAULTS, image_of
 from pysup.supervisor.errors import BadRequest, Conflict, Unavailable
 from pysup.supervisor.runtime import rootfs
@@ -23,10 +27,11 @@ from pysup.supervisor.spec.from_docker import asked_root, container_spec, normal
 from pysup.supervisor.spec.names import check_name, random_name
 
 
-class Created(NamedTuple):
-    """What create() made."""
+class Draft(NamedTuple):
+    """A container that is checked and has its directories; it is there once ``change`` is committed."""
 
     record: Record
+    change: Change
     warnings: list[str]
 
     @property
@@ -35,11 +40,10 @@ class Created(NamedTuple):
         return self.record.id
 
 
-async def create(parts: Parts, body: dict[str, Any], name: str | None, caller: Caller) -> Created:
-    """Make a container from docker's create body.
+def draft(parts: Parts, body: dict[str, Any], name: str | None, caller: Caller) -> Draft:
+    """Prepare a container from docker's create body; to be used in refusable().
 
-    Raises BadRequest, NotSupported, NotFound (the image), Conflict (the name), Unavailable (a controller, a full
-    disk).
+    Raises BadRequest, NotSupported, NotFound (the image), Unavailable (a controller, a full disk).
     """
     given = check_name(name) if name else ""
     asked = asked_root(body)
@@ -56,37 +60,51 @@ async def create(parts: Parts, body: dict[str, Any], name: str | None, caller: C
     )
     parts.hierarchy.check(spec.resources)
     _check_sources(spec)
+    row = containers.draft(
+        id=container_id,
+        name=given,
+        image_id=image.id,
+        image_ref=asked.image,
+        config=wanted.config,
+        host_config=wanted.host_config,
+        created_at=parts.now_ns(),
+    )
+    _make_directories(parts, spec, container_id)
+    insertion = Change(first=(partial(_insert, row=row),), told=(Told("create", {}, caller),))
+    return Draft(Record(parts, row, spec), insertion, wanted.warnings)
 
-    def write(conn: Connection) -> Row:
-        containers.insert(
-            conn,
-            id=container_id,
-            name=given or _free_name(conn),
-            image_id=image.id,
-            image_ref=asked.image,
-            config=wanted.config,
-            host_config=wanted.host_config,
-            created_at=now,
-        )
-        row = containers.get(conn, container_id)
-        assert row is not None  # noqa: S101 - inserted above
-        add_event(conn, now, row, Told("create", {}, caller))
-        return row
 
-    now = parts.now_ns()
-    directory = parts.settings.container_dir(container_id)
+def _insert(conn: Connection, row: Row) -> None:
+    containers.insert(
+        conn,
+        id=row.id,
+        name=row.name or _free_name(conn),
+        image_id=row.image_id,
+        image_ref=row.image_ref,
+        config=row.config,
+        host_config=row.host_config,
+        created_at=row.created_at,
+    )
+
+
+@contextmanager
+def refusable(parts: Parts, drafted: Draft) -> Iterator[None]:
+    """While a draft is committed: one that the store refuses leaves nothing. Raises Conflict for a taken name.
+
+    Nobody can cancel it: a commit that was asked for comes, whoever has left meanwhile.
+    """
     try:
-        _make_directories(directory, spec)
-        row = await parts.store.write(write)
-    except BaseException as error:
-        parts.trash.throw(directory)
+        with trio.CancelScope(shield=True):
+            yield
+    except Exception as error:
+        if containers.get(parts.store.read(), drafted.id) is None:
+            parts.trash.throw(parts.settings.container_dir(drafted.id))
         if isinstance(error, NameTaken):
+            name = drafted.record.row.name
             raise Conflict(
-                f"cannot create container {given}: the name is taken by container {error.holder}"
+                f"cannot create container {name}: the name is taken by container {error.holder}"
             ) from error
         raise
-    parts.news.publish(Happening("container", container_id, "create"))
-    return Created(Record(parts, row, spec), wanted.warnings)
 
 
 def _free_name(conn: Connection) -> str:
@@ -104,10 +122,12 @@ def _check_sources(spec: ContainerSpec) -> None:
             raise BadRequest(f"cannot create container: bind source path does not exist: {mount.source}")
 
 
-def _make_directories(directory: str, spec: ContainerSpec) -> None:
+def _make_directories(parts: Parts, spec: ContainerSpec, container_id: str) -> None:
+    directory = parts.settings.container_dir(container_id)
     try:
         rootfs.create(directory, spec)
     except OSError as error:
+        parts.trash.throw(directory)
         raise Unavailable(
             f"cannot create container: {error.filename or directory}: {error.strerror}"
         ) from error

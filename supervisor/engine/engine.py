@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from pysup.supervisor.engine import commands
 from pysup.supervisor.engine.attachment import Attachment
 from pysup.supervisor.engine.commands import Caller
 from pysup.supervisor.engine.container import Container
-from pysup.supervisor.engine.creation import Created, create
+from pysup.supervisor.engine.creation import Draft, draft, refusable
 from pysup.supervisor.engine.execs import Execs
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Record
@@ -26,7 +26,7 @@ from pysup.supervisor.engine.sizes import Sizes, tree_sizes
 from pysup.supervisor.engine.specs import spec_of
 from pysup.supervisor.engine.states import State
 from pysup.supervisor.engine.waiting import Condition, wait_for
-from pysup.supervisor.errors import BadRequest, Conflict, NotFound
+from pysup.supervisor.errors import BadRequest, Conflict, NotFound, PysupError
 from pysup.supervisor.kernel.features import probe
 from pysup.supervisor.logs.feed import Feed
 from pysup.supervisor.runtime import rootfs
@@ -76,24 +76,47 @@ class Engine:
         """The owner of a container's state; made when it is first needed, forgotten when it has nothing to do."""
         row = self.find(ref)
         if row.id not in self._containers:
-            self._keep(Record(self.parts, row, spec_of(self.parts.images, row)))
+            return self._keep(Record(self.parts, row, spec_of(self.parts.images, row)))
         return self._containers[row.id]
 
-    def _keep(self, record: Record) -> None:
+    def _keep(self, record: Record) -> Container:
         """Those that have nothing to do cost only memory: they are forgotten when they are too many."""
         if len(self._containers) >= self._most_kept:
             for container in [each for each in self._containers.values() if not each.busy]:
                 del self._containers[container.record.id]
             self._most_kept = 2 * len(self._containers) + IDLE_KEPT
-        self._containers[record.id] = Container(self.parts, record, self._nursery)
+        container = self._containers[record.id] = Container(self.parts, record, self._nursery)
+        return container
 
     # -- commands --------------------------------------------------------------------------------------------
 
-    async def create(self, body: dict[str, Any], name: str | None, caller: Caller) -> Created:
+    async def create(self, body: dict[str, Any], name: str | None, caller: Caller) -> Draft:
         """Make a container from docker's create body."""
-        created = await create(self.parts, body, name, caller)
-        self._keep(created.record)
-        return created
+        drafted = draft(self.parts, body, name, caller)
+        with refusable(self.parts, drafted):
+            await drafted.record.make(drafted.change)
+        self._keep(drafted.record)
+        return drafted
+
+    async def run(self, body: dict[str, Any], name: str | None, caller: Caller) -> Draft:
+        """Make a container and start it, in one transaction; one that cannot be started does not stay."""
+        drafted = draft(self.parts, body, name, caller)
+        container = self._keep(drafted.record)
+        try:
+            with refusable(self.parts, drafted):
+                await container.ask(commands.Start(caller, creation=drafted.change))
+        except Exception:
+            await self._discard(container, caller)
+            raise
+        return drafted
+
+    async def _discard(self, container: Container, caller: Caller) -> None:
+        """A container that could not be started; --rm may have removed it, or the store have refused it."""
+        if containers.get(self.parts.store.read(), container.record.id) is None:
+            self._containers.pop(container.record.id, None)
+            return
+        with suppress(PysupError):
+            await container.ask(commands.Remove(caller, force=True))
 
     async def start(self, ref: str, caller: Caller) -> None:
         """Start it; returns when its process runs."""

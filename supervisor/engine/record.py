@@ -34,6 +34,8 @@ class Told(NamedTuple):
 class Change(NamedTuple):
     """What is committed at one stroke. Two that happen as one are joined by then()."""
 
+    first: tuple[Write, ...] = ()
+    """What the rest stands on (the row of a new container)."""
     passed: tuple[Event, ...] = ()
     """Events of the life cycle, in their order; none: no change of state."""
     told: tuple[Told, ...] = ()
@@ -46,6 +48,7 @@ class Change(NamedTuple):
     def then(self, after: Change) -> Change:
         """Both, in this order; where they set the same column the later one counts."""
         return Change(
+            (*self.first, *after.first),
             (*self.passed, *after.passed),
             (*self.told, *after.told),
             {**self.columns, **after.columns},
@@ -80,7 +83,8 @@ class Record:
         columns: Columns = NOTHING,
     ) -> None:
         """Take one event and what belongs to it; see make()."""
-        await self.make(Change(passed, tuple(told), columns, () if also is None else (also,)))
+        writes = () if also is None else (also,)
+        await self.make(Change(passed=passed, told=tuple(told), columns=columns, writes=writes))
 
     async def note(
         self,
@@ -102,12 +106,15 @@ class Record:
         now = self._parts.now_ns()
 
         def write(conn: Connection) -> Row | None:
+            for one in change.first:
+                one(conn)
             containers.update(conn, self.id, **columns)
+            row = containers.get(conn, self.id)
             for one in change.writes:
                 one(conn)
             for told in (*change.told, *change.unpublished):
-                add_event(conn, now, self.row, told)
-            return containers.get(conn, self.id)
+                add_event(conn, now, row or self.row, told)
+            return containers.get(conn, self.id) if Event.REMOVE in change.passed else row
 
         row = await self._parts.store.write(write)
         self.row = row or replace(self.row, state=str(state))  # a row that is gone was removed

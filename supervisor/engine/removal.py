@@ -37,7 +37,7 @@ class Removal:
     def change(self) -> Change:
         """What is committed; ``destroy`` is published when nothing is left."""
         return Change(
-            (Event.REMOVE,),
+            passed=(Event.REMOVE,),
             columns={"removed_at": self._parts.now_ns()},
             writes=() if self._remembered else (partial(_forget, container_id=self._record.id),),
             unpublished=(self._destroyed,),

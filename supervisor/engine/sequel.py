@@ -46,10 +46,11 @@ def _verdict(outcome: Outcome, row: Row, spec: ContainerSpec, now_ns: int) -> po
 
 
 def _back_off(retry: policy.Retry) -> Change:
+    told = Told("backoff", {"delay": f"{retry.delay:g}", "retries": str(retry.tally.retries)})
     return Change(
-        (Event.RETRY,),
-        (Told("backoff", {"delay": f"{retry.delay:g}", "retries": str(retry.tally.retries)}),),
-        {
+        passed=(Event.RETRY,),
+        told=(told,),
+        columns={
             "desired": "run",
             "next_start_at": int(retry.due * 1e9),
             "retries": retry.tally.retries,

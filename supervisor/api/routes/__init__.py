@@ -14,6 +14,7 @@ from pysup.supervisor.api.routes import (
     logs,
     networks,
     own,
+    run,
     stats,
     system,
     wait,
@@ -32,6 +33,7 @@ ALL_ROUTES: tuple[Route, ...] = (
     *images.ROUTES,
     *networks.ROUTES,
     *own.ROUTES,
+    *run.ROUTES,
     *absent.ROUTES,
 )
 """More particular paths first: /containers/json before /containers/{id}."""
