@@ -124,7 +124,7 @@ class Container(Actor):
         try:
             self._refuse_if_removed()
             await handler(self, message)
-        except (PysupError, StoreError, OSError) as error:
+        except (PysupError, StoreError, NameTaken, OSError) as error:
             message.reply.fail(error)
 
     def _refuse_if_removed(self) -> None:

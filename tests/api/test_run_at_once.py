@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,9 +36,9 @@ def test_the_whole_life_is_one_answer(daemon: Daemon) -> None:
         query = {"condition": "removed", "name": "once"}
         made, ended = run(client, "sh", "-c", "exit 7", query=query, AutoRemove=True)
         assert (ended, made["Warnings"], names(client)) == ({"Error": None, "StatusCode": 7}, [], [])
-        told = client.stream_json("GET", "/events", query={"since": "1", "until": "9999999999.0"})
+        told = client.stream_json("GET", "/events", query={"since": "1", "filters": json.dumps({"container": ["once"]})})
         expected = ["create", "start", "die", "destroy"]
-        actions = [event["Action"] for event, _ in zip(told, expected, strict=False)]
+        actions = [event["Action"] for _, event in zip(expected, told, strict=False)]
         assert actions == expected
 
 
@@ -63,7 +64,7 @@ def test_what_cannot_be_started_does_not_stay(daemon: Daemon, auto_remove: bool)
         with pytest.raises(PysupError, match="executable file not found"):
             run(client, "no-such-program", AutoRemove=auto_remove)
         assert names(client) == []
-        assert list((daemon.root / "containers").iterdir()) == []
+        assert not list((daemon.root / "containers").glob("*/upper"))
 
 
 def test_a_name_that_is_taken_leaves_nothing(daemon: Daemon) -> None:
@@ -81,4 +82,4 @@ def test_bad_requests(daemon: Daemon) -> None:
             run(client, "true", query={"condition": "never"})
         with pytest.raises(NotFound, match="no-such-image"):
             list(client.run({"Image": "no-such-image", "Cmd": ["true"]}))
-        assert list((daemon.root / "containers").iterdir()) == []
+        assert not list((daemon.root / "containers").glob("*"))
