@@ -169,8 +169,6 @@ REFUSED = [
     ("--ipc shareable", "'shareable' is not supported yet"),
     ("-v named:/v", "volumes come later"),
     ("-p 80:80", "--publish is not supported yet"),
-    ("--privileged", "not supported yet"),
-    ("--device /dev/fuse", "not supported yet"),
     ("--dns 1.1.1.1", "--dns is not supported yet"),
     ("--health-cmd true", "health checks"),
     ("--log-driver none", "--log-driver none is not supported yet"),

@@ -104,7 +104,7 @@ async def test_volumes(keeper: KeeperProcess, tmp_path: Path) -> None:
         "stat -c %a /run /data; grep -c ' /run ' /proc/self/mounts"
     )
     lines = await shell(keeper, tmp_path, script, mounts=mounts)
-    assert lines == ["content", "content", "700", "755", "1"]
+    assert lines == ["content", "content", "700", "1777", "1"]
     assert (made / "z").exists()
 
 
