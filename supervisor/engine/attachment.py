@@ -22,6 +22,8 @@ class RunEnd:
     """Where in the log the output of a run ends; None until it has ended."""
 
     offset: int | None = None
+    clients: int = 0
+    """Those who are attached to it."""
 
 
 class Attachment:

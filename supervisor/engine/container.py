@@ -104,11 +104,11 @@ class Container(Actor):
         """A client left: it may have been the last reason not to rest."""
         if self._live:
             self.tell(None)
-        else:
+        elif not self.stdio.awaited:
             self.stdio.close()
 
     def _at_rest(self) -> bool:
-        return self._run is None and self.record.state in RESTING and not self.stdio.attached
+        return self._run is None and self.record.state in RESTING and not self.stdio.awaited
 
     async def _rest(self) -> None:
         """Followers of the log and sharers of namespaces are let go."""

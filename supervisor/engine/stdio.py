@@ -59,6 +59,14 @@ class ContainerStdio:
         """Where the log is."""
         return os.path.join(self._parts.settings.container_dir(self._record.id), "logs")
 
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody is attached who waits for the end of a run, this one or the next.
+
+        Those who only read on what a run that is over has left keep nobody: they may never do it.
+        """
+        return self._end.clients > 0
+
     def open_log(self) -> LogWriter:
         """The log, opened (and mended after a crash) when it is first needed."""
         if self._writer is None:
@@ -136,6 +144,7 @@ class ContainerStdio:
         writer = self.open_log()
         end = self._ended[1] if self._ended[0] == run else self._end
         self.attached += 1
+        end.clients += 1
         self._came.set()
         try:
             yield Attachment(
@@ -148,6 +157,7 @@ class ContainerStdio:
             )
         finally:
             self.attached -= 1
+            end.clients -= 1
             if not self.attached:
                 self._leaving.unpark_all()
             self._wake()

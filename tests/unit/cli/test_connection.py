@@ -131,23 +131,6 @@ def test_a_socket_path_that_is_too_long(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("environment", "named"),
-    [
-        ({}, ""),
-        ({"DOCKER_HOST": "tcp://there:1"}, "tcp://there:1"),
-        ({"DOCKER_HOST": "tcp://there:1", "PYSUP_SOCKET": "/s"}, ""),
-        ({"DOCKER_HOST": "tcp://there:1", "PYSUP_RUN": "/r"}, ""),
-    ],
-)
-def test_who_names_the_daemon(
-    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], named: str
-) -> None:
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert connection.host() == named
-
-
-@pytest.mark.parametrize(
     ("name", "made"),
     [
         ("web", "/containers/web/x"),

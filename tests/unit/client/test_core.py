@@ -5,15 +5,26 @@ from __future__ import annotations
 import subprocess
 import sys
 from itertools import pairwise
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pysup.supervisor.client.core import Address, chunk, error_of, parse_address, request
-from pysup.supervisor.client.frames import MULTIPLEXED, Frames
+from pysup.supervisor.api.resumption import last_frame, positioned
+from pysup.supervisor.client.core import (
+    Address,
+    chunk,
+    container_path,
+    error_of,
+    named_host,
+    parse_address,
+    request,
+)
+from pysup.supervisor.client.frames import MULTIPLEXED, POSITIONED, Frames
 from pysup.supervisor.client.responses import Lost, ProtocolError, Response
 from pysup.supervisor.errors import BadRequest, Conflict, NotFound, Unavailable
+from pysup.supervisor.logs.lines import Mark
 
 
 def feed_split(data: bytes, cuts: list[int]) -> tuple[Response, bytes]:
@@ -111,3 +122,59 @@ def test_the_transport_of_the_cli_imports_little() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     for heavy in ("anyio", "trio", "asyncio", "h11", "dataclasses", "http.client", "ssl"):
         assert f"'{heavy}'" not in loaded
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=20), st.integers(0, 1 << 40)), max_size=6),
+    st.integers(1, 60),
+    st.booleans(),
+)
+def test_frames_with_positions(frames: list[tuple[int, bytes, int]], step: int, is_whole: bool) -> None:
+    data = b"".join(positioned(stream, body, Mark(offset, 3, 2)) for stream, body, offset in frames)
+    data += last_frame() if is_whole else b"\1\0\0\0\0\0"
+    reader = Frames(POSITIONED, "5.0.0")
+    found = [frame for at in range(0, len(data), step) for frame in reader.feed(data[at : at + step])]
+    assert found == [(stream, body) for stream, body, _ in frames]
+    assert reader.position == (f"{frames[-1][2]}.3.2" if frames else "5.0.0")
+    assert reader.ended is is_whole
+
+
+def test_what_has_no_positions_ends_with_its_connection() -> None:
+    assert Frames("").ended and Frames(MULTIPLEXED).ended
+    assert Frames("").feed(b"as it is") == [(1, b"as it is")]
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_a_name_is_one_segment(name: str) -> None:
+    path = container_path(name, "json")
+    _, containers, segment, verb = path.split("/")
+    assert (containers, unquote(segment), verb) == ("containers", name, "json")
+    assert path.isascii() and "?" not in path and "#" not in path
+
+
+@pytest.mark.parametrize("body", [{"Cmd": ["\udcff"]}, ["é\udc80"]])
+def test_what_is_not_utf_8_is_refused(body: object) -> None:
+    with pytest.raises(BadRequest, match=r"cannot send the request: b'.*' is not UTF-8"):
+        request("POST", "/x", body=body)
+    with pytest.raises(BadRequest):
+        request("POST", "/x", query={"name": "\udcff"})
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({}, ""),
+        ({"DOCKER_HOST": "tcp://d:1"}, "tcp://d:1"),
+        ({"DOCKER_HOST": "tcp://d:1", "PYSUP_RUN": "/r"}, ""),
+        ({"DOCKER_HOST": "tcp://d:1", "PYSUP_SOCKET": "/s"}, ""),
+        ({"DOCKER_HOST": "tcp://d:1", "PYSUP_SOCKET": "", "PYSUP_RUN": ""}, "tcp://d:1"),
+    ],
+)
+def test_who_names_the_daemon(
+    environment: dict[str, str], named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DOCKER_HOST", "PYSUP_RUN", "PYSUP_SOCKET"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert named_host() == named
