@@ -33,6 +33,7 @@ from pysup.supervisor.engine.trash import Trash
 from pysup.supervisor.errors import PysupError
 from pysup.supervisor.keeper.link import KeeperLost, Link, become_keeper
 from pysup.supervisor.kernel.files import keep_private
+from pysup.supervisor.logs.budget import Budget
 from pysup.supervisor.runtime.cgroups.detection import detect
 from pysup.supervisor.runtime.filesystems import Filesystems
 from pysup.supervisor.runtime.machine import survey
@@ -112,6 +113,7 @@ async def run(inherited: Inherited) -> None:
             images=Images(store, settings),
             news=NewsDesk(),
             trash=Trash(settings.trash),
+            logs=Budget(settings.log_total),
             disk=trio.CapacityLimiter(DISK_THREADS),
         )
         await parts.images.prepare()

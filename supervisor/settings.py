@@ -24,11 +24,11 @@ class Settings(NamedTuple):
     log_format: str = "text"
     """"text" or "json": the daemon's own log lines on stderr."""
     log_max_size: int = 16 << 20
-    """Default size in bytes at which a container's log file rotates."""
+    """Default size in bytes that a container's log file may have, with its index."""
     log_max_files: int = 4
     """Default count of log files kept for a container."""
     log_total: int = 4 << 30
-    """Bytes that the logs of all containers together may take; the oldest files go first."""
+    """Bytes that the logs of all containers may take, with their indexes; the oldest files go first."""
     log_retention: int = 24 * 3600
     """Seconds that the logs and the history of a removed container are kept (not with --rm)."""
     event_retention: int = 30 * 24 * 3600

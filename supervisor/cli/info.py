@@ -101,7 +101,7 @@ def _log_limits(settings: Any) -> str:
         format_size(settings.get("LogTotal") or 0),
         format_duration(settings.get("LogRetention") or 0),
     )
-    return f"{files} files of {size} for a container, {total} in total, kept {kept} after its removal"
+    return f"{files} files of {size} for a container, {total} in total (with indexes), kept {kept} after its removal"
 
 
 def _feature(feature: Any) -> str:

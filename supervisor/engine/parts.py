@@ -13,6 +13,7 @@ from pysup.supervisor.engine.images import Images
 from pysup.supervisor.engine.news import NewsDesk
 from pysup.supervisor.engine.trash import Trash
 from pysup.supervisor.keeper.link import Link
+from pysup.supervisor.logs.budget import Budget
 from pysup.supervisor.runtime.cgroups.base import Hierarchy
 from pysup.supervisor.runtime.filesystems import Filesystems
 from pysup.supervisor.runtime.plan import Machine
@@ -32,6 +33,7 @@ class Parts:
     images: Images
     news: NewsDesk
     trash: Trash
+    logs: Budget
     disk: trio.CapacityLimiter
     """Bounds the threads that look through big trees or copy files."""
     now_ns: Callable[[], int] = time.time_ns

@@ -11,7 +11,7 @@ import trio
 from pysup.store import containers, events, execs
 from pysup.store.errors import StoreError
 from pysup.supervisor.engine.parts import Parts
-from pysup.supervisor.logs.retention import trim
+from pysup.supervisor.logs import retention
 from pysup.supervisor.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,8 @@ async def keep_within_bounds(parts: Parts) -> None:
             await trim_logs(parts)
         except (StoreError, OSError) as error:
             log.error("cannot forget what is old: %s", error)
-        await trio.sleep(EVERY)
+        with trio.move_on_after(EVERY):
+            await parts.logs.wait_alarm()
 
 
 async def forget_old(parts: Parts) -> None:
@@ -44,10 +45,18 @@ async def forget_old(parts: Parts) -> None:
 
 async def trim_logs(parts: Parts) -> None:
     """The oldest log segments of all containers go first, until the total is within its bound."""
-    await trio.to_thread.run_sync(_trim, parts.settings, limiter=parts.disk)
+    found = await trio.to_thread.run_sync(_stored, parts.settings, limiter=parts.disk)
+    total, goal = retention.size(found), parts.logs.goal
+    if total <= goal:
+        return parts.logs.measured(total)
+    chosen = retention.choose(found, goal)
+    left = [segment for segment in found if segment not in set(chosen)]
+    chosen += retention.retire(left, retention.size(left) - goal, parts.logs)
+    freed = await trio.to_thread.run_sync(retention.remove, chosen, limiter=parts.disk)
+    return parts.logs.measured(total - freed)
 
 
-def _trim(settings: Settings) -> None:
+def _stored(settings: Settings) -> list[retention.Stored]:
     root = os.path.dirname(settings.container_dir("x"))
     names = os.listdir(root) if os.path.isdir(root) else []
-    trim([os.path.join(root, name, "logs") for name in names], settings.log_total)
+    return [found for name in names for found in retention.stored(os.path.join(root, name, "logs"))]

@@ -76,6 +76,7 @@ class ContainerStdio:
                 max_size=limits.max_size or settings.log_max_size,
                 max_files=limits.max_files or settings.log_max_files,
                 on_blocked=self._report_blocked,
+                budget=self._parts.logs,
             )
         return self._writer
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from pysup.supervisor.logs import files
+from pysup.supervisor.logs.budget import Budget
 
 
 class Stored(NamedTuple):
@@ -30,17 +32,38 @@ class Usage(NamedTuple):
 def choose(segments: Iterable[Stored], cap: int) -> list[Stored]:
     """Which segments to remove so that the rest is at most ``cap`` bytes: the oldest first.
 
-    The newest segment of a container always stays, so the rest may be larger than the cap. A container's
-    segments go in their order, whatever the times of its files say: no hole is made in a log.
+    The newest segment of a container stays, so the rest may be larger than the cap. A container's segments go in
+    their order, whatever the times of its files say: no hole is made in a log.
     """
     found = sorted(segments, key=lambda segment: (segment.directory, segment.number))
-    excess = sum(segment.size for segment in found) - cap
+    excess = size(found) - cap
     chosen = []
     for segment in sorted(_expendable(found), key=lambda segment: segment.written):
         if excess <= 0:
             break
         excess -= segment.size
         chosen.append(segment)
+    return chosen
+
+
+def size(segments: Iterable[Stored]) -> int:
+    """Bytes of all of them."""
+    return sum(segment.size for segment in segments)
+
+
+def retire(segments: Iterable[Stored], excess: int, budget: Budget) -> list[Stored]:
+    """Where even the newest segments are too much: those that were written longest ago end, and are to go, too.
+
+    Call it in the event loop (Budget.retire).
+    """
+    chosen = []
+    for segment in sorted(segments, key=lambda segment: segment.written):
+        if excess <= 0:
+            break
+        with contextlib.suppress(OSError):
+            if budget.retire(segment.directory, segment.number):
+                excess -= segment.size
+                chosen.append(segment)
     return chosen
 
 
@@ -55,19 +78,18 @@ def _expendable(found: list[Stored]) -> Iterator[Stored]:
             yield segment._replace(written=written)
 
 
-def trim(directories: Iterable[str], total: int) -> int:
-    """Remove what choose() chooses; the bytes that this gave back. Blocking: call it in a thread.
+def remove(segments: Iterable[Stored]) -> int:
+    """Remove segments that are not the newest; the bytes that this gave back. Blocking: call it in a thread.
 
     Writers and readers of these logs need not know. Raises OSError.
     """
-    found = [segment for directory in directories for segment in stored(directory)]
-    return sum(_remove(segment) for segment in choose(found, total))
+    return sum(_remove(segment) for segment in segments)
 
 
 def usage(directory: str) -> Usage:
     """What one container's log takes on disk."""
     found = stored(directory)
-    return Usage(sum(segment.size for segment in found), len(found))
+    return Usage(size(found), len(found))
 
 
 def stored(directory: str) -> list[Stored]:

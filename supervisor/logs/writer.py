@@ -13,16 +13,18 @@ from collections.abc import Callable
 
 from pysup.supervisor.logs import files
 from pysup.supervisor.logs.active import ActiveSegment, create
+from pysup.supervisor.logs.budget import Budget
 from pysup.supervisor.logs.feed import Feed
-from pysup.supervisor.logs.records import GAP, Record
+from pysup.supervisor.logs.records import GAP, SIZE, Record
 from pysup.supervisor.logs.recovery import open_newest
 
+UNLIMITED = 1 << 62
 MAX_SIZE = 16 << 20
 MAX_FILES = 4
 CHUNK = 1 << 20
 """The most that one call moves: what the largest pipe holds, a millisecond's work."""
 LEAST_ROOM = 4 << 10
-"""A segment with less room than this is still given as much, so that it ends late and not in tiny chunks."""
+"""A segment with less room than this ends early, and not in tiny chunks."""
 
 Report = Callable[[OSError | None], None]
 """Called with the error when the disk begins to refuse what is written, with None when it takes it again."""
@@ -40,6 +42,8 @@ class LogWriter:
         max_files: int,
         on_blocked: Report | None,
         clock: Callable[[], int],
+        path: str,
+        budget: Budget,
     ) -> None:
         self.feed = Feed(segment.end)
         self._directory = directory
@@ -52,6 +56,9 @@ class LogWriter:
         self._open = segment.open_streams()
         self._lost = 0
         self._blocked = False
+        self._path = path
+        self._budget = budget
+        budget.opened(path, self)
 
     @classmethod
     def open(
@@ -62,11 +69,12 @@ class LogWriter:
         max_files: int = MAX_FILES,
         on_blocked: Report | None = None,
         clock: Callable[[], int] = time.time_ns,
+        budget: Budget | None = None,
     ) -> LogWriter:
         """Go on with a log as it was left, by a crash too; make the directory if it is missing.
 
-        A segment ends when its log or its index has ``max_size`` bytes; the oldest of more than ``max_files``
-        segments is removed. Raises OSError.
+        Log and index of a segment have at most ``max_size`` bytes together; the oldest of more than ``max_files``
+        segments is removed. ``budget``: that of all logs together. Raises OSError.
         """
         with contextlib.suppress(FileExistsError):
             os.mkdir(directory, 0o700)
@@ -83,6 +91,8 @@ class LogWriter:
             max_files=max(1, max_files),
             on_blocked=on_blocked,
             clock=clock,
+            path=directory,
+            budget=budget or Budget(UNLIMITED),
         )
 
     @property
@@ -99,15 +109,16 @@ class LogWriter:
         room = self._prepare(stream)
         moved = self._segment.splice(pipe, room)
         if moved:
-            self._grew()
+            self._grew(moved)
         return moved
 
     def write(self, stream: int, data: bytes) -> None:
         """Append bytes from memory as chunks. Raises OSError; what was written before stays."""
         while data:
             room = self._prepare(stream)
-            data = data[self._segment.write(data[:room]) :]
-            self._grew()
+            written = self._segment.write(data[:room])
+            data = data[written:]
+            self._grew(written)
 
     def gap(self, count: int) -> None:
         """Record that ``count`` bytes were lost here; later, if the disk does not take it now."""
@@ -127,18 +138,30 @@ class LogWriter:
         """End of the log for those who follow it. The writer must not be used afterwards."""
         if not self.feed.closed:
             self.gap(0)
+            self._budget.closed(self._path)
             self.feed.close()
             self._segment.close()
             os.close(self._directory)
 
     def _prepare(self, stream: int) -> int:
         """Write the record of the next chunk; how large that may be."""
-        if max(self._segment.size, self._segment.index_size) >= self._max_size:
+        if self._room() < min(LEAST_ROOM, self._max_size // 8) and self._segment.size:
             self._rotate()
         if self._lost:
             self._record_lost()
         self._segment.put(Record(self.offset, self._now(), 0, stream, self._open))
-        return min(CHUNK, max(LEAST_ROOM, self._max_size - self._segment.size))
+        return min(CHUNK, max(SIZE, self._room() + SIZE))
+
+    def _room(self) -> int:
+        """Bytes that fit into the segment behind one more record."""
+        return self._max_size - self._segment.size - self._segment.index_size - SIZE
+
+    def retire(self, number: int) -> bool:
+        """End the segment of this number, so that it can be removed. Raises OSError."""
+        if self._segment.number != number or not self._segment.size:
+            return False
+        self._rotate()
+        return True
 
     def _record_lost(self) -> None:
         self._segment.put(Record(self.offset, self._now(), self._lost, GAP, self._open))
@@ -149,7 +172,8 @@ class LogWriter:
         self._time = max(self._time, self._clock())
         return self._time
 
-    def _grew(self) -> None:
+    def _grew(self, count: int) -> None:
+        self._budget.grew(count + SIZE)
         self._open = self._segment.open_streams()
         self.feed.grew(self.offset)
         if self._blocked:

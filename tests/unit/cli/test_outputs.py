@@ -249,7 +249,7 @@ def test_info_shows_what_the_machine_has() -> None:
     assert " Containers: 3" in lines
     assert " Total Memory: 2GiB" in lines
     assert lines[-5:] == [
-        " Log Limits: 4 files of 16MiB for a container, 4GiB in total, kept 24h0m0s after its removal",
+        " Log Limits: 4 files of 16MiB for a container, 4GiB in total (with indexes), kept 24h0m0s after its removal",
         " Controllers: cpu memory",
         " Features:",
         "  overlayfs: yes (built in)",

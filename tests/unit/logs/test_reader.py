@@ -101,13 +101,13 @@ def test_no_directory_is_an_empty_log(tmp_path: Path) -> None:
 
 
 def test_bytes_dropped_by_rotation_are_told_by_the_span(tmp_path: Path) -> None:
-    write_log(tmp_path, [Piece(1, b"x" * 99 + b"\n")] * 10, max_size=100, max_files=3)
+    write_log(tmp_path, [Piece(1, b"x" * 99 + b"\n")] * 10, max_size=164, max_files=3)
     assert span(str(tmp_path)) == (700, 1000)
     assert len(list(LogReader(str(tmp_path)).select(Query()))) == 3
 
 
 def test_a_segment_rotated_away_while_it_is_read_is_a_gap_with_its_count(tmp_path: Path) -> None:
-    writer = LogWriter.open(str(tmp_path), max_size=100, max_files=2, clock=lambda: 5)
+    writer = LogWriter.open(str(tmp_path), max_size=164, max_files=2, clock=lambda: 5)
     line = b"x" * 99 + b"\n"
     writer.write(1, line * 2)
     entries = LogReader(str(tmp_path)).select(Query())

@@ -86,7 +86,7 @@ def test_a_lost_index_makes_the_segment_one_chunk_of_stdout(log: Path) -> None:
 
 
 def test_a_lost_index_of_an_older_segment_costs_only_its_streams(tmp_path: Path) -> None:
-    write_log(tmp_path, [Piece(2, b"x" * 99 + b"\n")] * 4, max_size=100)
+    write_log(tmp_path, [Piece(2, b"x" * 99 + b"\n")] * 4, max_size=164)
     (tmp_path / "00000002.idx").unlink()
     entries = select(tmp_path)
     assert [entry.stream for entry in entries] == [2, 1, 2, 2]
@@ -95,7 +95,7 @@ def test_a_lost_index_of_an_older_segment_costs_only_its_streams(tmp_path: Path)
 
 
 def test_a_segment_whose_header_is_lost_begins_where_the_one_before_ends(tmp_path: Path) -> None:
-    write_log(tmp_path, [Piece(2, b"x" * 99 + b"\n")] * 3, max_size=100)
+    write_log(tmp_path, [Piece(2, b"x" * 99 + b"\n")] * 3, max_size=164)
     os.truncate(tmp_path / "00000003.idx", 10)
     assert reopen(tmp_path).offset == 305
     assert span(str(tmp_path)) == (0, 305)
