@@ -22,6 +22,7 @@ from pysup.supervisor.engine.stdin import Stdin
 from pysup.supervisor.errors import Conflict
 from pysup.supervisor.kernel.terminal import set_window_size
 from pysup.supervisor.logs.feed import Feed
+from pysup.supervisor.logs.order import Order
 from pysup.supervisor.logs.pump import drain, pump
 from pysup.supervisor.logs.writer import LogWriter
 from pysup.supervisor.runtime.launch import Stdio
@@ -103,21 +104,15 @@ class ContainerStdio:
             self.stdin.connect(stdio.writable, None if stdio.master is not None else close_stdin)
         self._master = stdio.master
         try:
-            async with trio.open_nursery() as nursery:
-                for fd, stream, relay in stdio.outputs():
-                    nursery.start_soon(pump, fd, stream, writer, relay)
-                yield lambda: self._copy_rest(stdio, writer)
-                nursery.cancel_scope.cancel()
+            with Order(stdio.outputs()) as order:
+                async with trio.open_nursery() as nursery:
+                    for fd, stream, relay in order.outputs:
+                        nursery.start_soon(pump, fd, stream, writer, relay, order)
+                    yield lambda: _copy_rest(order, writer)
+                    nursery.cancel_scope.cancel()
         finally:
             self.stdin.disconnect()
             self._master = None
-
-    def _copy_rest(self, stdio: Stdio, writer: LogWriter) -> None:
-        """All writers are dead: what the pipes still hold is all there will ever be."""
-        for fd, stream, relay in stdio.outputs():
-            left = drain(fd, stream, writer, relay)
-            if left:
-                writer.gap(left)
 
     def run_ended(self) -> None:
         """Nothing more comes from this run: those attached to it get the rest and are done."""
@@ -177,3 +172,11 @@ class ContainerStdio:
         """Wait until nobody is attached."""
         while self.attached:
             await self._leaving.park()
+
+
+def _copy_rest(order: Order, writer: LogWriter) -> None:
+    """All writers are dead: what the pipes still hold is all there will ever be."""
+    for fd, stream, relay in order.outputs:
+        left = drain(fd, stream, writer, relay)
+        if left:
+            writer.gap(left)

@@ -11,6 +11,7 @@ import time
 
 import trio
 
+from pysup.supervisor.logs.order import Order
 from pysup.supervisor.logs.sources import Relay, Source, source_of
 from pysup.supervisor.logs.writer import CHUNK, LogWriter
 
@@ -22,11 +23,14 @@ BUSY = 8
 """Wake-ups that follow each other within REST before a stream counts as busy: bursts keep their order."""
 
 
-async def pump(fd: int, stream: int, writer: LogWriter, relay: Relay | None = None) -> None:
+async def pump(
+    fd: int, stream: int, writer: LogWriter, relay: Relay | None = None, order: Order | None = None
+) -> None:
     """Copy until the end of file: all writers have closed the pipe (the terminal).
 
-    A terminal (``relay`` given) is stream 1. Cancellation loses nothing: what is not copied is still in the
-    pipe. While the disk is full nothing is read, so the container waits as it would at any full pipe.
+    A terminal (``relay`` given) is stream 1. ``order``: of the process's outputs, of which this is one.
+    Cancellation loses nothing: what is not copied is still in the pipe. While the disk is full nothing is read,
+    so the container waits as it would at any full pipe.
     """
     source, pace = source_of(fd, relay), Pace()
     while not writer.feed.closed:
@@ -34,6 +38,8 @@ async def pump(fd: int, stream: int, writer: LogWriter, relay: Relay | None = No
             await trio.lowlevel.wait_readable(fd)
         else:
             await trio.lowlevel.checkpoint()
+        if order is not None:
+            order.copy_earlier(fd, writer)
         try:
             moved = source.copy(writer, stream)
         except BlockingIOError:
