@@ -1,0 +1,77 @@
+"""``pysup daemon --upgrade`` and SIGHUP: both programs are executed anew, and no container notices."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers.daemon import Daemon
+
+pytestmark = pytest.mark.kernel
+BOUND = 60.0
+COUNTER = "i=0; while [ ! -e /dev/shm/end ]; do echo $((i+=1)); sleep 0.01; done; exit 7"
+    "i=0; while read -t 0.01 x <> /dev/fd/9; [ ! -e /dev/shm/end ]; do echo $((i+=1)); done 9<> <(:); exit 7"
+)
+
+
+def by_command(daemon: Daemon) -> None:
+    told = daemon.pysup("daemon", "--upgrade", check=True).stdout
+    assert told == f"pysup: the daemon (pid {daemon.pid}) executes its program anew\n"
+
+
+def by_signal(daemon: Daemon) -> None:
+    os.kill(daemon.pid, signal.SIGHUP)
+
+
+def engine(daemon: Daemon) -> int:
+    """The engine's pid; 0 while there is none."""
+    try:
+        return daemon.engine_pid
+    except AssertionError:
+        return 0
+
+
+def wait_for_another_engine(daemon: Daemon, before: int) -> None:
+    deadline = time.monotonic() + BOUND
+    while engine(daemon) in (0, before):  # nobody announces it to whoever did not start the daemon
+        assert time.monotonic() < deadline
+        select.select([], [], [], 0.02)
+
+
+@pytest.mark.parametrize("upgrade", [by_command, by_signal])
+def test_containers_run_on(daemon: Daemon, upgrade: Callable[[Daemon], None]) -> None:
+    daemon.pysup("run", "-d", "--name", "counter", "--restart", "on-failure:1", "host", "bash", "-c", COUNTER)
+    before = daemon.inspect("counter")["State"]
+    keeper, old = daemon.pid, daemon.engine_pid
+    upgrade(daemon)
+    wait_for_another_engine(daemon, old)
+    assert daemon.inspect("counter")["State"] == before
+    assert "--adopt-fd" in Path(f"/proc/{keeper}/cmdline").read_text()
+    waiting = subprocess.Popen(daemon.command("wait", "counter"), stdout=subprocess.PIPE)
+    daemon.pysup("update", "--restart", "no", "counter", check=True)
+    daemon.pysup("exec", "counter", "touch", "/dev/shm/end", check=True)
+    out, _ = waiting.communicate(timeout=BOUND)
+    assert out == b"7\n"
+    lines = daemon.pysup("logs", "counter", check=True).stdout.split()
+    assert lines == [str(number + 1) for number in range(len(lines))]
+    causes = daemon.pysup("query", "--nl", "select cause from daemon_starts order by id", check=True).stdout
+    assert len(causes.splitlines()) == 2
+    assert daemon.pysup("query", "--csv", "select count(*) from run").stdout.split() == ["count(*)", "1"]
+    daemon.pysup("rm", "counter", check=True)
+
+
+def test_there_is_none_to_upgrade(daemon: Daemon, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*daemon.command()[:3], "--root", str(tmp_path / "other"), "daemon", "--upgrade"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == f"pysup: cannot upgrade the daemon: none uses {tmp_path}/other\n"
