@@ -302,3 +302,59 @@ def test_output_flows_while_input_is_stuck() -> None:
     child.wire.close()
     assert child.code() == 0
     os.close(out_read)
+
+
+class Breaking(Wire):
+    """A wire whose end is not the end of the output, unless that ends with a full stop."""
+
+    lost = True
+
+    def receive(self) -> list[tuple[int, bytes]] | None:
+        found = super().receive()
+        self.lost = not found or not found[-1][1].endswith(b".") if found is not None else self.lost
+        return found
+
+
+def test_a_stream_that_is_lost_is_opened_again_and_input_goes_on() -> None:
+    wires = [socket.socketpair() for _ in range(2)]
+    out, inner_out = os.pipe()
+    into, inner_in = os.pipe()
+
+    def play(_first: socket.socket) -> int:
+        opened = iter(Breaking(inner) for _, inner in wires)
+        plan = Plan(tty=False, stdin=True, reopen=lambda: next(opened))
+        with Session(next(opened), plan) as session:
+            session.run()
+        return 0
+
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.dup2(into, 0)
+            os.dup2(inner_out, 1)
+            os.close(inner_in)
+            for outer, _ in wires:
+                outer.close()
+            os._exit(play(wires[0][1]))
+        finally:
+            os._exit(99)
+    for fd in (inner_out, into):
+        os.close(fd)
+    for _, inner in wires:
+        inner.close()
+    first, second = (outer for outer, _ in wires)
+    with first, second:
+        os.write(inner_in, b"to the first")
+        assert read_until(first.fileno(), b"first") == b"to the first"
+        first.sendall(b"one ")
+        assert read_until(out, b"one ") == b"one "
+        first.close()
+        os.write(inner_in, b"to the second")
+        assert read_until(second.fileno(), b"second") == b"to the second"
+        os.close(inner_in)
+        assert second.recv(1) == b""
+        second.sendall(b"two.")
+        second.close()
+        assert read_until(out, b".") == b"two."
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    os.close(out)
