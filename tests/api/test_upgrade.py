@@ -16,8 +16,6 @@ from helpers.daemon import Daemon
 pytestmark = pytest.mark.kernel
 BOUND = 60.0
 COUNTER = "i=0; while [ ! -e /dev/shm/end ]; do echo $((i+=1)); sleep 0.01; done; exit 7"
-    "i=0; while read -t 0.01 x <> /dev/fd/9; [ ! -e /dev/shm/end ]; do echo $((i+=1)); done 9<> <(:); exit 7"
-)
 
 
 def by_command(daemon: Daemon) -> None:
