@@ -11,7 +11,14 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from pysup.supervisor.keeper import lookup, steps_devices, steps_mounts, steps_namespaces, steps_process
+from pysup.supervisor.keeper import (
+    lookup,
+    steps_devices,
+    steps_masks,
+    steps_mounts,
+    steps_namespaces,
+    steps_process,
+)
 from pysup.supervisor.keeper.context import Context, StepError
 
 Step = list[Any]
@@ -32,8 +39,8 @@ OPS: dict[str, tuple[Callable[..., None], str]] = {
     "bind_device": (steps_devices.bind_device, "device {1}"),
     "symlink": (steps_devices.symlink, "symlink {1}"),
     "console": (steps_devices.console, "console"),
-    "mask": (steps_mounts.mask, "mask {0}"),
-    "read_only": (steps_mounts.read_only, "make {0} read-only"),
+    "mask": (steps_masks.mask, "mask {0}"),
+    "read_only": (steps_masks.read_only, "make {0} read-only"),
     "pivot": (steps_mounts.pivot, "pivot_root"),
     "read_only_root": (steps_mounts.read_only_root, "make / read-only"),
     "hostname": (steps_namespaces.hostname, "hostname {0}"),
