@@ -25,6 +25,7 @@ from pysup.supervisor.daemon_log import configure
 from pysup.supervisor.engine.boot import boot
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.engine.images import Images
+from pysup.supervisor.engine.launching import default_filter
 from pysup.supervisor.engine.news import NewsDesk
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.retention import keep_within_bounds
@@ -37,6 +38,7 @@ from pysup.supervisor.logs.budget import Budget
 from pysup.supervisor.runtime.cgroups.detection import detect
 from pysup.supervisor.runtime.filesystems import Filesystems
 from pysup.supervisor.runtime.machine import survey
+from pysup.supervisor.runtime.seccomp.filters import Filters
 from pysup.supervisor.settings import Settings
 
 log = logging.getLogger("pysup")
@@ -110,6 +112,7 @@ async def run(inherited: Inherited) -> None:
             hierarchy=detect(),
             machine=survey(),
             filesystems=Filesystems((settings.root, settings.run)),
+            filters=Filters(settings.filters_dir),
             images=Images(store, settings),
             news=NewsDesk(),
             trash=Trash(settings.trash),
@@ -121,6 +124,7 @@ async def run(inherited: Inherited) -> None:
         engine = Engine(parts, nursery)
         start_id = await boot(engine)
         nursery.start_soon(keep_within_bounds, parts)
+        nursery.start_soon(_make_default_filter, parts)
         listener = trio.SocketListener(
             trio.socket.from_stdlib_socket(socket.socket(fileno=inherited.listen_fd))
         )
@@ -138,6 +142,14 @@ async def run(inherited: Inherited) -> None:
         await store.write(partial(daemon_starts.stopped, start_id=start_id, stopped_at=parts.now_ns()))
         await link.shutdown(0)
         nursery.cancel_scope.cancel()
+
+
+async def _make_default_filter(parts: Parts) -> None:
+    """So that the first container need not wait for it, and whoever starts the daemon hears what is missing."""
+    try:
+        await default_filter(parts)
+    except PysupError as error:
+        log.error("%s", error)
 
 
 async def _follow_keeper(

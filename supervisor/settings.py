@@ -14,7 +14,7 @@ class Settings(NamedTuple):
     """One daemon's configuration; immutable, passed as JSON from the keeper to the engine."""
 
     root: str = DEFAULT_ROOT
-    """State that survives a reboot: pysup.db, containers/, images/, volumes/, trash/."""
+    """State that survives a reboot: pysup.db, containers/, images/, volumes/, seccomp/, trash/."""
     run: str = DEFAULT_RUN
     """State of this boot: sockets, the autostart log."""
     socket: str = ""
@@ -57,6 +57,11 @@ class Settings(NamedTuple):
     def trash(self) -> str:
         """What is removed waits here to be unlinked."""
         return os.path.join(self.root, "trash")
+
+    @property
+    def filters_dir(self) -> str:
+        """Compiled seccomp filters: a cache."""
+        return os.path.join(self.root, "seccomp")
 
     @property
     def images_dir(self) -> str:

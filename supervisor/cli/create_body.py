@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from pysup.supervisor.cli import kinds, kvfile, resources
+from pysup.supervisor.cli import confinement, kinds, kvfile, resources
 from pysup.supervisor.cli.flags import Given, UsageError
 from pysup.supervisor.errors import NotSupported
 
@@ -37,7 +37,7 @@ _HOST = {
     "group-add": "GroupAdd",
     "cap-add": "CapAdd",
     "cap-drop": "CapDrop",
-    "security-opt": "SecurityOpt",
+    "privileged": "Privileged",
     "oom-score-adj": "OomScoreAdj",
     "oom-kill-disable": "OomKillDisable",
     "memory-swappiness": "MemorySwappiness",
@@ -128,12 +128,25 @@ def _host_config(given: Given) -> dict[str, Any]:
         Annotations=_pairs(given.many("annotation")),
         Ulimits=[_checked("ulimit", limit, _ulimit) for limit in given.many("ulimit")],
         LogConfig=_log_config(given),
+        Devices=[_checked("device", one, confinement.device) for one in given.many("device")],
+        DeviceCgroupRules=[
+            _checked("device-cgroup-rule", rule, confinement.device_rule)
+            for rule in given.many("device-cgroup-rule")
+        ],
     )
+    made |= _security(given)
     for name, (field, read) in _RATES.items():
         if given.many(name):
             made[field] = [_rate(name, rate, read) for rate in given.many(name)]
     pysup = made.get("Pysup", {}) | _own(given)
     return made | _unempty(Pysup=pysup)
+
+
+def _security(given: Given) -> dict[str, Any]:
+    try:
+        return confinement.security(given.many("security-opt"))
+    except ValueError as error:
+        raise UsageError(f"cannot parse: {error}") from None
 
 
 def _own(given: Given) -> dict[str, Any]:

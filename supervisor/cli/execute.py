@@ -8,8 +8,7 @@ from typing import Any
 from pysup.supervisor.cli import attached, detach, kvfile, tty
 from pysup.supervisor.cli.connection import Client, connect, path
 from pysup.supervisor.cli.failures import as_run_failure
-from pysup.supervisor.cli.flags import Given, Syntax, lacking, many, switch, text
-from pysup.supervisor.cli.kinds import BOOL
+from pysup.supervisor.cli.flags import Given, Syntax, many, switch, text
 from pysup.supervisor.cli.session import Detached, Plan, Session
 from pysup.supervisor.client.responses import Lost
 
@@ -23,9 +22,7 @@ EXECUTE = Syntax(
         many("env", "Set environment variables", short="e"),
         many("env-file", "Read in a file of environment variables"),
         switch("interactive", "Keep STDIN open even if not attached", short="i"),
-        lacking(
-            "privileged", BOOL, "Give extended privileges to the command", "devices come with a later version"
-        ),
+        switch("privileged", "Give extended privileges to the command"),
         switch("tty", "Allocate a pseudo-TTY", short="t"),
         text("user", 'Username or UID (format: "<name|uid>[:<group|gid>]")', short="u"),
         text("workdir", "Working directory inside the container", short="w"),
@@ -63,6 +60,7 @@ def _body(given: Given) -> dict[str, Any]:
         "Cmd": given.words[1:],
         "Detach": detached,
         "DetachKeys": given.text("detach-keys"),
+        "Privileged": given.on("privileged"),
         "Env": kvfile.environment(given.many("env-file"), given.many("env")),
         "Tty": given.on("tty"),
         "User": given.text("user"),

@@ -9,12 +9,38 @@ from pysup.supervisor.kernel.process import CLONE_NEWNS
 from pysup.supervisor.kernel.terminal import set_window_size
 from pysup.supervisor.runtime import layers, plan, rootfs
 from pysup.supervisor.runtime.cgroups.base import Cgroup
+from pysup.supervisor.runtime.devices import HostNode
 from pysup.supervisor.runtime.launch import Launched, StdioPlan, launch
 from pysup.supervisor.runtime.plan import Facts
-from pysup.supervisor.spec.container import Process
+from pysup.supervisor.runtime.seccomp.filters import Program
+from pysup.supervisor.spec.capabilities import DEFAULT
+from pysup.supervisor.spec.container import ContainerSpec, Namespaces, Process
 
 
-def _facts(parts: Parts, record: Record, cgroup: Cgroup, held: tuple[str, ...] = ()) -> Facts:
+async def default_filter(parts: Parts) -> None:
+    """Make the filter of a container that asks for nothing special. Raises Unavailable."""
+    await parts.filters.program("", tuple(plan.bounding(DEFAULT, Namespaces(), parts.machine)))
+
+
+async def _filter(parts: Parts, spec: ContainerSpec) -> Program | None:
+    """The container's system call filter, for its own capabilities: that of its execs, too. Raises Unavailable."""
+    bounding = plan.bounding(spec.process.capabilities, spec.namespaces, parts.machine)
+    return await parts.filters.program(spec.security.seccomp, tuple(bounding))
+
+
+def _attached(program: Program | None) -> dict[str, int]:
+    return {} if program is None else {plan.SECCOMP: program.fd}
+
+
+def _facts(
+    parts: Parts,
+    record: Record,
+    cgroup: Cgroup,
+    *,
+    program: Program | None,
+    held: tuple[str, ...] = (),
+    devices: tuple[HostNode, ...] = (),
+) -> Facts:
     shows_machine = plan.is_host_image(record.spec)
     return Facts(
         machine=parts.machine,
@@ -24,14 +50,19 @@ def _facts(parts: Parts, record: Record, cgroup: Cgroup, held: tuple[str, ...] =
         held=held,
         below=parts.filesystems.below() if shows_machine else (),
         hidden=(parts.settings.root, parts.settings.run),
+        seccomp=None if program is None else program.flags,
+        devices=devices,
     )
 
 
-async def launch_run(parts: Parts, record: Record, key: str, cgroup: Cgroup) -> Launched:
+async def launch_run(
+    parts: Parts, record: Record, key: str, cgroup: Cgroup, devices: tuple[HostNode, ...]
+) -> Launched:
     """Clone the first process of a run; it works through its plan and waits for ``go``."""
     spec = record.spec
     held = HeldNamespaces(parts.link, record.id).fds
-    facts = _facts(parts, record, cgroup, tuple(held))
+    program = await _filter(parts, spec)
+    facts = _facts(parts, record, cgroup, program=program, held=tuple(held), devices=devices)
     rootfs.renew(facts.directory, spec, facts.below)
     if plan.needs_preparation(spec):
         await _prepare(parts, record, key, facts)
@@ -43,7 +74,7 @@ async def launch_run(parts: Parts, record: Record, key: str, cgroup: Cgroup) -> 
             flags=plan.clone_flags(spec, first_run=not held),
             plan=plan.build(spec, facts),
             stdio=_stdio(spec.process),
-            attach={**held, **attached},
+            attach={**held, **attached, **_attached(program)},
             cgroup_fd=cgroup.fd,
             uid_map=plan.map_text(plan.uid_maps(spec.namespaces)),
             gid_map=plan.map_text(plan.gid_maps(spec.namespaces)),
@@ -68,13 +99,15 @@ async def launch_exec(
     parts: Parts, record: Record, *, target: int, cgroup: Cgroup, key: str, process: Process
 ) -> Launched:
     """Clone a further process in the namespaces of ``target`` (a pidfd) and in its cgroup."""
+    program = await _filter(parts, record.spec)
     return await launch(
         parts.link,
         what=f"exec in container {record.row.name}",
         key=key,
         flags=0,
-        plan=plan.build_exec(process, record.spec, _facts(parts, record, cgroup)),
+        plan=plan.build_exec(process, record.spec, _facts(parts, record, cgroup, program=program)),
         stdio=_stdio(process),
+        attach=_attached(program),
         cgroup_fd=cgroup.fd,
         target=target,
     )

@@ -17,6 +17,7 @@ from pysup.supervisor.logs.budget import Budget
 from pysup.supervisor.runtime.cgroups.base import Hierarchy
 from pysup.supervisor.runtime.filesystems import Filesystems
 from pysup.supervisor.runtime.plan import Machine
+from pysup.supervisor.runtime.seccomp.filters import Filters
 from pysup.supervisor.settings import Settings
 
 
@@ -30,6 +31,7 @@ class Parts:
     hierarchy: Hierarchy
     machine: Machine
     filesystems: Filesystems
+    filters: Filters
     images: Images
     news: NewsDesk
     trash: Trash

@@ -25,7 +25,7 @@ from pysup.supervisor.engine.stdio import ContainerStdio
 from pysup.supervisor.errors import Conflict, PysupError, StartFailed
 from pysup.supervisor.keeper.link import Entry, Process
 from pysup.supervisor.keeper.steps_process import ENGINE_IS_GONE
-from pysup.supervisor.runtime import plan
+from pysup.supervisor.runtime import devices, host_devices, plan
 from pysup.supervisor.runtime.cgroups.base import Cgroup
 from pysup.supervisor.runtime.launch import Launched, Stdio
 
@@ -112,9 +112,11 @@ class Run:
     async def _start(self, stack: AsyncExitStack) -> None:
         with self._starting:
             hierarchy, spec = self._parts.hierarchy, self._record.spec
-            self.cgroup = hierarchy.create(self._parent, self._record.id, spec.resources)
+            found = host_devices.find(spec.security, self._what)
+            rules = devices.cgroup_rules(spec.security, found)
+            self.cgroup = hierarchy.create(self._parent, self._record.id, spec.resources, rules)
             stack.push_async_callback(self._remove_cgroup)
-            launched = await launch_run(self._parts, self._record, self.key, self.cgroup)
+            launched = await launch_run(self._parts, self._record, self.key, self.cgroup, found)
             await self._let_go(launched)
             self.process = launched.process
             stack.push_async_callback(self._parts.link.reap, self.key)

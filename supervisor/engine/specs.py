@@ -8,10 +8,11 @@ from typing import Any
 
 from pysup.store.containers import Container as Row
 from pysup.supervisor.engine.images import Image, Images
+from pysup.supervisor.runtime.machine import security_modules
 from pysup.supervisor.spec.container import ContainerSpec
 from pysup.supervisor.spec.from_docker import Asked, Defaults, container_spec
 
-DEFAULTS = Defaults(hostname=os.uname().nodename, cpus=os.cpu_count() or 0)
+DEFAULTS = Defaults(hostname=os.uname().nodename, cpus=os.cpu_count() or 0, modules=security_modules())
 """What this machine decides for a container that does not say."""
 
 

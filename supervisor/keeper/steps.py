@@ -49,6 +49,7 @@ OPS: dict[str, tuple[Callable[..., None], str]] = {
     "sysctl": (steps_namespaces.sysctl, "sysctl {0}"),
     "rlimit": (steps_process.rlimit, "rlimit {0}"),
     "oom_score_adj": (steps_process.oom_score_adj, "oom_score_adj"),
+    "apparmor": (steps_process.apparmor, "apparmor profile {0}"),
     "umask": (steps_process.umask, "umask"),
     "user": (steps_process.user, "user {0}"),
     "workdir": (steps_process.workdir, "workdir {0}"),

@@ -13,10 +13,24 @@ from pysup.supervisor.kernel import mounts
 from pysup.supervisor.kernel.libc import AT_FDCWD
 
 
-def device(context: Context, target: str, mode: int, major: int, minor: int) -> None:
-    """Make a character device in the container's /dev."""
+def device(  # noqa: PLR0917
+    context: Context, target: str, mode: int, major: int, minor: int, uid: int = 0, gid: int = 0
+) -> None:
+    """Make a device: a character device unless the mode says otherwise. One that is there from the run before is kept.
+
+    Nobody has been in this root yet, and names are made below a descriptor, without following a link.
+    """
     parent, name = lookup.parent_of(context, target)
-    context.system.mknod(name, stat.S_IFCHR | mode, os.makedev(major, minor), dir_fd=parent)
+    kind = stat.S_IFMT(mode) or stat.S_IFCHR
+    number = os.makedev(major, minor)
+    try:
+        context.system.mknod(name, kind | stat.S_IMODE(mode), number, dir_fd=parent)
+    except FileExistsError:
+        found = context.system.stat(name, dir_fd=parent, follow_symlinks=False)
+        if (stat.S_IFMT(found.st_mode), found.st_rdev) != (kind, number):
+            raise
+    if uid or gid:
+        context.system.chown(name, uid, gid, dir_fd=parent, follow_symlinks=False)
 
 
 def bind_device(context: Context, host_path: str, target: str) -> None:
@@ -26,8 +40,9 @@ def bind_device(context: Context, host_path: str, target: str) -> None:
     """
     tree = context.system.open_tree(AT_FDCWD, host_path)
     try:
-        if not stat.S_ISCHR(context.system.fstat(tree).st_mode):
-            raise StepError(errno.ENODEV, f"{host_path} is no character device")
+        mode = context.system.fstat(tree).st_mode
+        if not (stat.S_ISCHR(mode) or stat.S_ISBLK(mode)):
+            raise StepError(errno.ENODEV, f"{host_path} is no device")
         context.system.mount_setattr(tree, attr_set=mounts.MOUNT_ATTR_RDONLY)
         _attach(context, tree, target)
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 import contextlib
 import errno
 import os
@@ -111,12 +110,24 @@ def no_new_privileges(context: Context) -> None:
     context.system.set_no_new_privs()
 
 
-def seccomp(context: Context, program: str) -> None:
-    """Load a system call filter, given as base64 of struct sock_filter[].
+def seccomp(context: Context, name: str, flags: int) -> None:
+    """Load the system call filter that a descriptor holds (seccomp(2)).
 
     Without "no_new_privileges" before it, it must come before "credentials" takes CAP_SYS_ADMIN away.
     """
-    context.system.load_seccomp(binascii.a2b_base64(program, strict_mode=True))
+    context.system.load_seccomp(context.fd(name), flags)
+
+
+def apparmor(context: Context, profile: str) -> None:
+    """Have the next execve(2) put the process under an AppArmor profile.
+
+    Written before the container's root is entered: nothing in there can stand in for /proc (CVE-2025-52881).
+    """
+    fd = context.system.open("/proc/self/attr/apparmor/exec", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        context.system.write(fd, f"exec {profile}".encode())
+    finally:
+        context.system.close(fd)
 
 
 def ready(context: Context) -> None:

@@ -5,7 +5,17 @@ from __future__ import annotations
 import os
 import resource
 
-from pysup.supervisor.kernel import capabilities, files, host, mounts, net, process, signals, terminal
+from pysup.supervisor.kernel import (
+    capabilities,
+    files,
+    host,
+    mounts,
+    net,
+    process,
+    seccomp,
+    signals,
+    terminal,
+)
 
 
 class System:
@@ -27,6 +37,8 @@ class System:
     chroot = staticmethod(os.chroot)
     dup2 = staticmethod(os.dup2)
     fchown = staticmethod(os.fchown)
+    chown = staticmethod(os.chown)
+    stat = staticmethod(os.stat)
     umask = staticmethod(os.umask)
     openat2 = staticmethod(mounts.openat2)
     filesystem_type = staticmethod(mounts.filesystem_type)
@@ -64,6 +76,6 @@ class System:
     ambient_clear = staticmethod(capabilities.ambient_clear)
     set_caps = staticmethod(capabilities.set_caps)
     set_no_new_privs = staticmethod(process.set_no_new_privs)
-    load_seccomp = staticmethod(host.load_seccomp)
+    load_seccomp = staticmethod(seccomp.load)
     unblock_all = staticmethod(signals.unblock_all)
     execve = staticmethod(os.execve)

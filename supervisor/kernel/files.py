@@ -37,6 +37,19 @@ def memory_file(name: str, content: bytes) -> int:
     return fd
 
 
+def sealed_memory_file(name: str, content: bytes) -> int:
+    """A memory file that nobody can change any more, whoever gets a descriptor of it (F_ADD_SEALS, fcntl(2))."""
+    fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        _write_all(fd, content)
+        seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
 def _write_all(fd: int, content: bytes) -> None:
     view = memoryview(content)
     while view:

@@ -81,6 +81,11 @@ def buffer(size: int) -> Buffer:
     return ctypes.create_string_buffer(size)
 
 
+def buffer_of(content: bytes) -> Buffer:
+    """Memory with this content, for structures that hold pointers to what is only read, seldom."""
+    return ctypes.create_string_buffer(content, len(content))
+
+
 def address(memory: Buffer) -> int:
     """Where a buffer is, for structures that hold pointers."""
     return ctypes.addressof(memory)

@@ -1,8 +1,12 @@
-"""Docker's default devices, as data (moby oci/defaults.go, Documentation/admin-guide/devices.txt)."""
+"""Docker's default devices, as data (moby oci/defaults.go, Documentation/admin-guide/devices.txt), and more of them."""
 
 from __future__ import annotations
 
+import stat
+from collections.abc import Sequence
 from typing import NamedTuple
+
+from pysup.supervisor.spec.container import Security
 
 
 class Device(NamedTuple):
@@ -45,3 +49,33 @@ CGROUP_RULES = (
 
 The line format is that of devices.allow (Documentation/admin-guide/cgroup-v1/devices.rst).
 """
+
+EVERY_DEVICE = ("a *:* rwm",)
+"""What a privileged container may do."""
+
+
+class HostNode(NamedTuple):
+    """A device of the host, as a container gets it."""
+
+    source: str
+    target: str
+    mode: int
+    """With the type of the file: S_IFCHR or S_IFBLK."""
+    major: int
+    minor: int
+    uid: int
+    gid: int
+    access: str
+
+    @property
+    def rule(self) -> str:
+        """The line that allows it."""
+        letter = "b" if stat.S_ISBLK(self.mode) else "c"
+        return f"{letter} {self.major}:{self.minor} {self.access}"
+
+
+def cgroup_rules(security: Security, nodes: Sequence[HostNode]) -> tuple[str, ...]:
+    """All that a container's device cgroup allows."""
+    if security.privileged:
+        return EVERY_DEVICE
+    return (*CGROUP_RULES, *(node.rule for node in nodes), *security.device_rules)

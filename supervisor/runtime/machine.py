@@ -39,6 +39,15 @@ def survey() -> Machine:
     )
 
 
+def security_modules() -> frozenset[str]:
+    """Those of the kernel that a container can be put under: ``apparmor``."""
+    try:
+        with open("/sys/module/apparmor/parameters/enabled", encoding="ascii") as file:
+            return frozenset({"apparmor"}) if file.read().startswith("Y") else frozenset()
+    except FileNotFoundError:
+        return frozenset()
+
+
 def capabilities() -> tuple[str, ...]:
     """Names of the daemon's own bounding set."""
     own = own_bounding()

@@ -50,6 +50,14 @@ def effective(add: Iterable[str], drop: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in ALL if name in chosen)
 
 
+def every(add: Iterable[str], drop: Iterable[str]) -> tuple[str, ...]:
+    """The bounding set of a privileged container: all but what is dropped, and what is added by name."""
+    dropped = {_full(name) for name in drop}
+    if _EVERY in dropped:
+        return effective((name for name in add if _full(name) != _EVERY), drop)
+    return tuple(name for name in ALL if name not in dropped)
+
+
 def _full(name: str) -> str:
     upper = name.upper()
     return upper if upper == _EVERY or upper.startswith("CAP_") else f"CAP_{upper}"

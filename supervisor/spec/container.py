@@ -140,6 +140,38 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
+class HostDevice:
+    """A device of the host, or a directory of devices, that the container gets too."""
+
+    source: str
+    target: str
+    access: str = "rwm"
+    """What the device cgroup allows: read, write, mknod(2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """What confines the container beside namespaces and capabilities."""
+
+    privileged: bool = False
+    """All devices of the host, nothing masked, /sys and cgroups writable."""
+    seccomp: str = ""
+    """A profile as JSON; empty: docker's own; ``unconfined``: no filter."""
+    apparmor: str = ""
+    """The name of a profile that the kernel has loaded; empty: unconfined."""
+    masked: tuple[str, ...] | None = None
+    """Paths that cannot be looked into; None: docker's."""
+    read_only: tuple[str, ...] | None = None
+    """Paths that cannot be written; None: docker's."""
+    also_masked: tuple[str, ...] = ()
+    unmasked: tuple[str, ...] = ()
+    """Paths, with wildcards, that are neither masked nor read-only; ``ALL``: every one of docker's."""
+    devices: tuple[HostDevice, ...] = ()
+    device_rules: tuple[str, ...] = ()
+    """More lines for the device cgroup, in the form of devices.allow."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rootfs:
     """The read-only lower layers, topmost first, as host directories; ``/`` is the host image."""
 
@@ -167,6 +199,7 @@ class ContainerSpec:
     shm_size: int = 64 << 20
     sysctls: tuple[tuple[str, str], ...] = ()
     namespaces: Namespaces = field(default_factory=Namespaces)
+    security: Security = field(default_factory=Security)
     resources: Resources = field(default_factory=Resources)
     cgroup_parent: str = ""
     """Relative to the hierarchy's mount; empty means the daemon's cgroup root."""

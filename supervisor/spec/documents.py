@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pysup.supervisor.spec.devices import normal_device
 from pysup.supervisor.spec.fields import Fields, Json
 from pysup.supervisor.spec.mounts import normal_mount
 
@@ -41,14 +42,11 @@ def refuse_lacking(host: Fields) -> None:
             raise host.lacking(flag, why)
     if host.raw("MemorySwappiness") not in (None, -1):
         raise host.lacking("--memory-swappiness", "kernels with cgroup v2 no longer have it")
-    for key in ("MaskedPaths", "ReadonlyPaths"):
-        if host.raw(key) is not None:
-            raise host.lacking("--security-opt systempaths=unconfined")
 
 
 def unknown_fields(body: Fields, host: Fields) -> list[str]:
     """Warnings: fields that are set and that nobody here knows."""
-    known_host = {*_HOST, *_LACKING, "Pysup", "MemorySwappiness", "MaskedPaths", "ReadonlyPaths"}
+    known_host = {*_HOST, *_LACKING, "Pysup", "MemorySwappiness"}
     strange = [
         key for key in body.given() if key not in {*_CONFIG, *_MERGED, "HostConfig", "NetworkingConfig"}
     ]
@@ -103,6 +101,15 @@ def _ulimits(host: Fields, key: str) -> list[Json]:
 
 def _mounts(host: Fields, key: str) -> list[Json]:
     return [normal_mount(item) for item in host.inners(key)]
+
+
+def _paths(host: Fields, key: str) -> list[str] | None:
+    """An empty list says something else than none at all."""
+    return host.texts(key) if key in host else None
+
+
+def _devices(host: Fields, key: str) -> list[Json]:
+    return [normal_device(item) for item in host.inners(key)]
 
 
 def _pids_limit(host: Fields, key: str) -> int | None:
@@ -168,6 +175,11 @@ _HOST: dict[str, Reader] = {
     "PidMode": Fields.text,
     "ReadonlyRootfs": Fields.flag,
     "SecurityOpt": Fields.texts,
+    "Privileged": Fields.flag,
+    "MaskedPaths": _paths,
+    "ReadonlyPaths": _paths,
+    "Devices": _devices,
+    "DeviceCgroupRules": Fields.texts,
     "Tmpfs": Fields.mapping,
     "UTSMode": Fields.text,
     "UsernsMode": Fields.text,
@@ -211,9 +223,6 @@ _LACKING: dict[str, tuple[str, str, Any]] = {
     "ExtraHosts": ("--add-host", _NETWORK, []),
     "Links": ("--link", _NETWORK, []),
     "VolumesFrom": ("--volumes-from", "volumes come later", []),
-    "Privileged": ("--privileged", "", False),
-    "Devices": ("--device", _DEVICE, []),
-    "DeviceCgroupRules": ("--device-cgroup-rule", _DEVICE, []),
     "DeviceRequests": ("--gpus", _DEVICE, []),
     "BlkioWeightDevice": ("--blkio-weight-device", _DEVICE, []),
     "StorageOpt": ("--storage-opt", "a bound on the write layer comes later", {}),

@@ -27,6 +27,7 @@ from pysup.supervisor.spec.mounts import mounts, refuse_volumes
 from pysup.supervisor.spec.namespaces import namespaces, sysctls
 from pysup.supervisor.spec.process import process
 from pysup.supervisor.spec.restart import restart_policy
+from pysup.supervisor.spec.security import security
 from pysup.supervisor.spec.signals import parse_signal
 from pysup.supervisor.spec.units import parse_size
 
@@ -64,6 +65,8 @@ class Defaults(NamedTuple):
     """The machine's own name, for a container in the host's network or UTS namespace."""
     cpus: int = 0
     """How many CPUs the machine has; 0: not checked."""
+    modules: frozenset[str] = frozenset()
+    """Security modules of the kernel that can be asked for: ``apparmor``."""
 
 
 def asked_root(body: object) -> Asked:
@@ -159,6 +162,7 @@ def _spec(
         shm_size=_shm_size(host),
         sysctls=sysctls(host, spaces),
         namespaces=spaces,
+        security=security(host, spaces, modules=defaults.modules),
         resources=limits.resources(host, cpus=defaults.cpus),
         cgroup_parent=_cgroup_parent(host),
         restart=restart_policy(host),

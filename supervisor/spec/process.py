@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from pysup.supervisor.spec.capabilities import effective, is_capability
+from pysup.supervisor.spec.capabilities import ALL
 from pysup.supervisor.spec.container import Process
 from pysup.supervisor.spec.detach_keys import parse_detach_keys
 from pysup.supervisor.spec.fields import Fields
 from pysup.supervisor.spec.limits import rlimits
+from pysup.supervisor.spec.security import capabilities, no_new_privileges
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Docker's PATH where the image has none (moby oci/defaults.go)."""
 _OOM_SCORES = range(-1000, 1001)
 _USER = re.compile(r"[^\s:]*(?::[^\s:]*)?")
-_NO_NEW_PRIVILEGES = re.compile(r"no-new-privileges(?:[:=](true|false))?")
 
 
 def process(config: Fields, host: Fields, *, hostname: str) -> Process:
@@ -33,8 +33,8 @@ def process(config: Fields, host: Fields, *, hostname: str) -> Process:
         stdin_once=config.flag("StdinOnce"),
         rlimits=rlimits(host),
         oom_score_adj=_oom_score(host),
-        capabilities=_capabilities(host),
-        no_new_privileges=_no_new_privileges(host),
+        capabilities=capabilities(host),
+        no_new_privileges=no_new_privileges(host),
     )
 
 
@@ -104,36 +104,17 @@ def _oom_score(host: Fields) -> int:
     return score
 
 
-def _capabilities(host: Fields) -> tuple[str, ...]:
-    add, drop = host.texts("CapAdd"), host.texts("CapDrop")
-    for flag, names in (("--cap-add", add), ("--cap-drop", drop)):
-        for name in names:
-            if not is_capability(name):
-                raise host.bad(f"{flag} {name[:64]!r} is not a capability")
-    return effective(add, drop)
-
-
-def _no_new_privileges(host: Fields) -> bool:
-    """--security-opt: only this one of its options is there yet."""
-    chosen = False
-    for option in host.texts("SecurityOpt"):
-        match = _NO_NEW_PRIVILEGES.fullmatch(option)
-        if match is None:
-            raise host.lacking(f"--security-opt {option[:64]!r}")
-        chosen = match[1] != "false"
-    return chosen
-
-
 # -- exec ----------------------------------------------------------------------------------------------------
 
 
 def exec_process(body: object, container: Process, *, verb: str = "create exec") -> Process:
     """The process of an exec: what the body does not say is as in the container (moby daemon/exec.go).
 
-    Of the container's environment what was set for it is kept; TERM comes with the exec's own tty.
+    Of the container's environment what was set for it is kept; TERM comes with the exec's own tty. Privileged means
+    all capabilities; the container's filter and masks stay.
     """
     asked = Fields(verb, body)
-    _refuse_exec_options(asked)
+    _check_detach_keys(asked)
     tty = asked.flag("Tty")
     terminal = ("TERM=xterm",) if tty and not _has(container.env, "TERM") else ()
     return Process(
@@ -148,7 +129,7 @@ def exec_process(body: object, container: Process, *, verb: str = "create exec")
         stdin_once=True,
         rlimits=container.rlimits,
         oom_score_adj=container.oom_score_adj,
-        capabilities=container.capabilities,
+        capabilities=ALL if asked.flag("Privileged") else container.capabilities,
         no_new_privileges=container.no_new_privileges,
     )
 
@@ -160,9 +141,7 @@ def _exec_argv(asked: Fields) -> tuple[str, ...]:
     return words
 
 
-def _refuse_exec_options(asked: Fields) -> None:
-    if asked.flag("Privileged"):
-        raise asked.lacking("--privileged")
+def _check_detach_keys(asked: Fields) -> None:
     try:
         parse_detach_keys(asked.text("DetachKeys"))
     except ValueError as error:

@@ -25,6 +25,8 @@ _FIXED = {
     "OomKillDisable": "--oom-kill-disable",
     "Ulimits": "--ulimit",
     "Init": "--init",
+    "Devices": "--device",
+    "DeviceCgroupRules": "--device-cgroup-rule",
 }
 """Fields that docker's Resources has as well, but that only a new container can have changed."""
 _FIXED_OWN = {"UidMaps": "--uidmap", "GidMaps": "--gidmap", "Rootfs": "--rootfs"}

@@ -38,8 +38,8 @@ def test_errors_have_their_classes(client: docker.DockerClient) -> None:
         client.containers.get("nope")
     with pytest.raises(ImageNotFound):
         client.images.get("nope")
-    with pytest.raises(APIError, match="--privileged is not supported yet"):
-        client.containers.create("host", "true", privileged=True)
+    with pytest.raises(APIError, match="label='user:x' is not supported yet"):
+        client.containers.create("host", "true", security_opt=["label=user:x"])
 
 
 def test_the_life_of_a_container(client: docker.DockerClient) -> None:

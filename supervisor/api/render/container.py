@@ -12,7 +12,10 @@ from pysup.supervisor.api.render import networks
 from pysup.supervisor.api.render.mounts import mount_points
 from pysup.supervisor.api.render.words import state_word, status_text
 from pysup.supervisor.engine.sizes import Sizes
-from pysup.supervisor.runtime.masks import MASKED, READ_ONLY
+from pysup.supervisor.runtime import masks
+from pysup.supervisor.spec.container import Namespaces, Security
+from pysup.supervisor.spec.fields import Fields
+from pysup.supervisor.spec.security import security
 from pysup.supervisor.spec.timestamps import rfc3339
 
 Json = dict[str, Any]
@@ -89,6 +92,7 @@ def inspect(row: Container, places: Places, *, execs: Sequence[str] = (), sizes:
     """The document of GET /containers/{id}/json. ``execs``: the ids of those that run."""
     config, host_config = json.loads(row.config), json.loads(row.host_config)
     argv = command(config) or [""]
+    chosen = _confinement(host_config)
     etc, logs = f"{places.directory}/etc", f"{places.directory}/logs"
     document = {
         "Id": row.id,
@@ -107,9 +111,9 @@ def inspect(row: Container, places: Places, *, execs: Sequence[str] = (), sizes:
         "Platform": "linux",
         "MountLabel": "",
         "ProcessLabel": "",
-        "AppArmorProfile": "",
+        "AppArmorProfile": chosen.apparmor,
         "ExecIDs": list(execs) or None,
-        "HostConfig": _host_config(host_config),
+        "HostConfig": _host_config(host_config, chosen),
         "GraphDriver": {"Name": DRIVER, "Data": _layers(places)},
         "Mounts": mount_points(host_config),
         "Config": _config(config, row),
@@ -149,13 +153,23 @@ def _config(config: Json, row: Container) -> Json:
     return shown
 
 
-def _host_config(host_config: Json) -> Json:
+def _host_config(host_config: Json, chosen: Security) -> Json:
     return {
         **host_config,
         "MemorySwappiness": None,
-        "MaskedPaths": list(MASKED),
-        "ReadonlyPaths": list(READ_ONLY),
+        "MaskedPaths": _paths(chosen, masks.masked(chosen, 0)),
+        "ReadonlyPaths": _paths(chosen, masks.read_only(chosen)),
     }
+
+
+def _confinement(host_config: Json) -> Security:
+    """What was checked when the container was made, on a machine that could do it."""
+    return security(Fields("inspect container", host_config), Namespaces(), modules=("apparmor",))
+
+
+def _paths(chosen: Security, paths: Sequence[str]) -> list[str] | None:
+    """Null where a privileged container has none, as docker shows it."""
+    return None if chosen.privileged and not paths else list(paths)
 
 
 def _layers(places: Places) -> Json:

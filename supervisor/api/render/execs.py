@@ -21,7 +21,7 @@ def inspect_exec(row: Exec) -> dict[str, Any]:
             "tty": bool(body.get("Tty")),
             "entrypoint": argv[0],
             "arguments": argv[1:],
-            "privileged": False,
+            "privileged": bool(body.get("Privileged")),
             **({"user": body["User"]} if body.get("User") else {}),
         },
         "OpenStdin": bool(body.get("AttachStdin")),

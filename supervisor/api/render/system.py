@@ -111,7 +111,7 @@ def _driver(settings: Settings) -> Json:
         "Runtimes": {"pysup": {"path": "pysup"}},
         "InitBinary": "pysup",
         "LiveRestoreEnabled": True,
-        "SecurityOptions": ["name=cgroupns"],
+        "SecurityOptions": ["name=seccomp,profile=builtin", "name=cgroupns"],
         "Debug": False,
         "NFd": 0,
         "NGoroutines": 0,

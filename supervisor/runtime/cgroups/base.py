@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
+from pysup.supervisor.runtime.devices import CGROUP_RULES
 from pysup.supervisor.runtime.plan.facts import CgroupView
 from pysup.supervisor.spec.container import Resources
 
@@ -129,8 +130,13 @@ class Hierarchy(Protocol):
     def check(self, resources: Resources) -> None:
         """Raise Unavailable, naming it, if what a limit needs is missing; BadRequest if it is impossible."""
 
-    def create(self, parent: str, name: str, resources: Resources) -> Cgroup:
-        """Make a cgroup with its limits in force, or nothing at all. Raises as check() and apply()."""
+    def create(
+        self, parent: str, name: str, resources: Resources, device_rules: tuple[str, ...] = CGROUP_RULES
+    ) -> Cgroup:
+        """Make a cgroup with its limits in force, or nothing at all. Raises as check() and apply().
+
+        ``device_rules``: all that is allowed, in the form of devices.allow (runtime/devices.py).
+        """
 
     def open(self, parent: str, name: str) -> Cgroup:
         """One that an earlier engine made (parts of it may be missing)."""

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 from typing import Literal
 
 from pysup.supervisor.errors import Conflict, PysupError, Unavailable
-from pysup.supervisor.runtime import devices
 from pysup.supervisor.runtime.cgroups import files, killing, needs, parents, tree, v1_limits, v1_usage
 from pysup.supervisor.runtime.cgroups.base import FinalUsage, Usage
 from pysup.supervisor.runtime.cgroups.mounted import Mounted
 from pysup.supervisor.runtime.cgroups.waiting import until
+from pysup.supervisor.runtime.devices import CGROUP_RULES, EVERY_DEVICE
 from pysup.supervisor.runtime.plan.facts import CgroupView
 from pysup.supervisor.spec.container import Resources
 
@@ -51,12 +51,14 @@ class Version1:
             there = (files.text(f"{root}/cpuset.effective_{kind}") for kind in ("cpus", "mems"))
             needs.check_sets(resources, *there)
 
-    def create(self, parent: str, name: str, resources: Resources) -> CgroupV1:
+    def create(
+        self, parent: str, name: str, resources: Resources, device_rules: tuple[str, ...] = CGROUP_RULES
+    ) -> CgroupV1:
         """Make a cgroup in every hierarchy, with limits and device rules in force, or none at all."""
         self.check(resources)
         cgroup = self.open(parent, name)
         try:
-            cgroup.make()
+            cgroup.make(device_rules)
             cgroup.apply(resources)
         except (OSError, PysupError) as error:
             with contextlib.suppress(OSError):
@@ -112,19 +114,21 @@ class CgroupV1:
 
     # -- making ----------------------------------------------------------------------------------------------
 
-    def make(self) -> None:
+    def make(self, device_rules: tuple[str, ...]) -> None:
         """Make the directories. Raises OSError, Conflict if one is there and in use."""
         for directory in self._unique:
             _make(directory)
         if "cpuset" in self._directories:
             _inherit_sets(self._where("cpuset"))
-        if "devices" in self._directories:
-            self._restrict_devices()
+        if device_rules != EVERY_DEVICE:
+            self._restrict_devices(device_rules)
 
-    def _restrict_devices(self) -> None:
+    def _restrict_devices(self, rules: tuple[str, ...]) -> None:
+        if "devices" not in self._directories:
+            raise Unavailable("cannot restrict devices: this machine has no devices controller (cgroup v1)")
         directory = self._where("devices")
         files.write(f"{directory}/devices.deny", "a")
-        for rule in devices.CGROUP_RULES:
+        for rule in rules:
             files.write(f"{directory}/devices.allow", rule)
 
     def apply(self, resources: Resources) -> None:

@@ -9,9 +9,19 @@ from collections.abc import Callable
 from typing import Literal
 
 from pysup.supervisor.errors import Conflict, PysupError, Unavailable
-from pysup.supervisor.runtime.cgroups import files, killing, needs, parents, tree, v2_limits, v2_usage
+from pysup.supervisor.runtime.cgroups import (
+    files,
+    killing,
+    needs,
+    parents,
+    tree,
+    v2_devices,
+    v2_limits,
+    v2_usage,
+)
 from pysup.supervisor.runtime.cgroups.base import FinalUsage, Usage
 from pysup.supervisor.runtime.cgroups.waiting import until
+from pysup.supervisor.runtime.devices import CGROUP_RULES, EVERY_DEVICE
 from pysup.supervisor.runtime.plan.facts import CgroupView
 from pysup.supervisor.spec.container import Resources
 
@@ -44,13 +54,16 @@ class Version2:
             there = (files.text(f"{self._mount}/cpuset.{kind}.effective") for kind in ("cpus", "mems"))
             needs.check_sets(resources, *there)
 
-    def create(self, parent: str, name: str, resources: Resources) -> CgroupV2:
+    def create(
+        self, parent: str, name: str, resources: Resources, device_rules: tuple[str, ...] = CGROUP_RULES
+    ) -> CgroupV2:
         """Make a cgroup with its limits in force, or nothing."""
         self.check(resources)
         cgroup = self.open(parent, name)
         try:
             self._hand_down(parent, parents.make)
             _make(cgroup.directory)
+            cgroup.restrict_devices(device_rules)
             cgroup.apply(resources)
         except (OSError, PysupError) as error:
             cgroup.discard()
@@ -126,6 +139,12 @@ class CgroupV2:
     def views(self) -> tuple[CgroupView, ...]:
         """The whole of /sys/fs/cgroup, which begins here in a cgroup namespace."""
         return (CgroupView("", "cgroup2", "", self.directory),)
+
+    def restrict_devices(self, rules: tuple[str, ...]) -> None:
+        """Let a program decide on devices, unless all are allowed. Raises Unavailable."""
+        if rules != EVERY_DEVICE:
+            assert self.fd is not None  # noqa: S101 - opened by asking
+            v2_devices.restrict(self.fd, rules)
 
     def apply(self, resources: Resources) -> None:
         """Put limits in force; None leaves one as it is."""

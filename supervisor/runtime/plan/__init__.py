@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from pysup.supervisor.runtime.plan.base import is_host_image
 from pysup.supervisor.runtime.plan.container import build
-from pysup.supervisor.runtime.plan.facts import Below, CgroupView, Facts, Machine, Step
+from pysup.supervisor.runtime.plan.facts import SECCOMP, Below, CgroupView, Facts, Machine, Step
 from pysup.supervisor.runtime.plan.joining import TARGET, build_exec, joins_pid
 from pysup.supervisor.runtime.plan.namespaces import (
     clone_flags,
@@ -26,16 +26,19 @@ from pysup.supervisor.runtime.plan.namespaces import (
     uid_maps,
 )
 from pysup.supervisor.runtime.plan.preparing import build_preparation, needs_preparation
+from pysup.supervisor.runtime.plan.program import bounding
 from pysup.supervisor.runtime.plan.root import LAYER, detached_layers, mount_directory
 
 __all__ = [
     "LAYER",
+    "SECCOMP",
     "TARGET",
     "Below",
     "CgroupView",
     "Facts",
     "Machine",
     "Step",
+    "bounding",
     "build",
     "build_exec",
     "build_preparation",

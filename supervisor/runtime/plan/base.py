@@ -36,8 +36,8 @@ def defaults(spec: ContainerSpec, facts: Facts) -> Iterator[Default]:
     yield _proc(spaces)
     yield _tmpfs("/dev", MS_NOSUID | MS_STRICTATIME, "mode=755,size=65536k")
     yield _pts(spaces)
-    yield _sys(spaces, facts)
-    yield Default(_CGROUP, _cgroups(spaces, facts))
+    yield _sys(spec, facts)
+    yield Default(_CGROUP, _cgroups(spec, facts))
     yield from _ipc(spec)
     if is_host_image(spec):
         yield _tmpfs("/run", MS_NOSUID | MS_NODEV, "mode=755")
@@ -77,11 +77,16 @@ def _pts(spaces: Namespaces) -> Default:
     return Default("/dev/pts", [["mount", "devpts", "devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, data]])
 
 
-def _sys(spaces: Namespaces, facts: Facts) -> Default:
+def _sys(spec: ContainerSpec, facts: Facts) -> Default:
     """A mount shows the network namespace, and needs rights over it, as for /proc."""
-    if _binds_sys(spaces, facts):
+    if _binds_sys(spec.namespaces, facts):
         return Default("/sys", [bind("/sys", "/sys", read_only=True)])
-    return Default("/sys", [["mount", "sysfs", "sysfs", "/sys", PLAIN | MS_RDONLY, ""]])
+    return Default("/sys", [["mount", "sysfs", "sysfs", "/sys", PLAIN | _read_only(spec), ""]])
+
+
+def _read_only(spec: ContainerSpec) -> int:
+    """Only a privileged container may write to /sys."""
+    return 0 if spec.security.privileged else MS_RDONLY
 
 
 def _binds_sys(spaces: Namespaces, facts: Facts) -> bool:
@@ -99,26 +104,26 @@ def _ipc(spec: ContainerSpec) -> Iterator[Default]:
         yield _tmpfs("/dev/shm", PLAIN, f"mode=1777,size={spec.shm_size}")  # noqa: S108
 
 
-def _cgroups(spaces: Namespaces, facts: Facts) -> list[Step]:
+def _cgroups(spec: ContainerSpec, facts: Facts) -> list[Step]:
     """The container's own cgroups, read-only (CVE-2022-0492), and no hierarchy that it is not in.
 
     In a cgroup namespace a mount begins at the container's cgroup; without one, that directory is bound. Where
     /sys is the host's, its cgroup mount is covered first: the kernel refuses one file system twice in one place.
     """
-    views = facts.cgroup_views
+    spaces, views = spec.namespaces, facts.cgroup_views
     if any(not view.name for view in views):
         cover = [tmpfs(_CGROUP, PLAIN, "mode=755")] if _binds_sys(spaces, facts) else []
-        return [*cover, *(_cgroup(spaces, view, _CGROUP) for view in views)]
+        return [*cover, *(_cgroup(spec, view, _CGROUP) for view in views)]
     steps = [tmpfs(_CGROUP, PLAIN, "mode=755")]
-    steps += [_cgroup(spaces, view, f"{_CGROUP}/{view.name}") for view in views]
+    steps += [_cgroup(spec, view, f"{_CGROUP}/{view.name}") for view in views]
     steps += [["symlink", view.name, f"{_CGROUP}/{other}"] for view in views for other in _other_names(view)]
     return [*steps, tmpfs(_CGROUP, MS_REMOUNT | MS_BIND | MS_RDONLY | PLAIN, "")]
 
 
-def _cgroup(spaces: Namespaces, view: CgroupView, target: str) -> Step:
-    if spaces.cgroup == "host":
-        return bind(view.directory, target, read_only=True)
-    return ["mount", view.fstype, "cgroup", target, PLAIN | MS_RDONLY, view.data]
+def _cgroup(spec: ContainerSpec, view: CgroupView, target: str) -> Step:
+    if spec.namespaces.cgroup == "host":
+        return bind(view.directory, target, read_only=not spec.security.privileged)
+    return ["mount", view.fstype, "cgroup", target, PLAIN | _read_only(spec), view.data]
 
 
 def _other_names(view: CgroupView) -> list[str]:

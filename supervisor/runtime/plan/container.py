@@ -26,12 +26,12 @@ def build(spec: ContainerSpec, facts: Facts) -> list[Step]:
     root = [["propagation", _propagation(spec)], *root_steps(spec, facts, sources)]
     tree = [*root, *mount_steps(spec, facts, sources)]
     return [
-        *joining(spec.process, facts),
+        *joining(spec.process, facts, spec.security),
         *_enter_namespaces(spec, facts, sources),
         *tree,
         *_namespace_settings(spec, facts),
         *([["console"]] if spec.process.tty else []),
-        *mask_steps(facts),
+        *mask_steps(spec, facts),
         ["pivot"],
         *identity(spec.process, first=True),
         *([["read_only_root"]] if spec.rootfs.read_only else []),

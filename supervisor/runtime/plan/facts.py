@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from pysup.supervisor.runtime.devices import HostNode
+
 Step = list[Any]
 """``[op, argument, …]``, JSON-able; the vocabulary and its meaning are keeper/steps.py."""
 
@@ -37,6 +39,10 @@ class CgroupView:
     """The container's cgroup in it, as a host path."""
 
 
+SECCOMP = "seccomp"
+"""The name of the descriptor that holds the filter program."""
+
+
 class Below(NamedTuple):
     """A further file system of the machine."""
 
@@ -62,5 +68,7 @@ class Facts:
     """The machine's further file systems that the host image shows, parents first."""
     hidden: tuple[str, ...] = ()
     """Host directories that the host image must not show: the daemon's own root and run directories."""
-    seccomp: str = ""
-    """The filter as base64 of struct sock_filter[]; empty: none."""
+    seccomp: int | None = None
+    """Flags for seccomp(2), with the filter in the descriptor SECCOMP; None: no filter."""
+    devices: tuple[HostNode, ...] = ()
+    """The host's devices that the container gets beside the usual ones."""

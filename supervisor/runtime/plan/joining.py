@@ -14,7 +14,7 @@ TARGET = "target"
 def build_exec(process: Process, container: ContainerSpec, facts: Facts) -> list[Step]:
     """The steps of ``process`` in ``container``; spawned without flags, with ``join_pid`` as joins_pid()."""
     spaces = container.namespaces
-    steps = [*joining(process, facts), ["setns", TARGET, namespaces.join_flags(spaces)]]
+    steps = [*joining(process, facts, container.security), ["setns", TARGET, namespaces.join_flags(spaces)]]
     if spaces.user == "private":
         steps.append(["user_namespace"])
     if process.tty:

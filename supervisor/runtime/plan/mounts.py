@@ -47,7 +47,7 @@ def mount_steps(spec: ContainerSpec, facts: Facts, sources: Sources) -> list[Ste
     return [
         *fresh(spec, facts),
         *covers(spec, facts),
-        *_devices(spec, _taken(spec)),
+        *_devices(spec, facts),
         *later(spec, facts, sources),
     ]
 
@@ -56,10 +56,10 @@ def _taken(spec: ContainerSpec) -> set[str]:
     return {mount.target for mount in spec.mounts}
 
 
-def mask_steps(facts: Facts) -> list[Step]:
+def mask_steps(spec: ContainerSpec, facts: Facts) -> list[Step]:
     """Hide or write-protect what of /proc and /sys is not the container's; missing paths are skipped."""
-    hide: list[Step] = [["mask", path] for path in masks.masked(facts.machine.cpus)]
-    return hide + [["read_only", path] for path in masks.READ_ONLY]
+    hide: list[Step] = [["mask", path] for path in masks.masked(spec.security, facts.machine.cpus)]
+    return hide + [["read_only", path] for path in masks.read_only(spec.security)]
 
 
 def fresh(spec: ContainerSpec, facts: Facts) -> Iterator[Step]:
@@ -99,18 +99,31 @@ def _shown(spec: ContainerSpec, facts: Facts) -> set[str]:
 # -- /dev ----------------------------------------------------------------------------------------------------
 
 
-def _devices(spec: ContainerSpec, taken: set[str]) -> Iterator[Step]:
+def _devices(spec: ContainerSpec, facts: Facts) -> Iterator[Step]:
+    """The usual nodes, unless /dev is the user's own, and the host's; those take the place of usual ones."""
+    own_dev = "/dev" in _taken(spec)
+    asked = {node.target: node for node in facts.devices if not (own_dev and within(node.target, "/dev"))}
+    bound = spec.namespaces.user == "private"
+    if not own_dev:
+        yield from (_usual(node, bound=bound) for node in devices.NODES if f"/dev/{node.name}" not in asked)
+    for node in asked.values():
+        yield _host_node(node, bound=bound)
+    if not own_dev:
+        for name, content in devices.LINKS:
+            yield ["symlink", content, f"/dev/{name}"]
+
+
+def _usual(node: devices.Device, *, bound: bool) -> Step:
     """A user namespace may not make device nodes: there the host's are bound."""
-    if "/dev" in taken:
-        return
-    for node in devices.NODES:
-        path = f"/dev/{node.name}"
-        if spec.namespaces.user == "private":
-            yield ["bind_device", path, path]
-        else:
-            yield ["device", path, devices.MODE, node.major, node.minor]
-    for name, content in devices.LINKS:
-        yield ["symlink", content, f"/dev/{name}"]
+    path = f"/dev/{node.name}"
+    return ["bind_device", path, path] if bound else ["device", path, devices.MODE, node.major, node.minor]
+
+
+def _host_node(node: devices.HostNode, *, bound: bool) -> Step:
+    """With the owner and the mode that it has on the host."""
+    if bound:
+        return ["bind_device", node.source, node.target]
+    return ["device", node.target, node.mode, node.major, node.minor, node.uid, node.gid]
 
 
 # -- files in /etc, --init, and what the user asked for ------------------------------------------------------

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pysup.supervisor.runtime.plan.facts import Facts, Step
-from pysup.supervisor.spec.container import Namespaces, Process
+from pysup.supervisor.runtime.plan.facts import SECCOMP, Facts, Machine, Step
+from pysup.supervisor.spec.container import Namespaces, Process, Security
 
 
-def joining(process: Process, facts: Facts) -> list[Step]:
-    """The first steps of all: limits hold from here on, and the host's /proc and ids are still there."""
+def joining(process: Process, facts: Facts, security: Security) -> list[Step]:
+    """The first steps of all: limits hold from here on, and the host's /proc and ids are still there.
+
+    What is written to files of /proc/self is written here, where no container can have covered them.
+    """
     steps: list[Step] = [["join_cgroups", list(facts.cgroup_tasks)]] if facts.cgroup_tasks else []
-    return [*steps, ["oom_score_adj", process.oom_score_adj]]
+    steps += [["oom_score_adj", process.oom_score_adj]]
+    return [*steps, ["apparmor", security.apparmor]] if security.apparmor else steps
 
 
 def identity(process: Process, *, first: bool) -> list[Step]:
@@ -34,15 +38,15 @@ def program(
 
 def _privileges(process: Process, spaces: Namespaces, facts: Facts) -> list[Step]:
     """A filter needs no_new_privs or CAP_SYS_ADMIN (seccomp(2)): without the one, while the other lasts."""
-    credentials: Step = ["credentials", bounding(process.capabilities, spaces, facts)]
-    seccomp: list[Step] = [["seccomp", facts.seccomp]] if facts.seccomp else []
+    credentials: Step = ["credentials", bounding(process.capabilities, spaces, facts.machine)]
+    seccomp: list[Step] = [] if facts.seccomp is None else [["seccomp", SECCOMP, facts.seccomp]]
     if process.no_new_privileges:
         return [credentials, ["no_new_privileges"], *seccomp]
     return [*seccomp, credentials]
 
 
-def bounding(wanted: Iterable[str], spaces: Namespaces, facts: Facts) -> list[str]:
+def bounding(wanted: Iterable[str], spaces: Namespaces, machine: Machine) -> list[str]:
     """What the process can ever have: no more than the daemon; a user namespace begins with a full set."""
     if spaces.user == "private":
         return sorted(wanted)
-    return sorted(set(wanted) & set(facts.machine.capabilities))
+    return sorted(set(wanted) & set(machine.capabilities))

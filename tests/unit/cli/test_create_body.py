@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -143,6 +144,11 @@ def test_detached_attaches_nothing_and_keeps_stdin_open() -> None:
         (["--uidmap", "0:1"], "container:host:size"),
         (["--device-read-bps", "sda:1"], "bad format for device path"),
         (["--device-read-bps", "/dev/sda:x"], "invalid size"),
+        (["--device", "a:b:c:d"], "invalid device specification"),
+        (["--device-cgroup-rule", "x 1:2 r"], "invalid device cgroup format"),
+        (["--security-opt", "seccomp"], "Invalid --security-opt"),
+        (["--security-opt", "seccomp=/nowhere"], "opening seccomp profile"),
+        (["--security-opt", "seccomp=/etc/passwd"], "is not JSON"),
         (["--mount", "type=bind"], "--mount"),
     ],
 )
@@ -151,6 +157,30 @@ def test_what_is_wrong_in_itself(argv: list[str], cause: str) -> None:
         body(*argv)
     assert str(caught.value).startswith("cannot parse: ")
     assert caught.value.exit_code == 125
+
+
+def test_confinement(tmp_path: Path) -> None:
+    profile = tmp_path / "profile.json"
+    profile.write_text('{\n  "defaultAction": "SCMP_ACT_ALLOW"\n}\n')
+    made = host(
+        "--privileged", "--device", "/dev/a", "--device", "/dev/b:r", "--device", "/dev/c:/d:rw",
+        "--device-cgroup-rule", "c 42:* rmw", "--security-opt", f"seccomp={profile}",
+        "--security-opt", "no-new-privileges", "--security-opt", "systempaths=unconfined",
+    )  # fmt: skip
+    assert made == {
+        "Privileged": True,
+        "Devices": [
+            {"PathOnHost": "/dev/a", "PathInContainer": "/dev/a", "CgroupPermissions": "rwm"},
+            {"PathOnHost": "/dev/b", "PathInContainer": "/dev/b", "CgroupPermissions": "r"},
+            {"PathOnHost": "/dev/c", "PathInContainer": "/d", "CgroupPermissions": "rw"},
+        ],
+        "DeviceCgroupRules": ["c 42:* rmw"],
+        "SecurityOpt": ['seccomp={"defaultAction":"SCMP_ACT_ALLOW"}', "no-new-privileges"],
+        "MaskedPaths": [],
+        "ReadonlyPaths": [],
+    }
+    words = ["seccomp=unconfined", "seccomp:builtin", "apparmor=x"]
+    assert host(*(f"--security-opt={word}" for word in words)) == {"SecurityOpt": words}
 
 
 def test_no_image_is_docker_s_code_for_missing_words() -> None:

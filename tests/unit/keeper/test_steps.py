@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import errno
 import os
 import socket
@@ -53,7 +52,7 @@ def failure(context: Context, *plan: Step) -> steps.Failed:
 def test_every_op_of_the_contract_is_there() -> None:
     wanted = """user_namespace join_cgroups unshare setns propagation overlay enter mount bind device bind_device
     symlink console attach mask read_only pivot read_only_root hostname domainname loopback sysctl rlimit oom_score_adj
-    umask user workdir credentials no_new_privileges seccomp ready exec owner"""
+    umask user workdir credentials no_new_privileges seccomp apparmor ready exec owner"""
     assert set(wanted.split()) == set(steps.OPS)
 
 
@@ -220,11 +219,43 @@ def test_sysctl_needs_a_real_proc(context: Context, system: RecordingSystem) -> 
     assert system.of("write") == [(50, b"1")]
 
 
-def test_seccomp_is_decoded(context: Context, system: RecordingSystem) -> None:
-    program = bytes(range(16))
-    steps.run(context, [["seccomp", base64.b64encode(program).decode()]])
-    assert system.of("load_seccomp") == [(program,)]
-    assert failure(context, ["seccomp", "!!"]).number == errno.EINVAL
+def test_seccomp_is_loaded_from_its_descriptor(context: Context, system: RecordingSystem) -> None:
+    context.fds["seccomp"] = 61
+    steps.run(context, [["seccomp", "seccomp", 4]])
+    assert system.of("load_seccomp") == [(61, 4)]
+    assert failure(context, ["seccomp", "other", 4]).number == errno.EBADF
+
+
+def test_an_apparmor_profile_is_asked_for_in_the_host_s_proc(
+    context: Context, system: RecordingSystem
+) -> None:
+    """CVE-2025-52881: a file of /proc is never looked up where a container could have put something else."""
+    steps.run(context, [["apparmor", "lxc-default"]])
+    assert system.of("open")[0][0] == "/proc/self/attr/apparmor/exec"
+    assert system.of("write") == [(51, b"exec lxc-default")]
+    system.fails["write"] = OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+    assert str(failure(context, ["apparmor", "none"])) == "apparmor profile none: No such file or directory"
+
+
+def test_a_device_of_the_host_has_its_owner_and_its_type(context: Context, system: RecordingSystem) -> None:
+    steps.run(context, [["device", "/dev/disk", 0o60640, 8, 1, 0, 6]])
+    assert system.of("mknod") == [("disk", 0o60640, os.makedev(8, 1), {"dir_fd": 50})]
+    assert system.of("chown") == [("disk", 0, 6, {"dir_fd": 50, "follow_symlinks": False})]
+
+
+@pytest.mark.parametrize(
+    ("there", "kept"), [("/dev/null", True), ("/dev/zero", False), ("/etc/passwd", False)]
+)
+def test_a_device_of_the_run_before_is_kept_and_nothing_else(
+    context: Context, system: RecordingSystem, there: str, kept: bool
+) -> None:
+    system.fails["mknod"] = FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    system.answers["stat"] = os.stat(there)
+    step = ["device", "/data/null", 0o20666, 1, 3, 0, 0]
+    if kept:
+        steps.run(context, [step])
+    else:
+        assert failure(context, step).number == errno.EEXIST
 
 
 def test_joining_a_cgroup_names_the_file(init: tuple[socket.socket, socket.socket]) -> None:

@@ -15,10 +15,10 @@ from pysup.supervisor.kernel import (
     capabilities,
     features,
     files,
-    host,
     libc,
     mounts,
     process,
+    seccomp,
     signals,
     terminal,
 )
@@ -148,8 +148,19 @@ def test_terminal() -> None:
 
 @pytest.mark.parametrize("program", [b"", b"x", b"1234567", bytes(8 * 4097)])
 def test_no_seccomp_filter(program: bytes) -> None:
+    fd = files.sealed_memory_file("filter", program)
     with pytest.raises(ValueError, match="no array of instructions"):
-        host.load_seccomp(program)
+        seccomp.load(fd)
+    os.close(fd)
+
+
+def test_a_sealed_file_cannot_be_changed() -> None:
+    fd = files.sealed_memory_file("sealed", b"content")
+    for change in (lambda: os.pwrite(fd, b"x", 0), lambda: os.ftruncate(fd, 1), lambda: os.ftruncate(fd, 99)):
+        with pytest.raises(PermissionError):
+            change()
+    assert os.pread(fd, 99, 0) == b"content"
+    os.close(fd)
 
 
 def test_every_feature_says_what_its_lack_costs() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pysup.supervisor.errors import BadRequest, Conflict, NotSupported
-from pysup.supervisor.spec import documents
+from pysup.supervisor.spec import capabilities, documents
 from pysup.supervisor.spec.container import ContainerSpec, DeviceRate, IdMap, LogLimits, Mount, Rlimit
 from pysup.supervisor.spec.from_docker import Defaults, asked_root, container_spec, normalise
 from pysup.supervisor.spec.process import exec_process
@@ -253,8 +253,8 @@ def test_wrong_values_are_refused_by_name(host: dict[str, Any], words: str) -> N
 @pytest.mark.parametrize(
     ("host", "flag"),
     [
-        ({"Privileged": True}, "--privileged"),
-        ({"Devices": [{"PathOnHost": "/dev/x"}]}, "--device"),
+        ({"Devices": [{"PathOnHost": "vendor.com/gpu=all"}]}, "--device"),
+        ({"DeviceRequests": [{"Count": -1}]}, "--gpus"),
         ({"PortBindings": {"80/tcp": [{"HostPort": "8080"}]}}, "--publish"),
         ({"Binds": ["data:/x"]}, "--volume"),
         ({"Mounts": [{"Type": "volume", "Source": "d", "Target": "/x"}]}, "--mount type=volume"),
@@ -262,8 +262,8 @@ def test_wrong_values_are_refused_by_name(host: dict[str, Any], words: str) -> N
         ({"NetworkMode": "container:x"}, "--network"),
         ({"PidMode": "container:x"}, "--pid"),
         ({"IpcMode": "shareable"}, "--ipc"),
-        ({"SecurityOpt": ["seccomp=unconfined"]}, "--security-opt"),
-        ({"MaskedPaths": []}, "--security-opt systempaths=unconfined"),
+        ({"SecurityOpt": ["label=type:x"]}, "--security-opt"),
+        ({"SecurityOpt": ["credentialspec=x"]}, "--security-opt"),
         ({"MemorySwappiness": 10}, "--memory-swappiness"),
         ({"LogConfig": {"Type": "json-file", "Config": {"compress": "1"}}}, "--log-opt"),
         ({"Runtime": "kata"}, "--runtime"),
@@ -446,6 +446,7 @@ def test_an_exec_is_as_its_container_where_it_says_nothing() -> None:
     assert exec_process({"Cmd": ["ls"], "User": "0", "WorkingDir": "/"}, container).user == "0"
 
 
-def test_an_exec_cannot_be_privileged_yet() -> None:
-    with pytest.raises(NotSupported, match="--privileged"):
-        exec_process({"Cmd": ["ls"], "Privileged": True}, spec_of().process)
+def test_a_privileged_exec_has_all_capabilities() -> None:
+    container = spec_of({"CapDrop": ["ALL"]}).process
+    assert container.capabilities == exec_process({"Cmd": ["ls"]}, container).capabilities == ()
+    assert exec_process({"Cmd": ["ls"], "Privileged": True}, container).capabilities == capabilities.ALL

@@ -1,0 +1,25 @@
+"""Numbers of system calls that libc has no function for, where they differ between architectures.
+
+From Linux 5.1 on (number 424) a new call has the same one everywhere. Sources: arch/*/kernel/syscalls/*.tbl and
+include/uapi/asm-generic/unistd.h.
+"""
+
+from __future__ import annotations
+
+import os
+
+_GENERIC = {"bpf": 280, "seccomp": 277}
+"""aarch64, riscv64, loongarch64."""
+_OWN = {
+    "x86_64": {"bpf": 321, "seccomp": 317},
+    "i386": {"bpf": 357, "seccomp": 354},
+    "i686": {"bpf": 357, "seccomp": 354},
+    "armv7l": {"bpf": 386, "seccomp": 383},
+    "ppc64": {"bpf": 361, "seccomp": 358},
+    "ppc64le": {"bpf": 361, "seccomp": 358},
+    "s390x": {"bpf": 351, "seccomp": 348},
+}
+_NUMBERS = _OWN.get(os.uname().machine, _GENERIC)
+
+BPF = _NUMBERS["bpf"]
+SECCOMP = _NUMBERS["seccomp"]
