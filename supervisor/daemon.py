@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -63,6 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
     inherited = parse(arguments)
     configure(inherited.settings.log_format)
     sys.setswitchinterval(SWITCH_INTERVAL)
+    os.umask(0o022)
     try:
         trio.run(run, inherited, strict_exception_groups=True)
     except ExceptionGroup as group:

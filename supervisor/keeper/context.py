@@ -43,6 +43,8 @@ class Context:
         """Which of 0, 1 and 2 were not given, and are /dev/null."""
         self.parent: tuple[str, int] | None = None
         """The directory that the last "device" or "symlink" made a name in: its path and descriptor."""
+        self.holders: dict[str, int] = {}
+        """New tmpfs that further mounts fill: descriptors by path."""
         self.null_fd = -1
         self.empty_tmpfs = -1
 

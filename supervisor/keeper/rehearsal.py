@@ -74,7 +74,8 @@ def _rehearse(plan: int) -> None:
             with contextlib.suppress(steps.Failed):
                 steps.run(context, [step])
     finally:
-        os.close(root)
+        for fd in (root, *context.holders.values()):
+            os.close(fd)
 
 
 _PLAN: list[list[Any]] = [
@@ -85,6 +86,8 @@ _PLAN: list[list[Any]] = [
         "overlay",
         {"lower": ["/"], "upper": "/u", "work": "/w", "target": "/t", "volatile": True, "options": []},
     ],
+    ["mount", "tmpfs", "tmpfs", "/dev", 0, "mode=755"],
+    ["mount", "cgroup", "cgroup", "/dev/pids", 0, "pids"],
     ["mount", "tmpfs", "tmpfs", "/tmp", 0, "mode=755"],  # noqa: S108
     [
         "bind",

@@ -17,6 +17,8 @@ from pysup.supervisor.kernel import mounts
 from pysup.supervisor.kernel.libc import AT_FDCWD, KernelError
 
 _PAGE = 4096
+_HOLDERS = ("/dev", "/sys/fs/cgroup")
+"""Where a new tmpfs is filled with further mounts: nobody else can reach it, so names in it need no look-up."""
 _NEW_TMPFS = 0o1777
 _PATHS: tuple[Literal["upper"], Literal["work"], Literal["target"]] = ("upper", "work", "target")
 
@@ -107,6 +109,8 @@ def mount(  # noqa: PLR0917
     context: Context, fstype: str, source: str, target: str, flags: int, data: str
 ) -> None:
     """Mount a new file system on a directory of the container, reached by descriptor and named "."."""
+    if _mounted_in_holder(context, fstype, source, target, flags, data):
+        return
     fd = lookup.directory(context, target, mode=_NEW_TMPFS if fstype == "tmpfs" else 0o755)
     try:
         if fstype in ("proc", "sysfs"):  # as a link, these could turn up elsewhere (CVE-2019-19921)
@@ -116,6 +120,30 @@ def mount(  # noqa: PLR0917
         _mount_on(context, fd, source, fstype, flags, data)
     finally:
         context.system.close(fd)
+    _note_holder(context, fstype, target, flags)
+
+
+def _mounted_in_holder(  # noqa: PLR0917
+    context: Context, fstype: str, source: str, target: str, flags: int, data: str
+) -> bool:
+    """Mount on a new directory of a tmpfs that was made just now; False where the long way must be taken."""
+    above, name = os.path.split(target)
+    if above not in context.holders or (fstype == "tmpfs" and "mode=" not in data):
+        return False
+    context.system.fchdir(context.holders[above])
+    try:
+        context.system.mkdir(name, 0o755)
+    except FileExistsError:
+        return False
+    context.system.mount(source, name, fstype, flags, data)
+    return True
+
+
+def _note_holder(context: Context, fstype: str, target: str, flags: int) -> None:
+    if target in context.holders:
+        context.system.close(context.holders.pop(target))
+    elif target in _HOLDERS and fstype == "tmpfs" and not flags & mounts.MS_REMOUNT and context.owner is None:
+        context.holders[target] = lookup.existing(context, target)
 
 
 def _mount_on(  # noqa: PLR0917

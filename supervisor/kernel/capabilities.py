@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Iterable
 
@@ -38,6 +39,7 @@ def own_bounding() -> frozenset[int]:
     return frozenset(number for number in range(last_cap() + 1) if _in_bounding(number) == 1)
 
 
+@functools.cache
 def last_cap() -> int:
     """The highest capability that this kernel knows; found without /proc."""
     number = len(NAMES)

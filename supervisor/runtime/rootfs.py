@@ -17,7 +17,9 @@ from collections.abc import Iterator, Sequence
 from pysup.supervisor.runtime import plan, trees
 from pysup.supervisor.spec.container import ContainerSpec
 
-_MODES = {"upper": 0o755, "work": 0o700, "rootfs": 0o755, "lower": 0o755, "etc": 0o755, "mounts": 0o755}
+_MODES = {"upper": 0o755, "work": 0o700, "rootfs": 0o755, "etc": 0o755}
+_SOMETIMES = ("lower", "mounts")
+_ROOT = (0, 0)
 HOSTS = """\
 127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
@@ -33,19 +35,20 @@ def create(directory: str, spec: ContainerSpec) -> None:
     """Make the directories; the container's root owns them. Raises OSError; remove() cleans up after it."""
     ids = plan.root_ids(spec.namespaces)
     os.makedirs(directory, 0o700, exist_ok=True)
-    if ids != (0, 0):
-        _let_search(directory, ids)
     for name, mode in _MODES.items():
-        path = f"{directory}/{name}"
-        os.mkdir(path, mode)
-        os.chmod(path, mode)
-        os.chown(path, *ids)
+        os.mkdir(f"{directory}/{name}", mode)
+    if spec.namespaces.user == "private":
+        os.mkdir(f"{directory}/lower", 0o755)
+    if ids != _ROOT:
+        _give_away(directory, ids)
     for name, content in _etc(spec).items():
         _write(f"{directory}/etc/{name}", content, ids)
 
 
-def _let_search(directory: str, ids: tuple[int, int]) -> None:
+def _give_away(directory: str, ids: tuple[int, int]) -> None:
     """The container's root may pass through by its group; the directories above let nobody come so far."""
+    for name in (*_MODES, "lower"):
+        os.chown(f"{directory}/{name}", *ids)
     os.chown(directory, -1, ids[1])
     os.chmod(directory, 0o710)  # noqa: S103 - nobody else
 
@@ -91,7 +94,7 @@ def _renew_layer(directory: str, point: str, spec: ContainerSpec, ids: tuple[int
 
 def parts(directory: str) -> tuple[str, ...]:
     """All of it; the logs beside it are not."""
-    return tuple(f"{directory}/{name}" for name in _MODES)
+    return tuple(f"{directory}/{name}" for name in (*_MODES, *_SOMETIMES))
 
 
 # -- /etc ----------------------------------------------------------------------------------------------------
@@ -101,8 +104,8 @@ def _write(path: str, content: str, ids: tuple[int, int]) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(path, flags, 0o644)
     try:
-        os.fchmod(fd, 0o644)
-        os.fchown(fd, *ids)
+        if ids != _ROOT:
+            os.fchown(fd, *ids)
         os.write(fd, content.encode("utf-8", "surrogateescape"))
     finally:
         os.close(fd)

@@ -61,6 +61,8 @@ def _unlink(fd: int, name: str) -> None:
 
 
 def _remove_directory(top: int, fd: int, name: str, depth: int) -> None:
+    with contextlib.suppress(OSError):  # most are empty
+        return os.rmdir(name, dir_fd=fd)
     if depth == DEEPEST:
         moved = f"pysup-{secrets.token_hex(8)}"
         return _despite_flags(fd, name, lambda: os.rename(name, moved, src_dir_fd=fd, dst_dir_fd=top))

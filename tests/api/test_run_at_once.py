@@ -36,7 +36,9 @@ def test_the_whole_life_is_one_answer(daemon: Daemon) -> None:
         query = {"condition": "removed", "name": "once"}
         made, ended = run(client, "sh", "-c", "exit 7", query=query, AutoRemove=True)
         assert (ended, made["Warnings"], names(client)) == ({"Error": None, "StatusCode": 7}, [], [])
-        told = client.stream_json("GET", "/events", query={"since": "1", "filters": json.dumps({"container": ["once"]})})
+        told = client.stream_json(
+            "GET", "/events", query={"since": "1", "filters": json.dumps({"container": ["once"]})}
+        )
         expected = ["create", "start", "die", "destroy"]
         actions = [event["Action"] for _, event in zip(expected, told, strict=False)]
         assert actions == expected

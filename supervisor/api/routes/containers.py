@@ -115,8 +115,7 @@ async def rename_container(engine: Engine, request: Request) -> Response:
     old, new = engine.find(request.params["id"]), request.query.text("name")
     if new.removeprefix("/") == old.name:
         raise BadRequest(
-            f"cannot rename container {old.name}: "
-            "Renaming a container with the same name as its current name"
+            f"cannot rename container {old.name}: Renaming a container with the same name as its current name"
         )
     await engine.rename(old.id, new, request.caller)
     return empty()
