@@ -66,6 +66,8 @@ class Actor:
         return self._inbox.statistics().current_buffer_used > 0
 
     async def _next(self) -> Message | None:
+        if self._deadline == math.inf:
+            return await self._inbox.receive()
         with trio.move_on_at(self._deadline):
             return await self._inbox.receive()
         self._deadline = math.inf

@@ -7,7 +7,6 @@ needs to take the place of a keeper that was killed (KeeperLost.entries, become_
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 from typing import NoReturn
@@ -140,18 +139,22 @@ class Link:
 
         Not cancellable, as half of what is sent is cleaning up; the keeper always reads.
         """
-        with trio.CancelScope(shield=True):
-            async with self._sending:
-                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                    while not self._lost and not self._try_send(message, fds or []):
+        if self._sending.locked() or not self._try_send(message, fds or []):
+            with trio.CancelScope(shield=True):
+                async with self._sending:
+                    while not self._try_send(message, fds or []):
                         await trio.lowlevel.wait_writable(self._sock)
 
     def _try_send(self, message: Message, fds: list[int]) -> bool:
-        """False if there is no room now."""
+        """False if there is no room now; to a keeper that is gone everything is sent."""
+        if self._lost:
+            return True
         try:
             codec.send(self._sock, message, fds)
         except BlockingIOError:
             return False
+        except (BrokenPipeError, ConnectionResetError):
+            return True
         return True
 
     async def spawn(self, message: Spawn, fds: dict[str, int], hold: dict[str, int]) -> Process:

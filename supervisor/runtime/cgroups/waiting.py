@@ -14,10 +14,13 @@ _FIRST, _LONGEST = 0.0005, 0.05
 
 async def until(condition: Callable[[], bool], bound: float = BOUND) -> bool:
     """Try until it holds, then True; False when the bound is over. The first try is made at once."""
+    if condition():
+        return True
     pause = _FIRST
     with trio.move_on_after(bound):
-        while not condition():
+        while True:
             await trio.sleep(pause)
+            if condition():
+                return True
             pause = min(2 * pause, _LONGEST)
-        return True
     return False
