@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from pysup.supervisor.api.connection import Connection
+from pysup.supervisor.api.departures import Departures
 from pysup.supervisor.api.transport import Transport
 from pysup.supervisor.api.wire import Answer, Request
 from pysup.supervisor.engine.commands import Caller
@@ -40,12 +41,14 @@ async def serve(
 ) -> None:
     """Accept connections until cancelled; what a connection does wrong ends only that connection."""
     room = trio.Semaphore(MAX_CONNECTIONS)
+    departures = Departures()
     async with trio.open_nursery() as nursery:
+        nursery.start_soon(departures.watch)
         task_status.started()
         while True:
             await room.acquire()
             stream = await _accept(listener)
-            nursery.start_soon(_serve_one, stream, app, room)
+            nursery.start_soon(_serve_one, Transport(stream, departures), app, room)
 
 
 async def _accept(listener: trio.SocketListener) -> trio.SocketStream:
@@ -62,10 +65,9 @@ async def _accept(listener: trio.SocketListener) -> trio.SocketStream:
             await trio.sleep(_PAUSE)
 
 
-async def _serve_one(stream: trio.SocketStream, app: App, room: trio.Semaphore) -> None:
-    transport = Transport(stream)
+async def _serve_one(transport: Transport, app: App, room: trio.Semaphore) -> None:
     try:
-        await Connection(transport, app, peer(stream.socket)).serve()
+        await Connection(transport, app, peer(transport.socket)).serve()
     except Exception:
         log.exception("a connection failed")
     finally:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import select
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
 
 import trio
+
+from pysup.supervisor.api.departures import Departures
 
 RECEIVE = 64 << 10
 
@@ -30,8 +31,14 @@ def departed(error: BaseException) -> bool:
 class Transport:
     """One connection's bytes."""
 
-    def __init__(self, stream: trio.SocketStream) -> None:
+    def __init__(self, stream: trio.SocketStream, departures: Departures) -> None:
         self._stream = stream
+        self._departures = departures
+
+    @property
+    def socket(self) -> trio.socket.SocketType:
+        """The connection's."""
+        return self._stream.socket
 
     async def receive_some(self) -> bytes:
         """What the client sent; b"" once it has closed its writing side. Raises Gone."""
@@ -49,24 +56,14 @@ class Transport:
 
     async def while_there(self, run: Callable[[Target], Awaitable[None]], target: Target) -> None:
         """Run until it is done, or until the client is gone for good: then raise Gone."""
-        failure: Exception | None = Gone()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._cancel_when_gone, nursery.cancel_scope)
-            try:
-                await run(target)
-                failure = None
-            except Exception as error:  # noqa: BLE001 - carried out of the nursery, which would wrap it
-                failure = error
-            nursery.cancel_scope.cancel()
-        if failure is not None:
-            raise (Gone() if departed(failure) else failure)
-
-    async def _cancel_when_gone(self, scope: trio.CancelScope) -> None:
-        """An epoll with an empty interest set still reports EPOLLHUP: both directions are closed (epoll_ctl(2))."""
-        with select.epoll() as hangup:
-            hangup.register(self._stream.socket.fileno(), 0)
-            await trio.lowlevel.wait_readable(hangup.fileno())
-        scope.cancel()
+        try:
+            with self._departures.cancelling(self._stream.socket.fileno()):
+                return await run(target)
+        except Exception as error:
+            if departed(error):
+                raise Gone from error
+            raise
+        raise Gone
 
     async def close(self) -> None:
         """Close so that the client reads what was sent and then an end, not an error.
