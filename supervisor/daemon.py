@@ -121,6 +121,7 @@ async def run(inherited: Inherited) -> None:
             logs=Budget(settings.log_total),
             disk=trio.CapacityLimiter(DISK_THREADS),
         )
+        _prepare_cgroups(parts)
         await parts.images.prepare()
         await nursery.start(parts.trash.keep_empty)
         engine = Engine(parts, nursery)
@@ -152,6 +153,14 @@ async def _make_default_filter(parts: Parts) -> None:
         await default_filter(parts)
     except PysupError as error:
         log.error("%s", error)
+
+
+def _prepare_cgroups(parts: Parts) -> None:
+    """Where there can be no cgroups, that is said now, and again by each start of a container."""
+    try:
+        parts.hierarchy.prepare(parts.settings.cgroup_root)
+    except PysupError as error:
+        log.warning("%s", error)
 
 
 async def _follow_keeper(

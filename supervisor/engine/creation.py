@@ -23,7 +23,7 @@ from pysup.supervisor.engine.specs import DEFAULTS, image_of
 from pysup.supervisor.errors import BadRequest, Conflict, Unavailable
 from pysup.supervisor.runtime import rootfs
 from pysup.supervisor.spec.container import ContainerSpec
-from pysup.supervisor.spec.from_docker import asked_root, container_spec, normalise
+from pysup.supervisor.spec.from_docker import asked_root, normalise
 from pysup.supervisor.spec.names import check_name, random_name
 
 
@@ -48,18 +48,10 @@ def draft(parts: Parts, body: dict[str, Any], name: str | None, caller: Caller) 
     given = check_name(name) if name else ""
     asked = asked_root(body)
     image = image_of(parts.images, asked)
-    wanted = normalise(body, image.config, defaults=DEFAULTS)
     container_id = secrets.token_hex(32)
-    spec = container_spec(
-        wanted.config,
-        wanted.host_config,
-        container_id=container_id,
-        lower=image.lower,
-        defaults=DEFAULTS,
-        verb=f"create container {given}".rstrip(),
-    )
-    parts.hierarchy.check(spec.resources)
-    _check_sources(spec)
+    wanted = normalise(body, image.config, container_id=container_id, lower=image.lower, defaults=DEFAULTS)
+    parts.hierarchy.check(wanted.spec.resources)
+    _check_sources(wanted.spec)
     row = containers.draft(
         id=container_id,
         name=given,
@@ -69,9 +61,9 @@ def draft(parts: Parts, body: dict[str, Any], name: str | None, caller: Caller) 
         host_config=wanted.host_config,
         created_at=parts.now_ns(),
     )
-    _make_directories(parts, spec, container_id)
+    _make_directories(parts, wanted.spec, container_id)
     insertion = Change(first=(partial(_insert, row=row),), told=(Told("create", {}, caller),))
-    return Draft(Record(parts, row, spec), insertion, wanted.warnings)
+    return Draft(Record(parts, row, wanted.spec), insertion, wanted.warnings)
 
 
 def _insert(conn: Connection, row: Row) -> None:

@@ -45,6 +45,8 @@ class Normalised(NamedTuple):
 
     config: Json
     host_config: Json
+    spec: ContainerSpec
+    """What container_spec() makes of the two."""
     warnings: list[str]
 
 
@@ -79,21 +81,28 @@ def asked_root(body: object) -> Asked:
     return Asked(image, directory)
 
 
-def normalise(body: object, image_config: object, *, defaults: Defaults = Defaults()) -> Normalised:  # noqa: B008 - frozen
+def normalise(
+    body: object,
+    image_config: object,
+    *,
+    container_id: str = "0" * _SHORT_ID,
+    lower: Sequence[str] = (),
+    defaults: Defaults = Defaults(),  # noqa: B008 - frozen
+) -> Normalised:
     """The whole documents, merged with the image's config and checked by making a spec of them.
 
-    ``image_config`` is the image's ``config`` object ({} for --rootfs). Normalising what came out of it with
-    the same image changes nothing.
+    ``image_config`` is the image's ``config`` object ({} for --rootfs), ``lower`` as for container_spec().
+    Normalising what came out of it with the same image changes nothing.
     """
     fields = Fields(CREATE, body)
     host = fields.inner("HostConfig")
     image = Fields(f"{CREATE}: the image's configuration is not valid", image_config)
     _refuse(fields, host, image)
     config = config_document(fields) | merge(fields, image) | _health(fields)
-    documents = Normalised(config, host_document(host), [])
-    _spec(Fields(CREATE, {**fields_of(body), **config}), host, "0" * _SHORT_ID, (), defaults)
+    host_config = host_document(host)
+    spec = _spec(Fields(CREATE, {**fields_of(body), **config}), host, container_id, lower, defaults)
     warnings = [*unknown_fields(fields, host), *_image_warnings(image, fields), *limits.warnings(host)]
-    return documents._replace(host_config=_with_swap(documents.host_config), warnings=warnings)
+    return Normalised(config, _with_swap(host_config), spec, warnings)
 
 
 def fields_of(body: object) -> Mapping[str, Any]:

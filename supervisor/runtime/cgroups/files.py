@@ -22,11 +22,12 @@ def read(path: str) -> str:
     return b"".join(parts).decode("ascii", "replace")
 
 
-def write(path: str, value: str) -> None:
-    """Write a value in one call, as the kernel takes it. Raises OSError."""
+def write(path: str, *values: str) -> None:
+    """Write each value in one call, as the kernel takes it. Raises OSError."""
     fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
-        os.write(fd, value.encode())
+        for value in values:
+            os.write(fd, value.encode())
     finally:
         os.close(fd)
 

@@ -88,13 +88,10 @@ class CgroupV1:
     def __init__(self, mounts: tuple[Mounted, ...], path: str) -> None:
         self._mounts = mounts
         self._path = path
+        self._unique = [f"{mount.path}/{path}" for mount in mounts]
         self._directories = {
             controller: f"{mount.path}/{path}" for mount in mounts for controller in mount.controllers
         }
-
-    @property
-    def _unique(self) -> list[str]:
-        return [f"{mount.path}/{self._path}" for mount in self._mounts]
 
     @property
     def join_paths(self) -> tuple[str, ...]:
@@ -128,8 +125,7 @@ class CgroupV1:
             raise Unavailable("cannot restrict devices: this machine has no devices controller (cgroup v1)")
         directory = self._where("devices")
         files.write(f"{directory}/devices.deny", "a")
-        for rule in rules:
-            files.write(f"{directory}/devices.allow", rule)
+        files.write(f"{directory}/devices.allow", *rules)
 
     def apply(self, resources: Resources) -> None:
         """Put limits in force; None leaves one as it is."""
@@ -232,10 +228,15 @@ def _make_parents(directory: str, make: Callable[[str], None]) -> None:
         make(directory)
     if os.path.exists(f"{directory}/cpuset.cpus"):
         _inherit_sets(directory)
+        files.write(f"{directory}/cgroup.clone_children", "1")
 
 
 def _inherit_sets(directory: str) -> None:
-    """A new cpuset is empty, and takes no process before it has CPUs and memory nodes (cpusets.rst)."""
+    """A new cpuset is empty, and takes no process before it has CPUs and memory nodes (cpusets.rst).
+
+    Below a parent that was made here it has them from the beginning: cgroup.clone_children (cgroups.rst).
+    """
+    if files.text(f"{directory}/cpuset.mems"):
+        return
     for name in ("cpuset.cpus", "cpuset.mems"):
-        if not files.text(f"{directory}/{name}"):
-            files.write(f"{directory}/{name}", files.read(f"{os.path.dirname(directory)}/{name}").strip())
+        files.write(f"{directory}/{name}", files.read(f"{os.path.dirname(directory)}/{name}").strip())

@@ -353,6 +353,8 @@ def test_any_body_is_normal_or_refused_and_normal_stays_normal(body: Any, image:
     except BadRequest as error:
         check_line(error)
         return
+    found = container_spec(made.config, made.host_config, container_id="0" * 12, lower=())
+    assert found == made.spec
     again = normalise({**made.config, "HostConfig": made.host_config}, image)
     assert (again.config, again.host_config) == (made.config, made.host_config)
     spec = container_spec(made.config, made.host_config, container_id=ID, lower=("/",))
