@@ -104,9 +104,12 @@ def _beyond(default: Action) -> int | None:
 
 
 def _highest(profile: Profile, token: int) -> int | None:
-    """The last number that the profile names for an architecture; None for x32, which newer.py passes by."""
+    """The last number that the profile names for an architecture: that is how much its author knew.
+
+    None if it names nothing there, and for x32, which newer.py passes by.
+    """
     numbers = [number for rule in profile.rules for name in rule.names if (number := _on(token, name)) >= 0]
-    last = max(numbers, default=0)
+    last = max(numbers, default=newer.X32_BIT)
     return None if last >= newer.X32_BIT else last
 
 

@@ -109,7 +109,7 @@ async def test_a_missing_library_says_what_to_do(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(libseccomp, "LIBRARY", "libseccomp.so.not-there")
     libseccomp._library.cache_clear()
     try:
-        with pytest.raises(Unavailable, match="install libseccomp.*--security-opt seccomp=unconfined"):
+        with pytest.raises(Unavailable, match=r"install libseccomp.*--security-opt seccomp=unconfined"):
             await code(Filters(str(tmp_path)))
         assert await Filters(str(tmp_path)).program("unconfined", ()) is None
     finally:
@@ -121,5 +121,5 @@ async def test_a_profile_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     test = {"index": 0, "op": "SCMP_CMP_EQ", "value": 1}
     rule = {"names": ["file_setattr"], "action": "SCMP_ACT_ALLOW", "args": [test]}
     profile = json.dumps({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [rule]})
-    with pytest.raises(Unavailable, match="cannot use the seccomp profile: .*file_setattr"):
+    with pytest.raises(Unavailable, match=r"cannot use the seccomp profile: .*file_setattr"):
         await code(Filters(str(tmp_path)), profile)

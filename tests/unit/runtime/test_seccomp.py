@@ -255,6 +255,11 @@ def test_actions(action: str, value: int | None, verdict: int) -> None:
     assert judged.run(40, X86_64) == judged.run(1000, X86_64) == ALLOW, "what is newer passes, too"
 
 
+def test_a_profile_that_names_no_call_has_no_newer_ones() -> None:
+    judged = compiled(defaultAction="SCMP_ACT_KILL_PROCESS")
+    assert judged.run(0, X86_64) == judged.run(1000, X86_64) == 0x80000000
+
+
 def test_another_architecture_is_killed_unless_it_is_asked_for() -> None:
     assert compiled(syscalls=[rule("getpid")]).run(20, I386) == KILL
     both = compiled(architectures=["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"], syscalls=[rule("getpid")])
