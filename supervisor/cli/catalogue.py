@@ -52,6 +52,7 @@ IMAGE: dict[str, Entry] = {
     "inspect": Entry("inspect:image_inspect", "Display detailed information on one or more images"),
     "ls": Entry("images:images", "List images"),
     "list": Entry("images:images", "List images", alias=True),
+    "prune": Entry("prune:image_prune", "Remove unused images"),
     "rm": Entry("images:rmi", "Remove one or more images"),
     "remove": Entry("images:rmi", "Remove one or more images", alias=True),
     "tag": Entry("images:tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
@@ -103,21 +104,38 @@ COMMANDS: dict[str, Entry] = {
     "daemon": Entry("daemon:daemon", "Supervise containers: the server that the other commands talk to"),
 }
 
+_ONE_HOST = "pysup is for one host"
+_BUILDS = "images come with a later version"
+
 LACKING: dict[str, str] = {
-    "build": "images come with a later version",
+    "build": _BUILDS,
+    "builder": _BUILDS,
+    "buildx": _BUILDS,
+    "checkpoint": "checkpoints come with a later version",
     "commit": "images come with a later version",
     "compose": "it comes with a later version",
+    "config": _ONE_HOST,
+    "context": "use -H or DOCKER_HOST",
     "cp": "it comes with a later version",
     "diff": "it comes with a later version",
     "export": "it comes with a later version",
+    "image history": _BUILDS,
     "load": "images come with a later version",
     "login": "registries come with a later version",
     "logout": "registries come with a later version",
+    "manifest": "registries come with a later version",
     "network": "networks come with a later version",
+    "node": _ONE_HOST,
+    "plugin": "pysup has no plugins",
     "pull": "registries come with a later version",
     "push": "registries come with a later version",
     "save": "images come with a later version",
     "search": "registries come with a later version",
+    "secret": _ONE_HOST,
+    "service": _ONE_HOST,
+    "stack": _ONE_HOST,
+    "swarm": _ONE_HOST,
+    "trust": "registries come with a later version",
     "volume": "volumes come with a later version",
 }
 """Docker's commands that are known and refused."""

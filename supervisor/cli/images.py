@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from pysup.supervisor.cli import timetext
 from pysup.supervisor.cli.connection import Client, connect, segment
 from pysup.supervisor.cli.flags import Syntax, lacking, many, switch, text
-from pysup.supervisor.cli.kinds import TEXT
+from pysup.supervisor.cli.kinds import BOOL, LIST, TEXT
 from pysup.supervisor.cli.lifecycle import each
 from pysup.supervisor.cli.listing import FORMAT, Column, Item, Listing, filter_flag, filters, write
 from pysup.supervisor.cli.ps import short_id
@@ -20,6 +20,7 @@ from pysup.supervisor.errors import PysupError
 
 NONE = "<none>"
 _PIECE = 1 << 20
+_PLATFORMS = "registries come with a later version"
 
 IMAGES = Syntax(
     "images",
@@ -32,6 +33,7 @@ IMAGES = Syntax(
         FORMAT,
         switch("no-trunc", "Don't truncate output"),
         switch("quiet", "Only show image IDs", short="q"),
+        lacking("tree", BOOL, "List multi-platform images as a tree", _PLATFORMS),
     ),
     0,
     1,
@@ -43,7 +45,7 @@ IMPORT_ = Syntax(
     (
         many("change", "Apply Dockerfile instruction to the created image", short="c"),
         text("message", "Set commit message for imported image", short="m"),
-        lacking("platform", TEXT, "Set platform", "registries come with a later version"),
+        lacking("platform", TEXT, "Set platform", _PLATFORMS),
     ),
     1,
     2,
@@ -55,6 +57,7 @@ RMI = Syntax(
     (
         switch("force", "Force removal of the image", short="f"),
         switch("no-prune", "Do not delete untagged parents"),
+        lacking("platform", LIST, "Remove only the given platform variant", _PLATFORMS),
     ),
     1,
     None,

@@ -8,13 +8,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pysup.supervisor.cli.connection import Client, connect, path, segment
-from pysup.supervisor.cli.flags import Given, Syntax, UsageError, switch, text
+from pysup.supervisor.cli.flags import Given, Syntax, UsageError, lacking, switch, text
+from pysup.supervisor.cli.kinds import TEXT
 from pysup.supervisor.errors import NotFound, PysupError
 
 _FORMAT = text("format", "Format output: 'json', or a Go TEMPLATE such as '{{.State.Pid}}'", short="f")
 _SIZE = switch("size", "Display total file sizes if the type is container", short="s")
 _TYPE = text("type", "Only inspect objects of the given type (container, image)")
 
+_PLATFORM = lacking("platform", TEXT, "Inspect a platform's variant", "registries come with a later version")
 INSPECT = Syntax(
     "inspect",
     "[OPTIONS] NAME|ID [NAME|ID...]",
@@ -35,7 +37,7 @@ IMAGE_INSPECT = Syntax(
     "image inspect",
     "[OPTIONS] IMAGE [IMAGE...]",
     "Display detailed information on one or more images",
-    (_FORMAT,),
+    (_FORMAT, _PLATFORM),
     1,
     None,
 )

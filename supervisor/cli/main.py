@@ -97,8 +97,9 @@ def _run(words: Sequence[str], commands: Mapping[str, Entry], group: str = "") -
         return load(commands[name].target)(argv)
     if not group and name in catalogue.GROUPS:
         return _group(name, argv)
-    if name in catalogue.LACKING:
-        raise NotSupported(f"cannot {name}: docker's {name} is not supported yet ({catalogue.LACKING[name]})")
+    for full in (group + name, name):
+        if why := catalogue.LACKING.get(full):
+            raise NotSupported(f"cannot {full}: docker's {full} is not supported yet ({why})")
     known = [*commands, *(() if group else catalogue.GROUPS)]
     raise UsageError(
         f"cannot run {group}{name!r}: unknown command{suggestion(name, known)} (see 'pysup {group}--help')",

@@ -1,4 +1,4 @@
-"""``pysup container prune`` and ``pysup system prune``: remove what nobody uses, after asking."""
+"""``pysup container prune``, ``image prune`` and ``system prune``: remove what nobody uses, after asking."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ from pysup.supervisor.errors import PysupError
 
 _FILTER = filter_flag('Provide filter values (e.g. "until=<timestamp>")', short="")
 _FORCE = switch("force", "Do not prompt for confirmation", short="f")
-_LATER = "image pruning comes with a later version"
+_ALL = switch("all", "Remove all unused images, not just dangling ones", short="a")
+_DANGLING = "all dangling images"
+_UNUSED = "all images without at least one container associated to them"
 
 CONTAINER_PRUNE = Syntax("container prune", "[OPTIONS]", "Remove all stopped containers", (_FILTER, _FORCE))
+IMAGE_PRUNE = Syntax("image prune", "[OPTIONS]", "Remove unused images", (_ALL, _FILTER, _FORCE))
 SYSTEM_PRUNE = Syntax(
     "system prune",
     "[OPTIONS]",
     "Remove unused data",
     (
-        Flag("all", kinds.BOOL, "Remove all unused images not just dangling ones", "a", lacking=_LATER),
+        _ALL,
         _FILTER,
         _FORCE,
         Flag("volumes", kinds.BOOL, "Prune anonymous volumes", lacking="volumes come with a later version"),
@@ -33,20 +36,35 @@ SYSTEM_PRUNE = Syntax(
 
 def container_prune(argv: Sequence[str]) -> int:
     """``pysup container prune``."""
-    return _prune(CONTAINER_PRUNE.parse(argv), "This will remove all stopped containers.")
+    given = CONTAINER_PRUNE.parse(argv)
+    _ask(given, "This will remove all stopped containers.")
+    return _tell(prune_containers(connect(), filters(given)))
+
+
+def image_prune(argv: Sequence[str]) -> int:
+    """``pysup image prune``."""
+    given = IMAGE_PRUNE.parse(argv)
+    _ask(given, f"This will remove {_UNUSED if given.on('all') else _DANGLING}.")
+    return _tell(_prune_images(connect(), given))
 
 
 def system_prune(argv: Sequence[str]) -> int:
     """``pysup system prune``."""
-    return _prune(SYSTEM_PRUNE.parse(argv), "This will remove:\n  - all stopped containers\n")
+    given = SYSTEM_PRUNE.parse(argv)
+    kinds_of_images = _UNUSED if given.on("all") else _DANGLING
+    _ask(given, f"This will remove:\n  - all stopped containers\n  - {kinds_of_images}\n")
+    client = connect()
+    return _tell(prune_containers(client, filters(given)), _prune_images(client, given))
 
 
-def _prune(given: Given, warning: str) -> int:
-    chosen = filters(given)
+def _ask(given: Given, warning: str) -> None:
+    filters(given)  # what is wrong with them is told before anything is asked
     if not given.on("force") and not _confirmed(warning):
         raise PysupError("cannot prune: it was not confirmed")
-    report = prune_containers(connect(), chosen)
-    for line in report_lines(report):
+
+
+def _tell(*reports: Any) -> int:
+    for line in report_lines(*reports):
         print(line)
     return 0
 
@@ -61,10 +79,21 @@ def prune_containers(client: Client, chosen: dict[str, list[str]]) -> Any:
     return client.post("/containers/prune", query={"filters": json.dumps(chosen)} if chosen else None)
 
 
-def report_lines(report: Any) -> list[str]:
+def _prune_images(client: Client, given: Given) -> Any:
+    chosen = filters(given) | {"dangling": ["false" if given.on("all") else "true"]}
+    return client.post("/images/prune", query={"filters": json.dumps(chosen)})
+
+
+def report_lines(*reports: Any) -> list[str]:
     """What was deleted, and how much room that made."""
     from pysup.supervisor.spec.units import format_long_decimal_size
 
-    deleted = report.get("ContainersDeleted") or []
-    head = ["Deleted Containers:", *deleted, ""] if deleted else []
-    return [*head, f"Total reclaimed space: {format_long_decimal_size(report.get('SpaceReclaimed') or 0)}"]
+    lines: list[str] = []
+    for report in reports:
+        if deleted := report.get("ContainersDeleted"):
+            lines += ["Deleted Containers:", *deleted, ""]
+        if steps := report.get("ImagesDeleted"):
+            done = [f"{what.lower()}: {name}" for step in steps for what, name in step.items()]
+            lines += ["Deleted Images:", *done, ""]
+    freed = sum(report.get("SpaceReclaimed") or 0 for report in reports)
+    return [*lines, f"Total reclaimed space: {format_long_decimal_size(freed)}"]

@@ -246,3 +246,31 @@ def test_the_host_image_keeps_its_name(shared: Daemon, tmp_path: Path) -> None:
     assert taken.returncode == 1
     assert "the machine's own root" in taken.stderr
     assert shared.pysup("run", "--rm", "host", "true").returncode == 0
+
+
+def test_prune(shared: Daemon, tmp_path: Path) -> None:
+    """Dangling images go; with -a what no container uses; never the host image, never without a yes."""
+    (tmp_path / "rootfs").mkdir()
+    subprocess.run(["tar", "-C", tmp_path / "rootfs", "-cf", tmp_path / "a.tar", "."], check=True)
+    names = ("one:1", "two:1")
+    ids = [
+        shared.pysup("import", "-m", name, str(tmp_path / "a.tar"), name, check=True).stdout.strip()
+        for name in names
+    ]
+    shared.pysup("import", "-m", "again", str(tmp_path / "a.tar"), "one:1", check=True)
+    asked = shared.pysup("image", "prune", stdin=b"n\n")
+    assert (asked.returncode, "all dangling images" in asked.stdout) == (1, True)
+    assert f"deleted: {ids[0]}" in shared.pysup("image", "prune", "-f", check=True).stdout
+    assert "untagged: two:1" in shared.pysup("system", "prune", "-af", check=True).stdout
+    assert shared.pysup("images", "--format", "{{.Repository}}", check=True).stdout == "host\n"
+
+
+@pytest.mark.parametrize(
+    "words", ["images --tree", "rmi --platform x y", "image inspect --platform x host", "image history host",
+              "swarm init", "context ls", "buildx ls", "container cp a:b c", "logs --details x",
+              "system prune --volumes", "start --checkpoint x y", "rm -l x"]
+)  # fmt: skip
+def test_what_docker_has_and_pysup_has_not_is_said(shared: Daemon, words: str) -> None:
+    done = shared.pysup(*words.split())
+    assert done.returncode == 125
+    assert "not supported yet" in done.stderr

@@ -215,6 +215,17 @@ def test_prune_report() -> None:
         "",
         "Total reclaimed space: 1.5kB",
     ]
+    images_gone = {"ImagesDeleted": [{"Untagged": "a:1"}, {"Deleted": "sha256:b"}], "SpaceReclaimed": 1_234_567}
+    assert prune.report_lines({"ContainersDeleted": ["a"], "SpaceReclaimed": 1000}, images_gone) == [
+        "Deleted Containers:",
+        "a",
+        "",
+        "Deleted Images:",
+        "untagged: a:1",
+        "deleted: sha256:b",
+        "",
+        "Total reclaimed space: 1.236MB",
+    ]
     assert prune.report_lines({"ContainersDeleted": None, "SpaceReclaimed": 0}) == [
         "Total reclaimed space: 0B"
     ]
