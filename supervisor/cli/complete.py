@@ -194,11 +194,14 @@ def _asked(ask: Callable[[], list[Candidate]]) -> list[Candidate]:
     """Nothing, if the daemon does not answer: there is no good place to say so."""
     import socket
 
+    before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(WITHIN)
     try:
         return ask()
     except PysupError:
         return []
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def _containers(states: Iterable[str]) -> list[Candidate]:
