@@ -239,6 +239,15 @@ def pivot(context: Context) -> None:
     context.system.umount(".", mounts.MNT_DETACH)
     context.system.chdir("/")
     context.inside = True
+    _forget_masks(context)
+
+
+def _forget_masks(context: Context) -> None:
+    """Nothing is masked from here on, and the null device is the host's."""
+    for fd in (context.null_fd, context.empty_tmpfs):
+        if fd >= 0:
+            context.system.close(fd)
+    context.null_fd = context.empty_tmpfs = -1
 
 
 def read_only_root(context: Context) -> None:
