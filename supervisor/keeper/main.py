@@ -17,7 +17,7 @@ from pysup.supervisor.keeper import ground, handover, rehearsal
 from pysup.supervisor.keeper.engine import ENGINE_ARGV
 from pysup.supervisor.keeper.loop import Keeper
 from pysup.supervisor.keeper.table import Handover, Table
-from pysup.supervisor.kernel import files, process, signals
+from pysup.supervisor.kernel import files, process, program, signals
 from pysup.supervisor.settings import Settings
 
 USAGE = "usage: python -m pysup.supervisor.keeper.main --adopt-fd N | --check"
@@ -27,6 +27,7 @@ def run(settings: Settings, engine_argv: list[str] | None = None) -> int:
     """Be the daemon of this root until it is shut down; the exit code. Raises PysupError if it cannot
     start.
     """
+    program.protect()
     _open_standard_streams()
     ground.make_directories(settings)
     lock_fd = ground.take_lock(settings)
@@ -37,6 +38,7 @@ def run(settings: Settings, engine_argv: list[str] | None = None) -> int:
 
 def adopt(document_fd: int) -> int:
     """Go on where another program left off: an upgraded keeper, or the engine of a keeper that was killed."""
+    program.protect()
     kept = handover.receive(document_fd)
     ground.sign_lock(kept.lock_fd)
     return _serve(kept)
