@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pysup.supervisor.kernel import libseccomp
-from pysup.supervisor.runtime.seccomp import compilation, newer, selection
+from pysup.supervisor.runtime.seccomp import compilation, newer, selection, tree
 from pysup.supervisor.runtime.seccomp.filters import default_profile
 from pysup.supervisor.runtime.seccomp.selection import Target
 from pysup.supervisor.spec.capabilities import ALL, DEFAULT
@@ -310,3 +310,33 @@ def test_dangerous_calls_are_not_for_everybody() -> None:
         "socket", "clone",
     }  # fmt: skip
     assert blocked & set(names_allowed(PROFILE)) == set()
+
+
+# -- the tree ------------------------------------------------------------------------------------------------
+
+
+@given(
+    st.dictionaries(st.integers(0, 600), st.sampled_from([ALLOW, ERRNO | 1, ERRNO | 38, None]), max_size=400),
+    st.sampled_from([ERRNO | 1, None]),
+)
+def test_a_tree_says_what_its_map_says(verdicts: dict[int, int | None], gap: int | None) -> None:
+    """Also a big one, in which jumps are too far for one conditional instruction."""
+    line = [*tree.ranges(verdicts, gap, 0, 601), tree.Range(601, ERRNO | 38)]
+    follows = 0x7FFC0000
+    judged = Program(tree.program({X86_64: line}) + b"\x06\0\0\0" + follows.to_bytes(4, "little"))
+    for number in range(620):
+        wanted = verdicts.get(number, gap) if number < 601 else ERRNO | 38
+        assert judged.run(number, X86_64) == (follows if wanted is None else wanted)
+    assert judged.run(0, I386) == follows
+
+
+def test_every_second_number() -> None:
+    """The tree that is as big as can be."""
+    verdicts: dict[int, int | None] = dict.fromkeys(range(0, 600, 2), ALLOW)
+    test = tree.program({X86_64: [*tree.ranges(verdicts, ERRNO | 1, 0, 601), tree.Range(601, ERRNO | 38)]})
+    judged = Program(test + b"\x06\0\0\0" + KILL.to_bytes(4, "little"))
+    assert [judged.run(number, X86_64) for number in range(602)] == [
+        *[ALLOW, ERRNO | 1] * 300,
+        ERRNO | 1,
+        ENOSYS,
+    ]
