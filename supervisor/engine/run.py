@@ -23,8 +23,8 @@ from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Record
 from pysup.supervisor.engine.stdio import ContainerStdio
 from pysup.supervisor.errors import Conflict, PysupError, StartFailed
+from pysup.supervisor.keeper.context import ENGINE_IS_GONE
 from pysup.supervisor.keeper.link import Entry, Process
-from pysup.supervisor.keeper.steps_process import ENGINE_IS_GONE
 from pysup.supervisor.runtime import devices, host_devices, plan
 from pysup.supervisor.runtime.cgroups.base import Cgroup
 from pysup.supervisor.runtime.launch import Launched, Stdio
@@ -91,7 +91,8 @@ class Run:
                 stack.push_async_callback(self._parts.link.reap, self.key)
             if was_starting and was_cut_off(entry):
                 await self._start_anew()
-            elif self.process is None:
+            elif self.process is None:  # with the keeper went the parent of the processes, but not they
+                await self._kill_stragglers()
                 await self._end(None)
             else:
                 if was_starting:

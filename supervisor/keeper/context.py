@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import _socket
 import json
+import os
 import struct
 
 from pysup.supervisor.keeper.system import System
+
+ENGINE_IS_GONE = 125
+"""What a child ends with that was not told to go: the next engine makes the start anew."""
 
 
 class StepError(Exception):
@@ -70,14 +74,14 @@ class Context:
         return f"{self.opened.get(name, argument)}{slash}{rest}"
 
     def tell(self, message: dict[str, object], fds: tuple[int, ...] = ()) -> None:
-        """Send one packet to the engine. An engine that is gone will not let us go on: that is found out
-        later.
-        """
+        """Send one packet to the engine. Without an engine there is nobody to go on for."""
         sock = _socket.socket(fileno=self.init)
         try:
             ancillary = (
                 [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack(f"={len(fds)}i", *fds))] if fds else []
             )
             sock.sendmsg([json.dumps(message).encode()], ancillary, _socket.MSG_NOSIGNAL)
+        except (BrokenPipeError, ConnectionResetError):
+            os._exit(ENGINE_IS_GONE)
         finally:
             sock.detach()

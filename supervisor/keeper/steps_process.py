@@ -9,7 +9,7 @@ import resource
 import stat
 
 from pysup.supervisor.keeper import lookup, names
-from pysup.supervisor.keeper.context import Context, StepError
+from pysup.supervisor.keeper.context import ENGINE_IS_GONE, Context, StepError
 from pysup.supervisor.kernel import mounts
 from pysup.supervisor.kernel.capabilities import NAMES
 
@@ -19,7 +19,6 @@ RESOURCES = {
     if name.startswith("RLIMIT_")
 }
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-ENGINE_IS_GONE = 125
 _NULL = os.makedev(1, 3)
 
 

@@ -215,7 +215,10 @@ def test_prune_report() -> None:
         "",
         "Total reclaimed space: 1.5kB",
     ]
-    images_gone = {"ImagesDeleted": [{"Untagged": "a:1"}, {"Deleted": "sha256:b"}], "SpaceReclaimed": 1_234_567}
+    images_gone = {
+        "ImagesDeleted": [{"Untagged": "a:1"}, {"Deleted": "sha256:b"}],
+        "SpaceReclaimed": 1_234_567,
+    }
     assert prune.report_lines({"ContainersDeleted": ["a"], "SpaceReclaimed": 1000}, images_gone) == [
         "Deleted Containers:",
         "a",

@@ -1,0 +1,237 @@
+"""SIGKILL of the daemon's processes while containers start, write, end and restart: nothing is lost or left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import select
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.daemon import CGROUPS
+from helpers.mortal import Mortal, until
+
+from pysup.supervisor.client.sync import Client
+from pysup.supervisor.errors import PysupError, Unavailable
+
+pytestmark = pytest.mark.kernel
+
+ROUNDS = int(os.environ.get("PYSUP_TORTURE_ROUNDS", "8"))
+SEED = int(os.environ.get("PYSUP_TORTURE_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
+LATEST = 0.25
+"""Seconds after the beginning of a round until which the kill comes."""
+
+
+class Pace:
+    """A FIFO by which a test lets a container go on, a line for each step."""
+
+    def __init__(self, directory: Path, name: str) -> None:
+        self.path = directory / name
+        os.mkfifo(self.path)
+        self._fd = os.open(self.path, os.O_RDWR)
+
+    def step(self, count: int = 1) -> None:
+        os.write(self._fd, b"\n" * count)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    (tmp_path / "shared").mkdir()
+    return tmp_path / "shared"
+
+
+@pytest.fixture
+def mortal(tmp_path: Path) -> Iterator[Mortal]:
+    with Mortal(tmp_path) as running:
+        yield running
+
+
+def rows(mortal: Mortal, sql: str, *values: object) -> list[tuple[Any, ...]]:
+    with contextlib.closing(sqlite3.connect(f"file:{mortal.root}/pysup.db?mode=ro", uri=True)) as conn:
+        return conn.execute(sql, values).fetchall()
+
+
+def state(mortal: Mortal, name: str) -> str:
+    ((found,),) = rows(mortal, "SELECT state FROM container WHERE name = ? AND state <> 'removed'", name)
+    return str(found)
+
+
+def runs(mortal: Mortal, name: str) -> list[tuple[Any, ...]]:
+    sql = "SELECT number, run.exit_code, ended_by FROM run JOIN container ON id = container_id WHERE name = ?"
+    return rows(mortal, sql + " ORDER BY number", name)
+
+
+def cgroups(mortal: Mortal) -> set[str]:
+    """Names of the containers' cgroups that are there, in either version."""
+    found = (*CGROUPS.glob(f"*/{mortal.cgroup}/*/"), *CGROUPS.glob(f"{mortal.cgroup}/*/"))
+    return {path.name for path in found if path.is_dir()}
+
+
+def start(mortal: Mortal, shared: Path, name: str, script: str, *flags: str) -> None:
+    words = ["run", "-d", "--name", name, "-v", f"{shared}:{shared}", *flags, "host", "bash", "-c", script]
+    mortal.pysup(*words, check=True)
+
+
+def assert_sound(mortal: Mortal) -> None:
+    assert rows(mortal, "PRAGMA integrity_check") == [("ok",)]
+    assert rows(mortal, "PRAGMA foreign_key_check") == []
+    alive = "('starting', 'running', 'paused', 'stopping')"
+    unfinished = f"SELECT count(*) FROM run WHERE ended_at IS NULL AND container_id NOT IN (SELECT id FROM container WHERE state IN {alive})"  # noqa: E501, S608
+    assert rows(mortal, unfinished) == [(0,)]
+
+
+class Storm(threading.Thread):
+    """Runs --rm containers one after the other until it is told to end; the daemon may die at any moment."""
+
+    def __init__(self, mortal: Mortal) -> None:
+        super().__init__()
+        self._mortal = mortal
+        self.over = threading.Event()
+        self.done = 0
+        self.odd: list[object] = []
+
+    def run(self) -> None:
+        host = {"AutoRemove": True, "NetworkMode": "none"}
+        body = {"Image": "host", "Cmd": ["sh", "-c", "echo x; exit 5"], "HostConfig": host}
+        while not self.over.is_set():
+            with contextlib.closing(self._mortal.client()) as client, contextlib.suppress(Unavailable):
+                self._once(client, body)
+
+    def _once(self, client: Client, body: object) -> None:
+        try:
+            *_, answer = client.run(body, query={"condition": "removed"})
+        except Unavailable:
+            raise
+        except PysupError as error:
+            self.odd.append(str(error))
+        else:
+            self.done += 1
+            if answer.get("StatusCode") != 5:
+                self.odd.append(answer)
+
+
+@pytest.mark.parametrize("victims", [("engine",), ("keeper",), ("engine", "keeper")], ids=" and ".join)
+def test_whoever_is_killed_nothing_is_lost(mortal: Mortal, shared: Path, victims: tuple[str, ...]) -> None:
+    """``engine`` and ``keeper`` are killed in turns, not at once: one of the two always survives."""
+    print("seed", SEED)
+    dice = random.Random(f"{SEED} {victims}")
+    count, phoenix = Pace(shared, "count"), Pace(shared, "phoenix")
+    steps = 20 * ROUNDS
+    counting = f"exec 3<{count.path}; for i in $(seq {steps}); do read -u 3 x; echo $i; done; exit 7"
+    start(mortal, shared, "counter", counting)
+    dying = f"echo born; exec 3<>{phoenix.path}; read -u 3 x; exit 3"
+    start(mortal, shared, "phoenix", dying, "--restart", "always", "--restart-delay", "0")
+    storms = [Storm(mortal) for _ in range(2)]
+    for storm in storms:
+        storm.start()
+    try:
+        for number in range(ROUNDS):
+            count.step(20)
+            phoenix.step()
+            select.select([], [], [], dice.uniform(0, LATEST))  # the moment is the fault
+            mortal.kill(victims[number % len(victims)])
+            mortal.wait_until_it_serves()
+    finally:
+        for storm in storms:
+            storm.over.set()
+        for storm in storms:
+            storm.join()
+    assert [storm.odd for storm in storms] == [[], []]
+    assert sum(storm.done for storm in storms) > 0
+    until(lambda: state(mortal, "counter") == "exited", "the counter's end")
+    assert runs(mortal, "counter") == [(1, 7, "itself")]
+    log = mortal.pysup("logs", "counter", check=True).stdout
+    assert log == "".join(f"{number}\n" for number in range(1, steps + 1))
+    until(lambda: len(rows(mortal, "SELECT 1 FROM container WHERE state <> 'removed'")) == 2, "--rm")
+    _assert_reborn(mortal)
+    assert_sound(mortal)
+    mortal.pysup("rm", "-f", "counter", "phoenix", check=True)
+    for pace in (count, phoenix):
+        pace.close()
+
+
+def _assert_reborn(mortal: Mortal) -> None:
+    """A death for each step that was read; a start that the engine's death cut off was made again."""
+    until(lambda: state(mortal, "phoenix") == "running", "the next run")
+    *ended, last = runs(mortal, "phoenix")
+    assert {code for _, code, by in ended if by == "itself"} <= {3}, rows(
+        mortal, "SELECT number, run.error, run.failed_step, ended_by FROM run WHERE exit_code = 128"
+    )
+    assert all(by in {"itself", "restart"} for _, _, by in ended)
+    assert last[1:] == (None, None)
+    born = mortal.pysup("logs", "phoenix", check=True).stdout.count("born\n")
+    assert born == 1 + sum(1 for _, code, _ in ended if code == 3)
+    assert sum(1 for _, code, _ in ended if code == 3) == ROUNDS
+
+
+def test_an_end_in_the_engine_s_absence_is_recorded(mortal: Mortal, shared: Path) -> None:
+    pace = Pace(shared, "pace")
+    start(mortal, shared, "brief", f"read x <{pace.path}; echo last words; exit 9")
+    mortal.kill("engine")
+    pace.step()
+    mortal.wait_until_it_serves()
+    until(lambda: state(mortal, "brief") == "exited", "its end")
+    assert runs(mortal, "brief") == [(1, 9, "itself")]
+    assert mortal.pysup("logs", "brief", check=True).stdout == "last words\n"
+    pace.close()
+
+
+def test_paused_and_waiting_ones_stay_so(mortal: Mortal, shared: Path) -> None:
+    start(mortal, shared, "paused", "sleep 1000")
+    mortal.pysup("pause", "paused", check=True)
+    start(mortal, shared, "waiting", "exit 1", "--restart", "always", "--restart-delay", "1h")
+    until(lambda: state(mortal, "waiting") == "backoff", "back-off")
+    due = rows(mortal, "SELECT next_start_at FROM container WHERE name = 'waiting'")
+    for victim in ("engine", "keeper"):
+        mortal.kill(victim)
+        mortal.wait_until_it_serves()
+        assert [state(mortal, name) for name in ("paused", "waiting")] == ["paused", "backoff"]
+        assert rows(mortal, "SELECT next_start_at FROM container WHERE name = 'waiting'") == due
+    mortal.pysup("unpause", "paused", check=True)
+    assert mortal.pysup("exec", "paused", "echo", "awake", check=True).stdout == "awake\n"
+    mortal.pysup("rm", "-f", "paused", "waiting", check=True)
+
+
+def test_a_whole_daemon_that_was_killed(mortal: Mortal, shared: Path) -> None:
+    """Both at once leaves nobody who knows: the next daemon says that the ends are lost, and starts by policy."""
+    start(mortal, shared, "plain", "sleep 1000")
+    start(mortal, shared, "always", "sleep 1000", "--restart", "always")
+    start(mortal, shared, "gone", "sleep 1000", "--rm")
+    mortal.kill("keeper", "engine")
+    mortal.bury()
+    mortal.start()
+    until(lambda: state(mortal, "always") == "running", "the restart")
+    until(lambda: not rows(mortal, "SELECT 1 FROM container WHERE name = 'gone'"), "the removal")
+    until(lambda: state(mortal, "plain") == "exited", "the word that it is lost")
+    assert runs(mortal, "plain") == [(1, 255, "lost")]
+    assert runs(mortal, "always")[0] == (1, 255, "lost")
+    ((kept,),) = rows(mortal, "SELECT id FROM container WHERE name = 'always'")
+    until(lambda: cgroups(mortal) == {kept}, "the end of the processes")
+    assert_sound(mortal)
+    mortal.pysup("rm", "-f", "plain", "always", check=True)
+
+
+def test_policies_across_a_restart_of_the_daemon(mortal: Mortal, shared: Path) -> None:
+    policies = ("no", "on-failure", "unless-stopped", "always")
+    for policy in policies:
+        for name in (policy, f"{policy}-stopped"):
+            start(mortal, shared, name, "sleep 1000", "--restart", policy, "--stop-timeout", "0")
+    mortal.pysup("stop", *(f"{policy}-stopped" for policy in policies), check=True)
+    assert mortal.stop() == 0
+    mortal.start()
+    running = {"on-failure", "unless-stopped", "always", "always-stopped"}
+    names = {*policies, *(f"{policy}-stopped" for policy in policies)}
+    until(lambda: {name for name in names if state(mortal, name) == "running"} == running, "the policies")
+    assert {state(mortal, name) for name in names - running} == {"exited"}
+    documents = json.loads(mortal.pysup("inspect", *sorted(running), check=True).stdout)
+    assert {one["State"]["Status"] for one in documents} == {"running"}
+    mortal.pysup("rm", "-f", *sorted(names), check=True)
