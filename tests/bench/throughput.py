@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from tests.bench.common import call, goal, table
 from tests.bench.lab import Lab
-from tests.bench.supervisor import cycle
+from tests.bench.supervisor import run
 
 IN_FLIGHT = 8
 SECONDS = 4.0
@@ -34,7 +34,7 @@ def measure(lab: Lab) -> None:
 
 def _through_api(lab: Lab) -> Worker:
     client = lab.pysup.client()
-    return lambda: cycle(client, "bench", [TRUE])
+    return lambda: run(client, "bench", [TRUE])
 
 
 _numbers = itertools.count()
