@@ -39,23 +39,19 @@ def cgroup(v1: str, v2: str) -> str:
     return f"cat /sys/fs/cgroup/{v1 if V1 else v2}"
 
 
-def disk() -> str:
-    """A whole block device of the machine, which rates can be set for."""
+def disk() -> tuple[str, str]:
+    """A whole block device of the machine, which rates can be set for, and its number; the guest has none."""
     names = [
         name for name in sorted(os.listdir("/sys/block")) if not name.startswith(("loop", "ram", "zram"))
     ]
-    return (
-        f"/dev/{names[0]}" if names else "/dev/no-disk-here"
-    )  # the guest has none, and runs no test of this file
-
-
-def device(path: str) -> str:
-    number = os.stat(path).st_rdev
-    return f"{os.major(number)}:{os.minor(number)}"
+    if not names:
+        return "/dev/none", "0:0"
+    number = os.stat(f"/dev/{names[0]}").st_rdev
+    return f"/dev/{names[0]}", f"{os.major(number)}:{os.minor(number)}"
 
 
 RATE = "cat /sys/fs/cgroup/blkio/blkio.throttle.{}_device" if V1 else "cat /sys/fs/cgroup/io.max"
-DISK = disk()
+DISK, NUMBER = disk()
 
 INSIDE = [
     ("-h box --domainname example.org", "hostname; cat /proc/sys/kernel/domainname", "box\nexample.org\n"),
@@ -102,9 +98,9 @@ INSIDE = [
     ("--pids-limit 20", cgroup("pids/pids.max", "pids.max"), "20\n"),
     ("--pids-limit -1", cgroup("pids/pids.max", "pids.max"), "max\n"),
     (f"--device-read-bps {DISK}:1mb", RATE.format("read_bps"),
-     f"{device(DISK)} 1048576\n" if V1 else f"{device(DISK)} rbps=1048576 wbps=max riops=max wiops=max\n"),
+     f"{NUMBER} 1048576\n" if V1 else f"{NUMBER} rbps=1048576 wbps=max riops=max wiops=max\n"),
     (f"--device-write-iops {DISK}:9", RATE.format("write_iops"),
-     f"{device(DISK)} 9\n" if V1 else f"{device(DISK)} rbps=max wbps=max riops=max wiops=9\n"),
+     f"{NUMBER} 9\n" if V1 else f"{NUMBER} rbps=max wbps=max riops=max wiops=9\n"),
     ("--entrypoint echo", "", "-c \n"),
     ("-a stdout", "echo out; echo err >&2", "out\n"),
     ("--cgroup-parent PARENT/sub", "grep -c . /proc/self/cgroup >/dev/null && echo in", "in\n"),
