@@ -26,7 +26,7 @@ from pysup.supervisor.daemon_log import configure
 from pysup.supervisor.engine.boot import boot
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.engine.images import Images
-from pysup.supervisor.engine.launching import default_filter
+from pysup.supervisor.engine.launching import default_filter, order_stages
 from pysup.supervisor.engine.news import NewsDesk
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.retention import keep_within_bounds
@@ -128,6 +128,7 @@ async def run(inherited: Inherited) -> None:
         start_id = await boot(engine)
         nursery.start_soon(keep_within_bounds, parts)
         nursery.start_soon(_make_default_filter, parts)
+        await order_stages(parts)
         listener = trio.SocketListener(
             trio.socket.from_stdlib_socket(socket.socket(fileno=inherited.listen_fd))
         )

@@ -54,6 +54,11 @@ class Settings(NamedTuple):
         return os.path.join(self.root, "containers", container_id)
 
     @property
+    def stage(self) -> str:
+        """An empty directory: what a container's set-up covers in its own mount namespace."""
+        return os.path.join(self.root, "stage")
+
+    @property
     def trash(self) -> str:
         """What is removed waits here to be unlinked."""
         return os.path.join(self.root, "trash")

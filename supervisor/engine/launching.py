@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+
 from pysup.supervisor.engine.namespaces import HeldNamespaces
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Record
+from pysup.supervisor.keeper.protocol import Order
 from pysup.supervisor.kernel.process import CLONE_NEWNS
 from pysup.supervisor.kernel.terminal import set_window_size
 from pysup.supervisor.runtime import layers, plan, rootfs
@@ -16,10 +20,23 @@ from pysup.supervisor.runtime.seccomp.filters import Program
 from pysup.supervisor.spec.capabilities import DEFAULT
 from pysup.supervisor.spec.container import ContainerSpec, Namespaces, Process
 
+CHILDREN_AHEAD = 2
+"""Of each stage: a megabyte each."""
+
 
 async def default_filter(parts: Parts) -> None:
     """Make the filter of a container that asks for nothing special. Raises Unavailable."""
     await parts.filters.program("", tuple(plan.bounding(DEFAULT, Namespaces(), parts.machine)))
+
+
+async def order_stages(parts: Parts) -> None:
+    """Have children ready for containers that ask for nothing special, where they can join a cgroup later (v1)."""
+    os.makedirs(parts.settings.stage, 0o700, exist_ok=True)
+    if parts.hierarchy.version == 1:
+        facts = Facts(machine=parts.machine, directory="", stage=parts.settings.stage)
+        for stage in plan.usual(facts):
+            order = Order(stage.key, stage.flags, json.dumps(stage.steps), CHILDREN_AHEAD)
+            await parts.link.order(order)
 
 
 async def _filter(parts: Parts, spec: ContainerSpec) -> Program | None:
@@ -52,6 +69,7 @@ def _facts(
         hidden=(parts.settings.root, parts.settings.run),
         seccomp=None if program is None else program.flags,
         devices=devices,
+        stage=parts.settings.stage,
     )
 
 
@@ -66,13 +84,15 @@ async def launch_run(
     rootfs.renew(facts.directory, spec, facts.below)
     if plan.needs_preparation(spec):
         await _prepare(parts, record, key, facts)
+    stage = plan.stage_of(spec, facts)
     with layers.detached(spec, facts.below) as attached:
         return await launch(
             parts.link,
             what=f"container {record.row.name}",
             key=key,
             flags=plan.clone_flags(spec, first_run=not held),
-            plan=plan.build(spec, facts),
+            plan=plan.build(spec, facts, stage),
+            stage=stage,
             stdio=_stdio(spec.process),
             attach={**held, **attached, **_attached(program)},
             cgroup_fd=cgroup.fd,

@@ -7,14 +7,17 @@ container's.
 
 from __future__ import annotations
 
+import _socket
 import json
 import os
 import resource
 from collections.abc import Iterable
 from typing import NoReturn
 
-from pysup.supervisor.keeper import steps
+from pysup.supervisor.keeper import codec, steps
 from pysup.supervisor.keeper.context import Context, StepError
+from pysup.supervisor.keeper.protocol import MAX_FDS, MAX_MESSAGE
+from pysup.supervisor.keeper.steps import Step
 from pysup.supervisor.keeper.system import System
 from pysup.supervisor.kernel import files, process, signals
 
@@ -25,12 +28,29 @@ SOFT_DESCRIPTOR_LIMIT = 1024
 """The usual soft limit, put back because the keeper raised its own; an "rlimit" step may set another."""
 
 
-def main(fds: dict[str, int]) -> NoReturn:
-    """Be the child: execute the plan's program or leave. Never returns, whatever happens."""
+def main(fds: dict[str, int], first: list[Step]) -> NoReturn:
+    """Be the child: do the first steps, then the plan's. Never returns, whatever happens."""
     try:
         context = _settle(fds.values())
         _take(context, fds)
-        os._exit(_work(context))
+        os._exit(_work(context, first))
+    finally:
+        os._exit(SETUP_FAILED)
+
+
+def wait(sock: _socket.socket, first: list[Step]) -> NoReturn:
+    """Be a child that was made ahead: do the first steps, then wait for a plan. Never returns.
+
+    Where the first steps fail, it leaves: the next child, made for a container, will meet the same and can tell.
+    """
+    try:
+        context = _settle([sock.fileno()])
+        steps.run(context, first)
+        packet, fds, _flags = codec.receive_packet(sock, MAX_MESSAGE, MAX_FDS, codec.BLOCKING)
+        if packet:
+            sock.close()
+            _take(context, dict(zip(json.loads(packet), fds, strict=True)))
+            os._exit(_work(context, []))
     finally:
         os._exit(SETUP_FAILED)
 
@@ -47,9 +67,10 @@ def _take(context: Context, fds: dict[str, int]) -> None:
     context.init = fds["init"]
 
 
-def _work(context: Context) -> int:
-    """Work through the plan; comes back only if a step failed, with docker's exit code for it."""
+def _work(context: Context, first: list[Step]) -> int:
+    """Work through the steps; comes back only if one failed, with docker's exit code for it."""
     try:
+        steps.run(context, first)
         plan = json.loads(files.read_all(context.fd("plan"), MAX_PLAN))
         steps.run(context, plan["steps"])
     except steps.Failed as failed:

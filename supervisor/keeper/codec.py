@@ -24,6 +24,7 @@ from pysup.supervisor.keeper.protocol import (
     List,
     Listed,
     Message,
+    Order,
     ProtocolError,
     Ready,
     Reap,
@@ -40,6 +41,7 @@ _INT = struct.Struct("=i")
 _LARGEST = (1 << 63) - 1
 _SEND = _socket.MSG_DONTWAIT | _socket.MSG_NOSIGNAL
 _RECEIVE = _socket.MSG_DONTWAIT | _socket.MSG_CMSG_CLOEXEC
+BLOCKING = _socket.MSG_CMSG_CLOEXEC
 
 Check = Callable[[object], bool]
 
@@ -74,7 +76,8 @@ def _names(value: object) -> bool:
 
 
 SHAPES: dict[type[Message], tuple[Check, ...]] = {
-    Spawn: (_key, _number, _names, _names, _text, _text, _flag),
+    Spawn: (_key, _number, _names, _names, _text, _text, _flag, _text),
+    Order: (_key, _number, _text, _number),
     Reap: (_key,),
     Hold: (_key, _names),
     Release: (_key, _names),
@@ -176,13 +179,15 @@ def receive(sock: _socket.socket) -> tuple[Message, list[int]] | None:
         raise
 
 
-def receive_packet(sock: _socket.socket, size: int, most_fds: int) -> tuple[bytes, list[int], int]:
-    """One packet, its descriptors (close-on-exec) and the flags of recvmsg(2). Does not block.
+def receive_packet(
+    sock: _socket.socket, size: int, most_fds: int, wanted: int = _RECEIVE
+) -> tuple[bytes, list[int], int]:
+    """One packet, its descriptors (close-on-exec) and the flags of recvmsg(2). Does not block, unless ``wanted`` so.
 
     socket.recv_fds() would: up to Python 3.11 it drops the flags that it is given.
     """
     space = _socket.CMSG_SPACE(most_fds * _INT.size)
-    packet, ancillary, flags, _address = sock.recvmsg(size, space, _RECEIVE)
+    packet, ancillary, flags, _address = sock.recvmsg(size, space, wanted)
     return packet, [fd for level, kind, data in ancillary for fd in _descriptors(level, kind, data)], flags
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import _socket
 import contextlib
 import errno
+import json
 import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pysup.supervisor.keeper import child
+from pysup.supervisor.keeper import child, codec
 from pysup.supervisor.keeper.protocol import Spawn
+from pysup.supervisor.keeper.steps import Step
 from pysup.supervisor.kernel import process
 
 ALLOWED_FLAGS = sum(process.NAMESPACES.values()) & ~process.CLONE_NEWTIME
@@ -31,35 +34,75 @@ class Forked(NamedTuple):
     pidfd: int
 
 
+class Spare(NamedTuple):
+    """A child that was made ahead, and our end of the socket on which it waits."""
+
+    made: Forked
+    sock: _socket.socket
+
+    def give(self, fds: dict[str, int]) -> bool:
+        """Let it begin with these descriptors; False if it is gone, which closes everything of it."""
+        try:
+            codec.send_packet(self.sock, json.dumps(list(fds)).encode(), list(fds.values()))
+        except OSError:
+            self.close()
+            return False
+        self.sock.close()
+        return True
+
+    def close(self) -> None:
+        """End it, if it has not ended yet."""
+        self.sock.close()
+        with contextlib.suppress(ChildProcessError):
+            process.kill_and_reap(self.made.pidfd)
+        os.close(self.made.pidfd)
+
+
 def own_pid_namespace() -> int:
     """A descriptor of the keeper's own pid namespace, to come back to after a child was made in another."""
     return os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
 
 
-def fork(message: Spawn, fds: dict[str, int], home: int) -> Forked:
-    """Make the child that runs the plan. ``home`` is own_pid_namespace(). Raises Refused.
+def fork(message: Spawn, fds: dict[str, int], home: int, first: list[Step]) -> Forked:
+    """Make the child that runs ``first`` and the plan. ``home`` is own_pid_namespace(). Raises Refused.
 
     The child never returns from here: it executes the container's program or leaves.
     """
     if message.flags & ~ALLOWED_FLAGS:
         raise Refused("clone: a flag that is no namespace", errno.EINVAL)
     if not message.join_pid:
-        return _make(message, fds)
+        return _make(message, fds, first)
     with _step("join the pid namespace"):
         process.setns(fds["target"], process.CLONE_NEWPID)
     try:
-        return _make(message, fds)
+        return _make(message, fds, first)
     finally:
         process.setns(home, process.CLONE_NEWPID)
 
 
-def _make(message: Spawn, fds: dict[str, int]) -> Forked:
+def ahead(flags: int, first: list[Step]) -> Spare:
+    """Make a child that runs ``first`` and waits for its container. Raises Refused, OSError."""
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
+    try:
+        with _step("clone"):
+            pid, pidfd = process.clone3(flags)
+        if pid == 0:
+            child.wait(theirs, first)
+    except Refused:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    return Spare(Forked(pid, pidfd), ours)
+
+
+def _make(message: Spawn, fds: dict[str, int], first: list[Step]) -> Forked:
     """Clone; with id maps the child waits for one byte until they are written."""
     if not message.uid_map and not message.gid_map:
-        return _clone(message, fds)
+        return _clone(message, fds, first)
     wait_fd, go_fd = os.pipe2(os.O_CLOEXEC)
     try:
-        made = _clone(message, {**fds, "sync": wait_fd})
+        made = _clone(message, {**fds, "sync": wait_fd}, first)
         _write_maps(made, message, go_fd)
     finally:
         os.close(wait_fd)
@@ -67,11 +110,11 @@ def _make(message: Spawn, fds: dict[str, int]) -> Forked:
     return made
 
 
-def _clone(message: Spawn, fds: dict[str, int]) -> Forked:
+def _clone(message: Spawn, fds: dict[str, int], first: list[Step]) -> Forked:
     with _step("clone"):
         pid, pidfd = process.clone3(message.flags, cgroup_fd=fds.get("cgroup"))
     if pid == 0:
-        child.main(fds)
+        child.main(fds, first)
     return Forked(pid, pidfd)
 
 

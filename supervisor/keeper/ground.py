@@ -20,6 +20,7 @@ from pysup.supervisor.settings import Settings
 
 SOCKET_GROUP = "pysup"
 _BACKLOG = 512
+_PID_DIGITS = 10
 _LONGEST_PATH = 107
 """sockaddr_un has 108 bytes (unix(7))."""
 
@@ -76,9 +77,11 @@ def ask_to_upgrade(settings: Settings) -> int:
 
 
 def sign_lock(fd: int) -> None:
-    """Write the keeper's pid into the lock file, for the error of a second daemon."""
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    """Write the keeper's pid into the lock file, for the error of a second daemon.
+
+    In one write of a fixed length: whoever reads it meanwhile finds the old pid or the new one.
+    """
+    os.pwrite(fd, f"{os.getpid():<{_PID_DIGITS}}\n".encode(), 0)
 
 
 def listen(settings: Settings) -> int:

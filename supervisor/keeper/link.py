@@ -23,6 +23,7 @@ from pysup.supervisor.keeper.protocol import (
     List,
     Listed,
     Message,
+    Order,
     Ready,
     Reap,
     Release,
@@ -57,6 +58,7 @@ class Link:
         self._processes: dict[str, Process] = {}
         self._held: dict[str, dict[str, int]] = {}
         self._early_ends: dict[str, int] = {}
+        self._ordered: set[str] = set()
         self._leaving = False
         self._lost = False
         self.stop_requested = trio.Event()
@@ -177,6 +179,15 @@ class Link:
             raise made
         made.fds.update({name: hold[name] for name in message.hold})
         return made
+
+    async def order(self, order: Order) -> None:
+        """Have children kept ready that have done some steps already; spawn() may name them as its stage."""
+        self._ordered.add(order.key)
+        await self._send(order)
+
+    def ordered(self, key: str) -> bool:
+        """Whether there is a stage of this key."""
+        return key in self._ordered
 
     async def entries(self) -> list[Entry]:
         """All that the keeper has, with new duplicates of its descriptors: a question for the engine's start.

@@ -40,6 +40,12 @@ def existing(context: Context, path: str) -> int:
     return open_in(context, path, os.O_PATH | os.O_DIRECTORY)
 
 
+def refuse_link(context: Context, path: str) -> None:
+    """Raises KernelError (ELOOP) if a directory is reached through a symbolic link."""
+    flags = os.O_PATH | os.O_DIRECTORY
+    context.system.close(open_in(context, path, flags, resolve=mounts.RESOLVE_NO_SYMLINKS))
+
+
 def directory(context: Context, path: str, links: int = 0, mode: int = 0o755) -> int:
     """An O_PATH descriptor of a directory, which is made with its parents if it is missing.
 

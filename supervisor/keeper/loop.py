@@ -54,18 +54,21 @@ class Keeper:
         while not self._ended:
             self._do_what_is_due(time.monotonic())
             self._poller.turn(self._patience(time.monotonic()))
+        self._service.stock.clear()
         return self._exit_code or 0
 
     def _do_what_is_due(self, now: float) -> None:
         if self._start_at is not None and now >= self._start_at:
             self._start_engine(now)
+        if self._service.stock.due is not None and now >= self._service.stock.due:
+            self._service.stock.refill()
         if self._leave_at is not None and now >= self._leave_at:
             self._leave_at = None
             self._kill_engine("it did not end after its last message")
 
     def _patience(self, now: float) -> float | None:
         """Seconds until something is due; None: nothing is."""
-        due = [at for at in (self._start_at, self._leave_at) if at is not None]
+        due = [at for at in (self._start_at, self._leave_at, self._service.stock.due) if at is not None]
         return max(0.0, min(due) - now) if due else None
 
     def _log(self, text: str) -> None:
@@ -239,6 +242,7 @@ class Keeper:
 
     def _become_new_program(self) -> None:
         self._upgrading = False
+        self._service.stock.clear()
         try:
             handover.become_keeper(self._kept._replace(stop_signal=self._stop_signal))
         except OSError as error:

@@ -21,6 +21,11 @@ class Poller:
         self._readers[fd] = handler
         self._epoll.register(fd, select.EPOLLIN)
 
+    def watch_changes(self, fd: int, handler: Handler) -> None:
+        """Call the handler whenever what a file of /proc shows has changed (proc_pid_mountinfo(5))."""
+        self._readers[fd] = handler
+        self._epoll.register(fd, select.EPOLLPRI)
+
     def unwatch(self, fd: int) -> None:
         """Forget a descriptor, before it is closed. One that is not watched is no error."""
         if self._readers.pop(fd, None) is not None:

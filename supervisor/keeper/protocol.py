@@ -8,7 +8,7 @@ An *entry* of the keeper is a key with a process (perhaps) and named descriptors
 ``run/<container>/<n>`` for the n-th run of a container, ``exec/<exec id>``, ``ns/<container>`` for
 namespaces that outlive a run.
 
-Engine to keeper: Spawn, Reap, Hold, Release, List, Ready, Upgrade, Shutdown.
+Engine to keeper: Spawn, Order, Reap, Hold, Release, List, Ready, Upgrade, Shutdown.
 Keeper to engine: Spawned, SpawnFailed, Exited, Held, Listed, Stop.
 """
 
@@ -46,6 +46,19 @@ class Spawn(NamedTuple):
     gid_map: str = ""
     join_pid: bool = False
     """The child enters the pid namespace of the process whose pidfd is attached as ``target``."""
+    stage: str = ""
+    """The key of an Order whose steps come before the plan's; a child that has done them already is taken."""
+
+
+class Order(NamedTuple):
+    """Keep ``ahead`` children ready that have done these steps (stock.py)."""
+
+    key: str
+    flags: int
+    """clone3 flags, as in Spawn."""
+    steps: str
+    """JSON."""
+    ahead: int
 
 
 class Reap(NamedTuple):
@@ -130,14 +143,14 @@ class Stop(NamedTuple):
 
 
 Message = (
-    Spawn | Reap | Hold | Release | List | Ready | Upgrade | Shutdown
+    Spawn | Order | Reap | Hold | Release | List | Ready | Upgrade | Shutdown
     | Spawned | SpawnFailed | Exited | Held | Listed | Stop
 )  # fmt: skip
 
 TYPES: dict[str, type[Message]] = {
     kind.__name__: kind
     for kind in (
-        Spawn, Reap, Hold, Release, List, Ready, Upgrade, Shutdown,
+        Spawn, Order, Reap, Hold, Release, List, Ready, Upgrade, Shutdown,
         Spawned, SpawnFailed, Exited, Held, Listed, Stop,
     )
 }  # fmt: skip

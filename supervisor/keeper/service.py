@@ -14,12 +14,14 @@ from pysup.supervisor.keeper.protocol import (
     List,
     Listed,
     Message,
+    Order,
     Reap,
     Release,
     Spawn,
     Spawned,
     SpawnFailed,
 )
+from pysup.supervisor.keeper.stock import Stock
 from pysup.supervisor.keeper.table import Entry, Table
 from pysup.supervisor.kernel import process
 
@@ -34,6 +36,7 @@ class Service:
         self._poller = poller
         self._answer = answer
         self._home = fork.own_pid_namespace()
+        self.stock = Stock(poller)
 
     def resume(self) -> None:
         """Watch the processes that an earlier program of the keeper left in the table."""
@@ -45,6 +48,8 @@ class Service:
         """Do what a message asks; False if it is none of these. Every descriptor is kept or closed."""
         if isinstance(message, Spawn):
             self._spawn(message, fds)
+        elif isinstance(message, Order):
+            self.stock.order(message)
         elif isinstance(message, Hold):
             self._table.entry(message.key).hold(dict(zip(message.names, fds, strict=True)))
         elif isinstance(message, Release):
@@ -63,7 +68,7 @@ class Service:
         hold = dict(zip(message.hold, fds[len(message.fds) :], strict=True))
         try:
             self._refuse_second(message.key)
-            made = fork.fork(message, given, self._home)
+            made = self._make(message, given)
         except fork.Refused as refused:
             codec.close_all(list(hold.values()))
             self._answer(SpawnFailed(message.key, refused.step, refused.number), ())
@@ -75,6 +80,10 @@ class Service:
             self._answer(Spawned(message.key, made.pid), [made.pidfd])
         finally:
             codec.close_all(list(given.values()))
+
+    def _make(self, message: Spawn, given: dict[str, int]) -> fork.Forked:
+        first = self.stock.steps(message.stage)
+        return self.stock.take(message, given) or fork.fork(message, given, self._home, first)
 
     def _refuse_second(self, key: str) -> None:
         entry = self._table.get(key)
@@ -101,6 +110,7 @@ class Service:
         if entry.pid:
             process.reap_if_ours(entry.pidfd)
         self._table.forget(key)
+        self.stock.hurry()
 
     def _release(self, message: Release) -> None:
         entry = self._table.get(message.key)

@@ -18,6 +18,7 @@ from pysup.supervisor.keeper import (
     steps_mounts,
     steps_namespaces,
     steps_process,
+    steps_stage,
 )
 from pysup.supervisor.keeper.context import Context, StepError
 
@@ -29,6 +30,8 @@ OPS: dict[str, tuple[Callable[..., None], str]] = {
     "unshare": (steps_namespaces.unshare, "unshare"),
     "setns": (steps_namespaces.setns, "enter the namespace {0}"),
     "propagation": (steps_namespaces.propagation, "mount propagation {0}"),
+    "stage": (steps_stage.stage, "stage {0}"),
+    "place": (steps_stage.place, "place {0}"),
     "overlay": (steps_mounts.overlay, "overlay"),
     "owner": (steps_mounts.owner, "owner of what is made"),
     "enter": (steps_mounts.enter, "enter {0}"),

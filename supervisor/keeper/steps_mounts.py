@@ -114,7 +114,7 @@ def mount(  # noqa: PLR0917
     fd = lookup.directory(context, target, mode=_NEW_TMPFS if fstype == "tmpfs" else 0o755)
     try:
         if fstype in ("proc", "sysfs"):  # as a link, these could turn up elsewhere (CVE-2019-19921)
-            _check_no_link(context, target)
+            lookup.refuse_link(context, target)
         if fstype == "tmpfs" and "mode=" not in data:
             data = _with_mode_of(context, fd, data)
         _mount_on(context, fd, source, fstype, flags, data)
@@ -157,11 +157,6 @@ def _with_mode_of(context: Context, fd: int, data: str) -> str:
     """A tmpfs without a mode looks like the directory that it covers, as with runc; 1777 if that was missing."""
     mode = f"mode={stat.S_IMODE(context.system.fstat(fd).st_mode):o}"
     return f"{data},{mode}" if data else mode
-
-
-def _check_no_link(context: Context, target: str) -> None:
-    flags = os.O_PATH | os.O_DIRECTORY
-    context.system.close(lookup.open_in(context, target, flags, resolve=mounts.RESOLVE_NO_SYMLINKS))
 
 
 def bind(context: Context, source: str, target: str, options: BindOptions) -> None:

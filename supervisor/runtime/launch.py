@@ -22,6 +22,7 @@ from pysup.supervisor.keeper.link import KeeperLost, Link, Process, SpawnError
 from pysup.supervisor.keeper.protocol import Spawn
 from pysup.supervisor.keeper.steps import Step
 from pysup.supervisor.kernel import files
+from pysup.supervisor.runtime.plan import Stage
 
 MAX_REPORT = 64 << 10
 GO = b"go"
@@ -112,15 +113,22 @@ async def launch(
     uid_map: str = "",
     gid_map: str = "",
     target: int | None = None,
+    stage: Stage | None = None,
 ) -> Launched:
     """Clone a child that works through the plan. ``what`` names it in errors: "container web".
 
-    ``attach``: more descriptors that steps name (they stay the caller's); ``cgroup_fd``: a v2 cgroup to
-    begin in; ``target``: a pidfd whose pid namespace the child enters (also a descriptor of that name for
-    "setns"). Raises StartFailed. The result is to be led to its end: go(), or abort().
+    ``attach``: more descriptors that steps name (they stay the caller's); ``cgroup_fd``: a v2 cgroup to begin
+    in; ``stage``: what comes before the plan, and may be done already; ``target``: a pidfd whose pid namespace
+    the child enters (also a descriptor of that name for "setns"). Raises StartFailed. The result is to be led
+    to its end: go(), or abort().
     """
     ends = _Ends()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+    key_of_stage = ""
+    if stage is not None and link.ordered(stage.key) and cgroup_fd is None:
+        key_of_stage = stage.key
+    elif stage is not None:
+        plan = [*stage.steps, *plan]
     try:
         ends.child["init"] = theirs.detach()
         ends.child["plan"] = files.memory_file("pysup-plan", json.dumps({"steps": plan}).encode())
@@ -131,7 +139,14 @@ async def launch(
         if target is not None:
             borrowed["target"] = target
         message = Spawn(
-            key, flags, [*ends.child, *borrowed], list(ends.hold), uid_map, gid_map, target is not None
+            key,
+            flags,
+            [*ends.child, *borrowed],
+            list(ends.hold),
+            uid_map,
+            gid_map,
+            target is not None,
+            key_of_stage,
         )
         process = await link.spawn(message, {**ends.child, **borrowed}, ends.hold)
     except SpawnError as error:

@@ -5,6 +5,7 @@
     preparing.py   build_preparation(): what is made before a user namespace begins
     root.py        the layers (mounts.py: the mounts in them; base.py: docker's defaults)
     namespaces.py  clone flags and id maps
+    stage.py       what can be done before the container is known
     sources.py     how host paths are named
     facts.py       what else goes in
 
@@ -28,6 +29,7 @@ from pysup.supervisor.runtime.plan.namespaces import (
 from pysup.supervisor.runtime.plan.preparing import build_preparation, needs_preparation
 from pysup.supervisor.runtime.plan.program import bounding
 from pysup.supervisor.runtime.plan.root import LAYER, detached_layers, mount_directory
+from pysup.supervisor.runtime.plan.stage import Stage, stage_of, usual
 
 __all__ = [
     "LAYER",
@@ -37,6 +39,7 @@ __all__ = [
     "CgroupView",
     "Facts",
     "Machine",
+    "Stage",
     "Step",
     "bounding",
     "build",
@@ -52,5 +55,7 @@ __all__ = [
     "needs_preparation",
     "outliving",
     "root_ids",
+    "stage_of",
     "uid_maps",
+    "usual",
 ]

@@ -20,7 +20,7 @@ from pysup.supervisor.spec.container import ContainerSpec, Namespaces
 
 PLAIN = MS_NOSUID | MS_NOEXEC | MS_NODEV
 _TTY_GROUP = 5
-_CGROUP = "/sys/fs/cgroup"
+CGROUPS = "/sys/fs/cgroup"
 
 
 class Default(NamedTuple):
@@ -37,7 +37,7 @@ def defaults(spec: ContainerSpec, facts: Facts) -> Iterator[Default]:
     yield _tmpfs("/dev", MS_NOSUID | MS_STRICTATIME, "mode=755,size=65536k")
     yield _pts(spaces)
     yield _sys(spec, facts)
-    yield Default(_CGROUP, _cgroups(spec, facts))
+    yield Default(CGROUPS, _cgroups(spec, facts))
     yield from _ipc(spec)
     if is_host_image(spec):
         yield _tmpfs("/run", MS_NOSUID | MS_NODEV, "mode=755")
@@ -112,12 +112,12 @@ def _cgroups(spec: ContainerSpec, facts: Facts) -> list[Step]:
     """
     spaces, views = spec.namespaces, facts.cgroup_views
     if any(not view.name for view in views):
-        cover = [tmpfs(_CGROUP, PLAIN, "mode=755")] if _binds_sys(spaces, facts) else []
-        return [*cover, *(_cgroup(spec, view, _CGROUP) for view in views)]
-    steps = [tmpfs(_CGROUP, PLAIN, "mode=755")]
-    steps += [_cgroup(spec, view, f"{_CGROUP}/{view.name}") for view in views]
-    steps += [["symlink", view.name, f"{_CGROUP}/{other}"] for view in views for other in _other_names(view)]
-    return [*steps, tmpfs(_CGROUP, MS_REMOUNT | MS_BIND | MS_RDONLY | PLAIN, "")]
+        cover = [tmpfs(CGROUPS, PLAIN, "mode=755")] if _binds_sys(spaces, facts) else []
+        return [*cover, *(_cgroup(spec, view, CGROUPS) for view in views)]
+    steps = [tmpfs(CGROUPS, PLAIN, "mode=755")]
+    steps += [_cgroup(spec, view, f"{CGROUPS}/{view.name}") for view in views]
+    steps += [["symlink", view.name, f"{CGROUPS}/{other}"] for view in views for other in _other_names(view)]
+    return [*steps, tmpfs(CGROUPS, MS_REMOUNT | MS_BIND | MS_RDONLY | PLAIN, "")]
 
 
 def _cgroup(spec: ContainerSpec, view: CgroupView, target: str) -> Step:

@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from pysup.supervisor.errors import NotSupported
 from pysup.supervisor.kernel import process
 from pysup.supervisor.runtime.plan.facts import Facts, Step
-from pysup.supervisor.runtime.plan.mounts import INIT, mask_steps, mount_steps
+from pysup.supervisor.runtime.plan.mounts import INIT, mask_steps, mount_steps, on_stage
+from pysup.supervisor.runtime.plan.namespaces import needs_loopback
 from pysup.supervisor.runtime.plan.program import identity, joining, program
 from pysup.supervisor.runtime.plan.root import root_steps
 from pysup.supervisor.runtime.plan.sources import Sources
+from pysup.supervisor.runtime.plan.stage import Stage
 from pysup.supervisor.spec.container import ContainerSpec
 
 
-def build(spec: ContainerSpec, facts: Facts) -> list[Step]:
-    """The steps in their order, and the reasons for it.
+def build(spec: ContainerSpec, facts: Facts, stage: Stage | None = None) -> list[Step]:
+    """The steps in their order, and the reasons for it; with a stage, those that come after its own.
 
     The cgroups come first, so that no work of the set-up escapes the limits. Propagation is cut before the
     first mount, so that none is seen on the host. Kernel parameters are written before /proc/sys becomes
@@ -23,15 +25,16 @@ def build(spec: ContainerSpec, facts: Facts) -> list[Step]:
     Raises Unavailable, BadRequest and NotSupported.
     """
     sources = Sources(spec.namespaces)
-    root = [["propagation", _propagation(spec)], *root_steps(spec, facts, sources)]
-    tree = [*root, *mount_steps(spec, facts, sources)]
+    staged = () if stage is None else stage.tops
+    apart = [["propagation", _propagation(spec)]] if stage is None else []
+    tree = [*apart, *root_steps(spec, facts, sources), *mount_steps(spec, facts, sources, staged)]
     return [
         *joining(spec.process, facts, spec.security),
         *_enter_namespaces(spec, facts, sources),
         *tree,
-        *_namespace_settings(spec, facts),
+        *_namespace_settings(spec, facts, staged=stage is not None),
         *([["console"]] if spec.process.tty else []),
-        *mask_steps(spec, facts),
+        *(step for step in mask_steps(spec, facts) if not on_stage(step[1], staged)),
         ["pivot"],
         *identity(spec.process, first=True),
         *([["read_only_root"]] if spec.rootfs.read_only else []),
@@ -65,13 +68,13 @@ def _propagation(spec: ContainerSpec) -> str:
     return "slave" if "slave" in kinds else "private"
 
 
-def _namespace_settings(spec: ContainerSpec, facts: Facts) -> Iterator[Step]:
-    """Names and kernel parameters of the new namespaces; a network that is held has its lo up already."""
+def _namespace_settings(spec: ContainerSpec, facts: Facts, *, staged: bool) -> Iterator[Step]:
+    """Names and kernel parameters of the new namespaces."""
     if spec.namespaces.uts == "private":
         yield ["hostname", spec.hostname]
         if spec.domainname:
             yield ["domainname", spec.domainname]
-    if spec.namespaces.net == "none" and "net" not in facts.held:
+    if not staged and needs_loopback(spec.namespaces, facts.held):
         yield ["loopback"]
     for key, value in spec.sysctls:
         yield ["sysctl", key, value]

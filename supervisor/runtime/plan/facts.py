@@ -72,3 +72,5 @@ class Facts:
     """Flags for seccomp(2), with the filter in the descriptor SECCOMP; None: no filter."""
     devices: tuple[HostNode, ...] = ()
     """The host's devices that the container gets beside the usual ones."""
+    stage: str = ""
+    """An empty host directory, for what is made before the container's root is there; empty: there is none."""

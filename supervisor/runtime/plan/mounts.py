@@ -42,14 +42,25 @@ CLEARS = {
 """Options that take an earlier one back."""
 
 
-def mount_steps(spec: ContainerSpec, facts: Facts, sources: Sources) -> list[Step]:
-    """Everything from /proc to the last volume, in an order in which nothing covers what it should not."""
+def mount_steps(
+    spec: ContainerSpec, facts: Facts, sources: Sources, staged: tuple[str, ...] = ()
+) -> list[Step]:
+    """Everything from /proc to the last volume, in an order in which nothing covers what it should not.
+
+    ``staged``: what is ready elsewhere (stage.py), and moved here.
+    """
     return [
-        *fresh(spec, facts),
+        *(["place", top] for top in staged),
+        *(step for one in fresh(spec, facts) if not on_stage(one.target, staged) for step in one.steps),
         *covers(spec, facts),
-        *_devices(spec, facts),
+        *([] if "/dev" in staged else device_steps(spec, facts)),
         *later(spec, facts, sources),
     ]
+
+
+def on_stage(path: str, staged: tuple[str, ...]) -> bool:
+    """Whether a path is made on the stage: all below what is staged but cgroups, which are the container's own."""
+    return any(within(path, top) for top in staged) and not within(path, base.CGROUPS)
 
 
 def _taken(spec: ContainerSpec) -> set[str]:
@@ -62,12 +73,12 @@ def mask_steps(spec: ContainerSpec, facts: Facts) -> list[Step]:
     return hide + [["read_only", path] for path in masks.read_only(spec.security)]
 
 
-def fresh(spec: ContainerSpec, facts: Facts) -> Iterator[Step]:
+def fresh(spec: ContainerSpec, facts: Facts) -> Iterator[base.Default]:
     """A user's mount replaces a default at its place; one at /dev replaces all of /dev (moby WithMounts)."""
     taken = _taken(spec)
     for default in base.defaults(spec, facts):
         if default.target not in taken and not (within(default.target, "/dev") and "/dev" in taken):
-            yield from default.steps
+            yield default
 
 
 def within(path: str, directory: str) -> bool:
@@ -99,7 +110,7 @@ def _shown(spec: ContainerSpec, facts: Facts) -> set[str]:
 # -- /dev ----------------------------------------------------------------------------------------------------
 
 
-def _devices(spec: ContainerSpec, facts: Facts) -> Iterator[Step]:
+def device_steps(spec: ContainerSpec, facts: Facts) -> Iterator[Step]:
     """The usual nodes, unless /dev is the user's own, and the host's; those take the place of usual ones."""
     own_dev = "/dev" in _taken(spec)
     asked = {node.target: node for node in facts.devices if not (own_dev and within(node.target, "/dev"))}

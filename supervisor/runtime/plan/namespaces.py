@@ -46,6 +46,11 @@ def outliving(namespaces: Namespaces) -> tuple[str, ...]:
     return ()
 
 
+def needs_loopback(namespaces: Namespaces, held: Iterable[str]) -> bool:
+    """Whether lo is to be brought up; in a network that is held it is up already."""
+    return namespaces.net == "none" and "net" not in held
+
+
 def join_flags(namespaces: Namespaces) -> int:
     """What an exec takes over by setns(2) with the pidfd of the container's first process.
 

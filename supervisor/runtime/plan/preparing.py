@@ -39,6 +39,6 @@ def build_preparation(spec: ContainerSpec, facts: Facts) -> list[Step]:
 
 def _fresh_tmpfs(spec: ContainerSpec, facts: Facts) -> Iterator[Step]:
     """What is made in /dev, /run or /tmp is to be made in the real ones; /proc and /sys have all they need."""
-    for step in fresh(spec, facts):
+    for step in (step for default in fresh(spec, facts) for step in default.steps):
         if step[:2] == ["mount", "tmpfs"] and not within(step[3], "/sys"):
             yield step

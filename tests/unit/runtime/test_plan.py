@@ -49,7 +49,8 @@ processes = st.builds(
 specs = st.builds(
     ContainerSpec, hostname=st.just("box"), process=processes, mounts=mounts.map(tuple), namespaces=spaces,
     rootfs=st.builds(Rootfs, st.sampled_from([("/",), ("/l/1", "/l/2")]), st.booleans()),
-    init=st.booleans(), auto_remove=st.booleans(), sysctls=st.just((("net.ipv4.ip_forward", "1"),)),
+    init=st.booleans(), auto_remove=st.booleans(),
+    sysctls=st.sampled_from([(), (("net.ipv4.ip_forward", "1"),)]),
 )  # fmt: skip
 
 
@@ -176,3 +177,34 @@ def test_exec(chosen: Namespaces, tty: bool) -> None:
     assert not steps[names.index("setns")][2] & 0x20000000, "the keeper enters the pid namespace"
     assert ("user_namespace" in names) == (chosen.user == "private")
     assert ("console" in names) == tty
+
+
+@given(specs, st.sampled_from([(), ("net",)]))
+def test_a_stage_takes_steps_away_and_changes_none(spec: ContainerSpec, held: tuple[str, ...]) -> None:
+    found = facts(stage="/stage", held=held)
+    stage = plan.stage_of(spec, found)
+    whole = plan.build(spec, found)
+    if stage is None:
+        return
+    rest = plan.build(spec, found, stage)
+    both = [step for step in (*stage.steps, *rest) if step[0] not in {"stage", "place"}]
+    assert sorted(map(json.dumps, both)) == sorted(map(json.dumps, whole))
+    assert [step[1] for step in rest if step[0] == "place"] == list(stage.tops)
+    assert ("/sys" in stage.tops) == (not held)
+    assert DIRECTORY not in json.dumps(stage.steps), "nothing of the container is on the stage"
+
+
+def test_what_is_not_usual_has_no_stage() -> None:
+    found = facts(stage="/stage")
+    assert plan.stage_of(host_image(), found) in list(plan.usual(found))
+    for odd in (
+        host_image(sysctls=(("net.ipv4.ip_forward", "1"),)),
+        host_image(mounts=(Mount("tmpfs", "/dev/shm"),)),
+        host_image(mounts=(Mount("bind", "/x", "/x", propagation="rslave"),)),
+        host_image(namespaces=Namespaces(user="private")),
+        host_image(namespaces=Namespaces(pid="host")),
+    ):
+        assert plan.stage_of(odd, found) is None
+    assert plan.stage_of(host_image(), facts()) is None, "no directory to make it in"
+    smaller = plan.stage_of(host_image(shm_size=4096), found)
+    assert smaller is not None and smaller not in list(plan.usual(found))

@@ -1,0 +1,110 @@
+"""Children made ahead: they have their namespaces and a stage with /proc, /dev and /sys, and wait for a container.
+
+A container that needs just that is started in half the time. What a child was made from may change while it waits:
+its mount namespace is a copy of the host's, so when a mount of the host changes, all of them are let go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import time
+
+from pysup.supervisor.keeper import fork
+from pysup.supervisor.keeper.fork import Forked
+from pysup.supervisor.keeper.poller import Poller
+from pysup.supervisor.keeper.protocol import Order, Spawn
+from pysup.supervisor.keeper.steps import Step
+
+REFILL_AFTER = 0.02
+"""Seconds after a start: the next child is not to take the CPU from the one that is being started."""
+SETTLED_AFTER = 0.25
+"""Seconds after a change of the host's mounts, which often come in rows."""
+
+
+class Shelf:
+    """The children of one stage."""
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self.steps: list[Step] = json.loads(order.steps)
+        self.spares: list[fork.Spare] = []
+
+    @property
+    def lacks(self) -> bool:
+        """Whether there are fewer than were ordered."""
+        return len(self.spares) < self.order.ahead
+
+    def clear(self) -> None:
+        """Let all of them go."""
+        while self.spares:
+            self.spares.pop().close()
+
+
+class Stock:
+    """All shelves. Nothing of it outlives the keeper's program."""
+
+    def __init__(self, poller: Poller) -> None:
+        self._shelves: dict[str, Shelf] = {}
+        self._mounts = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
+        self.due: float | None = None
+        """When refill() is to be called next (time.monotonic()); None: nothing lacks."""
+        poller.watch_changes(self._mounts, self._on_mounts_changed)
+
+    def order(self, order: Order) -> None:
+        """Keep ``ahead`` children of a stage from now on; 0: no more."""
+        shelf = self._shelves.pop(order.key, None)
+        if shelf is not None:
+            shelf.clear()
+        if order.ahead:
+            self._shelves[order.key] = Shelf(order)
+        self._refill_in(REFILL_AFTER)
+
+    def steps(self, key: str) -> list[Step]:
+        """What a child of this stage does first. Raises Refused if it was never ordered."""
+        if not key:
+            return []
+        if key not in self._shelves:
+            raise fork.Refused("find the stage", errno.ENOENT)
+        return self._shelves[key].steps
+
+    def take(self, message: Spawn, fds: dict[str, int]) -> Forked | None:
+        """Give what a spawn brings to a child that waits; None if there is none."""
+        shelf = self._shelves.get(message.stage)
+        if shelf is None:
+            return None
+        self._refill_in(REFILL_AFTER)
+        while shelf.spares:
+            spare = shelf.spares.pop(0)
+            if spare.give(fds):
+                return spare.made
+        return None
+
+    def refill(self) -> None:
+        """Make one child that lacks."""
+        self.due = None
+        for shelf in self._shelves.values():
+            if shelf.lacks:
+                with contextlib.suppress(fork.Refused, OSError):  # a start will tell why
+                    shelf.spares.append(fork.ahead(shelf.order.flags, shelf.steps))
+                    self._refill_in(REFILL_AFTER)
+                return
+
+    def hurry(self) -> None:
+        """A start is over: what lacks may be made now."""
+        if self.due is not None:
+            self.due = time.monotonic()
+
+    def clear(self) -> None:
+        """End every child: before the keeper leaves, or executes another program."""
+        for shelf in self._shelves.values():
+            shelf.clear()
+
+    def _refill_in(self, seconds: float) -> None:
+        self.due = time.monotonic() + seconds
+
+    def _on_mounts_changed(self) -> None:
+        self.clear()
+        self._refill_in(SETTLED_AFTER)
