@@ -18,9 +18,9 @@ RECEIVE = 256 << 10
 class Opened:
     """A response whose body is still to come."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, response: Response) -> None:
         self.sock = sock
-        self.response = Response()
+        self.response = response
         self._early: list[bytes] = []
 
     def read_head(self) -> None:

@@ -44,11 +44,19 @@ class Response:
         """Bytes of the body, or of the chunk, that are still to come; None: until the end, or no chunk begun."""
         self._chunked = False
         self._in_trailer = False
+        self._ended_by_close = False
 
     @property
     def upgraded(self) -> bool:
         """Whether the connection is a raw stream from here on."""
         return self.status == _UPGRADED
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the connection may have another exchange: this answer ended by itself, with nothing behind it."""
+        if not self.complete or self.upgraded or self.rest:
+            return False
+        return not self._ended_by_close and self.headers.get("connection", "").lower() != "close"
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take bytes from the connection; b"" is its end. Raises ProtocolError, Lost."""
@@ -67,7 +75,7 @@ class Response:
 
     def _on_end(self) -> None:
         if self.status and self._left is None and not self._chunked:
-            self.complete = True
+            self.complete = self._ended_by_close = True
         elif not self.complete:
             raise Lost
 

@@ -28,6 +28,9 @@ class Client:
             self._kept.close()
             self._kept = None
 
+    def __del__(self) -> None:
+        self.close()  # a command's client lives for one call
+
     # -- whole answers ---------------------------------------------------------------------------------------
 
     def get(self, path: str, *, query: Query = None) -> Any:  # noqa: ANN401 - JSON
@@ -44,19 +47,26 @@ class Client:
 
     def _call(self, method: str, path: str, query: Query, body: object) -> Any:  # noqa: ANN401 - JSON
         data = core.request(method, path, query=query, body=body)
-        sock, response = self._connect(), Response()
-        with contextlib.ExitStack() as stack:
-            stack.callback(sock.close)
+        response = Response()
+        with self._connection(response) as sock:
             send(sock, data)
             content = b"".join(pieces_of(sock, response))
-            if response.headers.get("connection", "").lower() != "close" and not response.rest:
-                stack.pop_all()
-                self._kept = sock
         raise_for(response, content)
         return core.document_of(content)
 
+    @contextlib.contextmanager
+    def _connection(self, response: Response) -> Iterator[socket.socket]:
+        """A connection, kept for the next call if it is at the end of this answer and may have another."""
+        with contextlib.ExitStack() as stack:
+            sock = stack.enter_context(self._connect())
+            yield sock
+            if response.reusable:
+                stack.pop_all()
+                self.close()
+                self._kept = sock
+
     def _connect(self) -> socket.socket:
-        """The connection of the last whole answer, if the daemon has not closed it, else a new one."""
+        """The connection that is kept, if the daemon has not closed it, else a new one."""
         kept, self._kept = self._kept, None
         if kept is not None:
             if _is_quiet(kept):
@@ -94,11 +104,12 @@ class Client:
         in_chunks = isinstance(body, Iterator)
         content = None if in_chunks else body
         data = core.request(method, path, query=query, body=content, upgrade=upgrade, chunked=in_chunks)
-        with self._open() as sock:
+        response = Response()
+        with self._connection(response) as sock:
             send(sock, data)
             if isinstance(body, Iterator):
                 _send_chunks(sock, body)
-            opened = Opened(sock)
+            opened = Opened(sock, response)
             opened.read_head()
             yield opened
 

@@ -125,8 +125,9 @@ class Run:
             raise StartFailed(self._what, "wait for the start", 0, "it was stopped meanwhile")
 
     async def _let_go(self, launched: Launched) -> None:
-        """Between clone and go: the keeper gets what outlives the run."""
+        """Between clone and go: the keeper gets what outlives the run; the log is opened while the child works."""
         try:
+            self._stdio.open_log()
             await launched.ready()
             give_size(launched, self._record.spec.process)
             await self._hold_namespaces(launched.process)
