@@ -55,6 +55,7 @@ async def pump(
 async def _rest(source: Source, pace: Pace, moved: int) -> None:
     if moved >= source.large:
         source.widen()
+        pace.was_large(time.monotonic())
     elif pace.is_busy(time.monotonic()):
         await trio.sleep(REST)
 
@@ -66,11 +67,15 @@ async def _wait_for_room(writer: LogWriter, error: OSError) -> None:
 
 
 class Pace:
-    """Tells a busy stream from an occasional one by the times of its wake-ups."""
+    """Tells a busy stream from an occasional one by the times of its wake-ups, and by a chunk that filled its pipe."""
 
     def __init__(self) -> None:
         self._last = 0.0
         self._row = 0
+
+    def was_large(self, now: float) -> None:
+        """A large chunk was copied: whoever wrote it is not done. Without a rest the two would fall into step."""
+        self._last, self._row = now, BUSY
 
     def is_busy(self, now: float) -> bool:
         """A chunk was copied at ``now``: has there been no pause for BUSY chunks?"""
