@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 
 from pysup.supervisor.engine.namespaces import HeldNamespaces
 from pysup.supervisor.engine.parts import Parts
@@ -57,6 +58,7 @@ def _facts(
     program: Program | None,
     held: tuple[str, ...] = (),
     devices: tuple[HostNode, ...] = (),
+    kept: tuple[str, ...] = (),
 ) -> Facts:
     shows_machine = plan.is_host_image(record.spec)
     return Facts(
@@ -69,18 +71,27 @@ def _facts(
         hidden=(parts.settings.root, parts.settings.run),
         seccomp=None if program is None else program.flags,
         devices=devices,
+        kept=kept,
         stage=parts.settings.stage,
     )
 
 
 async def launch_run(
-    parts: Parts, record: Record, key: str, cgroup: Cgroup, devices: tuple[HostNode, ...]
+    parts: Parts,
+    record: Record,
+    *,
+    key: str,
+    cgroup: Cgroup,
+    devices: tuple[HostNode, ...],
+    kept: Mapping[str, int],
 ) -> Launched:
     """Clone the first process of a run; it works through its plan and waits for ``go``."""
     spec = record.spec
     held = HeldNamespaces(parts.link, record.id).fds
     program = await _filter(parts, spec)
-    facts = _facts(parts, record, cgroup, program=program, held=tuple(held), devices=devices)
+    facts = _facts(
+        parts, record, cgroup, program=program, held=tuple(held), devices=devices, kept=tuple(kept)
+    )
     rootfs.renew(facts.directory, spec, facts.below)
     if plan.needs_preparation(spec):
         await _prepare(parts, record, key, facts)
@@ -94,7 +105,7 @@ async def launch_run(
             plan=plan.build(spec, facts, stage),
             stage=stage,
             stdio=_stdio(spec.process),
-            attach={**held, **attached, **_attached(program)},
+            attach={**held, **kept, **attached, **_attached(program)},
             cgroup_fd=cgroup.fd,
             uid_map=plan.map_text(plan.uid_maps(spec.namespaces)),
             gid_map=plan.map_text(plan.gid_maps(spec.namespaces)),

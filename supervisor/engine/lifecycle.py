@@ -15,6 +15,7 @@ from pysup.store.errors import StoreError
 from pysup.supervisor.engine import commands, policy
 from pysup.supervisor.engine.actor import Actor
 from pysup.supervisor.engine.commands import DAEMON, Due, Exited, Failed, Ready, Reply
+from pysup.supervisor.engine.kept_layers import KeptLayers
 from pysup.supervisor.engine.namespaces import HeldNamespaces
 from pysup.supervisor.engine.outcome import Outcome, outcome_of
 from pysup.supervisor.engine.parts import Parts
@@ -61,6 +62,7 @@ class Lifecycle(Actor):
         super().__init__(nursery, f"container {record.row.name}")
         self.record = record
         self.stdio = ContainerStdio(parts, record, self._on_detached)
+        self.layers = KeptLayers()
         self._parts = parts
         self._run: Run | None = None
         self._starters: list[Reply] = []
@@ -77,7 +79,7 @@ class Lifecycle(Actor):
     @property
     def busy(self) -> bool:
         """Whether there is a reason for this object to exist: a task, or somebody attached."""
-        return self._live or self.stdio.attached > 0
+        return self._live or self.stdio.attached > 0 or self.layers.held
 
     def _on_detached(self) -> None:
         """A client left: it may have been the last reason not to rest."""
@@ -93,6 +95,7 @@ class Lifecycle(Actor):
         """Followers of the log and sharers of namespaces are let go."""
         self.stdio.close()
         await HeldNamespaces(self._parts.link, self.record.id).release()
+        self._nursery.start_soon(self.layers.release)
         self.record.publish(Told("rest"))
 
     async def _surely(self, change: Change) -> None:
@@ -130,7 +133,9 @@ class Lifecycle(Actor):
         self._children.start_soon(self._run.perform)
 
     def _new_run(self, number: int) -> Run:
-        return Run(self._parts, self.record, number, self.stdio, self.tell)
+        return Run(
+            self._parts, self.record, number=number, stdio=self.stdio, layers=self.layers, report=self.tell
+        )
 
     async def _on_ready(self, _news: Ready) -> None:
         await self._surely(self._running())

@@ -17,6 +17,7 @@ import trio
 
 from pysup.store.errors import StoreError
 from pysup.supervisor.engine.commands import Exited, Failed, News, Ready
+from pysup.supervisor.engine.kept_layers import KeptLayers
 from pysup.supervisor.engine.launching import give_size, launch_run
 from pysup.supervisor.engine.namespaces import HeldNamespaces
 from pysup.supervisor.engine.parts import Parts
@@ -27,6 +28,7 @@ from pysup.supervisor.keeper.context import ENGINE_IS_GONE
 from pysup.supervisor.keeper.link import Entry, Process
 from pysup.supervisor.runtime import devices, host_devices, plan
 from pysup.supervisor.runtime.cgroups.base import Cgroup
+from pysup.supervisor.runtime.devices import HostNode
 from pysup.supervisor.runtime.launch import Launched, Stdio
 
 log = logging.getLogger(__name__)
@@ -39,8 +41,10 @@ class Run:
         self,
         parts: Parts,
         record: Record,
+        *,
         number: int,
         stdio: ContainerStdio,
+        layers: KeptLayers,
         report: Callable[[News], None],
     ) -> None:
         self.number = number
@@ -55,6 +59,7 @@ class Run:
         self._parts = parts
         self._record = record
         self._stdio = stdio
+        self._layers = layers
         self._report = report
         self._starting = trio.CancelScope()
 
@@ -117,18 +122,36 @@ class Run:
             rules = devices.cgroup_rules(spec.security, found)
             self.cgroup = hierarchy.create(self._parent, self._record.id, spec.resources, rules)
             stack.push_async_callback(self._remove_cgroup)
-            launched = await launch_run(self._parts, self._record, self.key, self.cgroup, found)
-            await self._let_go(launched)
-            self.process = launched.process
+            self.process = await self._launch(self.cgroup, found)
             stack.push_async_callback(self._parts.link.reap, self.key)
         if self._starting.cancelled_caught:
             raise StartFailed(self._what, "wait for the start", 0, "it was stopped meanwhile")
+
+    async def _launch(self, cgroup: Cgroup, devices: tuple[HostNode, ...]) -> Process:
+        await self._layers.settled()
+        try:
+            launched = await launch_run(
+                self._parts,
+                self._record,
+                key=self.key,
+                cgroup=cgroup,
+                devices=devices,
+                kept=self._layers.fds,
+            )
+            await self._let_go(launched)
+        except BaseException:
+            with trio.CancelScope(shield=True):  # a mount can be taken into another process only once
+                await self._layers.release()
+            raise
+        return launched.process
 
     async def _let_go(self, launched: Launched) -> None:
         """Between clone and go: the keeper gets what outlives the run; the log is opened while the child works."""
         try:
             self._stdio.open_log()
             await launched.ready()
+            self._layers.replace(launched.kept)
+            launched.kept = {}
             give_size(launched, self._record.spec.process)
             await self._hold_namespaces(launched.process)
         except BaseException:

@@ -35,6 +35,8 @@ class Context:
         """Who gets what a step makes for a mount to lie on; None: this process."""
         self.root = -1
         """O_PATH descriptor of the new root, from "enter" on; -1: the process's own root is meant."""
+        self.kept: dict[str, int] = {}
+        """Detached mounts that go to the engine with the word that all is set up."""
         self.stage = -1
         """O_PATH descriptor of what "stage" has covered; -1: there is none."""
         self.inside = False

@@ -14,6 +14,7 @@ from typing import Any
 from pysup.supervisor.keeper import (
     lookup,
     steps_devices,
+    steps_kept,
     steps_masks,
     steps_mounts,
     steps_namespaces,
@@ -33,6 +34,8 @@ OPS: dict[str, tuple[Callable[..., None], str]] = {
     "stage": (steps_stage.stage, "stage {0}"),
     "place": (steps_stage.place, "place {0}"),
     "overlay": (steps_mounts.overlay, "overlay"),
+    "reuse": (steps_kept.reuse, "reuse {0}"),
+    "keep": (steps_kept.keep, "keep {0}"),
     "owner": (steps_mounts.owner, "owner of what is made"),
     "enter": (steps_mounts.enter, "enter {0}"),
     "mount": (steps_mounts.mount, "mount {0} on {2}"),

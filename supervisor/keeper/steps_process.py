@@ -133,7 +133,7 @@ def ready(context: Context) -> None:
     """Tell the engine that all but the exec is done, and wait for its word. seccomp must allow read and
     sendmsg.
     """
-    context.tell({"ready": True})
+    context.tell({"ready": True, "kept": list(context.kept)}, tuple(context.kept.values()))
     if context.system.read(context.init, 16) != b"go":
         os._exit(ENGINE_IS_GONE)
 

@@ -13,13 +13,14 @@ import os
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import trio
 
 from pysup.supervisor.errors import StartFailed
 from pysup.supervisor.keeper import codec
 from pysup.supervisor.keeper.link import KeeperLost, Link, Process, SpawnError
-from pysup.supervisor.keeper.protocol import Spawn
+from pysup.supervisor.keeper.protocol import MAX_FDS, Spawn
 from pysup.supervisor.keeper.steps import Step
 from pysup.supervisor.kernel import files
 from pysup.supervisor.runtime.plan import Stage
@@ -181,6 +182,8 @@ class Launched:
         self._what = what
         self._init = init
         self._tty = tty
+        self.kept: dict[str, int] = {}
+        """After ready(): descriptors of mounts for the next run; whoever uses go() takes them."""
         self._ready = False
         self._aborted = False
 
@@ -218,6 +221,10 @@ class Launched:
         if self._aborted:
             return
         self._aborted = True
+        codec.close_all(
+            list(self.kept.values())
+        )  # while the process has the mounts, too: so nothing is waited for
+        self.kept = {}
         with trio.CancelScope(shield=True):
             self._init.close()
             self.process.kill()
@@ -243,24 +250,24 @@ class Launched:
         number = os.waitstatus_to_exitcode(status)
         return f"killed by signal {-number}" if number < 0 else f"ended with exit code {number}"
 
-    async def _receive(self) -> dict[str, object] | None:
+    async def _receive(self) -> dict[str, Any] | None:
         """One report, None at the end. Raises StartFailed if it tells of a failure."""
         packet, fds = await self._packet()
         if not packet:
             return None
-        if fds:
+        report: dict[str, Any] = json.loads(packet)
+        if "kept" in report:
+            self.kept = dict(zip(report["kept"], fds, strict=True))
+        elif fds:
             await self._link.hold(self.process.key, {"master": fds[0]})
-        report: dict[str, object] = json.loads(packet)
         if "failed" in report:
-            number = report["errno"]
-            assert isinstance(number, int)  # noqa: S101
-            raise StartFailed(self._what, str(report["failed"]), number, str(report["detail"]))
+            raise StartFailed(self._what, report["failed"], report["errno"], report["detail"])
         return report
 
     async def _packet(self) -> tuple[bytes, list[int]]:
         while True:
             try:
-                packet, fds, _flags = codec.receive_packet(self._init, MAX_REPORT, 1)
+                packet, fds, _flags = codec.receive_packet(self._init, MAX_REPORT, MAX_FDS)
             except BlockingIOError:
                 await trio.lowlevel.wait_readable(self._init)
             except ConnectionResetError:

@@ -72,5 +72,7 @@ class Facts:
     """Flags for seccomp(2), with the filter in the descriptor SECCOMP; None: no filter."""
     devices: tuple[HostNode, ...] = ()
     """The host's devices that the container gets beside the usual ones."""
+    kept: tuple[str, ...] = ()
+    """Overlays that were kept of the run before; each name is that of a descriptor."""
     stage: str = ""
     """An empty host directory, for what is made before the container's root is there; empty: there is none."""

@@ -33,21 +33,34 @@ def root_steps(spec: ContainerSpec, facts: Facts, sources: Sources, *, lasting: 
     """Mount everything and go there. Not ``lasting``: outside of the user namespace, to be mounted again."""
     directory = sources.name(facts.directory)
     target = f"{directory}/rootfs"
-    detached = lasting and needs_detached_layer(spec)
+    keeps = lasting and spec.namespaces.user == "host" and not spec.auto_remove
     steps: list[Step] = []
     for overlay in _overlays(spec, facts, target):
-        layers = directory + overlay.directory
-        options = {
-            "lower": [f"{layers}/lower"] if detached else [sources.name(layer) for layer in overlay.lower],
-            "upper": f"{layers}/upper",
-            "work": f"{layers}/work",
-            **overlay.where,
-            "volatile": spec.auto_remove and lasting,
-            "options": ["userxattr"] if spec.namespaces.user == "private" else [],
-        }
-        steps += [["attach", overlay.name, f"{layers}/lower"]] if detached else []
-        steps += [["overlay", options], *([["enter", target]] if overlay.name == LAYER else [])]
+        kept, where = f"kept-{overlay.name}", dict(overlay.where)
+        if kept in facts.kept:
+            steps.append(["reuse", kept, where])
+        else:
+            steps += _mount(overlay, spec, directory, sources, lasting=lasting)
+        steps += [["enter", target]] if overlay.name == LAYER else []
+        steps += [["keep", kept, where]] if keeps else []
     return steps
+
+
+def _mount(
+    overlay: _Overlay, spec: ContainerSpec, directory: str, sources: Sources, *, lasting: bool
+) -> list[Step]:
+    layers = directory + overlay.directory
+    detached = lasting and needs_detached_layer(spec)
+    options = {
+        "lower": [f"{layers}/lower"] if detached else [sources.name(layer) for layer in overlay.lower],
+        "upper": f"{layers}/upper",
+        "work": f"{layers}/work",
+        **overlay.where,
+        "volatile": spec.auto_remove and lasting,
+        "options": ["userxattr"] if spec.namespaces.user == "private" else [],
+    }
+    attached: list[Step] = [["attach", overlay.name, f"{layers}/lower"]] if detached else []
+    return [*attached, ["overlay", options]]
 
 
 def _overlays(spec: ContainerSpec, facts: Facts, target: str) -> Iterator[_Overlay]:
