@@ -7,9 +7,10 @@ DOCKER_HOST is never started by a command, even if it is on this machine: it may
 
 from __future__ import annotations
 
+import _socket
+import contextlib
 import errno
 import os
-import socket
 
 from pysup.supervisor.client.core import container_path as path
 from pysup.supervisor.client.core import named_host as host
@@ -33,7 +34,7 @@ def connect(*, start: bool = False) -> Client:
         return Client(named)
     settings = from_environment()
     where = settings.socket_path
-    if hasattr(socket, "AF_UNIX") and not _listening(where):
+    if hasattr(_socket, "AF_UNIX") and not _listening(where):
         if not start or os.environ.get("PYSUP_AUTOSTART") == "0":
             raise Unavailable(
                 f"cannot connect to the daemon at {where}: none is there (start it: pysup daemon)"
@@ -46,7 +47,7 @@ def connect(*, start: bool = False) -> Client:
 
 def _listening(where: str) -> bool:
     """Whether somebody accepts connections there. Raises Unavailable if that cannot be known."""
-    with socket.socket(socket.AF_UNIX) as probe:
+    with contextlib.closing(_socket.socket(_socket.AF_UNIX)) as probe:
         try:
             probe.connect(where)
         except OSError as error:

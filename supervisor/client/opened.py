@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import _socket
 import contextlib
 import json
-import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +18,7 @@ RECEIVE = 256 << 10
 class Opened:
     """A response whose body is still to come."""
 
-    def __init__(self, sock: socket.socket, response: Response) -> None:
+    def __init__(self, sock: _socket.socket, response: Response) -> None:
         self.sock = sock
         self.response = response
         self._early: list[bytes] = []
@@ -139,10 +139,10 @@ class Stream:
     def close_write(self) -> None:
         """No more input comes; output still does."""
         with contextlib.suppress(OSError):
-            self._sock.shutdown(socket.SHUT_WR)
+            self._sock.shutdown(_socket.SHUT_WR)
 
 
-def send(sock: socket.socket, data: bytes) -> None:
+def send(sock: _socket.socket, data: bytes) -> None:
     """All of it. Raises Lost."""
     try:
         sock.sendall(data)
@@ -150,7 +150,7 @@ def send(sock: socket.socket, data: bytes) -> None:
         raise Lost from None
 
 
-def receive(sock: socket.socket) -> bytes:
+def receive(sock: _socket.socket) -> bytes:
     """What has come; b"" at the end. Raises Lost for a hard one (ECONNRESET)."""
     try:
         return sock.recv(RECEIVE)
@@ -158,7 +158,7 @@ def receive(sock: socket.socket) -> bytes:
         raise Lost from None
 
 
-def pieces_of(sock: socket.socket, response: Response) -> Iterator[bytes]:
+def pieces_of(sock: _socket.socket, response: Response) -> Iterator[bytes]:
     """The body of a response, as it comes."""
     while not response.complete:
         yield from response.feed(receive(sock))

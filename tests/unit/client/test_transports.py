@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 import gc
 import socket
 from collections.abc import Awaitable, Callable
@@ -95,8 +96,8 @@ def test_nobody_there() -> None:
 
 
 def test_a_platform_without_unix_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(socket, "AF_UNIX")
-    monkeypatch.delattr(socket, "MSG_DONTWAIT")
+    monkeypatch.delattr(_socket, "AF_UNIX")
+    monkeypatch.delattr(_socket, "MSG_DONTWAIT")
     with pytest.raises(Unavailable, match="this platform has no unix sockets; name one by tcp://"):
         Client("/run/x.sock").get("/info")
     with playing(Scene(CODE, "stay")) as (address, _):
