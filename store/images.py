@@ -29,6 +29,20 @@ class Image:
     created_at: int
     config: str
     """JSON: docker's image config."""
+    manifest_digest: str = ""
+    """Of the manifest that it came with; empty for the host's root, and what was imported before there were any."""
+    os: str = "linux"
+    architecture: str = ""
+    variant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A name of an image by content: ``repository@digest``, of its manifest or of the index that led there."""
+
+    repository: str
+    digest: str
+    image_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +56,7 @@ class Tag:
 
 TABLE = Table("image", Image, {"layers": decode_words})
 TAGS = Table("image_tag", Tag)
+DIGESTS = Table("image_digest", Digest)
 
 
 def insert(
@@ -52,10 +67,19 @@ def insert(
     layers: Sequence[str],
     size: int,
     created_at: int,
-) -> None:
-    """Add an image; the same content again is the same image, and changes nothing."""
-    if get(conn, id) is None:
-        TABLE.insert(conn, id=id, config=config, layers=tuple(layers), size=size, created_at=created_at)
+    **others: str,
+) -> bool:
+    """Add an image; the same content again is the same image: False, and nothing changes. Others are columns."""
+    if get(conn, id) is not None:
+        return False
+    columns = {"config": config, "layers": tuple(layers), "size": size, "created_at": created_at, **others}
+    TABLE.insert(conn, id=id, **columns)
+    return True
+
+
+def set_manifest(conn: Connection, image_id: str, digest: str) -> None:
+    """The manifest of an image that had none."""
+    TABLE.update(conn, "id = ?", (image_id,), {"manifest_digest": digest})
 
 
 def get(conn: Connection, image_id: str) -> Image | None:
@@ -108,3 +132,28 @@ def list_tags(conn: Connection, image_id: str | None = None) -> list[Tag]:
     if image_id is None:
         return TAGS.many(conn, "ORDER BY repository, tag")
     return TAGS.many(conn, "WHERE image_id = ? ORDER BY repository, tag", image_id)
+
+
+def with_digest(conn: Connection, repository: str, digest: str) -> Image | None:
+    """The image that has this name by content."""
+    rest = "WHERE id = (SELECT image_id FROM image_digest WHERE repository = ? AND digest = ?)"
+    return TABLE.one(conn, rest, repository, digest)
+
+
+def add_digest(conn: Connection, repository: str, digest: str, image_id: str) -> None:
+    """Give the image this name by content, for good."""
+    sql = "INSERT OR REPLACE INTO image_digest (repository, digest, image_id) VALUES (?, ?, ?)"
+    conn.execute(sql, (repository, digest, image_id))
+
+
+def drop_digest(conn: Connection, repository: str, digest: str) -> bool:
+    """Take a name by content away; False if it was not there."""
+    sql = "DELETE FROM image_digest WHERE repository = ? AND digest = ?"
+    return conn.execute(sql, (repository, digest)).rowcount > 0
+
+
+def list_digests(conn: Connection, image_id: str | None = None) -> list[Digest]:
+    """All names by content, or those of one image."""
+    if image_id is None:
+        return DIGESTS.many(conn, "ORDER BY repository, digest")
+    return DIGESTS.many(conn, "WHERE image_id = ? ORDER BY repository, digest", image_id)

@@ -15,7 +15,7 @@ from sqlite3 import Connection
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
-from pysup.store import m0001_foundation
+from pysup.store import m0001_foundation, m0003_images
 from pysup.store.views import VIEWS
 
 if TYPE_CHECKING:
@@ -34,7 +34,10 @@ class Migration(NamedTuple):
     apply: Callable[[Database], None]
 
 
-MIGRATIONS = (Migration(m0001_foundation.NAME, m0001_foundation.apply),)
+MIGRATIONS = (
+    Migration(m0001_foundation.NAME, m0001_foundation.apply),
+    Migration(m0003_images.NAME, m0003_images.apply),
+)
 
 
 class Version(NamedTuple):

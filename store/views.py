@@ -24,6 +24,10 @@ TABLES = {
     "event": "what happened, in docker's words, each in the transaction of the change it tells of",
     "image": "images: docker's config, and the directories that hold the layers",
     "image_tag": "names of images",
+    "image_digest": "names of images by digest: what a registry calls them",
+    "image_blob": "which blobs an image has, and what each is to it",
+    "blob": "files in images/blobs: manifests, configs and layers as they came",
+    "layer": "directories in images/layers: unpacked layers",
     "exec": "further processes in running containers (pysup exec)",
     "daemon_start": "starts of the daemon: after a boot, a crash, an upgrade",
 }

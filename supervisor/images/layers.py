@@ -1,36 +1,28 @@
 """Layers on disk: an archive becomes a directory named by its digest, or leaves nothing at all.
 
-Unpacked into a directory of its own, synced, then renamed: a layer that exists is whole. What a crash left in
-tmp/ is removed at the next start. Everything here blocks; call it in a thread.
+Unpacked into a directory of its own, then renamed: a layer that exists is whole. Like a blob (content.py) it lasts
+once a row refers to it, before which Content.sync() is called; what a crash left is removed at the next start.
+Everything here blocks; call it in a thread.
 """
 
 from __future__ import annotations
 
-import bz2
-import contextlib
-import gzip
 import hashlib
 import io
-import lzma
 import os
+import stat
 import tempfile
-import zlib
 from collections.abc import Callable
 from typing import IO, Any, NamedTuple, cast
 
-from pysup.supervisor.images.unpack import BadArchive, unpack
+from pysup.supervisor.images.compression import decompressed
+from pysup.supervisor.images.content import BLOBS, TEMPORARY
+from pysup.supervisor.images.digests import PREFIX, WrongDigest, hex_of
+from pysup.supervisor.images.unpack import unpack
 from pysup.supervisor.runtime import trees
 
-_READ = 1 << 20
-_MAGIC: tuple[tuple[bytes, Callable[[Any], Any]], ...] = (
-    (b"\x1f\x8b", lambda raw: gzip.GzipFile(fileobj=raw)),
-    (b"BZh", bz2.BZ2File),
-    (b"\xfd7zXZ\x00", lzma.LZMAFile),
-)
-_ZSTANDARD = b"\x28\xb5\x2f\xfd"
-_LONGEST_MAGIC = b"\xfd7zXZ\x00"
-_TEMPORARY = "tmp"
-_LAYERS = "layers"
+_BUFFER = 1 << 20
+LAYERS = "layers"
 
 
 class Layer(NamedTuple):
@@ -45,90 +37,102 @@ class Layer(NamedTuple):
 
 
 def make_directories(images: str) -> None:
-    """Make images/ with layers/ and an empty tmp/. Users of the host must not reach set-uid files (0700)."""
-    os.makedirs(images, 0o700, exist_ok=True)
-    os.makedirs(os.path.join(images, _LAYERS), 0o700, exist_ok=True)
-    trees.remove(os.path.join(images, _TEMPORARY))
-    os.makedirs(os.path.join(images, _TEMPORARY), 0o700, exist_ok=True)
+    """Make images/ with an empty tmp/. Users of the host must not reach set-uid files (0700)."""
+    trees.remove(os.path.join(images, TEMPORARY))
+    for name in ("", LAYERS, os.path.dirname(BLOBS), BLOBS, TEMPORARY):
+        os.makedirs(os.path.join(images, name), 0o700, exist_ok=True)
 
 
-def import_layer(archive: IO[bytes], images: str) -> Layer:
-    """Unpack an archive, compressed or not, as a layer. Raises BadArchive, OSError; nothing is left then."""
-    directory = tempfile.mkdtemp(dir=os.path.join(images, _TEMPORARY))
+def _nobody(_name: str) -> None:
+    """As in content.py."""
+
+
+def unpack_layer(
+    source: IO[bytes],
+    images: str,
+    expected: str | None = None,
+    *,
+    plain_digest: str | None = None,
+    hold: Callable[[str], None] = _nobody,
+) -> Layer:
+    """Unpack an archive, compressed or not, as a layer. Raises BadArchive, WrongDigest, OSError; nothing is left then.
+
+    ``expected`` is its diff-id: a layer that is there already is not unpacked again, and nothing of ``source`` is
+    read. ``plain_digest`` is the digest of the uncompressed archive, where the caller has verified that.
+    """
+    if expected is not None and (found := existing(images, expected, hold)) is not None:
+        return found
+    directory = tempfile.mkdtemp(dir=os.path.join(images, TEMPORARY))
     try:
         content = os.path.join(directory, "layer")
         os.mkdir(content, 0o755)
-        plain = Hashing(decompressed(archive))
-        size = _unpack(plain, content)
-        name = plain.digest.hexdigest()
-        _publish(content, os.path.join(images, _LAYERS, name))
+        diff_id, size = _unpack(source, content, plain_digest)
+        if expected is not None and diff_id != expected:
+            raise WrongDigest(f"cannot use layer {expected}: its content has the digest {diff_id}")
+        hold(f"{LAYERS}/{hex_of(diff_id)}")
+        _publish(content, os.path.join(images, LAYERS, hex_of(diff_id)))
     finally:
         trees.remove(directory)
-    return Layer(f"sha256:{name}", name, size)
+    return Layer(diff_id, hex_of(diff_id), size)
 
 
-def remove_layer(images: str, name: str) -> None:
-    """Remove a layer that no image has any more; out of sight first, so that a crash leaves no half of it."""
-    grave = tempfile.mkdtemp(dir=os.path.join(images, _TEMPORARY))
-    with contextlib.suppress(FileNotFoundError):
-        os.rename(os.path.join(images, _LAYERS, name), os.path.join(grave, "layer"))
-    trees.remove(grave)
+def existing(images: str, diff_id: str, hold: Callable[[str], None] = _nobody) -> Layer | None:
+    """The layer, if it is there; it is held from here on."""
+    name = hex_of(diff_id)
+    hold(f"{LAYERS}/{name}")
+    path = os.path.join(images, LAYERS, name)
+    return Layer(diff_id, name, _size(path)) if os.path.isdir(path) else None
 
 
-def _unpack(plain: Hashing, content: str) -> int:
+def _size(path: str) -> int:
+    """As unpack() counts: bytes of regular files, each once."""
+    inodes = {
+        status.st_ino: status.st_size
+        for directory, _, names in os.walk(path)
+        for name in names
+        if stat.S_ISREG((status := os.lstat(os.path.join(directory, name))).st_mode)
+    }
+    return sum(inodes.values())
+
+
+def _unpack(source: IO[bytes], content: str, plain_digest: str | None) -> tuple[str, int]:
+    plain = decompressed(source)
+    hashing = None if plain_digest else Hashing(plain)
+    stream = plain if hashing is None else cast("IO[bytes]", io.BufferedReader(hashing, _BUFFER))
     root = os.open(content, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        size = unpack(cast("IO[bytes]", plain), root)
-        plain.drain()
-        os.sync()
-    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise BadArchive(f"cannot unpack the archive: {error}") from error
+        size = unpack(stream, root)
     finally:
         os.close(root)
-    return size
+    if hashing is None:
+        return plain_digest or "", size
+    while stream.read(_BUFFER):  # padding behind the end is part of the digest
+        pass
+    return PREFIX + hashing.digest.hexdigest(), size
 
 
 def _publish(content: str, target: str) -> None:
     """The same layer may be there already: then it is as good as this one."""
-    with contextlib.suppress(FileExistsError, OSError) if os.path.isdir(target) else contextlib.nullcontext():
-        os.rename(content, target)
-    fd = os.open(os.path.dirname(target), os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def decompressed(archive: IO[bytes]) -> IO[bytes]:
-    """The archive without its compression, which its first bytes tell."""
-    buffered = io.BufferedReader(cast("io.RawIOBase", archive), _READ)
-    head = buffered.peek(len(_LONGEST_MAGIC))
-    if head.startswith(_ZSTANDARD):
-        raise BadArchive("cannot unpack the archive: zstd is not supported yet; use gzip, xz or bzip2")
-    opened = next((opened for magic, opened in _MAGIC if head.startswith(magic)), None)
-    return cast("IO[bytes]", buffered if opened is None else opened(buffered))
+        os.rename(content, target)
+    except OSError:
+        if not os.path.isdir(target):
+            raise
 
 
 class Hashing(io.RawIOBase):
     """Reads through, and knows the digest of what went by."""
 
     def __init__(self, source: IO[bytes]) -> None:
-        self._source = source
+        self._source = cast("Any", source)
         self.digest = hashlib.sha256()
 
     def readable(self) -> bool:
         """Yes."""
         return True
 
-    def read(self, size: int = -1) -> bytes:
-        """At most ``size`` bytes."""
-        data = self._source.read(size)
-        self.digest.update(data)
-        return data
-
-    def drain(self) -> None:
-        """Read what tar left: padding behind the end is part of the digest."""
-        while self.read(_READ):
-            pass
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - a buffer
+        """As RawIOBase."""
+        count = cast("int", self._source.readinto(buffer))
+        self.digest.update(memoryview(buffer)[:count])
+        return count

@@ -1,7 +1,7 @@
 """Unpacks a hostile archive: whatever its names, links and types say, nothing outside the directory is touched.
 
-Every parent is opened by openat2(2) with RESOLVE_IN_ROOT, so links lead nowhere but inside, and every entry is
-made by name within that descriptor, never through an existing file. Owners are numbers; no name is looked up.
+Every parent is opened within the directory (directories.py), and every entry is made by name within that
+descriptor, never through an existing file. Owners are numbers; no name is looked up. Whiteouts become overlayfs'.
 """
 
 from __future__ import annotations
@@ -11,23 +11,19 @@ import errno
 import os
 import stat
 import tarfile
-from collections.abc import Callable
 from typing import IO
 
-from pysup.supervisor.errors import BadRequest
-from pysup.supervisor.kernel.libc import KernelError
-from pysup.supervisor.kernel.mounts import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
+from pysup.supervisor.images import attributes, whiteouts
+from pysup.supervisor.images.directories import Directories, Parts, make_directory
+from pysup.supervisor.images.tar_stream import CHUNK, BadArchive, Stream, content, extents, members
+from pysup.supervisor.runtime import trees
 
-_INSIDE = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
-_DIRECTORY = os.O_PATH | os.O_DIRECTORY
-_CHUNK = 1 << 20
-_XATTR = "SCHILY.xattr."
-_KEPT_XATTRS = ("user.", "security.capability")
-"""Others (trusted.overlay.… above all) would change what the layers below look like."""
-
-
-class BadArchive(BadRequest):
-    """The archive is damaged, or asks for what is not allowed; the text names the entry."""
+_ZEROS = bytes(CHUNK)
+_SMALLEST_HOLE = 1 << 16
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+"""The machine's fault, not the archive's."""
+_SHOWN = 200
+"""Characters of an entry's name in a message."""
 
 
 def unpack(archive: IO[bytes], root: int) -> int:
@@ -35,176 +31,206 @@ def unpack(archive: IO[bytes], root: int) -> int:
 
     Raises BadArchive, and OSError for a full disk.
     """
-    unpacker = _Unpacker(root)
+    stream = Stream(archive)
+    unpacker = _Unpacker(root, stream)
     try:
-        with tarfile.open(fileobj=archive, mode="r|", errorlevel=2) as members:
-            for member in members:
-                unpacker.add(members, member)
-    except (tarfile.TarError, EOFError) as error:
-        raise BadArchive(f"cannot unpack the archive: {error or 'it ends too early'}") from error
-    unpacker.finish()
+        for member in members(stream):
+            unpacker.add(member)
+        unpacker.finish()
+    finally:
+        unpacker.close()
     return unpacker.size
 
 
-def parts_of(name: str) -> list[str]:
-    """The components of an entry's name, without a leading slash. Raises BadArchive."""
+def parts_of(name: str) -> Parts:
+    """The components of an entry's name, without a leading slash. Raises ValueError."""
     if "\0" in name:
-        raise BadArchive(f"cannot unpack entry {name!r}: its name has a NUL")
-    parts = [part for part in name.split("/") if part not in {"", "."}]
+        raise ValueError("its name has a NUL")
+    parts = tuple(part for part in name.split("/") if part not in {"", "."})
     if ".." in parts:
-        raise BadArchive(f"cannot unpack entry {name!r}: its name leads upwards")
+        raise ValueError("its name leads upwards")
     return parts
 
 
 class _Unpacker:
-    def __init__(self, root: int) -> None:
+    def __init__(self, root: int, stream: Stream) -> None:
         self._root = root
-        self._directories: list[tuple[list[str], tarfile.TarInfo]] = []
+        self._stream = stream
+        self._found = Directories(root)
+        self._directories: dict[Parts, tarfile.TarInfo] = {}
+        """Owners, modes and times of directories come last: making entries in them needs and changes them."""
         self.size = 0
 
-    def add(self, members: tarfile.TarFile, member: tarfile.TarInfo) -> None:
-        """Make one entry."""
-        parts = parts_of(member.name)
+    def close(self) -> None:
+        """Let go of the descriptors."""
+        self._found.close()
+
+    def add(self, member: tarfile.TarInfo) -> None:
+        """Make one entry. Raises BadArchive with its name."""
+        try:
+            self._add(member, parts_of(member.name))
+        except (OSError, ValueError, OverflowError, EOFError) as error:
+            if isinstance(error, OSError) and error.errno in _FULL:
+                raise
+            raise _bad(member, error) from error
+
+    def _add(self, member: tarfile.TarInfo, parts: Parts) -> None:
         if not parts:
             if member.isdir():
-                self._directories.append(([], member))
+                self._directories[parts] = member
             return
-        try:
-            parent = self._parent(parts[:-1])
-            try:
-                self._make(members, member, parent, parts)
-            finally:
-                os.close(parent)
-        except (KernelError, OSError) as error:
-            if error.errno in _FULL:
-                raise
-            raise BadArchive(f"cannot unpack entry {member.name!r}: {error.strerror}") from error
+        kind, hidden = whiteouts.kind_of(parts[-1])
+        if kind == "opaque":
+            self._opaque(parts[:-1])
+        elif kind == "whiteout":
+            self._hide((*parts[:-1], hidden))
+        elif kind == "entry":
+            self._make(member, self._found.get(parts[:-1]), parts)
 
-    def _parent(self, parts: list[str]) -> int:
-        """A descriptor of the directory that the parts name, made where it is missing."""
-        with contextlib.suppress(FileNotFoundError):
-            return openat2(self._root, "/".join(parts) or ".", _DIRECTORY, resolve=_INSIDE)
-        above = self._parent(parts[:-1])
+    # -- whiteouts -------------------------------------------------------------------------------------------
+
+    def _opaque(self, parts: Parts) -> None:
+        self._found.get(parts)
+        fd = self._found.find(parts, os.O_RDONLY)
         try:
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(parts[-1], 0o755, dir_fd=above)
+            whiteouts.make_opaque(fd)
         finally:
-            os.close(above)
-        return openat2(self._root, "/".join(parts), _DIRECTORY, resolve=_INSIDE)
+            os.close(fd)
 
-    def _make(self, members: tarfile.TarFile, member: tarfile.TarInfo, parent: int, parts: list[str]) -> None:
+    def _hide(self, parts: Parts) -> None:
+        """Hide it in the layers below only: an entry of this layer stays (layer.md)."""
+        parent, name = self._found.get(parts[:-1]), parts[-1]
+        try:
+            whiteouts.hide(name, parent)
+        except FileExistsError:
+            if stat.S_ISDIR(os.lstat(name, dir_fd=parent).st_mode):
+                self._opaque(parts)
+
+    # -- entries ---------------------------------------------------------------------------------------------
+
+    def _make(self, member: tarfile.TarInfo, parent: int, parts: Parts) -> None:
         name = parts[-1]
         if member.isdir():
             self._make_directory(name, parent)
-            self._directories.append((parts, member))
-            return
-        _remove(name, parent)
-        if member.islnk():
-            self._link(member, parent, name)
-            return
-        if member.issym():
-            os.symlink(member.linkname, name, dir_fd=parent)
+            self._directories[parts] = member
         elif member.isreg():
-            self._write(members, member, parent, name)
+            self._write(member, parent, name)
+        elif member.islnk():
+            self._link(member, parent, name)
         else:
-            os.mknod(name, _device_mode(member), os.makedev(member.devmajor, member.devminor), dir_fd=parent)
-        _set_owner(member, name, parent)
-        if not member.issym():
-            os.chmod(name, stat.S_IMODE(member.mode), dir_fd=parent)
-        _set_time(member, name, parent)
+            self._make_special(member, parent, name)
 
     def _make_directory(self, name: str, parent: int) -> None:
         """An existing directory is kept, with what is in it; anything else makes room."""
-        try:
+        make_directory(name, parent)
+        if not stat.S_ISDIR(os.lstat(name, dir_fd=parent).st_mode):
+            self._make_room(name, parent)
             os.mkdir(name, 0o755, dir_fd=parent)
-        except FileExistsError:
-            if not stat.S_ISDIR(os.lstat(name, dir_fd=parent).st_mode):
-                os.unlink(name, dir_fd=parent)
-                os.mkdir(name, 0o755, dir_fd=parent)
+
+    def _make_special(self, member: tarfile.TarInfo, parent: int, name: str) -> None:
+        mode = 0 if member.issym() else attributes.device_mode(member)
+        with contextlib.suppress(FileNotFoundError):
+            os.lstat(name, dir_fd=parent)
+            self._make_room(name, parent)
+        if member.issym():
+            os.symlink(member.linkname, name, dir_fd=parent)
+        else:
+            os.mknod(name, mode, os.makedev(member.devmajor, member.devminor), dir_fd=parent)
+        attributes.of_name(member, name, parent)
 
     def _link(self, member: tarfile.TarInfo, parent: int, name: str) -> None:
         """A hard link to an entry that came before, found inside."""
-        target = parts_of(member.linkname)
+        *above, target = parts_of(member.linkname) or ("",)
         if not target:
-            raise BadArchive(f"cannot unpack entry {member.name!r}: it links to nothing")
-        above = openat2(self._root, "/".join(target[:-1]) or ".", _DIRECTORY, resolve=_INSIDE)
+            raise ValueError("it links to nothing")
+        with contextlib.suppress(FileNotFoundError):
+            os.lstat(name, dir_fd=parent)
+            self._make_room(name, parent)
+        source = self._found.find(tuple(above))
         try:
-            os.link(target[-1], name, src_dir_fd=above, dst_dir_fd=parent, follow_symlinks=False)
+            os.link(target, name, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
         finally:
-            os.close(above)
+            os.close(source)
 
-    def _write(self, members: tarfile.TarFile, member: tarfile.TarInfo, parent: int, name: str) -> None:
-        content = members.extractfile(member)
-        assert content is not None  # noqa: S101 - a regular file has content
-        fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=parent)
-        with open(fd, "wb", buffering=0) as file:
-            self.size += copy_sparsely(content, file.fileno())
-            _set_xattrs(member, file.fileno())
+    def _write(self, member: tarfile.TarInfo, parent: int, name: str) -> None:
+        fd = self._create(name, parent)
+        try:
+            if getattr(member, "sparse", None) is None:
+                self._copy(member, fd)
+            else:
+                self._copy_extents(member, fd)
+            attributes.of_descriptor(member, fd)
+        finally:
+            os.close(fd)
+
+    def _create(self, name: str, parent: int) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        try:
+            return os.open(name, flags, 0o600, dir_fd=parent)
+        except FileExistsError:
+            self._make_room(name, parent)
+            return os.open(name, flags, 0o600, dir_fd=parent)
+
+    def _copy(self, member: tarfile.TarInfo, fd: int) -> None:
+        """A hole is left for a piece of zeros only."""
+        hole = False
+        for data in content(self._stream, member):
+            self.size += len(data)
+            hole = len(data) >= _SMALLEST_HOLE and data == _ZEROS[: len(data)]
+            if hole:
+                os.lseek(fd, len(data), os.SEEK_CUR)
+            else:
+                _write_all(fd, data)
+        if hole:
+            os.ftruncate(fd, member.size)
+
+    def _copy_extents(self, member: tarfile.TarInfo, fd: int) -> None:
+        os.ftruncate(fd, member.size)
+        self._stream.seek(member.offset_data)
+        for offset, length in extents(member):
+            os.lseek(fd, offset, os.SEEK_SET)
+            left = length
+            while left > 0:
+                data = self._stream.data(min(left, CHUNK))
+                _write_all(fd, data)
+                left -= len(data)
+            self.size += length
+
+    def _make_room(self, name: str, parent: int) -> None:
+        """A later entry takes the place of an earlier one."""
+        if stat.S_ISDIR(os.lstat(name, dir_fd=parent).st_mode):
+            trees.remove(f"/proc/self/fd/{parent}/{name}")
+        else:
+            os.unlink(name, dir_fd=parent)
+        self._found.stale = True
 
     def finish(self) -> None:
-        """Owners, modes and times of directories come last: making entries in them needs and changes them."""
-        for parts, member in reversed(self._directories):
-            fd = openat2(self._root, "/".join(parts) or ".", os.O_RDONLY | os.O_DIRECTORY, resolve=_INSIDE)
+        """The directories, the deepest first."""
+        for parts, member in sorted(self._directories.items(), key=lambda item: -len(item[0])):
             try:
-                os.chown(fd, member.uid, member.gid)
-                os.chmod(fd, stat.S_IMODE(member.mode))
-                _set_xattrs(member, fd)
-                os.utime(fd, (member.mtime, member.mtime))
-            finally:
-                os.close(fd)
+                self._finish(parts, member)
+            except (OSError, ValueError, OverflowError) as error:
+                raise _bad(member, error) from error
+
+    def _finish(self, parts: Parts, member: tarfile.TarInfo) -> None:
+        try:
+            fd = self._found.find(parts, os.O_RDONLY | os.O_NOFOLLOW)
+        except OSError as error:
+            if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:  # a later entry took its place
+                return
+            raise
+        try:
+            attributes.of_descriptor(member, fd)
+        finally:
+            os.close(fd)
 
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""The disk's fault, not the archive's."""
-
-
-def copy_sparsely(source: IO[bytes], fd: int) -> int:
-    """Copy, leaving holes where the source has only zeros; the length."""
-    length = 0
-    while data := source.read(_CHUNK):
-        if data.count(0) == len(data):
-            os.lseek(fd, len(data), os.SEEK_CUR)
-        else:
-            _write_all(fd, data)
-        length += len(data)
-    os.ftruncate(fd, length)
-    return length
+def _bad(member: tarfile.TarInfo, error: Exception) -> BadArchive:
+    cause = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return BadArchive(f"cannot unpack entry {member.name[:_SHOWN]!r}: {cause}")
 
 
 def _write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
-
-
-def _remove(name: str, parent: int) -> None:
-    """A later entry takes the place of an earlier one, unless that is a directory with something in it."""
-    with contextlib.suppress(FileNotFoundError):
-        remove: Callable[..., None] = os.rmdir if _is_directory(name, parent) else os.unlink
-        remove(name, dir_fd=parent)
-
-
-def _is_directory(name: str, parent: int) -> bool:
-    return stat.S_ISDIR(os.lstat(name, dir_fd=parent).st_mode)
-
-
-def _device_mode(member: tarfile.TarInfo) -> int:
-    kind = stat.S_IFCHR if member.ischr() else stat.S_IFBLK if member.isblk() else stat.S_IFIFO
-    if not (member.isfifo() or member.isdev()):
-        raise BadArchive(f"cannot unpack entry {member.name!r}: unknown type {member.type!r}")
-    return kind | stat.S_IMODE(member.mode)
-
-
-def _set_owner(member: tarfile.TarInfo, name: str, parent: int) -> None:
-    os.chown(name, member.uid, member.gid, dir_fd=parent, follow_symlinks=False)
-
-
-def _set_time(member: tarfile.TarInfo, name: str, parent: int) -> None:
-    os.utime(name, (member.mtime, member.mtime), dir_fd=parent, follow_symlinks=False)
-
-
-def _set_xattrs(member: tarfile.TarInfo, fd: int) -> None:
-    for key, value in member.pax_headers.items():
-        attribute = key.removeprefix(_XATTR)
-        if key.startswith(_XATTR) and attribute.startswith(_KEPT_XATTRS):
-            os.setxattr(fd, attribute, value.encode("utf-8", "surrogateescape"))

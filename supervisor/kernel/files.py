@@ -1,4 +1,6 @@
-"""Descriptors, pipes and memory files: close_range(2), F_SETPIPE_SZ of fcntl(2), memfd_create(2)."""
+"""Descriptors, pipes, memory files, file systems: close_range(2), F_SETPIPE_SZ of fcntl(2), memfd_create(2),
+syncfs(2).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from pysup.supervisor.kernel import libc
 _SYS_CLOSE_RANGE = 436
 _LAST = 0xFFFFFFFF
 _CLOSE_RANGE_CLOEXEC = 4
+_syncfs = libc.bind_waiting("syncfs", libc.c_int)
 
 
 def close_range(first: int, last: int = _LAST) -> None:
@@ -81,3 +84,15 @@ def let_inherit(fd: int) -> None:
 def keep_private(fd: int) -> None:
     """Close a descriptor at execve(2)."""
     os.set_inheritable(fd, False)  # noqa: FBT003
+
+
+def syncfs(path: str) -> None:
+    """Write all that waits in memory for the file system of ``path``, and wait for it. syncfs(2).
+
+    Raises OSError, also for what could not be written since the last time (Linux 5.8).
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        libc.check(_syncfs(fd), "syncfs")
+    finally:
+        os.close(fd)

@@ -35,6 +35,7 @@ class KernelError(OSError):
 
 
 _libc = ctypes.PyDLL(None, use_errno=True)
+_waiting = ctypes.CDLL(None, use_errno=True)
 
 
 def bind(name: str, *arguments: type, returns: type = ctypes.c_int) -> Function:
@@ -42,6 +43,14 @@ def bind(name: str, *arguments: type, returns: type = ctypes.c_int) -> Function:
     function = getattr(_libc, name)
     function.argtypes = arguments
     function.restype = returns
+    return cast("Function", function)
+
+
+def bind_waiting(name: str, *arguments: type) -> Function:
+    """Bind one function that may wait for long: it lets go of the GIL, and belongs in a thread."""
+    function = getattr(_waiting, name)
+    function.argtypes = arguments
+    function.restype = ctypes.c_int
     return cast("Function", function)
 
 

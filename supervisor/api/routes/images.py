@@ -15,6 +15,7 @@ from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.selection import prune_labels_match, select_images
 from pysup.supervisor.api.wire import Request, Response, Sink, Streamed, empty, json_response
 from pysup.supervisor.engine.engine import Engine
+from pysup.supervisor.engine.image_import import import_tar
 from pysup.supervisor.errors import BadRequest, Conflict, NotFound, NotSupported, PysupError
 from pysup.supervisor.spec.reference import Reference, parse_reference
 
@@ -84,8 +85,13 @@ async def create_image(engine: Engine, request: Request) -> Streamed:
     async def write(sink: Sink) -> None:
         await sink.begin()
         try:
-            made = await engine.images.import_tar(
-                request.chunks(), name, changes, query.text("message"), request.caller
+            made = await import_tar(
+                engine.images.admissions,
+                request.caller,
+                request.chunks(),
+                name=name,
+                changes=changes,
+                message=query.text("message"),
             )
         except PysupError as error:
             await sink.send(_line({"errorDetail": {"message": str(error)}, "error": str(error)}))

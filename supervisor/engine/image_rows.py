@@ -1,0 +1,105 @@
+"""The rows of an image: written together, with what it is made of and how it is called."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from sqlite3 import Connection
+
+from pysup.store import blobs, events, images
+from pysup.supervisor.engine.commands import Caller
+from pysup.supervisor.errors import Conflict
+from pysup.supervisor.images.content import BLOBS
+from pysup.supervisor.images.digests import hex_of
+from pysup.supervisor.images.host import HOST, HOST_ID
+from pysup.supervisor.images.layers import LAYERS, Layer
+from pysup.supervisor.images.platforms import Platform
+from pysup.supervisor.spec.reference import Reference
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """How an image is to be called."""
+
+    tags: Sequence[Reference] = ()
+    digests: Sequence[Reference] = ()
+    """Each with the digest of the manifest, or of the index that led to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A candidate whose documents agree with each other and with what is on disk."""
+
+    id: str
+    config: str
+    created_at: int
+    """When it was made, by its config: nanoseconds since the epoch; now, if that does not say."""
+    platform: Platform
+    manifest: blobs.Blob
+    config_blob: blobs.Blob
+    layer_blobs: tuple[blobs.Blob, ...]
+    layers: tuple[Layer, ...]
+    """The directories that make up its root, the topmost first."""
+
+
+def names_in_use(conn: Connection) -> set[str]:
+    """Paths below images/ of all that belongs to images."""
+    found = {f"{BLOBS}/{hex_of(blob.digest)}" for blob in blobs.all_blobs(conn)}
+    return found | {f"{LAYERS}/{name}" for name in blobs.layers_in_use(conn)}
+
+
+def write(conn: Connection, *, checked: Checked, names: Names, action: str, caller: Caller) -> None:
+    """An image with its blobs, layers, names and event. Raises Conflict for a name that it cannot have."""
+    known = images.get(conn, checked.id)
+    if known is None:
+        _insert(conn, checked)
+    if known is None or not known.manifest_digest:
+        for role, found in (
+            ("manifest", [checked.manifest]),
+            ("config", [checked.config_blob]),
+            ("layer", checked.layer_blobs),
+        ):
+            blobs.attach(conn, checked.id, role, found)
+        images.set_manifest(conn, checked.id, checked.manifest.digest)
+    for name in names.tags:
+        set_tag(conn, name, checked.id)
+    for name in names.digests:
+        images.add_digest(conn, name.repository, name.digest, checked.id)
+    add_event(conn, action, checked.id, str([*names.tags, *names.digests, checked.id][0]), caller)
+
+
+def _insert(conn: Connection, checked: Checked) -> None:
+    blobs.add_layers(conn, [blobs.Layer(layer.name, layer.size) for layer in checked.layers])
+    images.insert(
+        conn,
+        id=checked.id,
+        config=checked.config,
+        layers=[layer.name for layer in checked.layers],
+        size=sum(layer.size for layer in checked.layers),
+        created_at=checked.created_at,
+        os=checked.platform.os,
+        architecture=checked.platform.architecture,
+        variant=checked.platform.variant,
+    )
+
+
+def set_tag(conn: Connection, name: Reference, image_id: str) -> None:
+    """The host image keeps its name: ``run host`` means the machine, always. Raises Conflict."""
+    if (name.repository, name.tag) == (HOST, "latest") and image_id != HOST_ID:
+        raise Conflict(f"cannot tag image {name}: the name is that of the machine's own root")
+    images.set_tag(conn, name.repository, name.tag, image_id)
+
+
+def add_event(conn: Connection, action: str, image_id: str, name: str, caller: Caller) -> None:
+    """Note what was done to an image."""
+    events.add(
+        conn,
+        time=time.time_ns(),
+        type="image",
+        action=action,
+        actor_id=image_id,
+        attributes={"name": name},
+        caller_uid=caller.uid,
+        caller_pid=caller.pid,
+    )

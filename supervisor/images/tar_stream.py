@@ -1,0 +1,117 @@
+"""A tar stream, read strictly: what is damaged is an error, never an early end; a header takes bounded memory.
+
+The parsing is tarfile's own. What it would trust a hostile archive with is bounded by the Stream that it reads
+from: sizes that lead backwards, and headers (long names, pax records, sparse maps) without end.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from typing import IO, cast
+
+from pysup.supervisor.errors import BadRequest
+
+CHUNK = 1 << 20
+"""Bytes that are read and written at once."""
+LONGEST_HEADER = 4 << 20
+"""Bytes of an entry's headers together: pax records with names and extended attributes, sparse maps."""
+DAMAGED = "the archive is damaged or ends too early"
+
+
+class BadArchive(BadRequest):
+    """The archive is damaged, or asks for what is not allowed; the text names the entry."""
+
+
+class Stream:
+    """What tarfile reads from: forward only."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = source
+        self._position = 0
+        self._limit = LONGEST_HEADER
+        self._last = b""
+
+    def tell(self) -> int:
+        """Bytes read and skipped so far."""
+        return self._position
+
+    def seek(self, position: int) -> None:
+        """Skip to a place that lies ahead; the next headers begin there. Raises BadArchive, EOFError."""
+        if position < self._position:
+            raise BadArchive("cannot read the archive: an entry's size leads backwards")
+        while self._position < position:
+            self.data(min(CHUNK, position - self._position))
+        self._limit = position + LONGEST_HEADER
+
+    def read(self, size: int) -> bytes:
+        """Bytes of headers; fewer at the end only. Raises BadArchive if they go on for too long."""
+        if size < 0 or self._position + size > self._limit:
+            raise BadArchive(
+                f"cannot read the archive: an entry's headers take more than {LONGEST_HEADER} bytes"
+            )
+        self._last = self._source.read(size)
+        self._position += len(self._last)
+        return self._last
+
+    def ended_at(self, position: int) -> bool:
+        """Whether the block there, the last that was read, marks the end: a zero block, or none behind others."""
+        if self._position - len(self._last) != position or (position == 0 and not self._last):
+            return False
+        return not self._last.strip(b"\0") and len(self._last) in {0, tarfile.BLOCKSIZE}
+
+    def data(self, size: int) -> bytes:
+        """Up to ``size`` bytes of content, at least one. Raises EOFError at the end."""
+        found = self._source.read(size)
+        if not found:
+            raise EOFError(DAMAGED)
+        self._position += len(found)
+        return found
+
+
+class _Members(tarfile.TarFile):
+    """tarfile takes a damaged header behind the first one for the end; here it is an error."""
+
+    firstmember: tarfile.TarInfo | None
+
+    def next(self) -> tarfile.TarInfo | None:
+        """The next entry; None at the end."""
+        cast("Stream", self.fileobj).seek(self.offset)
+        try:
+            return self.tarinfo.fromtarfile(self)
+        except tarfile.HeaderError:
+            if cast("Stream", self.fileobj).ended_at(self.offset):
+                return None
+            raise
+
+
+def members(stream: Stream) -> Iterator[tarfile.TarInfo]:
+    """The entries, one after the other. The content of each can be read from the stream until the next is taken.
+
+    Raises BadArchive.
+    """
+    try:
+        opened = _Members(
+            fileobj=cast("IO[bytes]", stream), mode="r", encoding="utf-8", errors="surrogateescape"
+        )
+        member = opened.firstmember
+        while member is not None:
+            yield member
+            member = opened.next()
+    except (tarfile.TarError, RecursionError, ValueError, OverflowError, EOFError) as error:
+        raise BadArchive(f"cannot read the archive: {str(error) or DAMAGED}") from error
+
+
+def extents(member: tarfile.TarInfo) -> list[tuple[int, int]]:
+    """Where the content of a regular file lies in it: (offset, length); what is between is zeros (sparse files)."""
+    sparse = getattr(member, "sparse", None)
+    return [(0, member.size)] if sparse is None else [extent for extent in sparse if extent[1]]
+
+
+def content(stream: Stream, member: tarfile.TarInfo) -> Iterator[bytes]:
+    """The content of a regular file that is not sparse."""
+    left = member.size
+    while left > 0:
+        data = stream.data(min(CHUNK, left))
+        yield data
+        left -= len(data)
