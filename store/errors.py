@@ -48,10 +48,10 @@ class Ambiguous(LookupError):
 
 
 class NameTaken(Exception):
-    """The name belongs to another container that is not removed."""
+    """The name belongs to another container that is not removed, or to another network."""
 
-    def __init__(self, name: str, holder: str) -> None:
+    def __init__(self, name: str, holder: str, kind: str = "container") -> None:
         self.name = name
         self.holder = holder
-        """The id of the container that has it."""
-        super().__init__(f"cannot use the name {name}: container {holder} has it")
+        """The id of the one that has it."""
+        super().__init__(f"cannot use the name {name}: {kind} {holder} has it")

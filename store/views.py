@@ -30,6 +30,11 @@ TABLES = {
     "layer": "directories in images/layers: unpacked layers",
     "exec": "further processes in running containers (pysup exec)",
     "daemon_start": "starts of the daemon: after a boot, a crash, an upgrade",
+    "network": "networks: their driver, their bridge, what was asked for",
+    "subnet": "the subnets of networks: range, gateway, the address given last",
+    "endpoint": "which container is on which network, with its MAC address and further names",
+    "lease": "which endpoint has which address",
+    "port": "ports of the host that lead into containers; inactive: what a container at rest had",
 }
 """What each table holds."""
 

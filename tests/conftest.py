@@ -7,7 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from helpers import own_network
 from helpers.daemon import Daemon
+
+if os.geteuid() == 0:  # here, and not in a fixture: before any thread is made
+    own_network.enter()
 
 # Every daemon and command that a test starts would compile all it imports, again and again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

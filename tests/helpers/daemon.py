@@ -1,4 +1,7 @@
-"""A real daemon for a test: in a mount namespace of its own, with its own --root, --run and cgroup."""
+"""A real daemon for a test: in a mount namespace of its own, with its own --root, --run and cgroup.
+
+Its network namespace is that of the tests (own_network.py), never the machine's.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
+
+from . import own_network
 
 READY_WITHIN = 60.0
 """Seconds; generous, because the same tests run in an emulated machine that is 40 times slower."""
@@ -56,6 +61,7 @@ class Daemon:
 
     def start(self) -> None:
         """Start it and wait for READY=1 (sd_notify(3))."""
+        own_network.enter()
         with _notify_socket(self.run_dir.parent) as notify, self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 ["unshare", "--mount", "--propagation", "private", *self.command("daemon"), *self._options],

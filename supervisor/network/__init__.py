@@ -1,0 +1,8 @@
+"""Networks of containers: values in, values out; who owns which address is the store's, who decides is the engine.
+
+addresses.py    which subnet, which address; pure
+rules.py        the one nftables table, ``inet pysup``, as text; pure
+messages.py     what is said to rtnetlink (pyroute2's classes encode it)
+netlink.py      a netlink socket on trio
+firewall.py     applies rules, one transaction at a time
+"""

@@ -1,0 +1,211 @@
+"""What is said to rtnetlink(7), encoded by pyroute2's message classes. Its import takes 0.3 s: late, in a thread."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+from pyroute2.netlink.rtnl.rtmsg import rtmsg
+
+from pysup.supervisor.network.addresses import IPV4, Address, Network
+from pysup.supervisor.network.netlink import Message
+
+_NEWLINK, _DELLINK, _GETLINK = 16, 17, 18
+_NEWADDR, _DELADDR = 20, 21
+_NEWROUTE, _GETROUTE = 24, 26
+_REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
+_EXCLUSIVE, _CREATE, _REPLACE = 0x200, 0x400, 0x100
+_UP = 1
+_MAIN_TABLE, _BOOT, _UNIVERSE, _UNICAST = 254, 3, 0, 1
+_NODAD = 2
+"""IFA_F_NODAD: addresses are leases, nobody else can have them."""
+
+Attributes = list[tuple[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A network interface, as much of it as is needed."""
+
+    index: int
+    name: str
+    kind: str
+    """``bridge``, ``veth``, …; empty for a real one."""
+    mac: str
+    master: int
+    """The index of its bridge; 0: none."""
+    up: bool
+
+
+def _encoded(kind: type, number: int, flags: int, fields: Mapping[str, int], attributes: Attributes) -> bytes:
+    message = kind()
+    for name, value in fields.items():
+        message[name] = value
+    message["attrs"] = attributes
+    message["header"] = {"type": number, "flags": flags | _REQUEST, "sequence_number": 0, "pid": 0}
+    message.encode()
+    return bytes(message.data)
+
+
+def _link(number: int, how: int, attributes: Attributes, told: str, **fields: int) -> Message:
+    return Message(_encoded(ifinfmsg, number, how | _ACK, fields, attributes), told)
+
+
+# -- links ---------------------------------------------------------------------------------------------------
+
+
+def add_bridge(name: str, mac: str, mtu: int = 0) -> Message:
+    """Make a bridge and bring it up. With a MAC of its own, it does not take that of its lowest port."""
+    attributes: Attributes = [
+        ("IFLA_IFNAME", name),
+        ("IFLA_ADDRESS", mac),
+        *([("IFLA_MTU", mtu)] if mtu else []),
+        ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", "bridge")]}),
+    ]
+    return _link(_NEWLINK, _CREATE | _EXCLUSIVE, attributes, f"add bridge {name}", flags=_UP, change=_UP)
+
+
+def add_veth(outer: str, bridge: int, inner: str, mac: str, *, namespace: int, mtu: int = 0) -> Message:
+    """Make a pair in one step, one end on the bridge and the other inside: there is no moment with half of it.
+
+    ``namespace``: a descriptor of the container's network namespace, with which both ends will go.
+    """
+    size: Attributes = [("IFLA_MTU", mtu)] if mtu else []
+    peer = {"attrs": [("IFLA_IFNAME", inner), ("IFLA_ADDRESS", mac), *size, ("IFLA_NET_NS_FD", namespace)]}
+    pair = {"attrs": [("VETH_INFO_PEER", peer)]}
+    attributes: Attributes = [
+        ("IFLA_IFNAME", outer),
+        ("IFLA_MASTER", bridge),
+        *size,
+        ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", "veth"), ("IFLA_INFO_DATA", pair)]}),
+    ]
+    return _link(_NEWLINK, _CREATE | _EXCLUSIVE, attributes, f"add interface {inner}", flags=_UP, change=_UP)
+
+
+def add_macvlan(inner: str, parent: int, mac: str, namespace: int, mode: str) -> Message:
+    """Make a macvlan interface of a parent, at once inside."""
+    data = {"attrs": [("IFLA_MACVLAN_MODE", mode)]}
+    attributes: Attributes = [
+        ("IFLA_IFNAME", inner),
+        ("IFLA_LINK", parent),
+        ("IFLA_ADDRESS", mac),
+        ("IFLA_NET_NS_FD", namespace),
+        ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", "macvlan"), ("IFLA_INFO_DATA", data)]}),
+    ]
+    return _link(_NEWLINK, _CREATE | _EXCLUSIVE, attributes, f"add interface {inner}")
+
+
+def set_up(index: int, name: str) -> Message:
+    """Bring an interface up."""
+    return _link(_NEWLINK, 0, [], f"bring {name} up", index=index, flags=_UP, change=_UP)
+
+
+def set_master(index: int, bridge: int, name: str) -> Message:
+    """Make an interface a port of a bridge."""
+    return _link(_NEWLINK, 0, [("IFLA_MASTER", bridge)], f"join {name} to its bridge", index=index)
+
+
+def delete_link(index: int, name: str) -> Message:
+    """Delete an interface; of a pair, both ends."""
+    return _link(_DELLINK, 0, [], f"delete interface {name}", index=index)
+
+
+def list_links() -> Message:
+    """Ask for all interfaces: read_link()."""
+    return Message(_encoded(ifinfmsg, _GETLINK, _DUMP, {}, []), "list the interfaces")
+
+
+def read_link(data: bytes) -> Link:
+    """Decode one answer."""
+    message = ifinfmsg(data)
+    message.decode()
+    info = message.get_attr("IFLA_LINKINFO")
+    kind = info.get_attr("IFLA_INFO_KIND") if info is not None else ""
+    return Link(
+        index=message["index"],
+        name=message.get_attr("IFLA_IFNAME") or "",
+        kind=kind or "",
+        mac=message.get_attr("IFLA_ADDRESS") or "",
+        master=message.get_attr("IFLA_MASTER") or 0,
+        up=bool(message["flags"] & _UP),
+    )
+
+
+# -- addresses and routes ------------------------------------------------------------------------------------
+
+
+def add_address(index: int, address: Address, subnet: Network) -> Message:
+    """Give an interface an address in its subnet; one that it has already is no error."""
+    fields = {"family": _family(address), "prefixlen": subnet.prefixlen, "index": index}
+    attributes: Attributes = [("IFA_LOCAL", str(address)), ("IFA_ADDRESS", str(address))]
+    if address.version == IPV4:
+        attributes.append(("IFA_BROADCAST", str(subnet.broadcast_address)))
+    else:
+        attributes.append(("IFA_FLAGS", _NODAD))
+    flags = _CREATE | _REPLACE | _ACK
+    return Message(_encoded(ifaddrmsg, _NEWADDR, flags, fields, attributes), f"add address {address}")
+
+
+def add_default_route(index: int, gateway: Address) -> Message:
+    """Send what is for elsewhere to the gateway."""
+    fields = {
+        "family": _family(gateway), "dst_len": 0, "table": _MAIN_TABLE, "proto": _BOOT, "scope": _UNIVERSE,
+        "type": _UNICAST,
+    }  # fmt: skip
+    attributes: Attributes = [("RTA_GATEWAY", str(gateway)), ("RTA_OIF", index)]
+    flags = _CREATE | _REPLACE | _ACK
+    return Message(_encoded(rtmsg, _NEWROUTE, flags, fields, attributes), f"add the route to {gateway}")
+
+
+def delete_default_route(index: int, gateway: Address) -> Message:
+    """Take it back."""
+    fields = {
+        "family": _family(gateway),
+        "dst_len": 0,
+        "table": _MAIN_TABLE,
+        "scope": _UNIVERSE,
+        "type": _UNICAST,
+    }
+    attributes: Attributes = [("RTA_GATEWAY", str(gateway)), ("RTA_OIF", index)]
+    return Message(_encoded(rtmsg, _NEWROUTE + 1, _ACK, fields, attributes), f"delete the route to {gateway}")
+
+
+def list_routes(version: int) -> Message:
+    """Ask for all routes of IPv4 or IPv6: read_route()."""
+    family = socket.AF_INET if version == IPV4 else socket.AF_INET6
+    return Message(_encoded(rtmsg, _GETROUTE, _DUMP, {"family": family}, []), "list the routes")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where packets to some addresses go."""
+
+    destination: str
+    """``192.0.2.0/24``; empty: everything else."""
+    interface: int
+    gateway: str
+
+
+def read_route(data: bytes) -> Route:
+    """Decode one answer."""
+    message = rtmsg(data)
+    message.decode()
+    destination = message.get_attr("RTA_DST")
+    return Route(
+        f"{destination}/{message['dst_len']}" if destination else "",
+        message.get_attr("RTA_OIF") or 0,
+        message.get_attr("RTA_GATEWAY") or "",
+    )
+
+
+def by_name(links: Iterable[Link]) -> dict[str, Link]:
+    """The interfaces by their names."""
+    return {link.name: link for link in links}
+
+
+def _family(address: Address) -> int:
+    return int(socket.AF_INET if address.version == IPV4 else socket.AF_INET6)

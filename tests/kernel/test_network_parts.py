@@ -1,0 +1,112 @@
+"""Netlink and nftables on the real kernel: what the engine says to them, and what they answer."""
+
+from __future__ import annotations
+
+import errno
+import json
+from ipaddress import ip_address, ip_network
+
+import pytest
+import trio
+from helpers.netlab import ip, namespace, run
+
+from pysup.supervisor.errors import Unavailable
+from pysup.supervisor.network import messages, rules
+from pysup.supervisor.network.firewall import Firewall
+from pysup.supervisor.network.netlink import Netlink, NetlinkError
+from pysup.supervisor.network.rules import ANY, Published, Ruled
+
+pytestmark = pytest.mark.kernel
+
+SUBNET, GATEWAY, ADDRESS = ip_network("10.9.0.0/24"), ip_address("10.9.0.1"), ip_address("10.9.0.2")
+NETWORK = Ruled("pysup0", ("10.9.0.0/24", "fd09::/64"))
+PORTS = (
+    Published("tcp", ANY[4], 8080, "10.9.0.2", 80),
+    Published("udp", "127.0.0.1", 53, "10.9.0.2", 5353),
+    Published("tcp", ANY[6], 8080, "fd09::2", 80),
+)
+
+
+async def test_a_container_gets_an_interface_an_address_and_a_way_out() -> None:
+    with namespace() as here, namespace() as inside, Netlink(here) as host, Netlink(inside) as container:
+        await host.ask(messages.add_bridge("pysup0", "02:00:00:00:00:01"))
+        bridge = messages.by_name(await host.dump(messages.list_links(), messages.read_link))["pysup0"]
+        assert (bridge.kind, bridge.mac, bridge.up) == ("bridge", "02:00:00:00:00:01", True)
+        await host.ask(
+            messages.add_address(bridge.index, GATEWAY, SUBNET),
+            messages.add_veth("pv1", bridge.index, "eth0", "02:00:00:00:00:02", namespace=inside, mtu=1400),
+        )
+        eth0 = messages.by_name(await container.dump(messages.list_links(), messages.read_link))["eth0"]
+        await container.ask(
+            messages.add_address(eth0.index, ADDRESS, SUBNET),
+            messages.set_up(eth0.index, "eth0"),
+            messages.add_default_route(eth0.index, GATEWAY),
+        )
+        routes = await container.dump(messages.list_routes(4), messages.read_route)
+        assert messages.Route("", eth0.index, "10.9.0.1") in routes
+        assert any(route.destination == "10.9.0.0/24" for route in routes)
+        shown = json.loads(ip("-j", "addr", "show", "dev", "eth0", inside=inside))[0]
+        assert (shown["address"], shown["mtu"]) == ("02:00:00:00:00:02", 1400)
+        run(["python3", "-c", "import socket; socket.create_server(('10.9.0.2', 80)).close()"], inside=inside)
+        pair = messages.by_name(await host.dump(messages.list_links(), messages.read_link))["pv1"]
+        assert pair.master == bridge.index
+        await host.ask(messages.delete_link(pair.index, "pv1"))
+        assert "eth0" not in ip("-br", "link", inside=inside)
+
+
+async def test_a_refusal_names_what_was_to_be_done_and_the_rest_is_tried() -> None:
+    with namespace() as here, Netlink(here) as host:
+        twice = messages.add_bridge("pysup0", "02:00:00:00:00:01")
+        results = await host.attempt(twice, twice, messages.add_bridge("pysup1", "02:00:00:00:00:03"))
+        assert [None if one is None else one.errno for one in results] == [None, errno.EEXIST, None]
+        with pytest.raises(NetlinkError, match="cannot add bridge pysup0: File exists"):
+            await host.ask(twice)
+
+
+async def test_a_cancelled_request_does_not_confuse_the_next() -> None:
+    with namespace() as here, Netlink(here) as host:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await host.ask(messages.add_bridge("pysup0", "02:00:00:00:00:01"))
+        with pytest.raises(NetlinkError, match=r"cannot delete interface no_such: .*No such device"):
+            await host.ask(messages.delete_link(999, "no_such"))
+
+
+async def test_rules_come_and_go_and_leave_nothing() -> None:
+    with namespace() as here:
+        firewall = Firewall()
+
+        async def apply(commands: str) -> None:
+            await firewall.apply(commands, "test", namespace=here)
+
+        await apply(rules.whole([], [], guard_forwarding=False))
+        empty = run(["nft", "list", "ruleset"], inside=here)
+        await apply(rules.add_network(NETWORK) + "\n" + rules.publish(PORTS))
+        full = run(["nft", "list", "ruleset"], inside=here)
+        for part in ("tcp . 8080 : 10.9.0.2 . 80", "127.0.0.1 . udp . 53 : 10.9.0.2 . 5353", "fd09::2 . 80"):
+            assert part in full
+        await apply(rules.unpublish(PORTS) + "\n" + rules.remove_network(NETWORK))
+        assert run(["nft", "list", "ruleset"], inside=here) == empty
+        await apply(rules.whole([NETWORK], PORTS, guard_forwarding=False))
+        assert run(["nft", "list", "ruleset"], inside=here) == full
+
+
+async def test_a_transaction_that_fails_changes_nothing() -> None:
+    with namespace() as here:
+        firewall = Firewall()
+        await firewall.apply(rules.whole([], [], guard_forwarding=True), "test", namespace=here)
+        before = run(["nft", "list", "ruleset"], inside=here)
+        bad = rules.publish(PORTS) + "\n" + rules.remove_network(NETWORK)
+        with pytest.raises(Unavailable, match="cannot publish ports: nftables: "):
+            await firewall.apply(bad, "publish ports", namespace=here)
+        assert run(["nft", "list", "ruleset"], inside=here) == before
+
+
+@pytest.mark.parametrize("internal", [False, True])
+@pytest.mark.parametrize("icc", [False, True])
+async def test_every_kind_of_network_is_one_that_nftables_takes(internal: bool, icc: bool) -> None:
+    with namespace() as here:
+        network = Ruled("br-0123456789ab", ("10.9.0.0/24",), internal=internal, icc=icc, masquerade=not icc)
+        commands = rules.whole([network], (), guard_forwarding=True)
+        await Firewall().apply(commands, "test", namespace=here)
+        assert "br-0123456789ab" in run(["nft", "list", "table", "inet", "pysup"], inside=here)
