@@ -86,6 +86,18 @@ def add_veth(outer: str, bridge: int, inner: str, mac: str, *, namespace: int, m
     return _link(_NEWLINK, _CREATE | _EXCLUSIVE, attributes, f"add interface {inner}", flags=_UP, change=_UP)
 
 
+def set_port(outer: str, *, isolated: bool) -> Message:
+    """What a port of a bridge does; to be sent behind add_veth() in the same packet.
+
+    Hairpin: a frame may leave where it came in. Where bridged packets pass the firewall (br_netfilter), that is the
+    way of a container to its own published port. Isolated: it talks to the host, not to other isolated ports.
+    """
+    data = {"attrs": [("IFLA_BRPORT_MODE", 1), ("IFLA_BRPORT_ISOLATED", int(isolated))]}
+    info = {"attrs": [("IFLA_INFO_SLAVE_KIND", "bridge"), ("IFLA_INFO_SLAVE_DATA", data)]}
+    attributes: Attributes = [("IFLA_IFNAME", outer), ("IFLA_LINKINFO", info)]
+    return _link(_NEWLINK, 0, attributes, f"set up the port {outer}")
+
+
 def add_macvlan(inner: str, parent: int, mac: str, namespace: int, mode: str) -> Message:
     """Make a macvlan interface of a parent, at once inside."""
     data = {"attrs": [("IFLA_MACVLAN_MODE", mode)]}

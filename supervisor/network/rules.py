@@ -43,7 +43,8 @@ class Ruled(NamedTuple):
     internal: bool = False
     """No way out, and none in."""
     icc: bool = True
-    """Whether its containers may talk to each other."""
+    """Whether its containers may talk to each other; what never passes the firewall, isolated ports stop
+    (messages.set_port)."""
     masquerade: bool = True
 
 
