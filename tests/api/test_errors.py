@@ -1,0 +1,190 @@
+"""What can go wrong around a run, each as it is typed: one line that says what and why, docker's code, nothing left."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from helpers.daemon import CGROUPS, Daemon
+from helpers.mortal import until
+
+pytestmark = pytest.mark.kernel
+
+NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+
+
+class Prepared(Daemon):
+    """A daemon whose mount namespace is changed before it starts."""
+
+    def __init__(self, directory: Path, prepare: str = "true") -> None:
+        super().__init__(directory)
+        self._prepare = prepare
+
+    def command(self, *arguments: str) -> list[str]:
+        words = super().command(*arguments)
+        return (
+            ["sh", "-ec", f'{self._prepare}; exec "$@"', "sh", *words]
+            if arguments[:1] == ("daemon",)
+            else words
+        )
+
+    @property
+    def seen_root(self) -> Path:
+        """Its --root, as it sees it."""
+        return Path(f"/proc/{self.pid}/root{self.root}")
+
+    def assert_nothing_is_left(self) -> None:
+        """No row, no directory, no cgroup, no process, no mount."""
+        rows = self.pysup("query", "--json", "select name from container where state <> 'removed'").stdout
+        assert json.loads(rows or "[]") == []
+        assert list((self.seen_root / "containers").glob("*")) == []
+        assert list(CGROUPS.glob(f"*/{self.cgroup}/*/")) == []
+        assert str(self.root) not in Path("/proc/self/mounts").read_text()
+
+
+def assert_told(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+    """One line of the form that all errors have."""
+    assert done.returncode == code, done
+    assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("pysup: cannot "), done
+    assert all(word in done.stderr for word in words), done
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
+    with Prepared(tmp_path_factory.mktemp("daemon")) as started:
+        yield started
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["nosuch", "true"], 125, ["nosuch", "No such image"]),
+        (["host", "/no/such/program"], 127, ["/no/such/program", "no such file or directory"]),
+        (["host", "nosuchprogram"], 127, ["executable file not found in $PATH"]),
+        (["host", "/etc/passwd"], 126, ["/etc/passwd", "permission denied"]),
+        (["--memory", "lots", "host", "true"], 125, ["memory", "lots"]),
+        (["--memory", "1m", "host", "true"], 125, ["minimum", "6 MiB"]),
+        (["--restart", "always", "host", "true"], 125, ["--restart and --rm"]),
+        (["--mount", "type=bind,src=/no/such,dst=/x", "host", "true"], 125, ["/no/such"]),
+        (["--user", "nosuchuser", "host", "true"], 125, ["nosuchuser", "passwd"]),
+        (["--net", "nosuchnet", "host", "true"], 125, ["nosuchnet"]),
+        (["--swarm-flag", "host", "true"], 125, ["swarm-flag"]),
+    ],
+)
+def test_a_run_that_cannot_be(daemon: Prepared, words: list[str], code: int, told: list[str]) -> None:
+    done = daemon.pysup("run", "--rm", *words)
+    if not done.stderr.startswith("pysup: cannot "):  # a wrong flag has docker's second line: see --help
+        assert done.returncode == code and told[0] in done.stderr, done
+    else:
+        assert_told(done, code, *told)
+    daemon.assert_nothing_is_left()
+
+
+def test_a_name_that_is_taken(daemon: Prepared) -> None:
+    daemon.pysup("create", "--name", "taken", "host", "true", check=True)
+    assert_told(daemon.pysup("run", "--name", "taken", "host", "true"), 125, "taken", "container")
+    daemon.pysup("rm", "taken", check=True)
+
+
+def test_who_is_not_root(daemon: Prepared, tmp_path: Path) -> None:
+    """Neither reaches the daemon nor starts one."""
+    for words in (["ps"], ["run", "host", "true"]):
+        done = subprocess.run([*NOBODY, *daemon.command(*words)], capture_output=True, text=True, check=False)
+        assert_told(done, 125 if words[0] == "run" else 1, "Permission denied")
+    other = Daemon(tmp_path)
+    done = subprocess.run([*NOBODY, *other.command("daemon")], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "root" in done.stderr and len(done.stderr.splitlines()) == 1, done
+
+
+def test_a_socket_path_that_is_too_long(tmp_path: Path) -> None:
+    other = Daemon(tmp_path)
+    other.socket = Path("/tmp") / ("x" * 120)
+    done = other.pysup("daemon")
+    assert done.returncode == 1 and "longer than 107 bytes" in done.stderr, done
+    assert other.leftovers() == []
+    assert_told(other.pysup("ps"), 1, "107 bytes")
+
+
+@pytest.mark.skipif(not (CGROUPS / "pids").is_dir(), reason="version 1: on 2 the guest's tests do this")
+def test_a_limit_without_its_controller(tmp_path: Path) -> None:
+    """The daemon's own mount namespace lacks the pids hierarchy."""
+    with Prepared(tmp_path, "umount /sys/fs/cgroup/pids") as daemon:
+        for words in (["run", "--rm"], ["create"]):
+            done = daemon.pysup(*words, "--pids-limit", "10", "host", "true")
+            assert_told(done, 125 if words[0] == "run" else 1, "pids", "no pids controller")
+        daemon.assert_nothing_is_left()
+        assert daemon.pysup("run", "--rm", "host", "true").returncode == 0
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    root = shlex.quote(str(tmp_path / "root"))
+    with Prepared(tmp_path, f"mkdir -p {root}; mount -t tmpfs -o size=4m,mode=700 small {root}") as daemon:
+        assert daemon.pysup("run", "--rm", "host", "true").returncode == 0
+        filler = daemon.seen_root / "filler"
+        with filler.open("wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(4096))
+            except OSError:
+                pass
+        assert_told(daemon.pysup("run", "--rm", "host", "true"), 125, "No space left on device")
+        assert_told(daemon.pysup("run", "-d", "host", "true"), 125, "No space left on device")
+        filler.unlink()
+        done = daemon.pysup("run", "--rm", "host", "echo", "room again")
+        assert (done.returncode, done.stdout) == (0, "room again\n"), done
+        until(lambda: list((daemon.seen_root / "containers").glob("*")) == [], "that nothing is left")
+        daemon.assert_nothing_is_left()
+
+
+def test_a_root_that_is_read_only(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    script = f'mount -t tmpfs -o ro,mode=700 none {shlex.quote(str(root))}; exec "$@"'
+    words = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script, "sh"]
+    other = Daemon(tmp_path)
+    done = subprocess.run([*words, *other.command("daemon")], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done
+    assert len(done.stderr.splitlines()) == 1 and "Read-only file system" in done.stderr, done
+    assert other.leftovers() == []
+
+
+def test_a_daemon_that_is_killed_during_a_run(tmp_path: Path) -> None:
+    """Both its processes: the client says so, and the next daemon ends and removes what is left."""
+    daemon = Prepared(tmp_path)
+    daemon.start()
+    words = daemon.command("run", "--rm", "--name", "doomed", "host", "sh", "-c", "echo up; exec sleep 1000")
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
+        assert client.stdout is not None and client.stdout.readline() == "up\n"
+        pids = [daemon.pid, daemon.engine_pid]
+        os.kill(pids[1], signal.SIGSTOP)  # so that it cannot take the keeper's place in between
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        out, err = client.communicate(timeout=60)
+    assert client.returncode == 125 and not out, (client.returncode, out, err)
+    assert len(err.splitlines()) == 1 and err.startswith("pysup: cannot "), err
+    daemon.stop(signal.SIGKILL)
+    with daemon:
+        until(lambda: daemon.pysup("ps", "-aq").stdout == "", "that the run is cleaned up")
+        daemon.assert_nothing_is_left()
+
+
+def test_docker_s_own_command_hears_the_same(daemon: Prepared) -> None:
+    for words, code, told in (
+        (["--pull=never", "nosuch", "true"], 125, "No such image"),
+        (["host", "nosuchprogram"], 127, "executable file not found in $PATH"),
+        (["host", "/etc/passwd"], 126, "permission denied"),
+        (["--memory", "1m", "host", "true"], 125, "6 MiB"),
+    ):
+        done = daemon.docker("run", "--rm", "--network", "none", *words)
+        assert done.returncode == code and told in done.stderr, done
+    until(
+        lambda: list((daemon.seen_root / "containers").glob("*")) == [],
+        "that what failed to start is removed",
+    )
+    daemon.assert_nothing_is_left()
