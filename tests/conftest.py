@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ if os.geteuid() == 0:  # here, and not in a fixture: before any thread is made
 
 # Every daemon and command that a test starts would compile all it imports, again and again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Under nohup(1) every daemon of a test would ignore it, too, and never be upgraded.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers.daemon import Daemon
+from helpers.daemon import Daemon, children
 
 pytestmark = pytest.mark.kernel
 BOUND = 60.0
@@ -38,8 +38,18 @@ def engine(daemon: Daemon) -> int:
 def wait_for_another_engine(daemon: Daemon, before: int) -> None:
     deadline = time.monotonic() + BOUND
     while engine(daemon) in (0, before):  # nobody announces it to whoever did not start the daemon
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, _what_it_does(daemon)
         select.select([], [], [], 0.02)
+
+
+def _what_it_does(daemon: Daemon) -> str:
+    """For whoever has to find out why: the log, and where in the kernel each of its processes is."""
+    processes = [daemon.pid, *children(daemon.pid)]
+    told = [
+        f"{pid} {Path(f'/proc/{pid}/stat').read_text()[:40]} {Path(f'/proc/{pid}/wchan').read_text()}"
+        for pid in processes
+    ]
+    return "\n".join([*told, daemon.log.read_text(errors="replace")[-2000:]])
 
 
 @pytest.mark.parametrize("upgrade", [by_command, by_signal])
