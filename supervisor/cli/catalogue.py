@@ -50,6 +50,10 @@ CONTAINER: dict[str, Entry] = {
 IMAGE: dict[str, Entry] = {
     "import": Entry("images:import_", "Import the contents from a tarball to create a filesystem image"),
     "inspect": Entry("inspect:image_inspect", "Display detailed information on one or more images"),
+    "load": Entry("archives:load", "Load an image from a tar archive or STDIN"),
+    "save": Entry(
+        "archives:save", "Save one or more images to a tar archive (streamed to STDOUT by default)"
+    ),
     "ls": Entry("images:images", "List images"),
     "list": Entry("images:images", "List images", alias=True),
     "prune": Entry("prune:image_prune", "Remove unused images"),
@@ -96,7 +100,9 @@ COMMANDS: dict[str, Entry] = {
     "events": SYSTEM["events"],
     "images": IMAGE["ls"],
     "import": IMAGE["import"],
+    "load": IMAGE["load"],
     "rmi": IMAGE["rm"],
+    "save": IMAGE["save"],
     "tag": IMAGE["tag"],
     "info": SYSTEM["info"],
     "version": Entry("info:version", "Show the version information"),
@@ -120,7 +126,6 @@ LACKING: dict[str, str] = {
     "diff": "it comes with a later version",
     "export": "it comes with a later version",
     "image history": _BUILDS,
-    "load": "images come with a later version",
     "login": "registries come with a later version",
     "logout": "registries come with a later version",
     "manifest": "registries come with a later version",
@@ -129,7 +134,6 @@ LACKING: dict[str, str] = {
     "plugin": "pysup has no plugins",
     "pull": "registries come with a later version",
     "push": "registries come with a later version",
-    "save": "images come with a later version",
     "search": "registries come with a later version",
     "secret": _ONE_HOST,
     "service": _ONE_HOST,

@@ -69,13 +69,13 @@ class Admissions:
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Admission]:
         """Take in content for as long as the block lasts; what has become no image by its end is removed."""
-        with self._leases.lease() as lease:
-            try:
+        lease = self._leases.lease()
+        try:
+            with lease:
                 yield Admission(self, lease)
-            finally:
-                held = lease.names
-        with trio.CancelScope(shield=True):
-            await self.sweep(held)
+        finally:
+            with trio.CancelScope(shield=True):
+                await self.sweep(lease.names)
 
     async def sweep(self, names: Iterable[str] | None = None) -> None:
         """Remove what belongs to no image and to nobody on the way: of these names, or of all that is there."""

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import io
-import os
 import time
 from collections.abc import AsyncIterator, Iterable
-from contextlib import suppress
+from functools import partial
 from typing import IO, Any, NamedTuple, cast
 
-import trio
-
 from pysup.supervisor.engine.commands import Caller
+from pysup.supervisor.engine.feeding import feed
 from pysup.supervisor.engine.image_admission import Admission, Admissions, Candidate
 from pysup.supervisor.engine.image_rows import Names
-from pysup.supervisor.errors import PysupError, Unavailable
 from pysup.supervisor.images.changes import apply_changes
 from pysup.supervisor.images.content import Blob, Writer
 from pysup.supervisor.images.documents import OCI_MANIFEST
@@ -45,42 +42,17 @@ async def import_tar(
     """Make an image of an archive; its id. Raises BadRequest, Unavailable."""
     config = apply_changes(changes)
     async with admissions.begin() as admission:
-        found = await _unpack(admission, chunks)
+        found = await feed(chunks, partial(_take_in, admission=admission), "import the image")
         document = encode(_config(found.layer, config, message))
         manifest = encode(manifest_of(document, [(found.blob, found.media_type)]))
         candidate = Candidate(manifest, OCI_MANIFEST, document, (found.layer,))
         return await admission.admit(candidate, Names((name,) if name else ()), "import", caller)
 
 
-async def _unpack(admission: Admission, chunks: AsyncIterator[bytes]) -> _Imported:
-    """Feed a thread through a pipe: memory never holds the archive."""
-    reader, writer = os.pipe2(os.O_CLOEXEC)
-    failure: Exception | None = None
-    async with trio.open_nursery() as nursery, trio.lowlevel.FdStream(writer) as feed:
-        nursery.start_soon(_copy, chunks, feed)
-        try:
-            found = await trio.to_thread.run_sync(_take_in, admission, reader)
-        except (PysupError, OSError) as error:
-            failure = error
-        nursery.cancel_scope.cancel()
-    if isinstance(failure, OSError):
-        raise Unavailable(f"cannot import the image: {failure.strerror}") from failure
-    if failure is not None:
-        raise failure
-    return found
-
-
-async def _copy(chunks: AsyncIterator[bytes], feed: trio.lowlevel.FdStream) -> None:
-    with suppress(trio.BrokenResourceError):  # the thread has had enough, and tells why
-        async for chunk in chunks:
-            await feed.send_all(chunk)
-        await feed.aclose()
-
-
-def _take_in(admission: Admission, reader: int) -> _Imported:
+def _take_in(archive: IO[bytes], *, admission: Admission) -> _Imported:
     """Keep the archive as it comes, and unpack it meanwhile."""
-    with open(reader, "rb", buffering=0) as archive, admission.content.ingest() as writer:
-        through = _Through(cast("IO[bytes]", archive), writer)
+    with admission.content.ingest() as writer:
+        through = _Through(archive, writer)
         layer = admission.unpack(cast("IO[bytes]", through))
         while through.read(_PIECE):
             pass

@@ -102,13 +102,19 @@ def _kind(document: Json, expected: str) -> str:
 
 def parse_json(content: bytes, what: str) -> Json:
     """An object. Raises BadImage."""
+    found = parse_value(content, what)
+    if not isinstance(found, dict):
+        raise _bad(what, "it is not a JSON object")
+    return found
+
+
+def parse_value(content: bytes, what: str) -> Any:  # noqa: ANN401 - JSON
+    """Any JSON. Raises BadImage."""
     try:
         found = json.loads(content)
         json.dumps(found, ensure_ascii=False).encode()  # half of a surrogate pair is no text
     except (ValueError, RecursionError) as error:
         raise _bad(what, f"it is not JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise _bad(what, "it is not a JSON object")
     return found
 
 

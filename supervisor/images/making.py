@@ -11,7 +11,7 @@ from pysup.supervisor.images.digests import digest_of
 from pysup.supervisor.images.documents import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, Json
 
 
-def encode(document: Json) -> bytes:
+def encode(document: Json | list[Json]) -> bytes:
     """The bytes whose digest names it."""
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 

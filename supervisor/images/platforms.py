@@ -23,7 +23,7 @@ _ALIASES = {
 }
 _DEFAULT_VARIANTS = {"arm": "v7", "arm64": "v8"}
 _WHOLE = 3
-_REFERENCE = "vnd.docker.reference.type"
+REFERENCE = "vnd.docker.reference.type"
 """An annotation of what is no image but tells of one (attestations of BuildKit)."""
 
 
@@ -72,7 +72,7 @@ def choose(entries: Sequence[Descriptor], wanted: Platform) -> Descriptor:
 
     An entry without a platform is taken only if there is no other. Raises NotFound, naming what there is.
     """
-    images = [entry for entry in entries if _REFERENCE not in entry.annotations]
+    images = [entry for entry in entries if REFERENCE not in entry.annotations]
     fitting = [entry for entry in images if entry.platform and runs_on(platform_of(entry.platform), wanted)]
     exact = [entry for entry in fitting if platform_of(entry.platform or {}) == wanted]
     unknown = [entry for entry in images if entry.platform is None]
