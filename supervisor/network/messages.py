@@ -69,21 +69,32 @@ def add_bridge(name: str, mac: str, mtu: int = 0) -> Message:
     return _link(_NEWLINK, _CREATE | _EXCLUSIVE, attributes, f"add bridge {name}", flags=_UP, change=_UP)
 
 
-def add_veth(outer: str, bridge: int, inner: str, mac: str, *, namespace: int, mtu: int = 0) -> Message:
-    """Make a pair in one step, one end on the bridge and the other inside: there is no moment with half of it.
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The end of a pair that is inside."""
 
-    ``namespace``: a descriptor of the container's network namespace, with which both ends will go.
-    """
+    name: str
+    mac: str
+    namespace: int
+    """A descriptor of the container's network namespace, with which both ends will go."""
+    index: int = 0
+    """The interface's number inside; 0: the kernel chooses."""
+
+
+def add_veth(outer: str, bridge: int, peer: Peer, mtu: int = 0) -> Message:
+    """Make a pair in one step, one end on the bridge and the other inside: there is no moment with half of it."""
     size: Attributes = [("IFLA_MTU", mtu)] if mtu else []
-    peer = {"attrs": [("IFLA_IFNAME", inner), ("IFLA_ADDRESS", mac), *size, ("IFLA_NET_NS_FD", namespace)]}
-    pair = {"attrs": [("VETH_INFO_PEER", peer)]}
+    own = [("IFLA_IFNAME", peer.name), ("IFLA_ADDRESS", peer.mac), *size, ("IFLA_NET_NS_FD", peer.namespace)]
+    pair = {"attrs": [("VETH_INFO_PEER", {"index": peer.index, "attrs": own})]}
     attributes: Attributes = [
         ("IFLA_IFNAME", outer),
         ("IFLA_MASTER", bridge),
         *size,
         ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", "veth"), ("IFLA_INFO_DATA", pair)]}),
     ]
-    return _link(_NEWLINK, _CREATE | _EXCLUSIVE, attributes, f"add interface {inner}", flags=_UP, change=_UP)
+    return _link(
+        _NEWLINK, _CREATE | _EXCLUSIVE, attributes, f"add interface {peer.name}", flags=_UP, change=_UP
+    )
 
 
 def set_port(outer: str, *, isolated: bool) -> Message:
@@ -121,9 +132,9 @@ def set_master(index: int, bridge: int, name: str) -> Message:
     return _link(_NEWLINK, 0, [("IFLA_MASTER", bridge)], f"join {name} to its bridge", index=index)
 
 
-def delete_link(index: int, name: str) -> Message:
+def delete_link(name: str) -> Message:
     """Delete an interface; of a pair, both ends."""
-    return _link(_DELLINK, 0, [], f"delete interface {name}", index=index)
+    return _link(_DELLINK, 0, [("IFLA_IFNAME", name)], f"delete interface {name}")
 
 
 def list_links() -> Message:

@@ -9,17 +9,19 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import NamedTuple
 
 import pytest
 from helpers.netlab import ip, namespace
 
 from pysup.supervisor.kernel import netns
-from pysup.supervisor.network import messages, rules
+from pysup.supervisor.network import rules
+from pysup.supervisor.network.addresses import mac_of
 from pysup.supervisor.network.firewall import Firewall
 from pysup.supervisor.network.netlink import Netlink
 from pysup.supervisor.network.rules import ANY, Published, Ruled
+from pysup.supervisor.network.wiring import Bridge, Plug, ensure_bridge, plug_in
 
 pytestmark = pytest.mark.kernel
 
@@ -72,32 +74,20 @@ def filter_bridged(host: int, *, filtered: bool) -> None:
 async def join(lab: Lab, network: Ruled, inside: int, last: int) -> None:
     """Put a namespace on a bridge, as a container."""
     subnet = ip_network(network.subnets[0])
-    with Netlink(lab.host) as host, Netlink(inside) as container:
-        index = messages.by_name(await host.dump(messages.list_links(), messages.read_link))[
-            network.device
-        ].index
-        outer, mac = f"v{index}x{last}", f"02:00:00:00:{index:02x}:{last:02x}"
-        await host.ask(
-            messages.add_veth(outer, index, "eth0", mac, namespace=inside),
-            messages.set_port(outer, isolated=not network.icc),
+    gateway = subnet.network_address + 1
+    with Netlink(lab.host) as host:
+        mac = mac_of(bytes([*gateway.packed, last]))
+        bridge = await ensure_bridge(
+            host, Bridge(network.device, mac_of(gateway.packed + b"x"), ((gateway, subnet),))
         )
-        eth0 = messages.by_name(await container.dump(messages.list_links(), messages.read_link))["eth0"]
-        await container.ask(
-            messages.add_address(eth0.index, subnet.network_address + last, subnet),
-            messages.set_up(eth0.index, "eth0"),
-            messages.add_default_route(eth0.index, subnet.network_address + 1),
-        )
+        address = (subnet.network_address + last, subnet)
+        outer = f"v{bridge}x{last}"
+        plug = Plug(outer, bridge, "eth0", 2, mac, (address,), (gateway,), isolated=not network.icc)
+        await plug_in(host, inside, plug)
 
 
 async def build(lab: Lab, networks: list[Ruled]) -> None:
     """The client's wire, the bridges, and a container or two on each."""
-    with Netlink(lab.host) as host:
-        for number, (name, base) in enumerate(BRIDGES.items()):
-            await host.ask(messages.add_bridge(name, f"02:00:00:00:00:{number:02x}"))
-            link = messages.by_name(await host.dump(messages.list_links(), messages.read_link))[name]
-            await host.ask(
-                messages.add_address(link.index, ip_address(f"{base}.1"), ip_network(f"{base}.0/24"))
-            )
     ip("link", "add", "out0", "type", "veth", "peer", "name", "out1", inside=lab.host)
     ip("addr", "add", "192.0.2.1/24", "dev", "out0", inside=lab.host)
     ip("link", "set", "out0", "up", inside=lab.host)

@@ -13,6 +13,7 @@ from helpers.netlab import ip, namespace, run
 from pysup.supervisor.errors import Unavailable
 from pysup.supervisor.network import messages, rules
 from pysup.supervisor.network.firewall import Firewall
+from pysup.supervisor.network.messages import Peer
 from pysup.supervisor.network.netlink import Netlink, NetlinkError
 from pysup.supervisor.network.rules import ANY, Published, Ruled
 
@@ -34,7 +35,7 @@ async def test_a_container_gets_an_interface_an_address_and_a_way_out() -> None:
         assert (bridge.kind, bridge.mac, bridge.up) == ("bridge", "02:00:00:00:00:01", True)
         await host.ask(
             messages.add_address(bridge.index, GATEWAY, SUBNET),
-            messages.add_veth("pv1", bridge.index, "eth0", "02:00:00:00:00:02", namespace=inside, mtu=1400),
+            messages.add_veth("pv1", bridge.index, Peer("eth0", "02:00:00:00:00:02", inside), 1400),
         )
         eth0 = messages.by_name(await container.dump(messages.list_links(), messages.read_link))["eth0"]
         await container.ask(
@@ -50,7 +51,7 @@ async def test_a_container_gets_an_interface_an_address_and_a_way_out() -> None:
         run(["python3", "-c", "import socket; socket.create_server(('10.9.0.2', 80)).close()"], inside=inside)
         pair = messages.by_name(await host.dump(messages.list_links(), messages.read_link))["pv1"]
         assert pair.master == bridge.index
-        await host.ask(messages.delete_link(pair.index, "pv1"))
+        await host.ask(messages.delete_link("pv1"))
         assert "eth0" not in ip("-br", "link", inside=inside)
 
 
@@ -69,7 +70,7 @@ async def test_a_cancelled_request_does_not_confuse_the_next() -> None:
             scope.cancel()
             await host.ask(messages.add_bridge("pysup0", "02:00:00:00:00:01"))
         with pytest.raises(NetlinkError, match=r"cannot delete interface no_such: .*No such device"):
-            await host.ask(messages.delete_link(999, "no_such"))
+            await host.ask(messages.delete_link("no_such"))
 
 
 async def test_rules_come_and_go_and_leave_nothing() -> None:
