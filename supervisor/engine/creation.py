@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 
 import trio
 
-from pysup.store import containers
+from pysup.store import containers, images
 from pysup.store.containers import Container as Row
 from pysup.store.errors import NameTaken
 from pysup.supervisor.engine.commands import Caller
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Change, Record, Told
 from pysup.supervisor.engine.specs import DEFAULTS, image_of
-from pysup.supervisor.errors import BadRequest, Conflict, Unavailable
+from pysup.supervisor.errors import BadRequest, Conflict, NotFound, Unavailable
 from pysup.supervisor.runtime import rootfs
 from pysup.supervisor.spec.container import ContainerSpec
 from pysup.supervisor.spec.from_docker import asked_root, normalise
@@ -63,10 +63,12 @@ def draft(parts: Parts, body: dict[str, Any], name: str | None, caller: Caller) 
     )
     _make_directories(parts, wanted.spec, container_id)
     insertion = Change(first=(partial(_insert, row=row),), told=(Told("create", {}, caller),))
-    return Draft(Record(parts, row, wanted.spec), insertion, wanted.warnings)
+    return Draft(Record(parts, row, wanted.spec), insertion, [*wanted.warnings, *image.warnings])
 
 
 def _insert(conn: Connection, row: Row) -> None:
+    if row.image_id and images.get(conn, row.image_id) is None:
+        raise NotFound(f"cannot create container: No such image: {row.image_ref}: it was removed just now")
     containers.insert(
         conn,
         id=row.id,

@@ -20,8 +20,9 @@ from pysup.supervisor.engine.commands import Caller
 from pysup.supervisor.engine.image_admission import Admissions
 from pysup.supervisor.engine.image_rows import add_event, names_in_use, set_tag
 from pysup.supervisor.errors import BadRequest, Conflict, NotFound
-from pysup.supervisor.images.host import HOST, HOST_ID, LAYER, host_config
-from pysup.supervisor.images.layers import make_directories
+from pysup.supervisor.images.host import HOST, HOST_ID, LAYER, architecture, host_config
+from pysup.supervisor.images.layers import EMPTY, LAYERS, make_directories
+from pysup.supervisor.images.platforms import Platform, platform_of, runs_on
 from pysup.supervisor.settings import Settings
 from pysup.supervisor.spec.reference import Reference, parse_reference
 
@@ -35,7 +36,9 @@ class Image:
     config: dict[str, Any]
     """The inner ``config`` of the image configuration: Env, Cmd, …"""
     lower: tuple[str, ...]
-    """Directories of the layers, topmost first."""
+    """Directories of the layers, topmost first; at least one."""
+    warnings: tuple[str, ...] = ()
+    """What whoever makes a container of it should know."""
 
 
 class Images:
@@ -57,7 +60,8 @@ class Images:
     def resolve(self, ref: str) -> Image:
         """By name, id or unique prefix of the id. Raises NotFound, BadRequest if ambiguous."""
         row = self._find(ref)
-        return Image(row.id, json.loads(row.config).get("config") or {}, self._lower(row))
+        config = json.loads(row.config).get("config") or {}
+        return Image(row.id, config, self._lower(row), _warnings(row))
 
     def _find(self, ref: str) -> Row:
         conn = self._store.read()
@@ -74,8 +78,9 @@ class Images:
             raise BadRequest(f"cannot find image {ref}: the prefix is that of several ids") from None
 
     def _lower(self, row: Row) -> tuple[str, ...]:
-        base = os.path.join(self._settings.images_dir, "layers")
-        return tuple(layer if layer == LAYER else os.path.join(base, layer) for layer in row.layers)
+        base = os.path.join(self._settings.images_dir, LAYERS)
+        found = tuple(layer if layer == LAYER else os.path.join(base, layer) for layer in row.layers)
+        return found or (os.path.join(self._settings.images_dir, EMPTY),)
 
     def rootfs_image(self, directory: str) -> Image:
         """A directory as an image. Raises NotFound."""
@@ -115,6 +120,15 @@ class Images:
             return None
         found = images.tagged(self._store.read(), name.repository, name.tag)
         return None if found is None else Tag(name.repository, name.tag, found.id)
+
+
+def _warnings(row: Row) -> tuple[str, ...]:
+    """Docker's words for an image of another architecture, which runs where binfmt_misc has an interpreter for it."""
+    own, host = Platform(row.os, row.architecture, row.variant), platform_of({"architecture": architecture()})
+    if runs_on(own, host):
+        return ()
+    shown = f"The requested image's platform ({own}) does not match the detected host platform ({host})"
+    return (f"{shown} and no specific platform was requested",)
 
 
 def _named(conn: Connection, name: Reference) -> Row | None:

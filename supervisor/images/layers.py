@@ -23,6 +23,8 @@ from pysup.supervisor.runtime import trees
 
 _BUFFER = 1 << 20
 LAYERS = "layers"
+EMPTY = "empty"
+"""The lower layer of an image that has none: overlayfs wants one."""
 
 
 class Layer(NamedTuple):
@@ -39,7 +41,7 @@ class Layer(NamedTuple):
 def make_directories(images: str) -> None:
     """Make images/ with an empty tmp/. Users of the host must not reach set-uid files (0700)."""
     trees.remove(os.path.join(images, TEMPORARY))
-    for name in ("", LAYERS, os.path.dirname(BLOBS), BLOBS, TEMPORARY):
+    for name in ("", LAYERS, EMPTY, os.path.dirname(BLOBS), BLOBS, TEMPORARY):
         os.makedirs(os.path.join(images, name), 0o700, exist_ok=True)
 
 

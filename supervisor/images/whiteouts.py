@@ -7,6 +7,7 @@ filesystems/overlayfs).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from typing import Literal
@@ -16,6 +17,8 @@ _PREFIX = ".wh."
 _META = ".wh..wh."
 """Others of these are aufs' own book-keeping, which nobody wants to see."""
 _OPAQUE_XATTR = "trusted.overlay.opaque"
+_OPAQUE_TO_USERS = "user.overlay.opaque"
+"""What is read instead in a user namespace (mount option userxattr)."""
 
 Kind = Literal["entry", "whiteout", "opaque", "ignored"]
 
@@ -47,6 +50,10 @@ def hides(status: os.stat_result) -> bool:
 def make_opaque(fd: int) -> None:
     """Hide what the layers below have in this directory (a descriptor that may be read)."""
     os.setxattr(fd, _OPAQUE_XATTR, b"y")
+    with contextlib.suppress(
+        OSError
+    ):  # a tmpfs before Linux 6.6 has none, and is no place for user namespaces then
+        os.setxattr(fd, _OPAQUE_TO_USERS, b"y")
 
 
 def is_opaque(path: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import ExitStack
 from typing import Literal, TypedDict
 
 from pysup.supervisor.keeper import lookup
@@ -17,6 +18,7 @@ from pysup.supervisor.kernel import mounts
 from pysup.supervisor.kernel.libc import AT_FDCWD, KernelError
 
 _PAGE = 4096
+_DESCRIPTORS = "/proc/self/fd"
 _HOLDERS = ("/dev", "/sys/fs/cgroup")
 """Where a new tmpfs is filled with further mounts: nobody else can reach it, so names in it need no look-up."""
 _NEW_TMPFS = 0o1777
@@ -54,10 +56,8 @@ def overlay(context: Context, arguments: Overlay) -> None:
     lower = [context.host_path(path) for path in arguments["lower"]]
     arguments = _on_this_host(context, arguments)
     data = _overlay_options(arguments, lower)
-    if len(os.fsencode(data)) >= _PAGE:  # many layers: name them from the directory that they share
-        shared = os.path.commonpath(lower)
-        context.system.chdir(shared)
-        data = _overlay_options(arguments, [os.path.relpath(path, shared) for path in lower])
+    if len(os.fsencode(data)) >= _PAGE:
+        return _overlay_of_many(context, arguments, lower)
     if "at" not in arguments:
         return context.system.mount("overlay", arguments["target"], "overlay", 0, data)
     fd = lookup.directory(context, arguments["at"])
@@ -70,6 +70,18 @@ def overlay(context: Context, arguments: Overlay) -> None:
     finally:
         context.system.close(fd)
     return None
+
+
+def _overlay_of_many(context: Context, arguments: Overlay, lower: list[str]) -> None:
+    """Names would take more than mount(2) has room for: layers by descriptor, up to overlayfs' 500."""
+    flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+    with ExitStack() as stack:
+        opened = [context.system.open(path, flags) for path in lower]
+        for fd in opened:
+            stack.callback(context.system.close, fd)
+        context.system.chdir(_DESCRIPTORS)
+        data = _overlay_options(arguments, [str(fd) for fd in opened])
+        context.system.mount("overlay", arguments["target"], "overlay", 0, data)
 
 
 def _on_this_host(context: Context, arguments: Overlay) -> Overlay:
