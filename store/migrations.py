@@ -15,7 +15,7 @@ from sqlite3 import Connection
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
-from pysup.store import m0001_foundation, m0002_networks, m0003_images
+from pysup.store import m0001_foundation, m0002_networks, m0003_images, m0004_volumes
 from pysup.store.views import VIEWS
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ MIGRATIONS = (
     Migration(m0001_foundation.NAME, m0001_foundation.apply),
     Migration(m0002_networks.NAME, m0002_networks.apply),
     Migration(m0003_images.NAME, m0003_images.apply),
+    Migration(m0004_volumes.NAME, m0004_volumes.apply),
 )
 
 

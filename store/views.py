@@ -35,6 +35,8 @@ TABLES = {
     "endpoint": "which container is on which network, with its MAC address and further names",
     "lease": "which endpoint has which address",
     "port": "ports of the host that lead into containers; inactive: what a container at rest had",
+    "volume": "volumes: labels, the driver's options, whether somebody has named it",
+    "volume_use": "which container shows which volume, and where",
 }
 """What each table holds."""
 
@@ -199,6 +201,18 @@ DAEMON_STARTS = f"""SELECT
 FROM daemon_start d
 ORDER BY d.id"""
 
+VOLUMES = f"""SELECT
+    v.name,
+    v.driver,
+    {_utc("v.created_at")} AS created,
+    v.anonymous,
+    (SELECT group_concat(DISTINCT c.name) FROM volume_use u JOIN container c ON c.id = u.container_id
+        WHERE u.volume = v.name) AS used_by,
+    v.labels,
+    v.options
+FROM volume v
+ORDER BY v.name"""
+
 VIEWS = (
     View("ps", "the containers, as `pysup ps -a` shows them, with the next attempt's time", PS),
     View("history", "every run of every container: when, how long, who asked, how it ended", HISTORY),
@@ -210,5 +224,6 @@ VIEWS = (
     View("totals", "each container's runs together: failures, OOM kills, time, CPU, memory", TOTALS),
     View("images", "the images by tag, with their size and how many containers use them", IMAGES),
     View("execs", "further processes in containers, with start, end and exit code", EXECS),
+    View("volumes", "the volumes, and which containers use them", VOLUMES),
     View("daemon_starts", "when the daemon started and stopped, and why", DAEMON_STARTS),
 )

@@ -32,6 +32,7 @@ from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.retention import keep_within_bounds
 from pysup.supervisor.engine.shutdown import stop_all
 from pysup.supervisor.engine.trash import Trash
+from pysup.supervisor.engine.volumes import Volumes
 from pysup.supervisor.errors import PysupError
 from pysup.supervisor.keeper.link import KeeperLost, Link, become_keeper
 from pysup.supervisor.kernel.files import keep_private
@@ -107,6 +108,8 @@ async def run(inherited: Inherited) -> None:
     link = Link(socket.socket(fileno=inherited.keeper_fd))
     async with Store.open(settings.database) as store, trio.open_nursery() as nursery:
         await nursery.start(_follow_keeper, link, inherited)
+        news, trash = NewsDesk(), Trash(settings.trash)
+        disk = trio.CapacityLimiter(DISK_THREADS)
         parts = Parts(
             settings=settings,
             store=store,
@@ -116,14 +119,16 @@ async def run(inherited: Inherited) -> None:
             filesystems=Filesystems((settings.root, settings.run)),
             filters=Filters(settings.filters_dir),
             images=Images(store, settings),
-            news=NewsDesk(),
-            trash=Trash(settings.trash),
+            volumes=Volumes(store, settings, news=news, trash=trash, disk=disk),
+            news=news,
+            trash=trash,
             logs=Budget(settings.log_total),
-            disk=trio.CapacityLimiter(DISK_THREADS),
+            disk=disk,
         )
         _prepare_cgroups(parts)
         await parts.images.prepare()
         await nursery.start(parts.trash.keep_empty)
+        await parts.volumes.prepare()
         engine = Engine(parts, nursery)
         start_id = await boot(engine)
         nursery.start_soon(keep_within_bounds, parts)

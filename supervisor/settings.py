@@ -73,6 +73,11 @@ class Settings(NamedTuple):
         """Unpacked layers: images/layers/<name>/."""
         return os.path.join(self.root, "images")
 
+    @property
+    def volumes_dir(self) -> str:
+        """Volumes: volumes/<name>/_data/."""
+        return os.path.join(self.root, "volumes")
+
     def to_json(self) -> str:
         """Encode for the engine's command line."""
         return json.dumps(self._asdict())

@@ -135,6 +135,7 @@ NETWORKS = frozenset(("dangling", "driver", "id", "label", "name", "scope", "typ
 VOLUMES = frozenset(("dangling", "driver", "label", "name"))
 PRUNE = frozenset(("until", "label", "label!"))
 IMAGE_PRUNE = PRUNE | {"dangling"}
+VOLUME_PRUNE = frozenset(("all", "label", "label!"))
 
 
 def until_ns(filters: Filters, now_ns: int) -> int | None:

@@ -88,7 +88,7 @@ def _documents_match(row: Container, filters: Filters) -> bool:
     return (
         filters.labels(config.get("Labels") or {})
         and filters.any_of("network", network_mode(host_config))
-        and _has_mount(host_config, filters)
+        and _has_mount(row, config, host_config, filters)
         and filters.any_of("health", "none")
         and not filters.flag("is-task")
         and "publish" not in filters
@@ -96,11 +96,11 @@ def _documents_match(row: Container, filters: Filters) -> bool:
     )
 
 
-def _has_mount(host_config: Json, filters: Filters) -> bool:
-    points = mount_points(host_config) if "volume" in filters else []
-    return filters.any_of(
-        "volume", *(place for one in points for place in (one["Source"], one["Destination"]))
-    )
+def _has_mount(row: Container, config: Json, host_config: Json, filters: Filters) -> bool:
+    """By a volume's name, a bind's source, or the place in the container."""
+    points = mount_points(config, host_config, row.id, "") if "volume" in filters else []
+    places = [str(one.get(key, "")) for one in points for key in ("Name", "Source", "Destination")]
+    return filters.any_of("volume", *filter(None, places))
 
 
 def _exposes(config: Json, filters: Filters) -> bool:

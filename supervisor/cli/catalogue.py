@@ -62,6 +62,16 @@ IMAGE: dict[str, Entry] = {
     "tag": Entry("images:tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
 }
 
+VOLUME: dict[str, Entry] = {
+    "create": Entry("volumes:create", "Create a volume"),
+    "inspect": Entry("inspect:volume_inspect", "Display detailed information on one or more volumes"),
+    "ls": Entry("volumes:ls", "List volumes"),
+    "list": Entry("volumes:ls", "List volumes", alias=True),
+    "prune": Entry("prune:volume_prune", "Remove unused local volumes"),
+    "rm": Entry("volumes:rm", "Remove one or more volumes"),
+    "remove": Entry("volumes:rm", "Remove one or more volumes", alias=True),
+}
+
 SYSTEM: dict[str, Entry] = {
     "df": Entry("df:df", "Show disk usage"),
     "events": Entry("events:events", "Get real time events from the server"),
@@ -73,6 +83,7 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
     "container": ("Manage containers", CONTAINER),
     "image": ("Manage images", IMAGE),
     "system": ("Manage pysup", SYSTEM),
+    "volume": ("Manage volumes", VOLUME),
 }
 
 _TOP = (
@@ -94,7 +105,7 @@ _MORE = ("attach", "top", "stats", "port", "rename", "update")
 
 COMMANDS: dict[str, Entry] = {
     **{name: CONTAINER[name] for name in _TOP + _MORE},
-    "inspect": Entry("inspect:inspect", "Return low-level information on containers and images"),
+    "inspect": Entry("inspect:inspect", "Return low-level information on containers, images and volumes"),
     "history": Entry("history:history", "Show every run of a container: when, how long, how it ended"),
     "query": Entry("query:run", "Ask pysup's database in SQL, read-only"),
     "events": SYSTEM["events"],
@@ -140,6 +151,5 @@ LACKING: dict[str, str] = {
     "stack": _ONE_HOST,
     "swarm": _ONE_HOST,
     "trust": "registries come with a later version",
-    "volume": "volumes come with a later version",
 }
 """Docker's commands that are known and refused."""

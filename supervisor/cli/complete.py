@@ -46,7 +46,9 @@ _VALUES: dict[str, tuple[str, ...]] = {
     "log-format": ("text", "json"),
     "log-driver": ("json-file", "none"),
     "format": ("json", "table"),
-    "type": ("container", "image"),
+    "type": ("container", "image", "volume"),
+    "driver": ("local",),
+    "volume-driver": ("local",),
     "attach": ("stdin", "stdout", "stderr"),
     "signal": ("HUP", "INT", "QUIT", "KILL", "USR1", "USR2", "TERM", "CONT", "STOP", "WINCH"),
     "stop-signal": ("HUP", "INT", "QUIT", "KILL", "USR1", "USR2", "TERM", "WINCH"),
@@ -178,6 +180,8 @@ def _of_word(syntax: Syntax, before: Sequence[str], typed: str) -> Candidates:
     found: list[Candidate] = []
     if name in ("CONTAINER", "NAME|ID"):
         found += _asked(lambda: _containers(_STATES.get(syntax.name, ())))
+    if name in ("VOLUME", "NAME|ID") and syntax.name != "volume create":
+        found += _asked(_volumes)
     if name.startswith(("IMAGE", "SOURCE_IMAGE", "REPOSITORY", "NAME|ID")):
         found += _asked(_images)
     return _beginning(typed, [each for each in found if each.value not in before])
@@ -217,6 +221,12 @@ def _images() -> list[Candidate]:
 
     tags = [tag for row in connect().get("/images/json") for tag in row.get("RepoTags") or []]
     return sorted(Candidate(_line(tag.removesuffix(":latest"))) for tag in tags)
+
+
+def _volumes() -> list[Candidate]:
+    from pysup.supervisor.cli.connection import connect
+
+    return sorted(Candidate(row["Name"]) for row in connect().get("/volumes")["Volumes"] or [])
 
 
 def _line(text: str) -> str:

@@ -29,6 +29,8 @@ _CONFIG = {
 
 _HOST = {
     "cgroup-parent": "CgroupParent",
+    "volume-driver": "VolumeDriver",
+    "volumes-from": "VolumesFrom",
     "cidfile": "ContainerIDFile",
     "rm": "AutoRemove",
     "init": "Init",

@@ -1,10 +1,11 @@
-"""``pysup inspect``: the whole truth about containers and images, as JSON or through a template."""
+"""``pysup inspect``: the whole truth about containers, images and volumes, as JSON or through a template."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from pysup.supervisor.cli.connection import Client, connect, path, segment
@@ -14,13 +15,13 @@ from pysup.supervisor.errors import NotFound, PysupError
 
 _FORMAT = text("format", "Format output: 'json', or a Go TEMPLATE such as '{{.State.Pid}}'", short="f")
 _SIZE = switch("size", "Display total file sizes if the type is container", short="s")
-_TYPE = text("type", "Only inspect objects of the given type (container, image)")
+_TYPE = text("type", "Only inspect objects of the given type (container, image, volume)")
 
 _PLATFORM = lacking("platform", TEXT, "Inspect a platform's variant", "registries come with a later version")
 INSPECT = Syntax(
     "inspect",
     "[OPTIONS] NAME|ID [NAME|ID...]",
-    "Return low-level information on containers and images",
+    "Return low-level information on containers, images and volumes",
     (_FORMAT, _SIZE, _TYPE),
     1,
     None,
@@ -41,17 +42,26 @@ IMAGE_INSPECT = Syntax(
     1,
     None,
 )
+VOLUME_INSPECT = Syntax(
+    "volume inspect",
+    "[OPTIONS] VOLUME [VOLUME...]",
+    "Display detailed information on one or more volumes",
+    (_FORMAT,),
+    1,
+    None,
+)
 
 Find = Callable[[Client, str], Any]
 
 
 def inspect(argv: Sequence[str]) -> int:
-    """``pysup inspect``: a container of that name, else an image."""
+    """``pysup inspect``: a container of that name, else an image, else a volume."""
     given = INSPECT.parse(argv)
     kind = given.text("type")
     finders: dict[str, Find] = {"": _either(given), "container": _container(given), "image": _image}
+    finders["volume"] = _volume
     if kind not in finders:
-        raise UsageError(f"cannot inspect: unknown type {kind!r} (there are container and image)", 1)
+        raise UsageError(f"cannot inspect: unknown type {kind!r} (there are container, image and volume)", 1)
     return show(given, finders[kind])
 
 
@@ -66,6 +76,11 @@ def image_inspect(argv: Sequence[str]) -> int:
     return show(IMAGE_INSPECT.parse(argv), _image)
 
 
+def volume_inspect(argv: Sequence[str]) -> int:
+    """``pysup volume inspect``."""
+    return show(VOLUME_INSPECT.parse(argv), _volume)
+
+
 def _container(given: Given) -> Find:
     query = {"size": "1"} if given.on("size") else None
     return lambda client, name: client.get(path(name, "json"), query=query)
@@ -75,18 +90,18 @@ def _image(client: Client, name: str) -> Any:
     return client.get(f"/images/{segment(name)}/json")
 
 
+def _volume(client: Client, name: str) -> Any:
+    return client.get(f"/volumes/{segment(name)}")
+
+
 def _either(given: Given) -> Find:
-    container = _container(given)
+    kinds = (_container(given), _image, _volume)
 
     def find(client: Client, name: str) -> Any:
-        try:
-            return container(client, name)
-        except NotFound:
-            pass
-        try:
-            return _image(client, name)
-        except NotFound:
-            raise NotFound(f"cannot inspect {name}: no such container or image") from None
+        for one in kinds:
+            with suppress(NotFound):
+                return one(client, name)
+        raise NotFound(f"cannot inspect {name}: no such container, image or volume")
 
     return find
 

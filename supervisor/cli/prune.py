@@ -1,4 +1,4 @@
-"""``pysup container prune``, ``image prune`` and ``system prune``: remove what nobody uses, after asking."""
+"""``pysup container|image|volume|system prune``: remove what nobody uses, after asking."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from pysup.supervisor.cli import kinds
 from pysup.supervisor.cli.connection import Client, connect
-from pysup.supervisor.cli.flags import Flag, Given, Syntax, switch
+from pysup.supervisor.cli.flags import Given, Syntax, switch
 from pysup.supervisor.cli.listing import filter_flag, filters
 from pysup.supervisor.errors import PysupError
 
@@ -21,6 +20,16 @@ _UNUSED = "all images without at least one container associated to them"
 
 CONTAINER_PRUNE = Syntax("container prune", "[OPTIONS]", "Remove all stopped containers", (_FILTER, _FORCE))
 IMAGE_PRUNE = Syntax("image prune", "[OPTIONS]", "Remove unused images", (_ALL, _FILTER, _FORCE))
+VOLUME_PRUNE = Syntax(
+    "volume prune",
+    "[OPTIONS]",
+    "Remove unused local volumes",
+    (
+        switch("all", "Remove all unused volumes, not just anonymous ones", short="a"),
+        filter_flag('Provide filter values (e.g. "label=<label>")', short=""),
+        _FORCE,
+    ),
+)
 SYSTEM_PRUNE = Syntax(
     "system prune",
     "[OPTIONS]",
@@ -29,7 +38,7 @@ SYSTEM_PRUNE = Syntax(
         _ALL,
         _FILTER,
         _FORCE,
-        Flag("volumes", kinds.BOOL, "Prune anonymous volumes", lacking="volumes come with a later version"),
+        switch("volumes", "Prune anonymous volumes"),
     ),
 )
 
@@ -48,13 +57,27 @@ def image_prune(argv: Sequence[str]) -> int:
     return _tell(_prune_images(connect(), given))
 
 
+def volume_prune(argv: Sequence[str]) -> int:
+    """``pysup volume prune``."""
+    given = VOLUME_PRUNE.parse(argv)
+    which = "all local volumes" if given.on("all") else "anonymous local volumes"
+    _ask(given, f"This will remove {which} not used by at least one container.")
+    chosen = filters(given) | ({"all": ["true"]} if given.on("all") else {})
+    return _tell(_prune_volumes(connect(), chosen))
+
+
 def system_prune(argv: Sequence[str]) -> int:
     """``pysup system prune``."""
     given = SYSTEM_PRUNE.parse(argv)
     kinds_of_images = _UNUSED if given.on("all") else _DANGLING
-    _ask(given, f"This will remove:\n  - all stopped containers\n  - {kinds_of_images}\n")
+    volumes = "  - all anonymous volumes not used by at least one container\n" if given.on("volumes") else ""
+    _ask(given, f"This will remove:\n  - all stopped containers\n{volumes}  - {kinds_of_images}\n")
+    if volumes and "until" in filters(given):
+        raise PysupError('cannot prune: the "until" filter is not supported with "--volumes"')
     client = connect()
-    return _tell(prune_containers(client, filters(given)), _prune_images(client, given))
+    reports = [prune_containers(client, filters(given))]
+    reports += [_prune_volumes(client, filters(given))] if volumes else []
+    return _tell(*reports, _prune_images(client, given))
 
 
 def _ask(given: Given, warning: str) -> None:
@@ -84,6 +107,10 @@ def _prune_images(client: Client, given: Given) -> Any:
     return client.post("/images/prune", query={"filters": json.dumps(chosen)})
 
 
+def _prune_volumes(client: Client, chosen: dict[str, list[str]]) -> Any:
+    return client.post("/volumes/prune", query={"filters": json.dumps(chosen)} if chosen else None)
+
+
 def report_lines(*reports: Any) -> list[str]:
     """What was deleted, and how much room that made."""
     from pysup.supervisor.spec.units import format_long_decimal_size
@@ -92,6 +119,8 @@ def report_lines(*reports: Any) -> list[str]:
     for report in reports:
         if deleted := report.get("ContainersDeleted"):
             lines += ["Deleted Containers:", *deleted, ""]
+        if deleted := report.get("VolumesDeleted"):
+            lines += ["Deleted Volumes:", *deleted, ""]
         if steps := report.get("ImagesDeleted"):
             done = [f"{what.lower()}: {name}" for step in steps for what, name in step.items()]
             lines += ["Deleted Images:", *done, ""]

@@ -6,7 +6,6 @@ from pysup.supervisor.cli import kinds, resources
 from pysup.supervisor.cli.flags import Flag, lacking, many, number, switch, text
 
 _NETWORK = "networks come with a later version"
-_VOLUMES = "volumes come with a later version"
 _DEVICES = "devices come with a later version"
 _HEALTH = "health checks come with a later version"
 _IMAGES = "registries come with a later version"
@@ -51,6 +50,8 @@ _FILES = (
     text("rootfs", "Use this directory as the read-only root, instead of an IMAGE"),
     switch("read-only", "Mount the container's root filesystem as read only"),
     many("volume", "Bind mount a volume", short="v"),
+    text("volume-driver", "Optional volume driver for the container (local)"),
+    many("volumes-from", "Mount volumes from the specified container(s): CONTAINER[:ro]"),
     many("mount", "Attach a filesystem mount to the container", kind=kinds.Kind("mount", str, many=True)),
     many("tmpfs", "Mount a tmpfs directory"),
     Flag("shm-size", kinds.BYTES, "Size of /dev/shm"),
@@ -114,8 +115,6 @@ _LACKING = (
     lacking("runtime", kinds.TEXT, "Runtime to use for this container", "pysup is its own runtime"),
     lacking("storage-opt", kinds.LIST, "Storage driver options", "a bound on the write layer comes later"),
     lacking("use-api-socket", kinds.BOOL, "Bind mount the API socket", "it comes with a later version"),
-    lacking("volume-driver", kinds.TEXT, "Optional volume driver for the container", _VOLUMES),
-    lacking("volumes-from", kinds.LIST, "Mount volumes from the specified container(s)", _VOLUMES),
 )
 
 _ACCEPTED = (

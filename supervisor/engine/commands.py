@@ -107,9 +107,10 @@ class Unpause(Command):
 
 @dataclass(frozen=True, slots=True)
 class Remove(Command):
-    """Remove the container; force kills it first."""
+    """Remove the container; ``force`` kills it first, ``volumes`` takes its anonymous volumes along."""
 
     force: bool = False
+    volumes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import random
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from sqlite3 import Connection
 from typing import Any, NamedTuple
@@ -15,15 +15,17 @@ import trio
 
 from pysup.store import containers, images
 from pysup.store.containers import Container as Row
-from pysup.store.errors import NameTaken
+from pysup.store.errors import Missing, NameTaken
 from pysup.supervisor.engine.commands import Caller
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Change, Record, Told
 from pysup.supervisor.engine.specs import DEFAULTS, image_of
+from pysup.supervisor.engine.volume_uses import discard_volumes, make_volumes, note_volumes, objects_of
 from pysup.supervisor.errors import BadRequest, Conflict, NotFound, Unavailable
 from pysup.supervisor.runtime import rootfs
 from pysup.supervisor.spec.container import ContainerSpec
-from pysup.supervisor.spec.from_docker import asked_root, normalise
+from pysup.supervisor.spec.from_docker import CREATE, asked_root, normalise
+from pysup.supervisor.spec.mounts import with_inherited
 from pysup.supervisor.spec.names import check_name, random_name
 
 
@@ -47,6 +49,7 @@ def draft(parts: Parts, body: dict[str, Any], name: str | None, caller: Caller) 
     """
     given = check_name(name) if name else ""
     asked = asked_root(body)
+    body = with_inherited(CREATE, body, partial(objects_of, parts))
     image = image_of(parts.images, asked)
     container_id = secrets.token_hex(32)
     wanted = normalise(body, image.config, container_id=container_id, lower=image.lower, defaults=DEFAULTS)
@@ -62,7 +65,10 @@ def draft(parts: Parts, body: dict[str, Any], name: str | None, caller: Caller) 
         created_at=parts.now_ns(),
     )
     _make_directories(parts, wanted.spec, container_id)
-    insertion = Change(first=(partial(_insert, row=row),), told=(Told("create", {}, caller),))
+    volumes = partial(
+        note_volumes, spec=wanted.spec, container_id=container_id, caller=caller, now_ns=row.created_at
+    )
+    insertion = Change(first=(partial(_insert, row=row), volumes), told=(Told("create", {}, caller),))
     return Draft(Record(parts, row, wanted.spec), insertion, [*wanted.warnings, *image.warnings])
 
 
@@ -81,18 +87,24 @@ def _insert(conn: Connection, row: Row) -> None:
     )
 
 
-@contextmanager
-def refusable(parts: Parts, drafted: Draft) -> Iterator[None]:
-    """While a draft is committed: one that the store refuses leaves nothing. Raises Conflict for a taken name.
+@asynccontextmanager
+async def refusable(parts: Parts, drafted: Draft, caller: Caller) -> AsyncIterator[None]:
+    """While a draft is committed: one that is refused leaves nothing but named volumes, as with docker.
 
+    Its volumes are there when the block begins. Raises Conflict for a taken name, and whatever a volume can fail with.
     Nobody can cancel it: a commit that was asked for comes, whoever has left meanwhile.
     """
+    spec = drafted.record.spec
     try:
         with trio.CancelScope(shield=True):
+            await make_volumes(parts, spec, drafted.id, caller)
             yield
     except Exception as error:
         if containers.get(parts.store.read(), drafted.id) is None:
             parts.trash.throw(parts.settings.container_dir(drafted.id))
+            discard_volumes(parts, spec, drafted.id)
+        if isinstance(error, Missing):
+            raise Conflict(f"cannot create container: volume {error.ref} was removed meanwhile") from error
         if isinstance(error, NameTaken):
             name = drafted.record.row.name
             raise Conflict(

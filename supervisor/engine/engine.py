@@ -93,7 +93,7 @@ class Engine:
     async def create(self, body: dict[str, Any], name: str | None, caller: Caller) -> Draft:
         """Make a container from docker's create body."""
         drafted = draft(self.parts, body, name, caller)
-        with refusable(self.parts, drafted):
+        async with refusable(self.parts, drafted, caller):
             await drafted.record.make(drafted.change)
         self._keep(drafted.record)
         return drafted
@@ -103,7 +103,7 @@ class Engine:
         drafted = draft(self.parts, body, name, caller)
         container = self._keep(drafted.record)
         try:
-            with refusable(self.parts, drafted):
+            async with refusable(self.parts, drafted, caller):
                 await container.ask(commands.Start(caller, creation=drafted.change))
         except Exception:
             await self._discard(container, caller)
@@ -116,7 +116,7 @@ class Engine:
             self._containers.pop(container.record.id, None)
             return
         with suppress(PysupError):
-            await container.ask(commands.Remove(caller, force=True))
+            await container.ask(commands.Remove(caller, force=True, volumes=True))
 
     async def start(self, ref: str, caller: Caller) -> None:
         """Start it; returns when its process runs."""
@@ -155,9 +155,9 @@ class Engine:
         warnings: list[str] = await self.container(ref).ask(commands.Update(caller, body))
         return warnings
 
-    async def remove(self, ref: str, caller: Caller, *, force: bool = False) -> None:
-        """Remove it; force kills it first."""
-        await self.container(ref).ask(commands.Remove(caller, force))
+    async def remove(self, ref: str, caller: Caller, *, force: bool = False, volumes: bool = False) -> None:
+        """Remove it; ``force`` kills it first, ``volumes`` takes its anonymous volumes along."""
+        await self.container(ref).ask(commands.Remove(caller, force, volumes))
 
     # -- watching --------------------------------------------------------------------------------------------
 

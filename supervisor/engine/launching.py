@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pysup.supervisor.engine.namespaces import HeldNamespaces
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Record
+from pysup.supervisor.engine.volume_uses import sources
 from pysup.supervisor.keeper.protocol import Order
 from pysup.supervisor.kernel.process import CLONE_NEWNS
 from pysup.supervisor.kernel.terminal import set_window_size
@@ -70,6 +71,7 @@ def _facts(
         below=parts.filesystems.below() if shows_machine else (),
         hidden=(parts.settings.root, parts.settings.run),
         seccomp=None if program is None else program.flags,
+        volumes=sources(parts, record.spec),
         devices=devices,
         kept=kept,
         stage=parts.settings.stage,

@@ -25,6 +25,7 @@ from pysup.supervisor.engine.run import Run
 from pysup.supervisor.engine.sequel import BY_HAND, sequel_of
 from pysup.supervisor.engine.states import RESTING, Event, State
 from pysup.supervisor.engine.stdio import ContainerStdio
+from pysup.supervisor.engine.volume_uses import tell_of
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +122,8 @@ class Lifecycle(Actor):
             asked_by=str(caller),
         )
         fresh = {} if event is Event.DUE else FIRST_OF_A_SERIES
-        return Change(passed=(event,), columns={**BEGUN, **fresh, "run_number": number}, writes=(begin,))
+        columns = {**BEGUN, **fresh, "run_number": number}
+        return Change(passed=(event,), columns=columns, writes=(begin, *tell_of(self.record, "mount")))
 
     async def _begin_surely(self, event: Event) -> None:
         await self._surely(self._beginning(event, "policy"))
@@ -188,7 +190,8 @@ class Lifecycle(Actor):
         outcome = outcome.judged(self._was_killed_by_hand(outcome))
         ask = not by_hand and not self._removers
         sequel = sequel_of(outcome, row, self.record.spec, now, ask_policy=ask)
-        end = Change(passed=(event,)).then(outcome.change(row, now)).then(sequel)
+        end = Change(passed=(event,), writes=tell_of(self.record, "unmount"))
+        end = end.then(outcome.change(row, now)).then(sequel)
         next_step = self._next_step(outcome, sequel, now)
         await self._surely(end.then(next_step.change))
         self._deadline = math.inf
@@ -276,9 +279,9 @@ class Lifecycle(Actor):
     # -- removing -------------------------------------------------------------------------------------------
 
     def _removal(self) -> Removal:
-        return Removal(
-            self._parts, self.record, self._removers[0].caller if self._removers else commands.DAEMON
-        )
+        caller = self._removers[0].caller if self._removers else commands.DAEMON
+        volumes = any(command.volumes for command in self._removers)
+        return Removal(self._parts, self.record, caller, volumes=volumes)
 
     async def _remove(self) -> None:
         removal = self._removal()

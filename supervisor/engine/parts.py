@@ -12,6 +12,7 @@ from pysup.store.store import Store
 from pysup.supervisor.engine.images import Images
 from pysup.supervisor.engine.news import NewsDesk
 from pysup.supervisor.engine.trash import Trash
+from pysup.supervisor.engine.volumes import Volumes
 from pysup.supervisor.keeper.link import Link
 from pysup.supervisor.logs.budget import Budget
 from pysup.supervisor.runtime.cgroups.base import Hierarchy
@@ -33,6 +34,7 @@ class Parts:
     filesystems: Filesystems
     filters: Filters
     images: Images
+    volumes: Volumes
     news: NewsDesk
     trash: Trash
     logs: Budget

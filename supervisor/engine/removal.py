@@ -12,14 +12,16 @@ from sqlite3 import Connection
 
 import trio
 
-from pysup.store import containers
+from pysup.store import containers, volumes
 from pysup.supervisor.engine.commands import DAEMON, Caller
 from pysup.supervisor.engine.namespaces import HeldNamespaces
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Change, Record, Told
 from pysup.supervisor.engine.states import Event
 from pysup.supervisor.engine.stdio import ContainerStdio
+from pysup.supervisor.engine.volumes import note
 from pysup.supervisor.runtime import rootfs
+from pysup.supervisor.spec.volumes import DRIVER
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +29,14 @@ log = logging.getLogger(__name__)
 class Removal:
     """First ``change`` is committed, by itself or together with the end of a run; then finish()."""
 
-    def __init__(self, parts: Parts, record: Record, caller: Caller = DAEMON) -> None:
+    def __init__(
+        self, parts: Parts, record: Record, caller: Caller = DAEMON, *, volumes: bool = False
+    ) -> None:
         self._parts = parts
         self._record = record
+        self._caller = caller
+        self._with_volumes = volumes or record.spec.auto_remove
+        self._dropped: list[str] = []
         self._destroyed = Told("destroy", {}, caller)
         self._remembered = parts.settings.log_retention > 0 and not record.spec.auto_remove
 
@@ -39,13 +46,23 @@ class Removal:
         return Change(
             passed=(Event.REMOVE,),
             columns={"removed_at": self._parts.now_ns()},
-            writes=() if self._remembered else (partial(_forget, container_id=self._record.id),),
+            writes=(
+                self._release_volumes,
+                *(() if self._remembered else (partial(_forget, container_id=self._record.id),)),
+            ),
             unpublished=(self._destroyed,),
         )
+
+    def _release_volumes(self, conn: Connection) -> None:
+        """In the transaction, which may be tried again."""
+        self._dropped = volumes.release(conn, self._record.id, drop_anonymous=self._with_volumes)
+        for name in self._dropped:
+            note(conn, name, "destroy", {"driver": DRIVER}, self._caller)
 
     async def finish(self, stdio: ContainerStdio, nursery: trio.Nursery) -> None:
         """Let go of everything that the container had."""
         await HeldNamespaces(self._parts.link, self._record.id).release()
+        self._parts.volumes.throw(self._dropped)
         if self._remembered or not stdio.attached:
             self._remove_files()
         else:

@@ -13,6 +13,7 @@ from typing import Any
 
 from pysup.supervisor.keeper import (
     lookup,
+    steps_binds,
     steps_devices,
     steps_kept,
     steps_masks,
@@ -39,8 +40,8 @@ OPS: dict[str, tuple[Callable[..., None], str]] = {
     "owner": (steps_mounts.owner, "owner of what is made"),
     "enter": (steps_mounts.enter, "enter {0}"),
     "mount": (steps_mounts.mount, "mount {0} on {2}"),
-    "attach": (steps_mounts.attach, "attach {0}"),
-    "bind": (steps_mounts.bind, "bind {0} on {1}"),
+    "attach": (steps_binds.attach, "attach {0}"),
+    "bind": (steps_binds.bind, "bind {0} on {1}"),
     "device": (steps_devices.device, "device {0}"),
     "bind_device": (steps_devices.bind_device, "device {1}"),
     "symlink": (steps_devices.symlink, "symlink {1}"),

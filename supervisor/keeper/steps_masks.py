@@ -7,7 +7,7 @@ import os
 
 from pysup.supervisor.keeper import lookup
 from pysup.supervisor.keeper.context import Context, StepError
-from pysup.supervisor.keeper.steps_mounts import attach_copy
+from pysup.supervisor.keeper.steps_binds import attach_copy
 from pysup.supervisor.kernel import mounts
 from pysup.supervisor.kernel.libc import KernelError
 

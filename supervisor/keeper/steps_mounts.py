@@ -12,7 +12,7 @@ import stat
 from contextlib import ExitStack
 from typing import Literal, TypedDict
 
-from pysup.supervisor.keeper import lookup
+from pysup.supervisor.keeper import lookup, steps_binds
 from pysup.supervisor.keeper.context import Context
 from pysup.supervisor.kernel import mounts
 from pysup.supervisor.kernel.libc import AT_FDCWD, KernelError
@@ -40,15 +40,6 @@ class Overlay(TypedDict, total=False):
     options: list[str]
 
 
-class BindOptions(TypedDict, total=False):
-    """Options of "bind": all false, and no change of propagation, by default."""
-
-    recursive: bool
-    read_only: bool
-    propagation: str
-    create: bool
-
-
 def overlay(context: Context, arguments: Overlay) -> None:
     """Mount the layers with the write layer on top, in this mount namespace only (kernel:
     filesystems/overlayfs).
@@ -66,7 +57,9 @@ def overlay(context: Context, arguments: Overlay) -> None:
     except KernelError as error:
         if error.errno != errno.EINVAL:
             raise
-        attach_copy(context, AT_FDCWD, fd, lower[0])  # one that overlayfs does not take: names without case
+        steps_binds.attach_copy(
+            context, AT_FDCWD, fd, lower[0]
+        )  # one that overlayfs does not take: names without case
     finally:
         context.system.close(fd)
     return None
@@ -169,72 +162,6 @@ def _with_mode_of(context: Context, fd: int, data: str) -> str:
     """A tmpfs without a mode looks like the directory that it covers, as with runc; 1777 if that was missing."""
     mode = f"mode={stat.S_IMODE(context.system.fstat(fd).st_mode):o}"
     return f"{data},{mode}" if data else mode
-
-
-def bind(context: Context, source: str, target: str, options: BindOptions) -> None:
-    """Attach a copy of a host directory's or file's mount, with its options set before it can be seen."""
-    source = context.host_path(source)
-    if options.get("create"):
-        _make_source(context, source)
-    recursive = options.get("recursive", False)
-    tree = context.system.open_tree(AT_FDCWD, source, recursive=recursive)
-    try:
-        name = options.get("propagation", "")
-        context.system.mount_setattr(
-            tree,
-            attr_set=mounts.MOUNT_ATTR_RDONLY if options.get("read_only") else 0,
-            propagation=mounts.PROPAGATION[name.removeprefix("r")] if name else 0,
-            recursive=recursive,
-        )
-        _attach(context, tree, target)
-    finally:
-        context.system.close(tree)
-
-
-def _make_source(context: Context, path: str) -> None:
-    """mkdir -p, whose directories are the owner's (moby MkdirAllAndChownNew); a file is as good."""
-    try:
-        _make_directory(context, path)
-    except FileNotFoundError:
-        _make_source(context, os.path.dirname(path))
-        _make_directory(context, path)
-
-
-def _make_directory(context: Context, path: str) -> None:
-    try:
-        context.system.mkdir(path, 0o755)
-    except FileExistsError:
-        return
-    lookup.give_directory(context, path)
-
-
-def attach(context: Context, name: str, target: str) -> None:
-    """Put a detached mount that came with the spawn on a host path, seen by this mount namespace only."""
-    fd = context.system.open(context.host_path(target), os.O_PATH | os.O_CLOEXEC)
-    try:
-        context.system.move_mount(context.fd(name), fd)
-    finally:
-        context.system.close(fd)
-
-
-def _attach(context: Context, tree: int, target: str) -> None:
-    """Move a detached mount to a target of its own kind, which is made if it is missing."""
-    make = lookup.directory if lookup.is_directory(context, tree) else lookup.file
-    fd = make(context, target)
-    try:
-        context.system.move_mount(tree, fd)
-    finally:
-        context.system.close(fd)
-
-
-def attach_copy(context: Context, source: int, target: int, path: str = "") -> None:
-    """Put a read-only copy of a mount there: of the descriptor itself, or of a host path."""
-    tree = context.system.open_tree(source, path)
-    try:
-        context.system.mount_setattr(tree, attr_set=mounts.MOUNT_ATTR_RDONLY)
-        context.system.move_mount(tree, target)
-    finally:
-        context.system.close(tree)
 
 
 def pivot(context: Context) -> None:

@@ -40,12 +40,13 @@ def survey() -> Machine:
 
 
 def security_modules() -> frozenset[str]:
-    """Those of the kernel that a container can be put under: ``apparmor``."""
+    """Those of the kernel that are in force: ``apparmor``, ``selinux``."""
+    found = {"selinux"} if os.path.exists("/sys/fs/selinux/enforce") else set()
     try:
         with open("/sys/module/apparmor/parameters/enabled", encoding="ascii") as file:
-            return frozenset({"apparmor"}) if file.read().startswith("Y") else frozenset()
+            return frozenset({"apparmor", *found} if file.read().startswith("Y") else found)
     except FileNotFoundError:
-        return frozenset()
+        return frozenset(found)
 
 
 def capabilities() -> tuple[str, ...]:

@@ -33,15 +33,33 @@ class IdMap:
 
 
 @dataclass(frozen=True, slots=True)
+class Volume:
+    """Which volume a mount shows, and what it is to be if it is not there yet."""
+
+    name: str
+    anonymous: bool = False
+    """Nobody has named it: its name was made up, for this container or another one."""
+    copy: bool = True
+    """An empty volume begins with what the image has in its place."""
+    subpath: str = ""
+    """Only this file or directory of it is shown; relative, looked up inside the volume."""
+    driver: str = "local"
+    options: tuple[tuple[str, str], ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Mount:
     """One mount inside the container, in the order given."""
 
-    kind: Literal["bind", "tmpfs"]
+    kind: Literal["bind", "tmpfs", "volume"]
     target: str
     """Absolute path inside the container; resolved inside its root, created if missing."""
     source: str = ""
     """Absolute host path of a bind."""
     read_only: bool = False
+    read_only_below: bool = True
+    """Read-only holds for the mounts below the source, too."""
     propagation: str = "rprivate"
     """One of private, rprivate, shared, rshared, slave, rslave."""
     recursive: bool = True
@@ -50,6 +68,10 @@ class Mount:
     """Make a missing bind source as a directory (docker's -v does, --mount does not)."""
     options: tuple[str, ...] = ()
     """tmpfs only: mount options as in mount(8), e.g. ``size=64m``, ``mode=1777``, ``noexec``."""
+    volume: Volume | None = None
+    """volume only."""
+    mode: str = ""
+    """The options as they were typed behind ``-v``, for inspect."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from pysup.supervisor.spec.devices import normal_device
 from pysup.supervisor.spec.fields import Fields, Json
-from pysup.supervisor.spec.mounts import normal_mount
+from pysup.supervisor.spec.typed_mounts import normal_mount
 
 Reader = Callable[[Fields, str], Any]
 
@@ -164,6 +164,7 @@ _HOST: dict[str, Reader] = {
     "RestartPolicy": _policy,
     "AutoRemove": Fields.flag,
     "VolumeDriver": Fields.text,
+    "VolumesFrom": Fields.texts,
     "ConsoleSize": Fields.size,
     "Annotations": Fields.mapping,
     "CapAdd": Fields.texts,
@@ -222,7 +223,6 @@ _LACKING: dict[str, tuple[str, str, Any]] = {
     "DnsSearch": ("--dns-search", _NETWORK, []),
     "ExtraHosts": ("--add-host", _NETWORK, []),
     "Links": ("--link", _NETWORK, []),
-    "VolumesFrom": ("--volumes-from", "volumes come later", []),
     "DeviceRequests": ("--gpus", _DEVICE, []),
     "BlkioWeightDevice": ("--blkio-weight-device", _DEVICE, []),
     "StorageOpt": ("--storage-opt", "a bound on the write layer comes later", {}),
@@ -262,6 +262,7 @@ OWN: dict[str, Reader] = {
     "UidMaps": Fields.raw,
     "GidMaps": Fields.raw,
     "Rootfs": _directory,
+    "Inherited": _mounts,
 }
 """HostConfig.Pysup: what docker has no field for."""
 

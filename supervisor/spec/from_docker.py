@@ -23,7 +23,7 @@ from pysup.supervisor.spec.documents import (
 )
 from pysup.supervisor.spec.fields import Fields, Json
 from pysup.supervisor.spec.merging import merge
-from pysup.supervisor.spec.mounts import mounts, refuse_volumes
+from pysup.supervisor.spec.mounts import mounts
 from pysup.supervisor.spec.namespaces import namespaces, sysctls
 from pysup.supervisor.spec.process import process
 from pysup.supervisor.spec.restart import restart_policy
@@ -68,7 +68,7 @@ class Defaults(NamedTuple):
     cpus: int = 0
     """How many CPUs the machine has; 0: not checked."""
     modules: frozenset[str] = frozenset()
-    """Security modules of the kernel that can be asked for: ``apparmor``."""
+    """Security modules of the kernel that are in force: ``apparmor``, ``selinux``."""
 
 
 def asked_root(body: object) -> Asked:
@@ -97,7 +97,7 @@ def normalise(
     fields = Fields(CREATE, body)
     host = fields.inner("HostConfig")
     image = Fields(f"{CREATE}: the image's configuration is not valid", image_config)
-    _refuse(fields, host, image)
+    _refuse(fields, host)
     config = config_document(fields) | merge(fields, image) | _health(fields)
     host_config = host_document(host)
     spec = _spec(Fields(CREATE, {**fields_of(body), **config}), host, container_id, lower, defaults)
@@ -110,9 +110,8 @@ def fields_of(body: object) -> Mapping[str, Any]:
     return body if isinstance(body, Mapping) else {}
 
 
-def _refuse(fields: Fields, host: Fields, image: Fields) -> None:
+def _refuse(fields: Fields, host: Fields) -> None:
     refuse_lacking(host)
-    refuse_volumes(fields, host, image.names("Volumes"))
     if fields.text("MacAddress"):
         raise fields.lacking("--mac-address", "networks come later")
     if (fields.inner("Healthcheck").words("Test") or ["NONE"]) != ["NONE"]:
@@ -167,7 +166,7 @@ def _spec(
         domainname=_domainname(config),
         process=process(config, host, hostname=hostname),
         rootfs=Rootfs(tuple(lower), host.flag("ReadonlyRootfs")),
-        mounts=mounts(host),
+        mounts=mounts(config, host, container_id, modules=defaults.modules),
         shm_size=_shm_size(host),
         sysctls=sysctls(host, spaces),
         namespaces=spaces,

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 PROPAGATIONS = frozenset({"private", "rprivate", "shared", "rshared", "slave", "rslave"})
-_NO_MEANING_HERE = frozenset({"z", "Z", "consistent", "cached", "delegated"})
-"""Relabelling without SELinux, and hints for Docker Desktop: docker on Linux accepts and ignores them."""
+_RELABEL = frozenset({"z", "Z"})
+"""For SELinux, shared or not; where it is not in force there is nothing to label."""
+_NO_MEANING_HERE = frozenset({"consistent", "cached", "delegated"})
+"""Hints for Docker Desktop: docker on Linux accepts and ignores them."""
 
 
 class Bind(NamedTuple):
@@ -24,6 +26,27 @@ class Bind(NamedTuple):
     read_only: bool = False
     propagation: str = ""
     no_copy: bool = False
+    relabel: bool = False
+    """z or Z."""
+    mode: str = ""
+    """The options as they were typed."""
+
+
+class From(NamedTuple):
+    """One ``--volumes-from CONTAINER[:OPTIONS]``."""
+
+    container: str
+    read_only: bool = False
+    relabel: bool = False
+
+
+def parse_volumes_from(text: str) -> From:
+    """Read an entry of HostConfig.VolumesFrom (moby volume/mounts/linux_parser.go ParseVolumesFrom)."""
+    container, _, options = text.partition(":")
+    words = [word for word in options.split(",") if word]
+    if not container or not set(words) <= {"ro", "rw", *_RELABEL} or {"ro", "rw"} <= set(words):
+        raise ValueError(f"invalid --volumes-from {text!r} (it is CONTAINER[:ro|rw])")
+    return From(container, "ro" in words, not _RELABEL.isdisjoint(words))
 
 
 def parse_volume(text: str) -> Bind:
@@ -33,8 +56,9 @@ def parse_volume(text: str) -> Bind:
         return Bind("", _target(text, parts[0]))
     if len(parts) > 3 or not parts[0]:  # noqa: PLR2004 - source, target, options
         raise ValueError(f"invalid volume specification: {text!r} (it is SOURCE:TARGET[:OPTIONS])")
-    options = parts[2].split(",") if len(parts) == 3 else []  # noqa: PLR2004
-    return _with_options(text, Bind(parts[0], _target(text, parts[1])), options)
+    mode = parts[2] if len(parts) == 3 else ""  # noqa: PLR2004
+    options = mode.split(",") if len(parts) == 3 else []  # noqa: PLR2004
+    return _with_options(text, Bind(parts[0], _target(text, parts[1]), mode=mode), options)
 
 
 def _target(text: str, path: str) -> str:
@@ -62,6 +86,8 @@ def _with_options(text: str, bind: Bind, options: list[str]) -> Bind:
             bind = bind._replace(propagation=option)
         elif option == "nocopy":
             bind = bind._replace(no_copy=True)
+        elif option in _RELABEL:
+            bind = bind._replace(relabel=True)
         elif option not in _NO_MEANING_HERE:
             raise ValueError(f"invalid volume specification: {text!r}: unknown option {option!r}")
     return bind

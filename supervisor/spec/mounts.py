@@ -1,17 +1,19 @@
-"""HostConfig.Binds, Mounts and Tmpfs into the ordered list of mounts. Pure: sources are sought at start."""
+"""Everything that is to be mounted in a container, as one ordered list. Pure: sources are sought at start.
+
+What is given by ``-v``, ``--mount`` and ``--tmpfs`` comes before what ``--volumes-from`` brings at the same place,
+and that before the volumes that the image, or ``-v /PATH``, declares (moby daemon/volumes.go registerMountPoints).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Container
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-from pysup.supervisor.spec.container import Mount
-from pysup.supervisor.spec.fields import Fields
-from pysup.supervisor.spec.mount_syntax import PROPAGATIONS, clean, parse_volume
+from pysup.supervisor.spec.container import Mount, Volume
+from pysup.supervisor.spec.fields import Fields, Json
+from pysup.supervisor.spec.mount_syntax import Bind, From, clean, parse_volume, parse_volumes_from
+from pysup.supervisor.spec.typed_mounts import TMPFS, mount_object, typed_mount, volume_mount
+from pysup.supervisor.spec.volumes import anonymous_name
 
-_VOLUMES = "volumes come later"
-_TMPFS = ("noexec", "nosuid", "nodev")
-"""Docker's options of a tmpfs; one that is given after them wins."""
 _FLAGS = (
     "ro rw suid nosuid dev nodev exec noexec sync async dirsync mand nomand atime noatime diratime "
     "nodiratime relatime norelatime strictatime nostrictatime"
@@ -20,42 +22,116 @@ _TMPFS_FLAGS = frozenset(_FLAGS.split())
 _TMPFS_VALUES = frozenset({"size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"})
 
 
-def mounts(host: Fields) -> tuple[Mount, ...]:
-    """Every mount, a parent directory before what lies in it (moby container/mounts sortMounts)."""
-    found = [
-        *(_bind(host, text) for text in host.texts("Binds")),
-        *(_mount(item) for item in host.inners("Mounts")),
-        *(_tmpfs(host, path, options) for path, options in host.mapping("Tmpfs").items()),
+def mounts(
+    config: Fields, host: Fields, container_id: str, *, modules: Collection[str] = ()
+) -> tuple[Mount, ...]:
+    """Every mount, a parent directory before what lies in it. ``modules``: security modules in force."""
+    tmpfs = [_tmpfs(host, path, options) for path, options in host.mapping("Tmpfs").items()]
+    given = _given(host, container_id, modules)
+    _refuse_duplicates(host, [*given, *tmpfs])
+    taken = {mount.target for mount in tmpfs}
+    found = [*_with_others(config, host, given, container_id, taken), *tmpfs]
+    return tuple(sorted(found, key=lambda mount: mount.target.count("/")))
+
+
+def points(config: Fields, host: Fields, container_id: str) -> list[Mount]:
+    """What docker calls mount points: all but --tmpfs."""
+    return _with_others(config, host, _given(host, container_id), container_id)
+
+
+def inheritable(config: Fields, host: Fields, container_id: str) -> list[Json]:
+    """What --volumes-from of this container brings, as Mount objects: its binds and volumes."""
+    found = points(config, host, container_id)
+    return [mount_object(mount) for mount in found if mount.kind != "tmpfs"]
+
+
+def with_inherited(verb: str, body: Json, find: Callable[[str], list[Json]]) -> Json:
+    """The create body with what --volumes-from brings, for good; ``find``: the Mount objects of a container.
+
+    Those that a body brings along (somebody sends what inspect has shown) are found anew. Raises BadRequest.
+    """
+    host = Fields(verb, body).inner("HostConfig")
+    objects = [
+        one | ({"ReadOnly": True} if asked.read_only else {})
+        for asked in _asked(host)
+        for one in find(asked.container)
     ]
+    own = {**(host.raw("Pysup") or {}), "Inherited": objects}
+    if not objects and "Inherited" not in host.inner("Pysup"):
+        return body
+    return {**body, "HostConfig": {**body["HostConfig"], "Pysup": own}}
+
+
+def _asked(host: Fields) -> list[From]:
+    try:
+        return [parse_volumes_from(text) for text in host.texts("VolumesFrom")]
+    except ValueError as error:
+        raise host.bad(str(error)) from None
+
+
+# -- from everywhere -----------------------------------------------------------------------------------------
+
+
+def _given(host: Fields, container_id: str, modules: Collection[str] = ()) -> list[Mount]:
+    return [
+        *(_bind(host, text, container_id, modules) for text in host.texts("Binds")),
+        *(typed_mount(item, container_id) for item in host.inners("Mounts")),
+    ]
+
+
+def _refuse_duplicates(host: Fields, found: Iterable[Mount]) -> None:
     seen: set[str] = set()
     for mount in found:
         if mount.target in seen:
             raise host.bad(f"duplicate mount point {mount.target!r}")
         seen.add(mount.target)
-    return tuple(sorted(found, key=lambda mount: mount.target.count("/")))
 
 
-def refuse_volumes(config: Fields, host: Fields, of_image: Container[str]) -> None:
-    """Anonymous volumes are not there yet; those that an image declares stay part of the write layer."""
+def _with_others(
+    config: Fields, host: Fields, given: Sequence[Mount], container_id: str, taken: Collection[str] = ()
+) -> list[Mount]:
+    """The ones given, then what other containers and the image add in places that are free."""
+    inherited = [typed_mount(item, container_id) for item in host.inner("Pysup").inners("Inherited")]
+    found: dict[str, Mount] = {}
+    for mount in (*given, *reversed(inherited), *_declared(config, host, container_id)):
+        if mount.target not in taken:
+            found.setdefault(mount.target, mount)
+    return list(found.values())
+
+
+def _declared(config: Fields, host: Fields, container_id: str) -> Iterator[Mount]:
+    """Anonymous volumes: Config.Volumes, the image's among them."""
     for path in config.names("Volumes"):
-        if path not in of_image:
-            raise config.lacking(
-                f"--volume {path[:64]!r}", f"{_VOLUMES}; name a directory of the host: /DIR:TARGET"
-            )
-    if host.text("VolumeDriver") not in ("", "local"):
-        raise host.lacking("--volume-driver", _VOLUMES)
+        if not path.startswith("/") or clean(path) == "/":
+            raise config.bad(f"the volume {path[:64]!r} must be an absolute path, and not the root")
+        yield _anonymous(host, clean(path), container_id)
+
+
+def _anonymous(host: Fields, target: str, container_id: str, bind: Bind | None = None) -> Mount:
+    bind = bind or Bind("", target)
+    volume = Volume(
+        anonymous_name(container_id, target),
+        anonymous=True,
+        copy=not bind.no_copy,
+        driver=host.text("VolumeDriver", "local"),
+    )
+    return volume_mount(host, target, volume, read_only=bind.read_only, mode=bind.mode)
 
 
 # -- -v ------------------------------------------------------------------------------------------------------
 
 
-def _bind(host: Fields, text: str) -> Mount:
+def _bind(host: Fields, text: str, container_id: str, modules: Collection[str]) -> Mount:
     try:
         bind = parse_volume(text)
     except ValueError as error:
         raise host.bad(str(error)) from None
+    if bind.relabel and "selinux" in modules:
+        raise host.lacking(f"--volume {text[:64]!r}", "SELinux is in force, and pysup labels no files")
+    if not bind.source:
+        return _anonymous(host, bind.target, container_id, bind)
     if not bind.source.startswith("/"):
-        raise host.lacking(f"--volume {text[:64]!r}", f"{_VOLUMES}; the source must be an absolute path")
+        return _named(host, bind)
     return Mount(
         "bind",
         bind.target,
@@ -63,65 +139,15 @@ def _bind(host: Fields, text: str) -> Mount:
         read_only=bind.read_only,
         propagation=bind.propagation or "rprivate",
         create_source=True,
+        mode=bind.mode,
     )
 
 
-# -- --mount -------------------------------------------------------------------------------------------------
-
-
-def _mount(item: Fields) -> Mount:
-    kind = item.text("Type")
-    if kind == "bind":
-        return _typed_bind(item)
-    if kind == "tmpfs":
-        return _typed_tmpfs(item)
-    if kind in ("volume", "image", "npipe", "cluster"):
-        raise item.lacking(f"--mount type={kind}", _VOLUMES)
-    raise item.bad(f"{item.where}.Type {kind[:64]!r} is not bind or tmpfs")
-
-
-def _mount_target(item: Fields) -> str:
-    target = item.text("Target")
-    if not target.startswith("/") or clean(target) == "/":
-        raise item.bad(f"{item.where}.Target {target[:64]!r} must be an absolute path, and not the root")
-    return clean(target)
-
-
-def _typed_bind(item: Fields) -> Mount:
-    source, options = item.text("Source"), item.inner("BindOptions")
-    if not source.startswith("/"):
-        raise item.bad(f"{item.where}.Source {source[:64]!r} must be an absolute path")
-    propagation = options.text("Propagation", "rprivate")
-    if propagation not in PROPAGATIONS:
-        raise item.bad(
-            f"{item.where}: propagation {propagation[:64]!r} is not one of {', '.join(sorted(PROPAGATIONS))}"
-        )
-    if options.flag("ReadOnlyNonRecursive"):
-        raise item.lacking("--mount bind-recursive=writable", "read-only holds for the mounts below, too")
-    if options.flag("ReadOnlyForceRecursive") and not item.flag("ReadOnly"):
-        raise item.bad(f"{options.where}.ReadOnlyForceRecursive needs ReadOnly")
-    return Mount(
-        "bind",
-        _mount_target(item),
-        clean(source),
-        read_only=item.flag("ReadOnly"),
-        propagation=propagation,
-        recursive=not options.flag("NonRecursive"),
-        create_source=options.flag("CreateMountpoint"),
-    )
-
-
-def _typed_tmpfs(item: Fields) -> Mount:
-    if item.text("Source"):
-        raise item.bad(f"{item.where}.Source must be empty for a tmpfs")
-    options = item.inner("TmpfsOptions")
-    size, mode = options.integer("SizeBytes"), options.integer("Mode")
-    if size < 0 or not 0 <= mode <= 0o7777:  # noqa: PLR2004 - the permission bits
-        raise item.bad(f"{options.where}: the size cannot be negative, and the mode is within 0 and 07777")
-    if options.raw("Options"):
-        raise item.lacking("--mount tmpfs-options", "use --tmpfs PATH:OPTIONS")
-    given = [*([f"size={size}"] if size else []), *([f"mode={mode:o}"] if mode else [])]
-    return Mount("tmpfs", _mount_target(item), read_only=item.flag("ReadOnly"), options=(*_TMPFS, *given))
+def _named(host: Fields, bind: Bind) -> Mount:
+    if bind.propagation:
+        raise host.bad(f"--volume {bind.source[:64]}: a volume has no propagation ({bind.propagation})")
+    volume = Volume(bind.source, copy=not bind.no_copy, driver=host.text("VolumeDriver", "local"))
+    return volume_mount(host, bind.target, volume, read_only=bind.read_only, mode=bind.mode)
 
 
 # -- --tmpfs -------------------------------------------------------------------------------------------------
@@ -137,35 +163,4 @@ def _tmpfs(host: Fields, path: str, text: str) -> Mount:
             raise host.bad(f"--tmpfs {path[:64]!r} has the unknown option {option[:64]!r}")
     kept = tuple(option for option in options if option not in ("ro", "rw"))
     last = [option for option in options if option in ("ro", "rw")][-1:]
-    return Mount("tmpfs", clean(path), read_only=last == ["ro"], options=(*_TMPFS, *kept))
-
-
-def normal_mount(item: Fields) -> dict[str, Any]:
-    """A Mounts entry as docker's inspect shows it: only what is given."""
-    kept: dict[str, Any] = {
-        "Type": item.text("Type"),
-        "Source": item.text("Source"),
-        "Target": item.text("Target"),
-    }
-    if item.flag("ReadOnly"):
-        kept["ReadOnly"] = True
-    if item.text("Consistency"):
-        kept["Consistency"] = item.text("Consistency")
-    for options, readers in _OPTIONS.items():
-        found = item.inner(options)
-        given = {key: read(found, key) for key, read in readers.items() if found.raw(key)}
-        if given:
-            kept[options] = given
-    return kept
-
-
-_OPTIONS: dict[str, dict[str, Any]] = {
-    "BindOptions": {
-        "Propagation": Fields.text,
-        "NonRecursive": Fields.flag,
-        "CreateMountpoint": Fields.flag,
-        "ReadOnlyNonRecursive": Fields.flag,
-        "ReadOnlyForceRecursive": Fields.flag,
-    },
-    "TmpfsOptions": {"SizeBytes": Fields.integer, "Mode": Fields.integer},
-}
+    return Mount("tmpfs", clean(path), read_only=last == ["ro"], options=(*TMPFS, *kept))

@@ -29,7 +29,12 @@ _FIXED = {
     "DeviceCgroupRules": "--device-cgroup-rule",
 }
 """Fields that docker's Resources has as well, but that only a new container can have changed."""
-_FIXED_OWN = {"UidMaps": "--uidmap", "GidMaps": "--gidmap", "Rootfs": "--rootfs"}
+_FIXED_OWN = {
+    "UidMaps": "--uidmap",
+    "GidMaps": "--gidmap",
+    "Rootfs": "--rootfs",
+    "Inherited": "--volumes-from",
+}
 
 
 def merge_update(host_config: Json, body: object) -> Json:

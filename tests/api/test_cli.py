@@ -74,7 +74,7 @@ def test_much_output_arrives_whole(daemon: Daemon) -> None:
         (["host", "no-such-command"], 127, "no-such-command"),
         (["host", "/etc/passwd"], 126, "/etc/passwd"),
         (["-m", "1k", "host", "true"], 125, "memory"),
-        (["-v", "/no/such/dir", "host", "true"], 125, "olume"),
+        (["-v", "x:/v", "host", "true"], 125, "olume"),
         (["--mount", "type=bind,src=/no/such,dst=/x", "host", "true"], 125, "/no/such"),
         (["--net", "nosuchnet", "host", "true"], 125, "nosuchnet"),
         (["--uts", "host", "-h", "x", "host", "true"], 125, "--uts host"),

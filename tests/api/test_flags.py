@@ -165,7 +165,7 @@ REFUSED = [
     ("--userns auto", "'auto' is not supported yet"),
     ("--network bridge", "'bridge' is not supported yet"),
     ("--ipc shareable", "'shareable' is not supported yet"),
-    ("-v named:/v", "volumes come later"),
+    ("-v named:/v:rshared", "a volume has no propagation"),
     ("-p 80:80", "--publish is not supported yet"),
     ("--dns 1.1.1.1", "--dns is not supported yet"),
     ("--health-cmd true", "health checks"),
@@ -266,7 +266,7 @@ def test_prune(shared: Daemon, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words", ["images --tree", "rmi --platform x y", "image inspect --platform x host", "image history host",
               "swarm init", "context ls", "buildx ls", "container cp a:b c", "logs --details x",
-              "system prune --volumes", "start --checkpoint x y", "rm -l x"]
+              "start --checkpoint x y", "rm -l x"]
 )  # fmt: skip
 def test_what_docker_has_and_pysup_has_not_is_said(shared: Daemon, words: str) -> None:
     done = shared.pysup(*words.split())

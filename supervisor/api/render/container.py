@@ -34,6 +34,8 @@ class Places:
     """The container's own: upper/ work/ rootfs/ etc/ logs/."""
     lower: tuple[str, ...]
     """Its layers, topmost first."""
+    volumes: str
+    """The directory of all volumes."""
 
 
 def command(config: Json) -> list[str]:
@@ -58,8 +60,8 @@ def own_facts(row: Container) -> Json:
 # -- the list ------------------------------------------------------------------------------------------------
 
 
-def list_entry(row: Container, now_ns: int, sizes: Sizes | None = None) -> Json:
-    """One entry of GET /containers/json."""
+def list_entry(row: Container, now_ns: int, volumes: str, sizes: Sizes | None = None) -> Json:
+    """One entry of GET /containers/json. ``volumes``: the directory of all volumes."""
     config, host_config = json.loads(row.config), json.loads(row.host_config)
     entry = {
         "Id": row.id,
@@ -74,7 +76,7 @@ def list_entry(row: Container, now_ns: int, sizes: Sizes | None = None) -> Json:
         "Status": status_text(row, now_ns),
         "HostConfig": {"NetworkMode": networks.network_mode(host_config)},
         "NetworkSettings": {"Networks": networks.endpoints(host_config)},
-        "Mounts": mount_points(host_config),
+        "Mounts": mount_points(config, host_config, row.id, volumes),
         "Pysup": own_facts(row),
     }
     return entry if sizes is None else {**entry, "SizeRw": sizes.rw, "SizeRootFs": sizes.root}
@@ -115,7 +117,7 @@ def inspect(row: Container, places: Places, *, execs: Sequence[str] = (), sizes:
         "ExecIDs": list(execs) or None,
         "HostConfig": _host_config(host_config, chosen),
         "GraphDriver": {"Name": DRIVER, "Data": _layers(places)},
-        "Mounts": mount_points(host_config),
+        "Mounts": mount_points(config, host_config, row.id, places.volumes),
         "Config": _config(config, row),
         "NetworkSettings": networks.settings(host_config),
         "Pysup": own_facts(row),

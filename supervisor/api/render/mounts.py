@@ -1,41 +1,48 @@
-"""The mounts of a container as docker lists them (MountPoint), from its HostConfig."""
+"""The mounts of a container as docker lists them (MountPoint), from its documents."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pysup.supervisor.spec.mount_syntax import clean, parse_volume
+from pysup.supervisor.spec.container import Mount, Volume
+from pysup.supervisor.spec.fields import Fields
+from pysup.supervisor.spec.mounts import points
+from pysup.supervisor.volumes.directories import data_of
 
 Json = dict[str, Any]
 
-
-def mount_points(host_config: Json) -> list[Json]:
-    """Binds and --mount entries; --tmpfs is not among them, as in docker."""
-    binds = [_bind(text) for text in host_config.get("Binds") or []]
-    return binds + [_mount(mount) for mount in host_config.get("Mounts") or []]
+_SHARED_LABEL = "z"
+"""Docker's Mode of a volume that was named without options."""
 
 
-def _bind(text: str) -> Json:
-    bind = parse_volume(text)
-    parts = text.split(":")
+def mount_points(config: Json, host_config: Json, container_id: str, volumes: str) -> list[Json]:
+    """All but --tmpfs, as in docker. ``volumes``: the directory of all volumes."""
+    verb = "show container"
+    found = points(Fields(verb, config), Fields(verb, host_config, "HostConfig"), container_id)
+    return [
+        _plain(mount) if mount.volume is None else _volume(mount, mount.volume, volumes) for mount in found
+    ]
+
+
+def _plain(mount: Mount) -> Json:
     return {
-        "Type": "bind",
-        "Source": clean(bind.source),
-        "Destination": bind.target,
-        "Mode": parts[2] if len(parts) > 2 else "",  # noqa: PLR2004 - source, target, options
-        "RW": not bind.read_only,
-        "Propagation": bind.propagation or "rprivate",
+        "Type": mount.kind,
+        "Source": mount.source,
+        "Destination": mount.target,
+        "Mode": mount.mode,
+        "RW": not mount.read_only,
+        "Propagation": mount.propagation if mount.kind == "bind" else "",
     }
 
 
-def _mount(mount: Json) -> Json:
-    is_bind = mount["Type"] == "bind"
-    propagation = (mount.get("BindOptions") or {}).get("Propagation") or "rprivate"
+def _volume(mount: Mount, volume: Volume, volumes: str) -> Json:
     return {
-        "Type": mount["Type"],
-        "Source": clean(mount["Source"]) if is_bind else "",
-        "Destination": clean(mount["Target"]),
-        "Mode": "",
-        "RW": not mount.get("ReadOnly"),
-        "Propagation": propagation if is_bind else "",
+        "Type": "volume",
+        "Name": volume.name,
+        "Source": data_of(volumes, volume.name),
+        "Destination": mount.target,
+        "Driver": volume.driver,
+        "Mode": mount.mode or ("" if volume.anonymous else _SHARED_LABEL),
+        "RW": not mount.read_only,
+        "Propagation": "",
     }

@@ -192,13 +192,18 @@ def _absent() -> Json:
     }
 
 
-def disk_usage(images: Sequence[Image], image_entries: Sequence[Json], containers: Sequence[Json]) -> Json:
+def disk_usage(
+    images: Sequence[Image],
+    image_entries: Sequence[Json],
+    containers: Sequence[Json],
+    volumes: Sequence[Json],
+) -> Json:
     """GET /system/df."""
     return {
         "LayersSize": sum(image.size for image in images),
         "Images": list(image_entries),
         "Containers": list(containers),
-        "Volumes": [],
+        "Volumes": list(volumes),
         "BuildCache": [],
         "BuilderSize": 0,
     }

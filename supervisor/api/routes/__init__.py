@@ -18,6 +18,7 @@ from pysup.supervisor.api.routes import (
     run,
     stats,
     system,
+    volumes,
     wait,
 )
 
@@ -34,6 +35,7 @@ ALL_ROUTES: tuple[Route, ...] = (
     *image_archives.ROUTES,
     *images.ROUTES,
     *networks.ROUTES,
+    *volumes.ROUTES,
     *own.ROUTES,
     *run.ROUTES,
     *absent.ROUTES,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from pysup.supervisor.api import filters
 from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.wire import Request, Response, json_response
 from pysup.supervisor.engine.engine import Engine
@@ -41,12 +40,6 @@ async def no_swarm(_engine: Engine, _request: Request) -> Response:
     return json_response({"message": "This node is not a swarm manager. pysup has no swarm."}, 503)
 
 
-async def list_volumes(_engine: Engine, request: Request) -> Response:
-    """GET /volumes: none."""
-    filters.parse(request.query.text("filters"), filters.VOLUMES)
-    return json_response({"Volumes": [], "Warnings": None})
-
-
 async def list_plugins(_engine: Engine, _request: Request) -> Response:
     """GET /plugins: none."""
     return json_response([])
@@ -54,9 +47,7 @@ async def list_plugins(_engine: Engine, _request: Request) -> Response:
 
 async def prune_nothing(_engine: Engine, _request: Request) -> Response:
     """Pruning what there cannot be any of frees nothing."""
-    return json_response(
-        {"NetworksDeleted": None, "VolumesDeleted": None, "CachesDeleted": None, "SpaceReclaimed": 0}
-    )
+    return json_response({"NetworksDeleted": None, "CachesDeleted": None, "SpaceReclaimed": 0})
 
 
 _LACKING = (
@@ -78,7 +69,6 @@ _LACKING = (
     ("DELETE", "/networks/{name}", "remove a network"),
     ("POST", "/networks/{name}/connect", "connect a container to a network"),
     ("POST", "/networks/{name}/disconnect", "disconnect a container from a network"),
-    ("POST", "/volumes/create", "create a volume"),
     ("POST", "/plugins/create", "create a plugin"),
     ("POST", "/plugins/pull", "install a plugin"),
 )
@@ -97,13 +87,9 @@ def _swarm_routes() -> list[Route]:
 
 
 ROUTES = (
-    Route("GET", "/volumes", list_volumes),
-    Route("GET", "/volumes/{name}", missing("volume")),
-    Route("DELETE", "/volumes/{name}", missing("volume")),
     Route("GET", "/plugins", list_plugins),
     Route("GET", "/plugins/{name*}/json", missing("plugin")),
     Route("DELETE", "/plugins/{name*}", missing("plugin")),
-    Route("POST", "/volumes/prune", prune_nothing),
     Route("POST", "/networks/prune", prune_nothing),
     Route("POST", "/build/prune", prune_nothing),
     *(Route(method, path, lacking(what)) for method, path, what in _LACKING),

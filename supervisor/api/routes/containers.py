@@ -27,7 +27,8 @@ async def inspect_container(engine: Engine, request: Request) -> Response:
     running = [
         one.id for one in execs.list_execs(engine.parts.store.read(), row.id) if one.state == "running"
     ]
-    places = Places(engine.parts.settings.container_dir(row.id), _lower(engine, row))
+    settings = engine.parts.settings
+    places = Places(settings.container_dir(row.id), _lower(engine, row), settings.volumes_dir)
     sizes = await engine.sizes(row.id) if request.query.flag("size") else None
     return json_response(inspect(row, places, execs=running, sizes=sizes))
 
@@ -85,10 +86,11 @@ async def unpause_container(engine: Engine, request: Request) -> Response:
 
 
 async def remove_container(engine: Engine, request: Request) -> Response:
-    """DELETE /containers/{id}?force=. ``v`` asks to remove anonymous volumes, too: there are none."""
+    """DELETE /containers/{id}?force=&v=. ``v``: its anonymous volumes, too."""
     if request.query.flag("link"):
         raise NotSupported("cannot remove container: --link is not supported yet")
-    await engine.remove(request.params["id"], request.caller, force=request.query.flag("force"))
+    force, volumes = request.query.flag("force"), request.query.flag("v")
+    await engine.remove(request.params["id"], request.caller, force=force, volumes=volumes)
     return empty()
 
 

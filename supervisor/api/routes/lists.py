@@ -25,18 +25,19 @@ from pysup.supervisor.errors import BadRequest, Conflict, NotFound
 async def list_containers(engine: Engine, request: Request) -> Response:
     """GET /containers/json. Ten thousand rows take a while to render: that is done in the reader's thread."""
     query, now = _query(engine, request), engine.parts.now_ns()
+    volumes = engine.parts.settings.volumes_dir
     if request.query.flag("size"):
         rows = await engine.parts.store.query(partial(_select, query))
-        return json_response([list_entry(row, now, await engine.sizes(row.id)) for row in rows])
-    return await engine.parts.store.query(partial(_rendered, query, now))
+        return json_response([list_entry(row, now, volumes, await engine.sizes(row.id)) for row in rows])
+    return await engine.parts.store.query(partial(_rendered, query, now, volumes))
 
 
 def _select(query: ContainerQuery, conn: Connection) -> list[Container]:
     return select_containers(containers.list_containers(conn), query)
 
 
-def _rendered(query: ContainerQuery, now: int, conn: Connection) -> Response:
-    return json_response([list_entry(row, now) for row in _select(query, conn)])
+def _rendered(query: ContainerQuery, now: int, volumes: str, conn: Connection) -> Response:
+    return json_response([list_entry(row, now, volumes) for row in _select(query, conn)])
 
 
 def _query(engine: Engine, request: Request) -> ContainerQuery:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from pysup.store import containers, images
+from typing import Any
+
+from pysup.store import containers, images, volumes
 from pysup.supervisor.api.machine import machine
 from pysup.supervisor.api.render.container import list_entry
 from pysup.supervisor.api.render.image import image_entry
 from pysup.supervisor.api.render.system import Machine, disk_usage, info, version
+from pysup.supervisor.api.render.volume import volume_usage
 from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.routes.images import all_tags
 from pysup.supervisor.api.wire import Request, Response, json_response
@@ -56,12 +59,23 @@ async def get_disk_usage(engine: Engine, _request: Request) -> Response:
     """GET /system/df."""
     rows = await engine.parts.store.query(containers.list_containers)
     now = engine.parts.now_ns()
-    entries = [list_entry(row, now, await engine.sizes(row.id)) for row in rows]
+    place = engine.parts.settings.volumes_dir
+    entries = [list_entry(row, now, place, await engine.sizes(row.id)) for row in rows]
     found = await engine.parts.store.query(images.list_images)
     tags = await all_tags(engine)
     used = [row.image_id for row in rows]
     shown = [image_entry(one, tags.get(one.id, ()), containers=used.count(one.id)) for one in found]
-    return json_response(disk_usage(found, shown, entries))
+    return json_response(disk_usage(found, shown, entries, await _volumes(engine)))
+
+
+async def _volumes(engine: Engine) -> list[dict[str, Any]]:
+    rows = await engine.parts.store.query(volumes.list_volumes)
+    used = await engine.parts.store.query(volumes.users)
+    place = engine.parts.settings.volumes_dir
+    return [
+        volume_usage(row, place, size=await engine.parts.volumes.size(row.name), users=used.get(row.name, 0))
+        for row in rows
+    ]
 
 
 async def post_auth(_engine: Engine, _request: Request) -> Response:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from pysup.supervisor.runtime.plan.base import is_host_image
 from pysup.supervisor.runtime.plan.container import build
-from pysup.supervisor.runtime.plan.facts import SECCOMP, Below, CgroupView, Facts, Machine, Step
+from pysup.supervisor.runtime.plan.facts import SECCOMP, Below, CgroupView, Facts, Machine, Shown, Step
 from pysup.supervisor.runtime.plan.joining import TARGET, build_exec, joins_pid
 from pysup.supervisor.runtime.plan.namespaces import (
     clone_flags,
@@ -39,6 +39,7 @@ __all__ = [
     "CgroupView",
     "Facts",
     "Machine",
+    "Shown",
     "Stage",
     "Step",
     "bounding",

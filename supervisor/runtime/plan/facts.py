@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pysup.supervisor.runtime.devices import HostNode
+from pysup.supervisor.spec.volumes import Source
 
 Step = list[Any]
 """``[op, argument, …]``, JSON-able; the vocabulary and its meaning are keeper/steps.py."""
@@ -43,6 +44,16 @@ SECCOMP = "seccomp"
 """The name of the descriptor that holds the filter program."""
 
 
+class Shown(NamedTuple):
+    """A volume that the container has."""
+
+    name: str
+    path: str
+    """The host directory with its content."""
+    source: Source | None = None
+    """What is mounted for it instead."""
+
+
 class Below(NamedTuple):
     """A further file system of the machine."""
 
@@ -70,6 +81,7 @@ class Facts:
     """Host directories that the host image must not show: the daemon's own root and run directories."""
     seccomp: int | None = None
     """Flags for seccomp(2), with the filter in the descriptor SECCOMP; None: no filter."""
+    volumes: tuple[Shown, ...] = ()
     devices: tuple[HostNode, ...] = ()
     """The host's devices that the container gets beside the usual ones."""
     kept: tuple[str, ...] = ()

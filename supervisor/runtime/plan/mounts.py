@@ -11,35 +11,11 @@ from pysup.supervisor.runtime import devices, masks
 from pysup.supervisor.runtime.plan import base
 from pysup.supervisor.runtime.plan.facts import Facts, Step
 from pysup.supervisor.runtime.plan.sources import Sources
-from pysup.supervisor.spec.container import ContainerSpec, Mount
+from pysup.supervisor.runtime.plan.user_mounts import user_mount
+from pysup.supervisor.spec.container import ContainerSpec
 
 INIT = "/sbin/docker-init"
 ETC_FILES = ("hostname", "hosts", "resolv.conf")
-FLAGS = {
-    "nosuid": mounts.MS_NOSUID,
-    "nodev": mounts.MS_NODEV,
-    "noexec": mounts.MS_NOEXEC,
-    "relatime": mounts.MS_RELATIME,
-    "strictatime": mounts.MS_STRICTATIME,
-    "sync": 0x10,
-    "dirsync": 0x80,
-    "mand": 0x40,
-    "noatime": 0x400,
-    "nodiratime": 0x800,
-}
-"""Options of mount(8) that are flags of mount(2); the kernel itself refuses ``mand`` since Linux 5.15."""
-CLEARS = {
-    "suid": "nosuid",
-    "dev": "nodev",
-    "exec": "noexec",
-    "atime": "noatime",
-    "diratime": "nodiratime",
-    "async": "sync",
-    "nomand": "mand",
-    "norelatime": "relatime",
-    "nostrictatime": "strictatime",
-}
-"""Options that take an earlier one back."""
 
 
 def mount_steps(
@@ -147,7 +123,7 @@ def later(spec: ContainerSpec, facts: Facts, sources: Sources) -> list[Step]:
     if spec.init:
         steps.append((INIT, _init(facts, sources)))
     kept = [(target, step) for target, step in steps if target not in taken]
-    kept += [(mount.target, _user_mount(mount, sources)) for mount in spec.mounts]
+    kept += [(mount.target, user_mount(mount, facts, sources)) for mount in spec.mounts]
     return [step for _, step in sorted(kept, key=lambda pair: pair[0].rstrip("/").count("/"))]
 
 
@@ -160,29 +136,3 @@ def _init(facts: Facts, sources: Sources) -> Step:
     if not facts.machine.init:
         raise Unavailable("cannot use --init: no docker-init, tini or catatonit is installed")
     return base.bind(sources.name(facts.machine.init), INIT, read_only=True, recursive=False)
-
-
-def _user_mount(mount: Mount, sources: Sources) -> Step:
-    if mount.kind == "tmpfs":
-        return _user_tmpfs(mount)
-    options = {
-        "recursive": mount.recursive,
-        "read_only": mount.read_only,
-        "propagation": mount.propagation,
-        "create": mount.create_source,
-    }
-    return ["bind", sources.name(mount.source), mount.target, options]
-
-
-def _user_tmpfs(mount: Mount) -> Step:
-    """Split mount(8)'s options into mount(2)'s flags and the file system's own data; the last one wins."""
-    flags, data = {"ro"} if mount.read_only else set(), []
-    for option in mount.options:
-        if option in CLEARS:
-            flags.discard(CLEARS[option])
-        elif option in FLAGS:
-            flags.add(option)
-        else:
-            data.append(option)
-    number = sum(mounts.MS_RDONLY if flag == "ro" else FLAGS[flag] for flag in flags)
-    return base.tmpfs(mount.target, number, ",".join(data))

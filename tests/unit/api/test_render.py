@@ -60,24 +60,27 @@ def test_no_state_is_without_a_word_of_dockers() -> None:
     assert {state_word(container(state=str(state))) for state in State} <= STATES
 
 
+VOLUMES = "/var/lib/pysup/volumes"
+
+
 def test_a_list_entry_is_dockers() -> None:
-    entry = list_entry(container(), NOW)
+    entry = list_entry(container(), NOW, VOLUMES)
     assert entry["Names"] == ["/web"]
     assert entry["Command"] == "sh -c 'exit 1'"
     assert entry["Created"] == 1_800_000_000 - 4000
     assert entry["HostConfig"] == {"NetworkMode": "none"}
     assert [mount["Destination"] for mount in entry["Mounts"]] == ["/data", "/t"]
     assert "SizeRw" not in entry
-    assert list_entry(container(), NOW, Sizes(1, 2))["SizeRootFs"] == 2
+    assert list_entry(container(), NOW, VOLUMES, Sizes(1, 2))["SizeRootFs"] == 2
 
 
 def test_a_list_entry_tells_when_the_next_start_is() -> None:
     row = container(state="backoff", next_start_at=NOW + SECOND // 2, retries=3, **ENDED)
-    assert list_entry(row, NOW)["Pysup"]["NextStartAt"] == "2027-01-15T08:00:00.5Z"
+    assert list_entry(row, NOW, VOLUMES)["Pysup"]["NextStartAt"] == "2027-01-15T08:00:00.5Z"
 
 
 def test_inspect_is_dockers() -> None:
-    shown = inspect(container(), Places("/var/lib/pysup/containers/x", ("/l2", "/l1")), execs=["e"])
+    shown = inspect(container(), Places("/var/lib/pysup/containers/x", ("/l2", "/l1"), VOLUMES), execs=["e"])
     assert (shown["Path"], shown["Args"]) == ("sh", ["-c", "exit 1"])
     assert shown["State"]["Running"] is True
     assert shown["State"]["FinishedAt"] == "0001-01-01T00:00:00Z"
@@ -91,7 +94,7 @@ def test_inspect_is_dockers() -> None:
 
 
 def test_a_container_that_waits_for_its_restart_counts_as_running() -> None:
-    state = inspect(container(state="backoff", **ENDED), Places("/d", ()))["State"]
+    state = inspect(container(state="backoff", **ENDED), Places("/d", (), VOLUMES))["State"]
     assert (state["Status"], state["Running"], state["Restarting"]) == ("restarting", True, True)
     assert (state["ExitCode"], state["Pid"]) == (3, 0)
 

@@ -160,7 +160,7 @@ def test_mounts_are_ordered_so_that_a_parent_comes_first() -> None:
     assert spec.mounts == (
         Mount("bind", "/a", "/g"),
         Mount("tmpfs", "/t", read_only=True, options=("noexec", "nosuid", "nodev", "size=1m", "exec")),
-        Mount("bind", "/a/b", "/h", read_only=True, create_source=True),
+        Mount("bind", "/a/b", "/h", read_only=True, create_source=True, mode="ro"),
     )
 
 
@@ -256,8 +256,7 @@ def test_wrong_values_are_refused_by_name(host: dict[str, Any], words: str) -> N
         ({"Devices": [{"PathOnHost": "vendor.com/gpu=all"}]}, "--device"),
         ({"DeviceRequests": [{"Count": -1}]}, "--gpus"),
         ({"PortBindings": {"80/tcp": [{"HostPort": "8080"}]}}, "--publish"),
-        ({"Binds": ["data:/x"]}, "--volume"),
-        ({"Mounts": [{"Type": "volume", "Source": "d", "Target": "/x"}]}, "--mount type=volume"),
+        ({"Mounts": [{"Type": "image", "Source": "d", "Target": "/x"}]}, "--mount type=image"),
         ({"NetworkMode": "bridge"}, "--network"),
         ({"NetworkMode": "container:x"}, "--network"),
         ({"PidMode": "container:x"}, "--pid"),
@@ -285,7 +284,8 @@ def test_what_is_not_there_yet_is_refused_by_its_flag(host: dict[str, Any], flag
         ({"User": "a b"}, "invalid user"),
         ({"Env": ["=x"]}, "environment variable"),
         ({"StopSignal": "NOPE"}, "--stop-signal"),
-        ({"Volumes": {"/x": {}}}, "--volume"),
+        ({"Volumes": {"x": {}}}, "absolute path"),
+        ({"Volumes": {"/": {}}}, "not the root"),
         ({"Healthcheck": {"Test": ["CMD", "x"]}}, "--health-cmd"),
         ({"Cmd": ["a\0b"]}, "NUL"),
         ({"Cmd": ["\ud800"]}, "Unicode"),
@@ -326,6 +326,8 @@ _PLAUSIBLE = st.sampled_from(
         [{"Name": "nofile", "Soft": 1, "Hard": 2}],
         [{"Type": "bind", "Source": "/s", "Target": "/t"}],
         [{"Type": "tmpfs", "Target": "/u"}],
+        [{"Type": "volume", "Source": "data", "Target": "/v", "VolumeOptions": {"Subpath": "a"}}],
+        ["data:/v:ro"],
     ]
 )
 _JSON = st.recursive(

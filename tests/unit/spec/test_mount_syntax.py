@@ -7,16 +7,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pysup.supervisor.spec.mount_syntax import Bind, clean, parse_mount, parse_tmpfs, parse_volume
+from pysup.supervisor.spec.mount_syntax import (
+    Bind,
+    From,
+    clean,
+    parse_mount,
+    parse_tmpfs,
+    parse_volume,
+    parse_volumes_from,
+)
 
 
 @pytest.mark.parametrize(
     ("text", "bind"),
     [
         ("/a:/b", Bind("/a", "/b")),
-        ("/a:/b:ro", Bind("/a", "/b", read_only=True)),
-        ("/a:/b/../c/:rw,rshared,z", Bind("/a", "/c", propagation="rshared")),
-        ("data:/b:nocopy", Bind("data", "/b", no_copy=True)),
+        ("/a:/b:ro", Bind("/a", "/b", read_only=True, mode="ro")),
+        (
+            "/a:/b/../c/:rw,rshared,z",
+            Bind("/a", "/c", propagation="rshared", relabel=True, mode="rw,rshared,z"),
+        ),
+        ("data:/b:nocopy", Bind("data", "/b", no_copy=True, mode="nocopy")),
         ("/anonymous", Bind("", "/anonymous")),
     ],
 )
@@ -104,6 +115,20 @@ def test_a_relative_source_is_taken_from_the_directory_given() -> None:
 def test_tmpfs_is_split_at_the_first_colon() -> None:
     assert parse_tmpfs("/run:size=64m,mode=755") == ("/run", "size=64m,mode=755")
     assert parse_tmpfs("/run") == ("/run", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [("web", From("web")), ("web:ro", From("web", read_only=True)), ("web:rw,z", From("web", relabel=True))],
+)
+def test_volumes_from_are_read(text: str, asked: From) -> None:
+    assert parse_volumes_from(text) == asked
+
+
+@pytest.mark.parametrize("text", ["", ":ro", "web:ro,rw", "web:nocopy", "web:x"])
+def test_bad_volumes_from_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="invalid --volumes-from"):
+        parse_volumes_from(text)
 
 
 @given(st.text(alphabet="./a", max_size=20))

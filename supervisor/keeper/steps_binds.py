@@ -1,0 +1,121 @@
+"""Steps that show what the host has already: a copy of a mount, put on a path of the container (open_tree(2)).
+
+A source is the host's, from before the pivot; a target is looked up inside the new root (lookup.py).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TypedDict
+
+from pysup.supervisor.keeper import lookup
+from pysup.supervisor.keeper.context import Context
+from pysup.supervisor.kernel import mounts
+from pysup.supervisor.kernel.libc import AT_FDCWD
+
+
+class BindOptions(TypedDict, total=False):
+    """Options of "bind": all false, and no change of propagation, by default.
+
+    ``subpath``: a path inside the source, looked up as if that were the root; it must be there.
+    ``read_only_below``: whether read-only holds for the mounts below, too; true by default.
+    """
+
+    recursive: bool
+    read_only: bool
+    read_only_below: bool
+    propagation: str
+    create: bool
+    subpath: str
+
+
+def bind(context: Context, source: str, target: str, options: BindOptions) -> None:
+    """Attach a copy of a host directory's or file's mount, with its options set before it can be seen."""
+    source = context.host_path(source)
+    if options.get("create"):
+        _make_source(context, source)
+    tree = _copy_of(context, source, options)
+    try:
+        _set_options(context, tree, options)
+        _attach(context, tree, target)
+    finally:
+        context.system.close(tree)
+
+
+def _copy_of(context: Context, source: str, options: BindOptions) -> int:
+    """A detached copy of the mount. A link in a subpath leads to nothing but another place in the source."""
+    recursive = options.get("recursive", False)
+    if not options.get("subpath"):
+        return context.system.open_tree(AT_FDCWD, source, recursive=recursive)
+    top = context.system.open(source, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        found = context.system.openat2(
+            top, options["subpath"], os.O_PATH, resolve=mounts.RESOLVE_IN_ROOT | mounts.RESOLVE_NO_MAGICLINKS
+        )
+    finally:
+        context.system.close(top)
+    try:
+        return context.system.open_tree(found, "", recursive=recursive)
+    finally:
+        context.system.close(found)
+
+
+def _set_options(context: Context, tree: int, options: BindOptions) -> None:
+    """Before the mount can be seen."""
+    name, recursive = options.get("propagation", ""), options.get("recursive", False)
+    read_only = mounts.MOUNT_ATTR_RDONLY if options.get("read_only") else 0
+    everywhere = options.get("read_only_below", True)
+    context.system.mount_setattr(
+        tree,
+        attr_set=read_only if everywhere else 0,
+        propagation=mounts.PROPAGATION[name.removeprefix("r")] if name else 0,
+        recursive=recursive,
+    )
+    if read_only and not everywhere:
+        context.system.mount_setattr(tree, attr_set=read_only)
+
+
+def _make_source(context: Context, path: str) -> None:
+    """mkdir -p, whose directories are the owner's (moby MkdirAllAndChownNew); a file is as good."""
+    try:
+        _make_directory(context, path)
+    except FileNotFoundError:
+        _make_source(context, os.path.dirname(path))
+        _make_directory(context, path)
+
+
+def _make_directory(context: Context, path: str) -> None:
+    try:
+        context.system.mkdir(path, 0o755)
+    except FileExistsError:
+        return
+    lookup.give_directory(context, path)
+
+
+def attach(context: Context, name: str, target: str) -> None:
+    """Put a detached mount that came with the spawn on a host path, seen by this mount namespace only."""
+    fd = context.system.open(context.host_path(target), os.O_PATH | os.O_CLOEXEC)
+    try:
+        context.system.move_mount(context.fd(name), fd)
+    finally:
+        context.system.close(fd)
+
+
+def _attach(context: Context, tree: int, target: str) -> None:
+    """Move a detached mount to a target of its own kind, which is made if it is missing."""
+    make = lookup.directory if lookup.is_directory(context, tree) else lookup.file
+    fd = make(context, target)
+    try:
+        context.system.move_mount(tree, fd)
+    finally:
+        context.system.close(fd)
+
+
+def attach_copy(context: Context, source: int, target: int, path: str = "") -> None:
+    """Put a read-only copy of a mount there: of the descriptor itself, or of a host path."""
+    tree = context.system.open_tree(source, path)
+    try:
+        context.system.mount_setattr(tree, attr_set=mounts.MOUNT_ATTR_RDONLY)
+        context.system.move_mount(tree, target)
+    finally:
+        context.system.close(tree)

@@ -1,0 +1,109 @@
+"""What somebody asked to be mounted: directories of the host, volumes, memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pysup.supervisor.errors import NotSupported, Unavailable
+from pysup.supervisor.kernel import mounts
+from pysup.supervisor.runtime.plan import base
+from pysup.supervisor.runtime.plan.facts import Facts, Shown, Step
+from pysup.supervisor.runtime.plan.sources import Sources
+from pysup.supervisor.spec.container import Mount, Volume
+from pysup.supervisor.spec.volumes import Source
+
+FLAGS = {
+    "nosuid": mounts.MS_NOSUID,
+    "nodev": mounts.MS_NODEV,
+    "noexec": mounts.MS_NOEXEC,
+    "relatime": mounts.MS_RELATIME,
+    "strictatime": mounts.MS_STRICTATIME,
+    "ro": mounts.MS_RDONLY,
+    "sync": 0x10,
+    "dirsync": 0x80,
+    "mand": 0x40,
+    "noatime": 0x400,
+    "nodiratime": 0x800,
+}
+"""Options of mount(8) that are flags of mount(2); the kernel itself refuses ``mand`` since Linux 5.15."""
+CLEARS = {
+    "rw": "ro",
+    "suid": "nosuid",
+    "dev": "nodev",
+    "exec": "noexec",
+    "atime": "noatime",
+    "diratime": "nodiratime",
+    "async": "sync",
+    "nomand": "mand",
+    "norelatime": "relatime",
+    "nostrictatime": "strictatime",
+}
+"""Options that take an earlier one back."""
+
+
+def user_mount(mount: Mount, facts: Facts, sources: Sources) -> Step:
+    """The step of one mount. Raises Unavailable (a volume that is gone), NotSupported."""
+    if mount.kind == "tmpfs":
+        return base.tmpfs(mount.target, *_flags(mount.options, mount))
+    if mount.volume is not None:
+        return _volume(mount, mount.volume, facts, sources)
+    options = {
+        "recursive": mount.recursive,
+        "read_only": mount.read_only,
+        "propagation": mount.propagation,
+        "create": mount.create_source,
+    }
+    if mount.read_only and not mount.read_only_below:
+        options["read_only_below"] = False
+    return ["bind", sources.name(mount.source), mount.target, options]
+
+
+def _volume(mount: Mount, volume: Volume, facts: Facts, sources: Sources) -> Step:
+    shown = next((one for one in facts.volumes if one.name == volume.name), None)
+    if shown is None:
+        raise Unavailable(f"cannot mount volume {volume.name}: there is no such volume")
+    if shown.source is not None and shown.source.fstype:
+        return _file_system(mount, volume, shown.source)
+    return _directory(mount, volume, shown, sources)
+
+
+def _directory(mount: Mount, volume: Volume, shown: Shown, sources: Sources) -> Step:
+    """Of pysup's, or with o=bind of the host's, as it is outside of the container: what is mounted later stays out."""
+    source = shown.source
+    path = shown.path if source is None else source.device
+    options: dict[str, Any] = {
+        "recursive": source is not None and source.recursive,
+        "read_only": mount.read_only or (source is not None and "ro" in source.options),
+        "propagation": "rprivate",
+        "create": False,
+    }
+    if volume.subpath:
+        options["subpath"] = volume.subpath
+    return ["bind", sources.name(path), mount.target, options]
+
+
+def _file_system(mount: Mount, volume: Volume, source: Source) -> Step:
+    """Mounted by each container for itself, in its own mount namespace: nothing stays on the host."""
+    if volume.subpath:
+        raise NotSupported(
+            f"cannot mount volume {volume.name}: volume-subpath is not supported with type={source.fstype}"
+        )
+    flags, data = _flags(source.options, mount)
+    return ["mount", source.fstype, source.device, mount.target, flags, data]
+
+
+def _flags(options: Iterable[str], mount: Mount) -> tuple[int, str]:
+    """Split mount(8)'s options into mount(2)'s flags and the file system's own data; the last one wins."""
+    flags: set[str] = set()
+    data = []
+    for option in options:
+        if option in CLEARS:
+            flags.discard(CLEARS[option])
+        elif option in FLAGS:
+            flags.add(option)
+        else:
+            data.append(option)
+    if mount.read_only:
+        flags.add("ro")
+    return sum(FLAGS[flag] for flag in flags), ",".join(data)
