@@ -281,7 +281,7 @@ def test_a_terminal(daemon: Daemon) -> None:
     term = Terminal(daemon.command("run", "--rm", "-it", "host", "sh"))
     term.type(b"stty -echo; echo $((40+2))\n")
     term.until(b"42\r\n")
-    term.type(b"echo g''o; sleep 1000\n")
+    term.type(b"sh -c 'echo g\"\"o; exec sleep 1000'\n")  # who says it is in the foreground by then
     term.until(b"go\r\n")
     term.type(b"\x03")
     term.until(b"# ")
