@@ -99,10 +99,8 @@ def test_lists_of_what_there_is_none_of(daemon: Daemon) -> None:
     "words",
     [
         ("run", "-p", "80:80", "host", "true"),
-        ("run", "-v", "data:/data", "host", "true"),
         ("run", "--network", "mine", "host", "true"),
         ("run", "--device", "vendor.com/gpu=all", "host", "true"),
-        ("volume", "create", "x"),
         ("network", "create", "x"),
         ("pull", "alpine"),
         ("login", "-u", "a", "-p", "b"),
