@@ -21,9 +21,9 @@ class Client:
     """A daemon's API. Every call may raise what core.error_of() makes of the answer, Unavailable, and Lost."""
 
     def __init__(self, address: str) -> None:
+        self._kept: _socket.socket | None = None
         self._shown = address
         self._address = core.parse_address(address)
-        self._kept: _socket.socket | None = None
 
     def close(self) -> None:
         """Close the connection that is kept for the next call."""

@@ -19,35 +19,47 @@ class KeptLayers:
 
     def __init__(self) -> None:
         self._fds: dict[str, int] = {}
-        self._closing = trio.Lock()
-
-    @property
-    def fds(self) -> Mapping[str, int]:
-        """For the next run."""
-        return self._fds
+        self._closing = 0
+        self._closed = trio.lowlevel.ParkingLot()
 
     @property
     def held(self) -> bool:
         """Whether anything of it is left."""
-        return bool(self._fds) or self._closing.locked()
+        return bool(self._fds) or self._closing > 0
 
-    async def settled(self) -> None:
-        """Wait until what was let go is gone: two overlays with one write layer would not know of each other."""
-        if self._closing.locked():
-            async with self._closing:
-                pass
+    async def take(self) -> dict[str, int]:
+        """What was kept is the caller's from now on, who closes it, or drop()s it.
 
-    def replace(self, fds: Mapping[str, int]) -> None:
-        """Keep the new run's instead, which are the same overlays: closing the old ones waits for nothing."""
-        old, self._fds = self._fds, dict(fds)
-        close_all(old.values())
+        What was let go before is waited for: two overlays with one write layer would not know of each other.
+        """
+        while self._closing:
+            await self._closed.park()
+        taken, self._fds = self._fds, {}
+        return taken
 
-    async def release(self) -> None:
-        """Let them go, and wait for the disk."""
-        old, self._fds = self._fds, {}
-        if old:
-            async with self._closing:
-                await trio.to_thread.run_sync(close_all, list(old.values()), abandon_on_cancel=True)
+    def keep(self, fds: Mapping[str, int]) -> None:
+        """Keep a run's overlays for the next one."""
+        self._fds = dict(fds)
+
+    def let_go(self, nursery: trio.Nursery) -> None:
+        """The container rests: close in the background what is kept."""
+        if self._fds:
+            self._closing += 1
+            nursery.start_soon(self._close, self._fds)
+            self._fds = {}
+
+    async def drop(self, fds: Mapping[str, int]) -> None:
+        """Close what may be the last of an overlay, and wait for the disk."""
+        if fds:
+            self._closing += 1
+            await self._close(fds)
+
+    async def _close(self, fds: Mapping[str, int]) -> None:
+        try:
+            await trio.to_thread.run_sync(close_all, list(fds.values()), abandon_on_cancel=True)
+        finally:
+            self._closing -= 1
+            self._closed.unpark_all()
 
 
 def close_all(fds: Iterable[int]) -> None:

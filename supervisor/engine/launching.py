@@ -37,8 +37,8 @@ async def order_stages(parts: Parts) -> None:
     if parts.hierarchy.version == 1:
         facts = Facts(machine=parts.machine, directory="", stage=parts.settings.stage)
         for stage in plan.usual(facts):
-            order = Order(stage.key, stage.flags, json.dumps(stage.steps), CHILDREN_AHEAD)
-            await parts.link.order(order)
+            order = Order(stage.key, stage.flags, CHILDREN_AHEAD)
+            await parts.link.order(order, json.dumps(stage.steps).encode())
 
 
 async def _filter(parts: Parts, spec: ContainerSpec) -> Program | None:

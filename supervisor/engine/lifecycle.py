@@ -96,7 +96,7 @@ class Lifecycle(Actor):
         """Followers of the log and sharers of namespaces are let go."""
         self.stdio.close()
         await HeldNamespaces(self._parts.link, self.record.id).release()
-        self._nursery.start_soon(self.layers.release)
+        self.layers.let_go(self._nursery)
         self.record.publish(Told("rest"))
 
     async def _surely(self, change: Change) -> None:

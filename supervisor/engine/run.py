@@ -17,7 +17,7 @@ import trio
 
 from pysup.store.errors import StoreError
 from pysup.supervisor.engine.commands import Exited, Failed, News, Ready
-from pysup.supervisor.engine.kept_layers import KeptLayers
+from pysup.supervisor.engine.kept_layers import KeptLayers, close_all
 from pysup.supervisor.engine.launching import give_size, launch_run
 from pysup.supervisor.engine.namespaces import HeldNamespaces
 from pysup.supervisor.engine.parts import Parts
@@ -128,7 +128,7 @@ class Run:
             raise StartFailed(self._what, "wait for the start", 0, "it was stopped meanwhile")
 
     async def _launch(self, cgroup: Cgroup, devices: tuple[HostNode, ...]) -> Process:
-        await self._layers.settled()
+        taken = await self._layers.take()
         try:
             launched = await launch_run(
                 self._parts,
@@ -136,13 +136,14 @@ class Run:
                 key=self.key,
                 cgroup=cgroup,
                 devices=devices,
-                kept=self._layers.fds,
+                kept=taken,
             )
             await self._let_go(launched)
         except BaseException:
             with trio.CancelScope(shield=True):  # a mount can be taken into another process only once
-                await self._layers.release()
+                await self._layers.drop(taken)
             raise
+        close_all(taken.values())  # the process has the same overlays: nothing is waited for
         return launched.process
 
     async def _let_go(self, launched: Launched) -> None:
@@ -150,8 +151,7 @@ class Run:
         try:
             self._stdio.open_log()
             await launched.ready()
-            self._layers.replace(launched.kept)
-            launched.kept = {}
+            self._layers.keep(launched.give_kept())
             give_size(launched, self._record.spec.process)
             await self._hold_namespaces(launched.process)
         except BaseException:

@@ -77,7 +77,7 @@ def _names(value: object) -> bool:
 
 SHAPES: dict[type[Message], tuple[Check, ...]] = {
     Spawn: (_key, _number, _names, _names, _text, _text, _flag, _text),
-    Order: (_key, _number, _text, _number),
+    Order: (_key, _number, _number),
     Reap: (_key,),
     Hold: (_key, _names),
     Release: (_key, _names),
@@ -103,7 +103,7 @@ def attached(message: Message) -> int:
         return len(message.names)
     if isinstance(message, Held):
         return len(message.names) + (message.pid != 0)
-    return int(isinstance(message, Spawned))
+    return int(isinstance(message, (Spawned, Order)))
 
 
 def encode(message: Message) -> bytes:

@@ -34,6 +34,7 @@ from pysup.supervisor.keeper.protocol import (
     Stop,
     Upgrade,
 )
+from pysup.supervisor.kernel import files
 from pysup.supervisor.settings import Settings
 
 TYPE_CHECKING = False
@@ -180,10 +181,14 @@ class Link:
         made.fds.update({name: hold[name] for name in message.hold})
         return made
 
-    async def order(self, order: Order) -> None:
-        """Have children kept ready that have done some steps already; spawn() may name them as its stage."""
+    async def order(self, order: Order, steps: bytes) -> None:
+        """Have children kept ready that have done these steps (JSON) already; spawn() may name them as its stage."""
         self._ordered.add(order.key)
-        await self._send(order)
+        document = files.memory_file("pysup-stage", steps)
+        try:
+            await self._send(order, [document])
+        finally:
+            os.close(document)
 
     def ordered(self, key: str) -> bool:
         """Whether there is a stage of this key."""

@@ -51,13 +51,11 @@ class Spawn(NamedTuple):
 
 
 class Order(NamedTuple):
-    """Keep ``ahead`` children ready that have done these steps (stock.py)."""
+    """Keep ``ahead`` children ready that have done some steps (stock.py). Attached: a memfd with those, as JSON."""
 
     key: str
     flags: int
     """clone3 flags, as in Spawn."""
-    steps: str
-    """JSON."""
     ahead: int
 
 

@@ -49,7 +49,7 @@ class Service:
         if isinstance(message, Spawn):
             self._spawn(message, fds)
         elif isinstance(message, Order):
-            self.stock.order(message)
+            self.stock.order(message, fds[0])
         elif isinstance(message, Hold):
             self._table.entry(message.key).hold(dict(zip(message.names, fds, strict=True)))
         elif isinstance(message, Release):

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import json
 import os
+import select
 import time
 
 from pysup.supervisor.keeper import fork
@@ -27,9 +28,9 @@ SETTLED_AFTER = 0.25
 class Shelf:
     """The children of one stage."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: Order, steps: list[Step]) -> None:
         self.order = order
-        self.steps: list[Step] = json.loads(order.steps)
+        self.steps = steps
         self.spares: list[fork.Spare] = []
 
     @property
@@ -51,15 +52,18 @@ class Stock:
         self._mounts = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
         self.due: float | None = None
         """When refill() is to be called next (time.monotonic()); None: nothing lacks."""
+        self._changes = select.poll()
+        self._changes.register(self._mounts, select.POLLPRI)
         poller.watch_changes(self._mounts, self._on_mounts_changed)
 
-    def order(self, order: Order) -> None:
-        """Keep ``ahead`` children of a stage from now on; 0: no more."""
+    def order(self, order: Order, document: int) -> None:
+        """Keep ``ahead`` children of a stage from now on; ``document`` has its steps, and is closed."""
+        with open(document, "rb") as file:
+            steps = json.load(file)
         shelf = self._shelves.pop(order.key, None)
         if shelf is not None:
             shelf.clear()
-        if order.ahead:
-            self._shelves[order.key] = Shelf(order)
+        self._shelves[order.key] = Shelf(order, steps)
         self._refill_in(REFILL_AFTER)
 
     def steps(self, key: str) -> list[Step]:
@@ -71,10 +75,15 @@ class Stock:
         return self._shelves[key].steps
 
     def take(self, message: Spawn, fds: dict[str, int]) -> Forked | None:
-        """Give what a spawn brings to a child that waits; None if there is none."""
+        """Give what a spawn brings to a child that waits; None if there is none.
+
+        A change of the mounts may be known to the kernel and not yet to the poller, whose turn comes later.
+        """
         shelf = self._shelves.get(message.stage)
         if shelf is None:
             return None
+        if self._changes.poll(0):
+            self._on_mounts_changed()
         self._refill_in(REFILL_AFTER)
         while shelf.spares:
             spare = shelf.spares.pop(0)

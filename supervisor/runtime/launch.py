@@ -182,8 +182,7 @@ class Launched:
         self._what = what
         self._init = init
         self._tty = tty
-        self.kept: dict[str, int] = {}
-        """After ready(): descriptors of mounts for the next run; whoever uses go() takes them."""
+        self._kept: dict[str, int] = {}
         self._ready = False
         self._aborted = False
 
@@ -199,6 +198,11 @@ class Launched:
         except BaseException:
             await self.abort()
             raise
+
+    def give_kept(self) -> dict[str, int]:
+        """After ready(): descriptors of mounts for the next run (keeper/steps_kept.py), the caller's from now on."""
+        given, self._kept = self._kept, {}
+        return given
 
     async def go(self) -> None:
         """Let it execute its program, and wait until it has. Raises StartFailed, and leaves nothing then."""
@@ -222,9 +226,8 @@ class Launched:
             return
         self._aborted = True
         codec.close_all(
-            list(self.kept.values())
-        )  # while the process has the mounts, too: so nothing is waited for
-        self.kept = {}
+            list(self.give_kept().values())
+        )  # the process has the mounts, too: nothing is waited for
         with trio.CancelScope(shield=True):
             self._init.close()
             self.process.kill()
@@ -257,7 +260,7 @@ class Launched:
             return None
         report: dict[str, Any] = json.loads(packet)
         if "kept" in report:
-            self.kept = dict(zip(report["kept"], fds, strict=True))
+            self._kept = dict(zip(report["kept"], fds, strict=True))
         elif fds:
             await self._link.hold(self.process.key, {"master": fds[0]})
         if "failed" in report:
