@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from pysup.supervisor.kernel.libc import KernelError
+from pysup.supervisor.kernel.libraries import Signatures, load
 
 LIBRARY = "libseccomp.so.2"
 
@@ -34,10 +35,6 @@ _UNKNOWN = -1
 _OPTIMIZE = 8
 """SCMP_FLTATR_CTL_OPTIMIZE, libseccomp 2.5."""
 _BINARY_TREE = 2
-
-
-class Missing(Exception):
-    """The library is not installed; the text says what to do."""
 
 
 class Comparison(NamedTuple):
@@ -66,7 +63,7 @@ class _Version(ctypes.Structure):
     _fields_ = (("major", ctypes.c_uint), ("minor", ctypes.c_uint), ("micro", ctypes.c_uint))
 
 
-_SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
+_SIGNATURES: Signatures = {
     "seccomp_version": (ctypes.POINTER(_Version), ()),
     "seccomp_init": (ctypes.c_void_p, (ctypes.c_uint32,)),
     "seccomp_release": (None, (ctypes.c_void_p,)),
@@ -87,16 +84,7 @@ _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
 @functools.cache
 def _library() -> ctypes.CDLL:
     """The library with its functions' types. Raises Missing."""
-    try:
-        library = ctypes.CDLL(LIBRARY)
-    except OSError as error:
-        raise Missing(
-            f"{LIBRARY} cannot be loaded: install libseccomp (Debian: apt-get install libseccomp2)"
-        ) from error
-    for name, (result, arguments) in _SIGNATURES.items():
-        function = getattr(library, name)
-        function.restype, function.argtypes = result, arguments
-    return library
+    return load(LIBRARY, _SIGNATURES, "libseccomp2")
 
 
 def version() -> tuple[int, int, int]:

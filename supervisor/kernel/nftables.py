@@ -9,10 +9,12 @@ from __future__ import annotations
 import ctypes
 import functools
 
+from pysup.supervisor.kernel.libraries import Signatures, load
+
 LIBRARY = "libnftables.so.1"
 
 _CONTEXT = ctypes.c_void_p
-_SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
+_SIGNATURES: Signatures = {
     "nft_ctx_new": (_CONTEXT, (ctypes.c_uint32,)),
     "nft_ctx_free": (None, (_CONTEXT,)),
     "nft_ctx_buffer_output": (ctypes.c_int, (_CONTEXT,)),
@@ -23,26 +25,14 @@ _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
 }
 
 
-class Missing(Exception):
-    """The library is not installed; the text says what to do."""
-
-
 class Refused(Exception):
     """The kernel, or the library, refused the transaction: nothing of it was done. The text is nft's own."""
 
 
 @functools.cache
 def _library() -> ctypes.CDLL:
-    try:
-        library = ctypes.CDLL(LIBRARY)
-    except OSError as error:
-        raise Missing(
-            f"{LIBRARY} cannot be loaded: install libnftables (Debian: apt-get install libnftables1)"
-        ) from error
-    for name, (result, arguments) in _SIGNATURES.items():
-        function = getattr(library, name)
-        function.restype, function.argtypes = result, arguments
-    return library
+    """The library with its functions' types. Raises Missing."""
+    return load(LIBRARY, _SIGNATURES, "libnftables1")
 
 
 def run(commands: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 
 from pysup.supervisor.errors import Unavailable
-from pysup.supervisor.kernel import netns, nftables
+from pysup.supervisor.kernel import libraries, netns, nftables
 
 
 class Firewall:
@@ -26,7 +26,7 @@ class Firewall:
 def _run(commands: str, what: str, namespace: int | None) -> str:
     try:
         return _run_in(commands, namespace)
-    except (nftables.Missing, nftables.Refused) as error:
+    except (libraries.Missing, nftables.Refused) as error:
         raise Unavailable(f"cannot {what}: {_explained(str(error))}") from error
 
 

@@ -45,7 +45,7 @@ def number_of(action: Action) -> int:
 
 
 def compile_profile(profile: Profile, target: Target) -> bytes:
-    """The program. Takes some 20 ms: for a thread. Raises CannotCompile, and libseccomp.Missing.
+    """The program. Takes some 20 ms: for a thread. Raises CannotCompile, and libraries.Missing.
 
     What depends on a call's number alone is decided by a tree of ranges; libseccomp makes the rest: rules about
     arguments, calls that are reached in two ways (socketcall), and foreign architectures.

@@ -18,7 +18,7 @@ from importlib import resources
 import trio
 
 from pysup.supervisor.errors import Unavailable
-from pysup.supervisor.kernel import libseccomp, seccomp
+from pysup.supervisor.kernel import libraries, libseccomp, seccomp
 from pysup.supervisor.kernel.files import sealed_memory_file
 from pysup.supervisor.runtime.seccomp import compilation, selection
 from pysup.supervisor.runtime.seccomp.selection import Target
@@ -80,7 +80,7 @@ class Filters:
         try:
             profile = parse_profile(text or default_profile())
             return Program(self._code(text, profile, target_of(capabilities)), flags_of(profile))
-        except libseccomp.Missing as error:
+        except libraries.Missing as error:
             raise Unavailable(_told(str(error))) from error
         except (compilation.CannotCompile, ValueError) as error:
             raise Unavailable(f"cannot use the seccomp profile: {error}") from error

@@ -15,7 +15,7 @@ from pysup.supervisor.client.aio import Pysup
 from pysup.supervisor.client.aio_streams import Attached
 from pysup.supervisor.client.responses import Lost, ProtocolError
 from pysup.supervisor.client.sync import Client
-from pysup.supervisor.errors import BadRequest, Conflict, NotFound, Unavailable
+from pysup.supervisor.errors import BadRequest, Conflict, NotFound, PysupError, Unavailable
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\n{} "
 CODE = b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{"StatusCode":3}'
@@ -214,3 +214,11 @@ def test_what_is_sent(backend: str) -> None:
         b"DELETE /v1.47/containers/a%2Fb%3Fc%23d?force=1 HTTP/1.1",
         b"GET /v1.47/pysup/containers/..%2Fx/history HTTP/1.1",
     ]
+
+
+def test_an_address_that_is_none_is_one_error(capfd: pytest.CaptureFixture[str]) -> None:
+    """The client that could not be made says nothing when it goes."""
+    with pytest.raises(PysupError, match="cannot connect"):
+        Client("nothing://here")
+    gc.collect()
+    assert capfd.readouterr() == ("", "")
