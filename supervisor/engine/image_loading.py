@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
-from typing import IO, NamedTuple, cast
+from typing import IO, NamedTuple
 
 import trio
 
 from pysup.supervisor.engine.commands import Caller
-from pysup.supervisor.engine.feeding import Interruptible, feed, told
+from pysup.supervisor.engine.feeding import feed, told
 from pysup.supervisor.engine.image_admission import Admission, Admissions, Candidate
 from pysup.supervisor.engine.image_rows import Names
+from pysup.supervisor.engine.unpacking import Unpacking
 from pysup.supervisor.errors import BadRequest, NotFound, PysupError
 from pysup.supervisor.images import docker_archive, oci_layout
 from pysup.supervisor.images.archive import Archive, take_in
-from pysup.supervisor.images.compression import LONGEST_MAGIC, NONE, compression_of
 from pysup.supervisor.images.documents import parse_config
 from pysup.supervisor.images.host import architecture
 from pysup.supervisor.images.layers import Layer
-from pysup.supervisor.images.listed import Listed, ListedLayer, merged
+from pysup.supervisor.images.listed import Listed, merged
 from pysup.supervisor.images.platforms import Platform, platform_of, runs_on
 from pysup.supervisor.images.tar_stream import BadArchive
 from pysup.supervisor.spec.reference import Reference, parse_reference
-
-_AT_ONCE = max(2, os.cpu_count() or 1)
 
 Told = Callable[[Layer], Awaitable[None]]
 """Called with each layer that has been unpacked."""
@@ -51,20 +48,51 @@ async def load(
     All of them are read and unpacked before the first becomes an image.
     """
     async with admissions.begin() as admission:
-        listed = await feed(chunks, partial(_read, admission=admission, platform=platform), "load the images")
-        names = [_references(image) for image in listed]
-        layers = await _unpack(admission, listed, tell)
         loaded = []
-        for image, tags in zip(listed, names, strict=True):
-            found = tuple(layers[layer.diff_id] for layer in image.layers)
-            candidate = Candidate(image.manifest, image.media_type, image.config, found)
+        for candidate, tags in await _candidates(admission, chunks, tell, platform):
             image_id = await admission.admit(candidate, Names(tags), "load", caller)
             loaded.append(Loaded(image_id, tuple(map(str, tags))))
         return loaded
 
 
-def _read(source: IO[bytes], *, admission: Admission, platform: Platform | None) -> list[Listed]:
-    return images_of(take_in(source, admission.content), platform)
+async def _candidates(
+    admission: Admission, chunks: AsyncIterator[bytes], tell: Told, platform: Platform | None
+) -> list[tuple[Candidate, tuple[Reference, ...]]]:
+    """All images of the archive, unpacked, with their names. The first failure ends it."""
+    failure: Exception | None = None
+    async with trio.open_nursery() as nursery:
+        unpacking = Unpacking(admission, nursery)
+        read = partial(_read, admission=admission, unpacking=unpacking, platform=platform)
+        try:
+            listed = await feed(chunks, read, "load the images")
+            names = [_references(image) for image in listed]
+            candidates = [await _candidate(unpacking, image, tell) for image in listed]
+        except (PysupError, OSError) as error:
+            failure = error
+        nursery.cancel_scope.cancel()  # what is still being unpacked is no layer of any image
+    if failure is not None:
+        raise told(failure, "load the images")
+    return list(zip(candidates, names, strict=True))
+
+
+def _read(
+    source: IO[bytes], *, admission: Admission, unpacking: Unpacking, platform: Platform | None
+) -> list[Listed]:
+    def seen(digest: str) -> None:
+        trio.from_thread.run_sync(unpacking.begin, digest)
+
+    return images_of(take_in(source, admission.content, seen), platform)
+
+
+async def _candidate(unpacking: Unpacking, image: Listed, tell: Told) -> Candidate:
+    """Unpack what is not yet unpacked."""
+    for layer in image.layers:
+        unpacking.begin(layer.digest, layer.diff_id)
+    layers = []
+    for layer in image.layers:
+        layers.append(await unpacking.layer(layer))
+        await tell(layers[-1])
+    return Candidate(image.manifest, image.media_type, image.config, layers)
 
 
 def images_of(archive: Archive, platform: Platform | None) -> list[Listed]:
@@ -101,35 +129,3 @@ def _references(image: Listed) -> tuple[Reference, ...]:
 
 def _reference(name: str) -> Reference:
     return parse_reference(name).tagged()._replace(digest="")
-
-
-async def _unpack(admission: Admission, images: Sequence[Listed], tell: Told) -> dict[str, Layer]:
-    """All layers, each once, some at a time; by diff-id. The first failure ends it."""
-    wanted = {layer.diff_id: layer for image in images for layer in image.layers}
-    limit, found = trio.CapacityLimiter(_AT_ONCE), dict[str, Layer]()
-    failures: list[Exception] = []
-
-    async def unpack(layer: ListedLayer) -> None:
-        try:
-            done = await trio.to_thread.run_sync(unpack_blob, admission, layer, limiter=limit)
-        except (PysupError, OSError) as error:
-            failures.append(error)
-            nursery.cancel_scope.cancel()
-            return
-        found[layer.diff_id] = done
-        await tell(done)
-
-    async with trio.open_nursery() as nursery:
-        for layer in wanted.values():
-            nursery.start_soon(unpack, layer)
-    if failures:
-        raise told(failures[0], "load the images") from failures[0]
-    return found
-
-
-def unpack_blob(admission: Admission, layer: ListedLayer) -> Layer:
-    """Unpack a blob that is there. A plain one has been verified already, as its digest is its diff-id."""
-    with admission.content.open(layer.digest) as file:
-        plain = compression_of(os.pread(file.fileno(), LONGEST_MAGIC, 0)) == NONE
-        source = cast("IO[bytes]", Interruptible(file))
-        return admission.unpack(source, layer.diff_id, plain_digest=layer.digest if plain else None)

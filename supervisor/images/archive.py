@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import posixpath
 import tarfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import IO
 
 from pysup.supervisor.images import documents
-from pysup.supervisor.images.compression import decompressed
+from pysup.supervisor.images.compression import NONE, compression_of, decompressed
 from pysup.supervisor.images.content import BLOBS, Blob, Content
 from pysup.supervisor.images.digests import PREFIX, WrongDigest, is_digest
 from pysup.supervisor.images.documents import BadImage, Descriptor
@@ -23,6 +24,9 @@ _MOST_FILES = 100_000
 _MOST_LINKS = 40
 """In a row, as many as the kernel follows (path_resolution(7))."""
 _BUFFER = 1 << 20
+_HEAD = 512
+_MAGIC = slice(257, 262)
+"""Where a tar header says ``ustar`` (pax(1))."""
 
 
 @dataclass
@@ -63,14 +67,21 @@ class Archive:
         return self.blobs.read(blob.digest, documents.LARGEST)
 
 
-def take_in(source: IO[bytes], blobs: Content) -> Archive:
-    """Read an archive, compressed or not, to its end. Raises BadArchive, WrongDigest, OSError."""
+def _nobody(_digest: str) -> None:
+    """Nobody wants to begin before the end."""
+
+
+def take_in(source: IO[bytes], blobs: Content, seen: Callable[[str], None] = _nobody) -> Archive:
+    """Read an archive, compressed or not, to its end. Raises BadArchive, WrongDigest, OSError.
+
+    ``seen`` is told the digest of each new blob that looks like a layer, as soon as it is there.
+    """
     archive = Archive(blobs)
     plain = decompressed(source)
     stream = Stream(plain)
     for member in members(stream):
         try:
-            _take_in(archive, stream, member)
+            _take_in(archive, stream, member, seen)
         except (ValueError, EOFError) as error:
             raise BadArchive(f"cannot load entry {member.name[:200]!r}: {error}") from error
     while plain.read(_BUFFER):
@@ -78,13 +89,13 @@ def take_in(source: IO[bytes], blobs: Content) -> Archive:
     return archive
 
 
-def _take_in(archive: Archive, stream: Stream, member: tarfile.TarInfo) -> None:
+def _take_in(archive: Archive, stream: Stream, member: tarfile.TarInfo, seen: Callable[[str], None]) -> None:
     name = "/".join(parts_of(member.name))
     if len(archive.files) + len(archive.links) >= _MOST_FILES:
         raise ValueError(f"the archive has more than {_MOST_FILES} files")
     if member.isreg():
         archive.links.pop(name, None)
-        archive.files[name] = _ingest(archive.blobs, stream, member, name)
+        archive.files[name] = _ingest(archive.blobs, stream, member, name, seen)
     elif member.issym():
         target = posixpath.join("/", posixpath.dirname(name), member.linkname)
         archive.links[name] = posixpath.normpath(target).lstrip("/")
@@ -94,13 +105,25 @@ def _take_in(archive: Archive, stream: Stream, member: tarfile.TarInfo) -> None:
         raise ValueError("it is neither a file nor a directory nor a link")
 
 
-def _ingest(blobs: Content, stream: Stream, member: tarfile.TarInfo, name: str) -> Blob:
+def _ingest(
+    blobs: Content, stream: Stream, member: tarfile.TarInfo, name: str, seen: Callable[[str], None]
+) -> Blob:
     """A file of an OCI layout must be what its name says."""
     if getattr(member, "sparse", None) is not None:
         raise ValueError("it is a sparse file")
     directory, _, last = name.rpartition("/")
-    digest = PREFIX + last
+    digest, head = PREFIX + last, b""
     with blobs.ingest() as writer:
         for data in content(stream, member):
+            head = head or data[:_HEAD]
             writer.write(data)
-        return writer.commit(digest if directory == BLOBS and is_digest(digest) else None)
+        is_new = blobs.has(writer.digest) is None
+        blob = writer.commit(digest if directory == BLOBS and is_digest(digest) else None)
+    if is_new and looks_like_layer(head):
+        seen(blob.digest)
+    return blob
+
+
+def looks_like_layer(head: bytes) -> bool:
+    """By a file's first bytes: compressed, or a tar archive."""
+    return compression_of(head) != NONE or head[_MAGIC] == b"ustar"

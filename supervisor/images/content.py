@@ -117,6 +117,11 @@ class Content:
         """Wait until all blobs and layers are on disk. Raises OSError."""
         syncfs(self._images)
 
+    def flush(self) -> None:
+        """Have the disk begin; whether that succeeds is sync()'s to tell."""
+        with contextlib.suppress(OSError):
+            syncfs(self._images)
+
 
 class Writer:
     """One blob on its way in. Made by Content.ingest() and resume()."""

@@ -2,7 +2,7 @@
 
 Usage: python -m tests.bench [--rounds N] [NAME...]        (as root, from the top of the checkout)
 
-Names: start_exit throughput restart_latency logs memory ps exec; all of them if none is given. Figures are worth
+Names: start_exit throughput restart_latency logs memory ps exec images; all of them if none is given. Figures are worth
 comparing only within one run. Everything happens in a mount namespace of its own, in a temporary directory.
 """
 
@@ -14,7 +14,7 @@ import sys
 
 from tests.bench.lab import Lab, enter_namespace
 
-BENCHES = ("start_exit", "throughput", "restart_latency", "logs", "memory", "ps", "exec")
+BENCHES = ("start_exit", "throughput", "restart_latency", "logs", "memory", "ps", "exec", "images")
 
 
 def main(words: list[str]) -> int:

@@ -119,6 +119,11 @@ class DockerLike(Peer):
     _options: Sequence[str] = ("--network=none",)
     """Of every container."""
 
+    @property
+    def words(self) -> list[str]:
+        """The command with what leads it to this engine."""
+        return list(self._words)
+
     def run(self, *argv: str) -> None:
         call([*self._words, "run", "--rm", *self._options, self._image, *argv])
 

@@ -49,11 +49,6 @@ class Pysup(DockerLike):
             self.daemon.stop()
             self.daemon.remove_cgroups()
 
-    @property
-    def words(self) -> list[str]:
-        """The command with what leads it to this daemon."""
-        return list(self._words)
-
     def client(self) -> Client:
         """A connection to the API."""
         return Client(f"unix://{self.daemon.socket}")
