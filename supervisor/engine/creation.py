@@ -17,6 +17,7 @@ from pysup.store import containers, images
 from pysup.store.containers import Container as Row
 from pysup.store.errors import Missing, NameTaken
 from pysup.supervisor.engine.commands import Caller
+from pysup.supervisor.engine.copy_up import fill_volumes
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Change, Record, Told
 from pysup.supervisor.engine.specs import DEFAULTS, image_of
@@ -98,6 +99,7 @@ async def refusable(parts: Parts, drafted: Draft, caller: Caller) -> AsyncIterat
     try:
         with trio.CancelScope(shield=True):
             await make_volumes(parts, spec, drafted.id, caller)
+            await fill_volumes(parts, spec, drafted.id)
             yield
     except Exception as error:
         if containers.get(parts.store.read(), drafted.id) is None:

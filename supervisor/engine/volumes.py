@@ -10,7 +10,7 @@ import logging
 import secrets
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from sqlite3 import Connection
 from typing import NamedTuple
@@ -28,7 +28,9 @@ from pysup.supervisor.errors import Conflict, NotFound, Unavailable
 from pysup.supervisor.settings import Settings
 from pysup.supervisor.spec.container import Volume
 from pysup.supervisor.spec.volumes import ANONYMOUS, DRIVER, check_driver, check_volume
-from pysup.supervisor.volumes import directories
+from pysup.supervisor.volumes import directories, filling
+from pysup.supervisor.volumes.copying import Owners
+from pysup.supervisor.volumes.filling import Image
 
 log = logging.getLogger(__name__)
 
@@ -53,12 +55,21 @@ class Volumes:
         self._trash = trash
         self._disk = disk
         self._turn = trio.Lock()
+        self._fills = trio.Lock()
 
     async def prepare(self) -> None:
         """Remove what a crash left; the trash is open."""
         await trio.to_thread.run_sync(directories.prepare, self._directory)
         known = {row.name for row in volumes.list_volumes(self._store.read())}
         self._trash.throw(*directories.leftovers(self._directory, known))
+        await trio.to_thread.run_sync(self._finish_fillings, known)
+
+    def _finish_fillings(self, names: Iterable[str]) -> None:
+        for name in names:
+            try:
+                filling.finish(self._directory, name)
+            except OSError as error:
+                log.error("cannot fill volume %s: %s", name, error.strerror)
 
     # -- finding ---------------------------------------------------------------------------------------------
 
@@ -72,6 +83,13 @@ class Volumes:
     def data(self, name: str) -> str:
         """Where its content is on the host."""
         return directories.data_of(self._directory, name)
+
+    def is_empty(self, name: str) -> bool:
+        """Whether there is nothing in it. Raises Unavailable."""
+        try:
+            return filling.is_empty(self._directory, name)
+        except OSError as error:
+            raise Unavailable(f"cannot use volume {name}: {error.filename}: {error.strerror}") from error
 
     async def size(self, name: str) -> int:
         """Bytes on disk, counted in a thread."""
@@ -107,6 +125,17 @@ class Volumes:
             await trio.to_thread.run_sync(directories.make, self._directory, name, limiter=self._disk)
         except OSError as error:
             raise Unavailable(f"cannot create volume {name}: {error.strerror}") from error
+
+    async def fill(self, name: str, image: Image, path: str, owners: Owners) -> None:
+        """Copy a directory of an image into a volume, if that is empty. Raises Unavailable."""
+        fill = partial(filling.fill, self._directory, name, image, path, owners)
+        async with self._fills:
+            try:
+                await trio.to_thread.run_sync(fill, limiter=self._disk)
+            except OSError as error:
+                raise Unavailable(
+                    f"cannot copy {path} of the image into volume {name}: {error.strerror}"
+                ) from error
 
     def discard(self, name: str) -> None:
         """The directory of a volume whose row does not come after all."""

@@ -1,9 +1,10 @@
 """Descriptors, pipes, memory files, file systems: close_range(2), F_SETPIPE_SZ of fcntl(2), memfd_create(2),
-syncfs(2).
+syncfs(2), renameat2(2).
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 
@@ -12,6 +13,8 @@ from pysup.supervisor.kernel import libc
 _SYS_CLOSE_RANGE = 436
 _LAST = 0xFFFFFFFF
 _CLOSE_RANGE_CLOEXEC = 4
+_RENAME_NOREPLACE = 1
+_renameat2 = libc.bind("renameat2", libc.c_int, libc.c_char_p, libc.c_int, libc.c_char_p, libc.c_uint)
 _syncfs = libc.bind_waiting("syncfs", libc.c_int)
 
 
@@ -96,3 +99,15 @@ def syncfs(path: str) -> None:
         libc.check(_syncfs(fd), "syncfs")
     finally:
         os.close(fd)
+
+
+def rename_to_free(old: str, new: str, old_dir: int, new_dir: int) -> bool:
+    """Move a name from one directory to another; False, and nothing done, if the name is taken there. renameat2(2)."""
+    result = _renameat2(old_dir, libc.text(old), new_dir, libc.text(new), _RENAME_NOREPLACE)
+    try:
+        libc.check(result, "renameat2")
+    except libc.KernelError as error:
+        if error.errno != errno.EEXIST:
+            raise
+        return False
+    return True

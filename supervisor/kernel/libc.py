@@ -100,5 +100,5 @@ def address(memory: Buffer) -> int:
     return ctypes.addressof(memory)
 
 
-c_int, c_long, c_ulong = ctypes.c_int, ctypes.c_long, ctypes.c_ulong
+c_int, c_uint, c_long, c_ulong = ctypes.c_int, ctypes.c_uint, ctypes.c_long, ctypes.c_ulong
 c_char_p, c_void_p, c_size_t = ctypes.c_char_p, ctypes.c_void_p, ctypes.c_size_t

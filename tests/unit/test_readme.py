@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from pysup.store.views import TABLES, VIEWS
-from pysup.supervisor.cli.catalogue import COMMANDS
+from pysup.supervisor.cli.catalogue import COMMANDS, GROUPS
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 
@@ -19,4 +19,4 @@ def test_every_view_is_listed_as_it_describes_itself() -> None:
 
 def test_every_command_that_is_shown_exists() -> None:
     shown = set(re.findall(r"^ {4}(?:\.venv/bin/)?pysup ([a-z]+)", README, re.MULTILINE))
-    assert shown <= set(COMMANDS)
+    assert shown <= {*COMMANDS, *GROUPS}

@@ -1,0 +1,100 @@
+"""What an image has in the place of an empty volume is copied into it, before the container is there.
+
+Layers are read as overlayfs shows them, in a mount namespace that is gone afterwards; a single one is read as it is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from pysup.store import volumes
+from pysup.supervisor.engine.parts import Parts
+from pysup.supervisor.engine.volume_uses import shown_volumes
+from pysup.supervisor.kernel.process import CLONE_NEWNS
+from pysup.supervisor.runtime import plan
+from pysup.supervisor.runtime.launch import StdioPlan, launch
+from pysup.supervisor.spec.container import ContainerSpec, Volume
+from pysup.supervisor.volumes.copying import Owners
+from pysup.supervisor.volumes.filling import Image
+
+_NOT_OF_THE_MACHINE = ("/dev", "/proc", "/run", "/sys", "/tmp")  # noqa: S108 - paths in an image
+"""What a container of the host image has anew."""
+
+
+async def fill_volumes(parts: Parts, spec: ContainerSpec, container_id: str) -> None:
+    """Fill the empty ones. Raises Unavailable (a full disk), StartFailed."""
+    empty = [(mount, volume) for mount, volume in shown_volumes(spec) if _may_fill(parts, volume)]
+    if not empty:
+        return
+    async with _image(parts, spec, container_id) as image:
+        for mount, volume in empty:
+            await parts.volumes.fill(volume.name, image, mount.target, _owners(spec))
+
+
+def _may_fill(parts: Parts, volume: Volume) -> bool:
+    """A volume that is a file system of its own, or a directory of the host, begins as what it is."""
+    row = volumes.get(parts.store.read(), volume.name)
+    options = dict(volume.options) if row is None else row.options
+    return volume.copy and not options and parts.volumes.is_empty(volume.name)
+
+
+def _owners(spec: ContainerSpec) -> Owners:
+    if spec.namespaces.user == "host":
+        return Owners()
+    return Owners(plan.uid_maps(spec.namespaces), plan.gid_maps(spec.namespaces))
+
+
+@asynccontextmanager
+async def _image(parts: Parts, spec: ContainerSpec, container_id: str) -> AsyncIterator[Image]:
+    if len(spec.rootfs.lower) > 1:
+        async with _merged(parts, spec, container_id) as root:
+            yield Image(root)
+        return
+    with _opened(spec.rootfs.lower[0]) as root:
+        yield _single(parts, spec, root)
+
+
+def _single(parts: Parts, spec: ContainerSpec, root: int) -> Image:
+    """What pysup keeps is hidden where a directory of the host holds it; an image's own layer lies in there."""
+    top = spec.rootfs.lower[0].rstrip("/") + "/"
+    hidden = tuple(one for one in (parts.settings.root, parts.settings.run) if one.startswith(top))
+    if not plan.is_host_image(spec):
+        return Image(root, hidden)
+    further = tuple(one.point for one in parts.filesystems.below())
+    return Image(root, (*hidden, *_NOT_OF_THE_MACHINE), further)
+
+
+@asynccontextmanager
+async def _merged(parts: Parts, spec: ContainerSpec, container_id: str) -> AsyncIterator[int]:
+    """The root of an overlay of all layers, which a helper has mounted for itself."""
+    target = f"{parts.settings.container_dir(container_id)}/rootfs"
+    helper = await launch(
+        parts.link,
+        what=f"container {container_id[:12]}",
+        key=f"copy-up/{container_id}",
+        flags=CLONE_NEWNS,
+        plan=[
+            ["propagation", "private"],
+            ["overlay", {"lower": list(spec.rootfs.lower), "target": target}],
+            ["enter", target],
+            ["ready"],
+        ],
+        stdio=StdioPlan(),
+    )
+    await helper.ready()
+    try:
+        with _opened(f"/proc/{helper.process.pid}/cwd") as root:
+            yield root
+    finally:
+        await helper.abort()
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[int]:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
