@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from sqlite3 import Connection
 
-from pysup.store import blobs, events, images
+from pysup.store import blobs, images
+from pysup.supervisor.engine import event_rows
 from pysup.supervisor.engine.commands import Caller
 from pysup.supervisor.errors import Conflict
 from pysup.supervisor.images.content import BLOBS
@@ -93,13 +93,4 @@ def set_tag(conn: Connection, name: Reference, image_id: str) -> None:
 
 def add_event(conn: Connection, action: str, image_id: str, name: str, caller: Caller) -> None:
     """Note what was done to an image."""
-    events.add(
-        conn,
-        time=time.time_ns(),
-        type="image",
-        action=action,
-        actor_id=image_id,
-        attributes={"name": name},
-        caller_uid=caller.uid,
-        caller_pid=caller.pid,
-    )
+    event_rows.note(conn, "image", action, image_id, {"name": name}, caller=caller)

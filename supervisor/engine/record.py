@@ -10,8 +10,9 @@ from sqlite3 import Connection
 from types import MappingProxyType
 from typing import NamedTuple
 
-from pysup.store import containers, events
+from pysup.store import containers
 from pysup.store.containers import Container as Row
+from pysup.supervisor.engine import event_rows
 from pysup.supervisor.engine.commands import DAEMON, Caller
 from pysup.supervisor.engine.news import Happening
 from pysup.supervisor.engine.parts import Parts
@@ -131,13 +132,4 @@ def add_event(conn: Connection, now_ns: int, row: Row, told: Told) -> None:
     """Write one event row of a container, with docker's usual attributes (image, name, labels)."""
     config = json.loads(row.config)
     attributes = {"image": row.image_ref, "name": row.name, **(config.get("Labels") or {}), **told.attributes}
-    events.add(
-        conn,
-        time=now_ns,
-        type="container",
-        action=told.action,
-        actor_id=row.id,
-        attributes=attributes,
-        caller_uid=told.caller.uid,
-        caller_pid=told.caller.pid,
-    )
+    event_rows.note(conn, "container", told.action, row.id, attributes, caller=told.caller, now_ns=now_ns)

@@ -17,9 +17,10 @@ from typing import NamedTuple
 
 import trio
 
-from pysup.store import containers, events, volumes
+from pysup.store import containers, volumes
 from pysup.store.store import Store
 from pysup.store.volumes import Volume as Row
+from pysup.supervisor.engine import event_rows
 from pysup.supervisor.engine.commands import DAEMON, Caller
 from pysup.supervisor.engine.news import Happening, NewsDesk
 from pysup.supervisor.engine.sizes import tree_sizes
@@ -214,13 +215,4 @@ def _users(conn: Connection, name: str) -> str:
 
 def note(conn: Connection, name: str, action: str, told: Mapping[str, str], caller: Caller = DAEMON) -> None:
     """Write one event row of a volume."""
-    events.add(
-        conn,
-        time=time.time_ns(),
-        type="volume",
-        action=action,
-        actor_id=name,
-        attributes=told,
-        caller_uid=caller.uid,
-        caller_pid=caller.pid,
-    )
+    event_rows.note(conn, "volume", action, name, told, caller=caller)

@@ -8,24 +8,24 @@ from collections.abc import Callable, Sequence
 from pysup.supervisor.errors import BadRequest
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", re.ASCII)
-_LONGEST = 255
+LONGEST = 255
 """A name is also a file name in places (NAME_MAX of most file systems)."""
 
 
 def check_name(name: str, *, verb: str = "create") -> str:
     """The name without docker's leading slash. Raises BadRequest."""
     bare = name.removeprefix("/")
-    if not _NAME.fullmatch(bare) or len(bare) > _LONGEST:
+    if not _NAME.fullmatch(bare) or len(bare) > LONGEST:
         raise BadRequest(
-            f"cannot {verb} container: invalid name {name[:_LONGEST]!r}: "
+            f"cannot {verb} container: invalid name {name[:LONGEST]!r}: "
             "only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed, at least two characters"
         )
     return bare
 
 
 def is_name(name: str) -> bool:
-    """Whether a container can be called so."""
-    return len(name) <= _LONGEST and _NAME.fullmatch(name) is not None
+    """Whether a container, or a volume, can be called so."""
+    return len(name) <= LONGEST and _NAME.fullmatch(name) is not None
 
 
 def random_name(choose: Callable[[Sequence[str]], str]) -> str:

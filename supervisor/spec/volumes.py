@@ -6,20 +6,18 @@ Sources: moby volume/local/local.go and local_linux.go, volume/mounts/linux_pars
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from pysup.supervisor.errors import BadRequest, NotFound, NotSupported
 from pysup.supervisor.spec.container import Volume
+from pysup.supervisor.spec.names import LONGEST, is_name
 
 DRIVER = "local"
 """The only one that there is."""
 ANONYMOUS = "com.docker.volume.anonymous"
 """Docker's label of a volume that nobody has named; its clients look for it."""
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", re.ASCII)
-_LONGEST = 255
-"""A name is that of a directory, too (NAME_MAX)."""
+
 _KNOWN = ("type", "o", "device")
 _NEEDS = {"type": ("device",), "device": ("type",), "o": ("device", "type")}
 _NO_TYPE = ("", "none")
@@ -39,9 +37,9 @@ class Source(NamedTuple):
 
 def check_volume_name(name: str, verb: str = "create") -> str:
     """The name. Raises BadRequest."""
-    if not _NAME.fullmatch(name) or len(name) > _LONGEST:
+    if not is_name(name):
         raise BadRequest(
-            f"cannot {verb} volume {name[:_LONGEST]!r}: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed, at least two "
+            f"cannot {verb} volume {name[:LONGEST]!r}: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed, at least two "
             "characters; a directory of the host is named by its absolute path"
         )
     return name

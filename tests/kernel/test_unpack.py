@@ -16,14 +16,14 @@ from pathlib import Path
 
 import pytest
 import zstandard
+from helpers.images import DIRECTORY, Member
+from helpers.images import layer as archive
 
 from pysup.supervisor.errors import BadRequest
 from pysup.supervisor.images.layers import make_directories, unpack_layer
 from pysup.supervisor.runtime import trees
 
 pytestmark = pytest.mark.kernel
-
-Member = tuple[str, dict[str, object], bytes]
 
 
 @pytest.fixture
@@ -37,18 +37,6 @@ def images(tmp_path: Path) -> Iterator[Path]:
     assert stat.S_IMODE((tmp_path / "victim").stat().st_mode) == 0o644
     assert list((tmp_path / "outside").iterdir()) == []
     assert list((tmp_path / "images" / "tmp").iterdir()) == []
-
-
-def archive(*members: Member) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for name, fields, content in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            for field, value in fields.items():
-                setattr(info, field, value)
-            tar.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
 
 
 def imported(images: Path, data: bytes) -> Path:
@@ -148,8 +136,6 @@ def test_half_an_archive_is_no_layer(images: Path, compress: Callable[[bytes], b
 
 
 # -- whiteouts -----------------------------------------------------------------------------------------------
-
-DIRECTORY: dict[str, object] = {"type": tarfile.DIRTYPE, "mode": 0o755}
 
 
 def is_whiteout(path: Path) -> bool:
