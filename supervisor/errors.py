@@ -7,6 +7,7 @@
     ├── Conflict            the thing exists, but not in a state that allows this (API 409)
     │   └── NotModified     the thing is already as asked (API 304)
     ├── Forbidden           the caller or the kernel refuses (API 403)
+    │   └── Unauthorized    a registry wants to know who asks, or knows better (API 401)
     ├── Unavailable         this machine lacks what is needed: a controller, a kernel feature (API 500)
     └── StartFailed         the container's process could not be made; names the step (API 400 or 500)
 
@@ -45,6 +46,10 @@ class NotModified(Conflict):
 
 class Forbidden(PysupError):
     """The caller is not allowed to, or the kernel refused."""
+
+
+class Unauthorized(Forbidden):
+    """A registry wants credentials, or other ones."""
 
 
 class Unavailable(PysupError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 DEFAULT_ROOT = "/var/lib/pysup"
 DEFAULT_RUN = "/run/pysup"
@@ -33,6 +33,16 @@ class Settings(NamedTuple):
     """Seconds that the logs and the history of a removed container are kept (not with --rm)."""
     event_retention: int = 30 * 24 * 3600
     """Seconds that event rows are kept."""
+    registry_mirrors: tuple[str, ...] = ()
+    """URLs of mirrors of docker's hub."""
+    insecure_registries: tuple[str, ...] = ()
+    """Registries, HOST[:PORT] or networks, that need no good certificate, nor TLS at all."""
+    registry_certs: str = "/etc/pysup/certs.d"
+    """HOST[:PORT]/*.crt below it: whom to trust as that registry; /etc/docker/certs.d counts, too."""
+    max_concurrent_downloads: int = 3
+    """Layers that are downloaded at once, of all pulls together."""
+    max_download_attempts: int = 5
+    """Tries in a row without any progress, after which a pull or push is given up."""
 
     @property
     def socket_path(self) -> str:
@@ -85,10 +95,15 @@ class Settings(NamedTuple):
     @classmethod
     def from_json(cls, text: str) -> Settings:
         """Decode what to_json() made."""
-        return cls(**json.loads(text))
+        return cls(**{name: _unlisted(value) for name, value in json.loads(text).items()})
 
 
-def from_environment(**given: str | int | None) -> Settings:
+def _unlisted(value: object) -> Any:  # noqa: ANN401 - JSON
+    """JSON knows no tuples."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def from_environment(**given: str | int | tuple[str, ...] | None) -> Settings:
     """Settings from PYSUP_ROOT, PYSUP_RUN, PYSUP_SOCKET and PYSUP_CGROUP_ROOT; a given value wins."""
     env = {
         "root": os.environ.get("PYSUP_ROOT"),

@@ -15,6 +15,7 @@ from pysup.supervisor.errors import (
     NotSupported,
     PysupError,
     StartFailed,
+    Unauthorized,
 )
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (BadRequest, 400),
     (NotFound, 404),
     (Conflict, 409),
+    (Unauthorized, 401),
     (Forbidden, 403),
     (PysupError, 500),
     (StoreError, 500),

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from pysup.supervisor import settings
 from pysup.supervisor.cli import kinds
-from pysup.supervisor.cli.flags import Flag, Given, Syntax, UsageError, switch, text
-from pysup.supervisor.errors import Forbidden, Unavailable
+from pysup.supervisor.cli.flags import Flag, Given, Syntax, UsageError, many, switch, text
+from pysup.supervisor.errors import BadRequest, Forbidden, Unavailable
+from pysup.supervisor.images.registry.endpoints import check_insecure, check_mirror
 from pysup.supervisor.settings import Settings
 
 _DEFAULT = Settings()
@@ -36,9 +37,32 @@ DAEMON = Syntax(
         Flag("log-total", kinds.BYTES, "Bytes that all logs together may take (default 4g)"),
         Flag("log-retention", kinds.DURATION, "How long a removed container's logs are kept (default 24h)"),
         Flag("event-retention", kinds.DURATION, "How long events are kept (default 720h)"),
+        many(
+            "insecure-registry", "A registry, HOST[:PORT] or network, that needs no good certificate, nor TLS"
+        ),
+        many("registry-mirror", "URL of a mirror of docker's hub, asked before it"),
+        text(
+            "registry-certs",
+            "HOST[:PORT]/*.crt below it are trusted for that registry, like those in /etc/docker/certs.d",
+            default=_DEFAULT.registry_certs,
+        ),
+        Flag(
+            "max-concurrent-downloads",
+            kinds.INT,
+            "Layers that are downloaded at once",
+            default=_DEFAULT.max_concurrent_downloads,
+        ),
+        Flag(
+            "max-download-attempts",
+            kinds.INT,
+            "Tries without progress before a pull is given up",
+            default=_DEFAULT.max_download_attempts,
+        ),
         switch("upgrade", "Have the running daemon execute its program anew; containers run on"),
     ),
 )
+
+_FIELDS = {"registry-mirror": "registry_mirrors", "insecure-registry": "insecure_registries"}
 
 NEEDS = (
     "Linux 5.12 or later with namespaces, cgroups (v1 or v2), overlayfs, pidfds, mount_setattr and openat2"
@@ -73,10 +97,25 @@ def chosen_settings(given: Given) -> Settings:
         raise UsageError(
             f"cannot parse: invalid log format {given.text('log-format')!r} (there are text and json)"
         )
-    names = {name: name.replace("-", "_") for name in given.changed if name != "upgrade"}
+    _check_registries(given)
+    names = {name: _FIELDS.get(name, name.replace("-", "_")) for name in given.changed if name != "upgrade"}
     return settings.from_environment(**{field: _plain(given[name]) for name, field in names.items()})
 
 
-def _plain(value: str | float) -> str | int:
-    """Durations are whole seconds in the settings."""
+def _check_registries(given: Given) -> None:
+    try:
+        for text, check in (("registry-mirror", check_mirror), ("insecure-registry", check_insecure)):
+            for one in given.many(text):
+                check(one)
+    except BadRequest as error:
+        raise UsageError(str(error)) from None
+    for name in ("max-concurrent-downloads", "max-download-attempts"):
+        if given.number(name) < 1:
+            raise UsageError(f"cannot parse: --{name} must be at least 1, not {given.number(name)}")
+
+
+def _plain(value: str | float | list[str]) -> str | int | tuple[str, ...]:
+    """Durations are whole seconds in the settings, and lists do not change."""
+    if isinstance(value, list):
+        return tuple(value)
     return int(value) if isinstance(value, float) else value

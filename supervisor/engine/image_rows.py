@@ -62,11 +62,24 @@ def write(conn: Connection, *, checked: Checked, names: Names, action: str, call
         ):
             blobs.attach(conn, checked.id, role, found)
         images.set_manifest(conn, checked.id, checked.manifest.digest)
+    _give(conn, checked.id, names, action, caller)
+
+
+def give_names(conn: Connection, *, image_id: str, names: Names, action: str, caller: Caller) -> bool:
+    """To an image that is there, with all that it is made of; False if it is not."""
+    known = images.get(conn, image_id)
+    if known is None or not known.manifest_digest:
+        return False
+    _give(conn, image_id, names, action, caller)
+    return True
+
+
+def _give(conn: Connection, image_id: str, names: Names, action: str, caller: Caller) -> None:
     for name in names.tags:
-        set_tag(conn, name, checked.id)
+        set_tag(conn, name, image_id)
     for name in names.digests:
-        images.add_digest(conn, name.repository, name.digest, checked.id)
-    add_event(conn, action, checked.id, str([*names.tags, *names.digests, checked.id][0]), caller)
+        images.add_digest(conn, name.repository, name.digest, image_id)
+    add_event(conn, action, image_id, str([*names.tags, *names.digests, image_id][0]), caller)
 
 
 def _insert(conn: Connection, checked: Checked) -> None:

@@ -19,6 +19,7 @@ from pysup.store.store import Store
 from pysup.supervisor.engine.commands import Caller
 from pysup.supervisor.engine.image_admission import Admissions
 from pysup.supervisor.engine.image_rows import add_event, names_in_use, set_tag
+from pysup.supervisor.engine.registries import Registries
 from pysup.supervisor.errors import BadRequest, Conflict, NotFound
 from pysup.supervisor.images.host import HOST, HOST_ID, LAYER, architecture, host_config
 from pysup.supervisor.images.layers import EMPTY, LAYERS, make_directories
@@ -48,6 +49,7 @@ class Images:
         self._store = store
         self._settings = settings
         self.admissions = Admissions(store, settings.images_dir)
+        self.registries = Registries(settings)
 
     async def prepare(self) -> None:
         """Note the host image, and remove what a crash left of loads, imports and removals."""

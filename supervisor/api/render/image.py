@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from pysup.store.images import Image, Tag
+from pysup.store.images import Digest, Image, Tag
 from pysup.supervisor.api.render.container import DRIVER
 from pysup.supervisor.spec.timestamps import rfc3339
 
@@ -22,14 +22,21 @@ def repo_tags(tags: Sequence[Tag]) -> list[str]:
     return [f"{tag.repository}:{tag.tag}" for tag in tags]
 
 
-def image_entry(row: Image, tags: Sequence[Tag], *, containers: int = _NOT_COUNTED) -> Json:
+def repo_digests(digests: Sequence[Digest]) -> list[str]:
+    """``["alpine@sha256:…", …]``."""
+    return [f"{one.repository}@{one.digest}" for one in digests]
+
+
+def image_entry(
+    row: Image, tags: Sequence[Tag], digests: Sequence[Digest] = (), *, containers: int = _NOT_COUNTED
+) -> Json:
     """One entry of GET /images/json."""
     config = json.loads(row.config)
     return {
         "Id": row.id,
         "ParentId": "",
         "RepoTags": repo_tags(tags),
-        "RepoDigests": [],
+        "RepoDigests": repo_digests(digests),
         "Created": row.created_at // _BILLION,
         "Size": row.size,
         "SharedSize": _NOT_COUNTED,
@@ -43,13 +50,15 @@ def labels(config: Json) -> dict[str, str]:
     return dict((config.get("config") or {}).get("Labels") or {})
 
 
-def inspect_image(row: Image, tags: Sequence[Tag], lower: Sequence[str]) -> Json:
+def inspect_image(
+    row: Image, tags: Sequence[Tag], lower: Sequence[str], digests: Sequence[Digest] = ()
+) -> Json:
     """The document of GET /images/{name}/json. ``lower``: the layers' directories, topmost first."""
     config = json.loads(row.config)
     return {
         "Id": row.id,
         "RepoTags": repo_tags(tags),
-        "RepoDigests": [],
+        "RepoDigests": repo_digests(digests),
         "Parent": "",
         "Comment": config.get("comment") or _last_comment(config),
         "Created": config.get("created") or rfc3339(row.created_at),

@@ -64,6 +64,7 @@ _LACKING = (
     ("POST", "/session", "build an image with BuildKit"),
     ("GET", "/images/search", "search images"),
     ("POST", "/images/{name*}/push", "push an image"),
+    ("POST", "/auth", "log in"),
     ("GET", "/distribution/{name*}/json", "ask a registry"),
     ("POST", "/networks/create", "create a network"),
     ("DELETE", "/networks/{name}", "remove a network"),

@@ -6,12 +6,13 @@ import json
 from collections import defaultdict
 
 from pysup.store import containers, images
+from pysup.store.images import Digest, Tag
 from pysup.store.images import Image as Row
-from pysup.store.images import Tag
 from pysup.supervisor.api import filters
 from pysup.supervisor.api.filters import Filters
 from pysup.supervisor.api.render.image import history, image_entry, inspect_image, labels
 from pysup.supervisor.api.router import Route
+from pysup.supervisor.api.routes.registry import pull_image
 from pysup.supervisor.api.selection import prune_labels_match, select_images
 from pysup.supervisor.api.wire import Request, Response, Sink, Streamed, empty, json_response
 from pysup.supervisor.engine.engine import Engine
@@ -25,6 +26,14 @@ async def all_tags(engine: Engine) -> dict[str, list[Tag]]:
     found: defaultdict[str, list[Tag]] = defaultdict(list)
     for tag in await engine.parts.store.query(images.list_tags):
         found[tag.image_id].append(tag)
+    return found
+
+
+async def all_digests(engine: Engine) -> dict[str, list[Digest]]:
+    """The names by content of each image id."""
+    found: defaultdict[str, list[Digest]] = defaultdict(list)
+    for digest in await engine.parts.store.query(images.list_digests):
+        found[digest.image_id].append(digest)
     return found
 
 
@@ -50,7 +59,8 @@ async def list_images(engine: Engine, request: Request) -> Response:
     chosen = select_images(
         rows, await all_tags(engine), wanted, before=min(limits) if limits else None, since=since
     )
-    return json_response([image_entry(row, tags) for row, tags in chosen])
+    digests = await all_digests(engine)
+    return json_response([image_entry(row, tags, digests.get(row.id, ())) for row, tags in chosen])
 
 
 def _made(engine: Engine, wanted: Filters, key: str) -> int | None:
@@ -61,7 +71,8 @@ def _made(engine: Engine, wanted: Filters, key: str) -> int | None:
 async def get_image(engine: Engine, request: Request) -> Response:
     """GET /images/{name}/json."""
     row, tags = find(engine, request.params["name"])
-    return json_response(inspect_image(row, tags, engine.images.resolve(row.id).lower))
+    digests = images.list_digests(engine.parts.store.read(), row.id)
+    return json_response(inspect_image(row, tags, engine.images.resolve(row.id).lower, digests))
 
 
 async def get_history(engine: Engine, request: Request) -> Response:
@@ -73,10 +84,10 @@ async def get_history(engine: Engine, request: Request) -> Response:
 
 
 async def create_image(engine: Engine, request: Request) -> Streamed:
-    """POST /images/create: an import of the request's own body (fromSrc=-); a pull comes later."""
+    """POST /images/create: a pull (fromImage), or an import of the request's own body (fromSrc=-)."""
     query = request.query
     if query.text("fromImage"):
-        raise NotSupported(f"cannot pull {query.text('fromImage')}: registries are not supported yet")
+        return pull_image(engine, request)
     if query.text("fromSrc") != "-":
         raise NotSupported("cannot import from a URL: not supported yet; send the archive itself")
     name = _named(query.text("repo"), query.text("tag"), "import image") if query.text("repo") else None

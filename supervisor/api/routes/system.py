@@ -11,10 +11,9 @@ from pysup.supervisor.api.render.image import image_entry
 from pysup.supervisor.api.render.system import Machine, disk_usage, info, version
 from pysup.supervisor.api.render.volume import volume_usage
 from pysup.supervisor.api.router import Route
-from pysup.supervisor.api.routes.images import all_tags
+from pysup.supervisor.api.routes.images import all_digests, all_tags
 from pysup.supervisor.api.wire import Request, Response, json_response
 from pysup.supervisor.engine.engine import Engine
-from pysup.supervisor.errors import NotSupported
 from pysup.supervisor.spec.timestamps import rfc3339
 
 _PING = (
@@ -64,7 +63,11 @@ async def get_disk_usage(engine: Engine, _request: Request) -> Response:
     found = await engine.parts.store.query(images.list_images)
     tags = await all_tags(engine)
     used = [row.image_id for row in rows]
-    shown = [image_entry(one, tags.get(one.id, ()), containers=used.count(one.id)) for one in found]
+    digests = await all_digests(engine)
+    shown = [
+        image_entry(one, tags.get(one.id, ()), digests.get(one.id, ()), containers=used.count(one.id))
+        for one in found
+    ]
     return json_response(disk_usage(found, shown, entries, await _volumes(engine)))
 
 
@@ -78,16 +81,10 @@ async def _volumes(engine: Engine) -> list[dict[str, Any]]:
     ]
 
 
-async def post_auth(_engine: Engine, _request: Request) -> Response:
-    """POST /auth: there are no registries to log in to."""
-    raise NotSupported("cannot log in: registries are not supported yet")
-
-
 ROUTES = (
     Route("GET", "/_ping", get_ping),
     Route("HEAD", "/_ping", head_ping),
     Route("GET", "/version", get_version),
     Route("GET", "/info", get_info),
     Route("GET", "/system/df", get_disk_usage),
-    Route("POST", "/auth", post_auth),
 )
