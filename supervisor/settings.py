@@ -95,12 +95,15 @@ class Settings(NamedTuple):
     @classmethod
     def from_json(cls, text: str) -> Settings:
         """Decode what to_json() made."""
-        return cls(**{name: _unlisted(value) for name, value in json.loads(text).items()})
+        return cls.from_document(json.loads(text))
 
-
-def _unlisted(value: object) -> Any:  # noqa: ANN401 - JSON
-    """JSON knows no tuples."""
-    return tuple(value) if isinstance(value, list) else value
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> Settings:
+        """From what JSON made of _asdict(): it knows no tuples."""
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in document.items()
+        }
+        return cls(**fields)
 
 
 def from_environment(**given: str | int | tuple[str, ...] | None) -> Settings:

@@ -18,6 +18,7 @@ from pysup.supervisor.errors import (
     NotFound,
     NotSupported,
     PysupError,
+    Unauthorized,
     Unavailable,
 )
 
@@ -98,6 +99,7 @@ def request(
     body: object = None,
     upgrade: bool = False,
     chunked: bool = False,
+    headers: Mapping[str, str] | None = None,
 ) -> bytes:
     """The bytes of a request with a JSON body, none, or one that follows in chunks (see chunk()).
 
@@ -105,16 +107,17 @@ def request(
     """
     with _utf8():
         content = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
-    headers = [f"{method} {target(path, query)} HTTP/1.1", "Host: pysup", "User-Agent: pysup"]
+    lines = [f"{method} {target(path, query)} HTTP/1.1", "Host: pysup", "User-Agent: pysup"]
+    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     if upgrade:
-        headers += ["Connection: Upgrade", "Upgrade: tcp"]
+        lines += ["Connection: Upgrade", "Upgrade: tcp"]
     if chunked:
-        headers += ["Content-Type: application/x-tar", "Transfer-Encoding: chunked"]
+        lines += ["Content-Type: application/x-tar", "Transfer-Encoding: chunked"]
     elif body is not None:
-        headers += ["Content-Type: application/json", f"Content-Length: {len(content)}"]
+        lines += ["Content-Type: application/json", f"Content-Length: {len(content)}"]
     elif method in {"POST", "PUT"}:
-        headers.append("Content-Length: 0")
-    return "\r\n".join([*headers, "", ""]).encode() + content
+        lines.append("Content-Length: 0")
+    return "\r\n".join([*lines, "", ""]).encode() + content
 
 
 def chunk(data: bytes) -> bytes:
@@ -136,6 +139,7 @@ def _utf8() -> Iterator[None]:
 
 _CLASSES: dict[int, type[PysupError]] = {
     400: BadRequest,
+    401: Unauthorized,
     403: Forbidden,
     404: NotFound,
     409: Conflict,

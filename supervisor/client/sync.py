@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import _socket
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pysup.supervisor.client import core
@@ -102,11 +102,20 @@ class Client:
 
     @contextlib.contextmanager
     def _begun(
-        self, method: str, path: str, query: Query, body: object = None, *, upgrade: bool = False
+        self,
+        method: str,
+        path: str,
+        query: Query,
+        body: object = None,
+        *,
+        upgrade: bool = False,
+        headers: Mapping[str, str] | None = None,
     ) -> Iterator[Opened]:
         in_chunks = isinstance(body, Iterator)
         content = None if in_chunks else body
-        data = core.request(method, path, query=query, body=content, upgrade=upgrade, chunked=in_chunks)
+        data = core.request(
+            method, path, query=query, body=content, upgrade=upgrade, chunked=in_chunks, headers=headers
+        )
         response = Response()
         with self._connection(response) as sock:
             send(sock, data)
@@ -129,10 +138,17 @@ class Client:
             yield opened
 
     def stream_json(
-        self, method: str, path: str, *, query: Query = None, body: Iterable[bytes] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query = None,
+        body: Iterable[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Iterator[Any]:
         """The documents of a stream of JSON lines; ``body`` is sent in chunks before."""
-        with self._begun(method, path, query, None if body is None else iter(body)) as opened:
+        content = None if body is None else iter(body)
+        with self._begun(method, path, query, content, headers=headers) as opened:
             yield from opened.documents()
 
     @contextlib.contextmanager

@@ -57,7 +57,7 @@ class Pulled(NamedTuple):
 async def pull(admissions: Admissions, registries: Registries, order: Order, progress: Progress) -> Pulled:
     """Pull an image. Nothing is told before it has been found.
 
-    Raises NotFound, Unauthorized, Forbidden, BadRequest (its content), Unavailable (network, disk).
+    Raises NotFound, Forbidden, BadRequest (its content), Unavailable (network, disk).
     """
     return await registries.first(
         order.name.registry,

@@ -133,7 +133,7 @@ def from_json(text: bytes) -> Handover:
         entry.pid, entry.pidfd, entry.status = item["pid"], item["pidfd"], item["status"]
         entry.fds = dict(item["fds"])
     return Handover(
-        settings=Settings(**document["settings"]),
+        settings=Settings.from_document(document["settings"]),
         engine_argv=document["engine"],
         listen_fd=document["listen"],
         lock_fd=document["lock"],

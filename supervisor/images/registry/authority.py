@@ -42,7 +42,7 @@ class Authority:
     async def answer(self, challenges: Sequence[Challenge], *, used: str, secure: bool) -> bool:
         """Get what is asked for; False if there is nothing (new) to give. ``used`` is what has been refused.
 
-        Raises Unauthorized, Forbidden, Unavailable; httpx.TransportError.
+        Raises Forbidden, Unavailable; httpx.TransportError.
         """
         async with self._lock:
             if self.authorization != used:  # somebody else was faster

@@ -9,7 +9,7 @@ import json
 import os
 import ssl
 
-from pysup.supervisor.errors import Forbidden, NotFound, PysupError, Unauthorized, Unavailable
+from pysup.supervisor.errors import Forbidden, NotFound, PysupError, Unavailable
 
 _SHOWN = 300
 _REASONS = {
@@ -19,8 +19,9 @@ _REASONS = {
     503: "the registry is not available",
     504: "the registry does not answer its gateway",
 }
+# Not Unauthorized: docker's command line answers that by asking for a password, whoever types it or not.
 _CLASSES: dict[int, tuple[type[PysupError], str]] = {
-    401: (Unauthorized, "authentication required (log in with: login REGISTRY)"),
+    401: (Forbidden, "authentication required (try: login REGISTRY)"),
     403: (Forbidden, "access denied"),
     404: (NotFound, "not found"),
 }
@@ -85,7 +86,7 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
-        return f"TLS failed: {error.reason or error}"
+        return f"TLS failed: {getattr(error, 'reason', '') or error}"
     if isinstance(error, OSError) and error.errno is not None:
-        return error.strerror or os.strerror(error.errno)
+        return os.strerror(error.errno) if error.errno > 0 else str(error.strerror)  # getaddrinfo's
     return ""

@@ -58,7 +58,7 @@ class Resolved(NamedTuple):
 
 
 async def document(session: Session, name: Reference) -> Document:
-    """What a name, or a digest, leads to. Raises NotFound, BadImage, WrongDigest, Unauthorized, Unavailable."""
+    """What a name, or a digest, leads to. Raises NotFound, BadImage, WrongDigest, Forbidden, Unavailable."""
     answer = await session.ask(
         "GET", manifest_path(name), expected=(_OK,), headers={"Accept": _ACCEPTED}, limit=LARGEST
     )

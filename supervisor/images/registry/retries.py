@@ -17,13 +17,13 @@ def is_retried(status: int) -> bool:
 
 
 def pause(failed: int, attempts: int, asked: float | None = None) -> float | None:
-    """How long to wait after this many failures in a row; None: give up.
+    """How long to wait after this many failures without progress, in a row; None: give up.
 
     ``asked`` is what the registry asks for (Retry-After). More than LONGEST is too long to wait for.
     """
     if failed >= attempts or (asked is not None and asked > LONGEST):
         return None
-    return min(LONGEST, max(FIRST * FACTOR ** min(failed - 1, 10), asked or 0.0))
+    return min(LONGEST, max(FIRST * FACTOR ** min(max(failed - 1, 0), 10), asked or 0.0))
 
 
 def retry_after(header: str | None) -> float | None:

@@ -60,7 +60,7 @@ class Session:
     ) -> AsyncIterator[httpx.Response]:
         """Send a request, let in if that is possible; the answer, whatever it is. ``url`` may be a path.
 
-        Raises Retriable where the connection fails, Unauthorized, Forbidden.
+        Raises Retriable where the connection fails, Forbidden.
         """
         try:
             response = await self._let_in(method, urljoin(self.endpoint.url + "/", url), headers or {}, body)
@@ -114,7 +114,7 @@ class Session:
             try:
                 return await action()
             except Retriable as error:
-                failed = 1 if error.progressed else failed + 1
+                failed = 0 if error.progressed else failed + 1
                 pause = retries.pause(failed, self._attempts, error.after)
                 if pause is None:
                     raise error.told from error
