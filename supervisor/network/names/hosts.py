@@ -1,0 +1,87 @@
+"""/etc/hosts and /etc/hostname of a container, as docker writes them (moby libnetwork/etchosts). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import ip_address
+from typing import NamedTuple
+
+from pysup.supervisor.errors import BadRequest
+from pysup.supervisor.network.addresses import Address
+
+HOST_GATEWAY = "host-gateway"
+"""In --add-host: the addresses by which the host can be reached."""
+_LOCAL = "127.0.0.1\tlocalhost\n"
+_LOCAL6 = """\
+::1\tlocalhost ip6-localhost ip6-loopback
+fe00::\tip6-localnet
+ff00::\tip6-mcastprefix
+ff02::1\tip6-allnodes
+ff02::2\tip6-allrouters
+"""
+
+
+class ExtraHost(NamedTuple):
+    """One --add-host, read."""
+
+    name: str
+    address: str
+    """An IP address, or HOST_GATEWAY."""
+
+
+def parse_extra_host(text: str) -> ExtraHost:
+    """``NAME:ADDRESS`` or ``NAME=ADDRESS``, where an IPv6 address may be in brackets. Raises BadRequest."""
+    name, equals, address = text.partition("=")
+    if not equals:
+        name, _, address = text.partition(":")
+    if not name or any(char.isspace() or not char.isprintable() for char in text):
+        raise BadRequest(f"cannot use --add-host {text!r}: it must be NAME:ADDRESS")
+    if address == HOST_GATEWAY:
+        return ExtraHost(name, address)
+    if address.startswith("[") and address.endswith("]"):
+        address = address[1:-1]
+    try:
+        return ExtraHost(name, str(ip_address(address)))
+    except ValueError as error:
+        raise BadRequest(f'cannot use --add-host "{text}": "{address}" is not an IP address') from error
+
+
+def render_hosts(
+    names: str,
+    addresses: Iterable[Address],
+    extra: Iterable[ExtraHost] = (),
+    *,
+    gateways: Iterable[Address] = (),
+    ipv6: bool = True,
+) -> str:
+    """The file. ``names`` is what own_names() gives, ``addresses`` are the container's own on all its networks.
+
+    ``gateways`` are what host-gateway stands for; ``ipv6`` is false where the container's kernel has it
+    disabled. Raises BadRequest: host-gateway is asked for, and there is none.
+    """
+    lines = [_LOCAL, _LOCAL6 if ipv6 else ""]
+    lines += [f"{address}\t{host.name}\n" for host in extra for address in _resolved(host, tuple(gateways))]
+    lines += [f"{address}\t{names}\n" for address in addresses if ipv6 or address.version == 4]  # noqa: PLR2004
+    return "".join(lines)
+
+
+def _resolved(host: ExtraHost, gateways: tuple[Address, ...]) -> tuple[str, ...]:
+    if host.address != HOST_GATEWAY:
+        return (host.address,)
+    if not gateways:
+        raise BadRequest(
+            f"cannot use --add-host {host.name}:{HOST_GATEWAY}: the host has no address for containers"
+        )
+    return tuple(str(gateway) for gateway in gateways)
+
+
+def own_names(hostname: str, domainname: str = "") -> str:
+    """How a container's own line calls it: by the full name, and by what is before the first dot."""
+    full = f"{hostname}.{domainname}" if domainname else hostname
+    short, dot, _ = full.partition(".")
+    return f"{full} {short}" if dot else full
+
+
+def render_hostname(hostname: str, domainname: str = "") -> str:
+    """/etc/hostname: the full name."""
+    return f"{hostname}.{domainname}\n" if domainname else f"{hostname}\n"
