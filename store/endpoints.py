@@ -21,6 +21,8 @@ class Endpoint:
     container_id: str
     network_id: str
     mac: str
+    interface: str
+    """Its name inside: ``eth0``."""
     device: str
     """The host's end of the pair; it is another one for each network namespace."""
     asked: dict[str, object]
@@ -72,6 +74,11 @@ def of_container(conn: Connection, container_id: str) -> list[Endpoint]:
     return TABLE.many(conn, "WHERE container_id = ? ORDER BY created_at, rowid", container_id)
 
 
+def list_endpoints(conn: Connection) -> list[Endpoint]:
+    """All of them, in the order in which they were made."""
+    return TABLE.many(conn, "ORDER BY created_at, rowid")
+
+
 def of_network(conn: Connection, network_id: str) -> list[Endpoint]:
     """Those on one network."""
     return TABLE.many(conn, "WHERE network_id = ? ORDER BY created_at, rowid", network_id)
@@ -82,6 +89,13 @@ def alive_on(conn: Connection, network_id: str) -> list[Endpoint]:
     alive = f"SELECT id FROM container WHERE state IN {_ALIVE}"  # noqa: S608 - our own words
     rest = f"WHERE network_id = ? AND container_id IN ({alive}) ORDER BY created_at, rowid"
     return TABLE.many(conn, rest, network_id)
+
+
+def alive_networks(conn: Connection) -> list[str]:
+    """The ids of networks on which a container is that is not at rest."""
+    sql = f"""SELECT DISTINCT network_id FROM endpoint WHERE container_id IN (
+        SELECT id FROM container WHERE state IN {_ALIVE})"""  # noqa: S608 - our own words
+    return [network_id for (network_id,) in conn.execute(sql)]
 
 
 def one(conn: Connection, container_id: str, network_id: str) -> Endpoint | None:
@@ -107,9 +121,12 @@ def holder(conn: Connection, network_id: str, address: str) -> Lease | None:
     return LEASES.one(conn, "WHERE network_id = ? AND address = ?", network_id, address)
 
 
-def leases(conn: Connection, endpoint_id: str) -> list[Lease]:
-    """An endpoint's addresses, IPv4 before IPv6."""
-    return LEASES.many(conn, "WHERE endpoint_id = ? ORDER BY instr(address, ':') > 0, address", endpoint_id)
+def leases(conn: Connection, endpoint_id: str | None = None) -> list[Lease]:
+    """An endpoint's addresses, or all; IPv4 before IPv6."""
+    order = "ORDER BY instr(address, ':') > 0, address"
+    if endpoint_id is None:
+        return LEASES.many(conn, order)
+    return LEASES.many(conn, f"WHERE endpoint_id = ? {order}", endpoint_id)
 
 
 def add_lease(conn: Connection, lease: Lease) -> None:

@@ -213,6 +213,42 @@ VOLUMES = f"""SELECT
 FROM volume v
 ORDER BY v.name"""
 
+NETWORKS = f"""SELECT
+    n.name,
+    substr(n.id, 1, 12) AS id,
+    n.driver,
+    nullif(n.device, '') AS device,
+    n.internal,
+    (SELECT group_concat(s.subnet, ' ') FROM subnet s WHERE s.network_id = n.id) AS subnets,
+    (SELECT count(*) FROM endpoint e WHERE e.network_id = n.id) AS containers,
+    {_utc("n.created_at")} AS created
+FROM network n
+ORDER BY n.name"""
+
+ADDRESSES = """SELECT
+    n.name AS network,
+    l.address,
+    c.name AS container,
+    c.state,
+    e.interface,
+    e.mac,
+    nullif(e.device, '') AS device,
+    nullif((SELECT group_concat(value, ' ') FROM json_each(e.aliases)), '') AS aliases
+FROM lease l JOIN endpoint e ON e.id = l.endpoint_id
+    JOIN network n ON n.id = l.network_id JOIN container c ON c.id = e.container_id
+ORDER BY n.name, c.name, l.address"""
+
+PORTS = """SELECT
+    p.host_ip,
+    p.host_port,
+    p.protocol,
+    c.name AS container,
+    p.container_port,
+    c.state
+FROM port p JOIN container c ON c.id = p.container_id
+WHERE p.active = 1
+ORDER BY p.host_port, p.protocol, p.host_ip"""
+
 VIEWS = (
     View("ps", "the containers, as `pysup ps -a` shows them, with the next attempt's time", PS),
     View("history", "every run of every container: when, how long, who asked, how it ended", HISTORY),
@@ -225,5 +261,8 @@ VIEWS = (
     View("images", "the images by tag, with their size and how many containers use them", IMAGES),
     View("execs", "further processes in containers, with start, end and exit code", EXECS),
     View("volumes", "the volumes, and which containers use them", VOLUMES),
+    View("networks", "the networks: subnets, bridge, how many containers are on them", NETWORKS),
+    View("addresses", "which container has which address on which network", ADDRESSES),
+    View("ports", "ports of the host, and where they lead", PORTS),
     View("daemon_starts", "when the daemon started and stopped, and why", DAEMON_STARTS),
 )

@@ -27,6 +27,8 @@ from pysup.supervisor.engine.boot import boot
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.engine.images import Images
 from pysup.supervisor.engine.launching import default_filter, order_stages
+from pysup.supervisor.engine.naming import Resolvers
+from pysup.supervisor.engine.networks import Networks
 from pysup.supervisor.engine.news import NewsDesk
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.retention import keep_within_bounds
@@ -120,6 +122,7 @@ async def run(inherited: Inherited) -> None:
             filters=Filters(settings.filters_dir),
             images=Images(store, settings),
             volumes=Volumes(store, settings, news=news, trash=trash, disk=disk),
+            networks=Networks(store, settings, news, Resolvers(store, link, nursery)),
             news=news,
             trash=trash,
             logs=Budget(settings.log_total),
@@ -129,6 +132,7 @@ async def run(inherited: Inherited) -> None:
         await parts.images.prepare()
         await nursery.start(parts.trash.keep_empty)
         await parts.volumes.prepare()
+        await parts.networks.prepare()
         engine = Engine(parts, nursery)
         start_id = await boot(engine)
         nursery.start_soon(keep_within_bounds, parts)

@@ -43,6 +43,18 @@ class Settings(NamedTuple):
     """Layers that are downloaded at once, of all pulls together."""
     max_download_attempts: int = 5
     """Tries in a row without any progress, after which a pull or push is given up."""
+    bridge: str = "pysup0"
+    """The interface of the default network; "none": there is none, and containers begin without a network."""
+    bip: str = ""
+    """Address and subnet of the default bridge, 192.0.2.1/24; empty: from the pools."""
+    address_pools: str = ""
+    """Where subnets of networks are taken from, "172.20.0.0/14,16 192.168.0.0/16,20"; empty: docker's own."""
+    publish_default: str = ""
+    """The address of the host that ports are published on if they name none; empty: all."""
+    dns: str = ""
+    """Name servers of containers that name none, with blanks between; empty: the host's."""
+    mtu: int = 0
+    """Of the default network, bytes; 0: the kernel's default."""
 
     @property
     def socket_path(self) -> str:
@@ -113,6 +125,7 @@ def from_environment(**given: str | int | tuple[str, ...] | None) -> Settings:
         "run": os.environ.get("PYSUP_RUN"),
         "socket": os.environ.get("PYSUP_SOCKET"),
         "cgroup_root": os.environ.get("PYSUP_CGROUP_ROOT"),
+        "bridge": os.environ.get("PYSUP_BRIDGE"),
     }
     chosen = {key: value for key, value in {**env, **given}.items() if value is not None and value != ""}
     for key in ("root", "run", "socket"):

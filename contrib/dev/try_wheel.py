@@ -1,4 +1,4 @@
-"""Run a container with an installed pysup, in a mount namespace of its own; the daemon is ended afterwards.
+"""Run a container with an installed pysup, in mount and network namespaces of its own; the daemon is ended afterwards.
 
 Usage: try_wheel.py PYSUP      (PYSUP_ROOT, PYSUP_RUN and PYSUP_CGROUP_ROOT say where)
 """
@@ -13,7 +13,7 @@ import sys
 
 def main(pysup: str) -> int:
     """Start a daemon, run the README's first container, end the daemon; the exit code of the worst of them."""
-    daemon = subprocess.Popen(["unshare", "--mount", "--propagation", "private", pysup, "daemon"])
+    daemon = subprocess.Popen(["unshare", "--mount", "--net", "--propagation", "private", pysup, "daemon"])
     try:
         command = [pysup, "run", "--rm", "host", "echo", "hello from a container"]
         wait_for_socket(os.path.join(os.environ["PYSUP_RUN"], "pysup.sock"), daemon)

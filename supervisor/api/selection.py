@@ -38,6 +38,10 @@ class ContainerQuery:
     created_since: int | None = None
     images: frozenset[str] | None = None
     """The ids of the images that ``ancestor`` names."""
+    on_networks: frozenset[str] = frozenset()
+    """The ids of the containers on the networks that ``network`` names."""
+    publishing: frozenset[str] = frozenset()
+    """The ids of the containers whose ports ``publish`` names."""
 
 
 def check_container_filters(filters: Filters) -> None:
@@ -71,7 +75,8 @@ def _wanted(row: Container, query: ContainerQuery) -> bool:
         and (query.created_before is None or row.created_at < query.created_before)
         and (query.created_since is None or row.created_at > query.created_since)
         and (query.images is None or row.image_id in query.images)
-        and _documents_match(row, filters)
+        and _is_published(row, query)
+        and _documents_match(row, query)
     )
 
 
@@ -80,18 +85,22 @@ def _exited(row: Container, word: str, filters: Filters) -> bool:
     return codes is None or (word == "exited" and row.exit_code in codes)
 
 
-def _documents_match(row: Container, filters: Filters) -> bool:
+def _is_published(row: Container, query: ContainerQuery) -> bool:
+    return "publish" not in query.filters or row.id in query.publishing
+
+
+def _documents_match(row: Container, query: ContainerQuery) -> bool:
     """The filters that need the JSON documents, parsed only if one of them is there."""
-    if not filters.keys() & {"label", "network", "volume", "health", "is-task", "publish", "expose"}:
+    filters = query.filters
+    if not filters.keys() & {"label", "network", "volume", "health", "is-task", "expose"}:
         return True
     config, host_config = json.loads(row.config), json.loads(row.host_config)
     return (
         filters.labels(config.get("Labels") or {})
-        and filters.any_of("network", network_mode(host_config))
+        and (row.id in query.on_networks or filters.any_of("network", network_mode(host_config)))
         and _has_mount(row, config, host_config, filters)
         and filters.any_of("health", "none")
         and not filters.flag("is-task")
-        and "publish" not in filters
         and _exposes(config, filters)
     )
 

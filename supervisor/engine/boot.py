@@ -26,7 +26,7 @@ from functools import partial
 from pysup.store import containers, daemon_starts
 from pysup.store.containers import Container as Row
 from pysup.supervisor import __version__
-from pysup.supervisor.engine import commands, policy
+from pysup.supervisor.engine import commands, naming, policy
 from pysup.supervisor.engine.commands import DAEMON
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.engine.namespaces import key_of
@@ -109,6 +109,7 @@ async def _take_over(engine: Engine, rows: Sequence[Row], entries: Mapping[str, 
     alive = {row.id for row in rows if State(row.state) in ALIVE}
     needed = {f"run/{row.id}/{row.run_number}" for row in rows if row.id in alive}
     spaces = {key_of(row.id) for row in rows if row.id in alive or State(row.state) is State.BACKOFF}
+    spaces |= {naming.key_of(container_id) for container_id in alive}
     for key, entry in entries.items():
         if key in spaces or key == MARKER:
             engine.parts.link.adopt_held(entry)

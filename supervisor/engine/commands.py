@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import trio
 
+from pysup.store.networks import Network
 from pysup.supervisor.errors import PysupError
+from pysup.supervisor.spec.network import Joining
 
 if TYPE_CHECKING:
     from pysup.supervisor.engine.record import Change
@@ -125,6 +127,20 @@ class Update(Command):
     """Put a new host_config in force, as far as it can be changed live."""
 
     body: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Connect(Command):
+    """Put it on a further network, at once if it runs."""
+
+    joining: Joining
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect(Command):
+    """Take it off a network, at once if it runs."""
+
+    network: Network
 
 
 @dataclass(frozen=True, slots=True)

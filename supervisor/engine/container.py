@@ -19,6 +19,7 @@ from pysup.store.errors import NameTaken, StoreError
 from pysup.supervisor.engine import commands, policy
 from pysup.supervisor.engine.actor import Message
 from pysup.supervisor.engine.commands import Command, Due, Exited, Failed, Ready
+from pysup.supervisor.engine.hot_plugging import connect, disconnect
 from pysup.supervisor.engine.lifecycle import Lifecycle
 from pysup.supervisor.engine.record import Change, Told
 from pysup.supervisor.engine.sequel import BY_HAND
@@ -191,6 +192,14 @@ class Container(Lifecycle):
             self._set_run_deadline()
         command.reply.settle(warnings)
 
+    async def _on_connect(self, command: commands.Connect) -> None:
+        await connect(self._parts, self.record, self._run, command)
+        command.reply.settle()
+
+    async def _on_disconnect(self, command: commands.Disconnect) -> None:
+        await disconnect(self._parts, self.record, self._run, command)
+        command.reply.settle()
+
     async def _reconsider_back_off(self) -> None:
         """The policy changed while a retry was waited for: the new delay counts from the end of the run."""
         row, restart = self.record.row, self.record.spec.restart
@@ -236,6 +245,8 @@ HANDLERS: dict[type, Callable[[Container, Any], Awaitable[None]]] = {
     commands.Unpause: Container._on_unpause,
     commands.Rename: Container._on_rename,
     commands.Update: Container._on_update,
+    commands.Connect: Container._on_connect,
+    commands.Disconnect: Container._on_disconnect,
     commands.Remove: Container._on_remove,
     Ready: Container._on_ready,
     Failed: Container._on_failed,

@@ -18,6 +18,7 @@ from pysup.store.containers import Container as Row
 from pysup.store.errors import Missing, NameTaken
 from pysup.supervisor.engine.commands import Caller
 from pysup.supervisor.engine.copy_up import fill_volumes
+from pysup.supervisor.engine.joining import interfaces, join, settled, wanted_endpoints
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Change, Record, Told
 from pysup.supervisor.engine.specs import DEFAULTS, image_of
@@ -50,6 +51,7 @@ def draft(parts: Parts, body: dict[str, Any], name: str | None, caller: Caller) 
     """
     given = check_name(name) if name else ""
     asked = asked_root(body)
+    body = settled(parts, body)
     body = with_inherited(CREATE, body, partial(objects_of, parts))
     image = image_of(parts.images, asked)
     container_id = secrets.token_hex(32)
@@ -65,11 +67,15 @@ def draft(parts: Parts, body: dict[str, Any], name: str | None, caller: Caller) 
         host_config=wanted.host_config,
         created_at=parts.now_ns(),
     )
+    places = wanted_endpoints(parts, container_id, wanted.joined, interfaces(), row.created_at)
     _make_directories(parts, wanted.spec, container_id)
     volumes = partial(
         note_volumes, spec=wanted.spec, container_id=container_id, caller=caller, now_ns=row.created_at
     )
-    insertion = Change(first=(partial(_insert, row=row), volumes), told=(Told("create", {}, caller),))
+    insertion = Change(
+        first=(partial(_insert, row=row), volumes, partial(join, wanted=places)),
+        told=(Told("create", {}, caller),),
+    )
     return Draft(Record(parts, row, wanted.spec), insertion, [*wanted.warnings, *image.warnings])
 
 

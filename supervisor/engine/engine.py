@@ -13,6 +13,7 @@ import trio
 from pysup.store import containers, images, runs
 from pysup.store.containers import Container as Row
 from pysup.store.errors import Ambiguous, Missing
+from pysup.store.networks import Network
 from pysup.store.runs import Run
 from pysup.supervisor.engine import commands
 from pysup.supervisor.engine.attachment import Attachment
@@ -33,6 +34,7 @@ from pysup.supervisor.runtime import rootfs
 from pysup.supervisor.runtime.cgroups.base import Usage
 from pysup.supervisor.runtime.processes import Processes, list_processes
 from pysup.supervisor.spec.names import check_name
+from pysup.supervisor.spec.network import Joining
 
 IDLE_KEPT = 64
 """Containers at rest that are remembered at least, since commands for one container mostly come in a row."""
@@ -158,6 +160,14 @@ class Engine:
     async def remove(self, ref: str, caller: Caller, *, force: bool = False, volumes: bool = False) -> None:
         """Remove it; ``force`` kills it first, ``volumes`` takes its anonymous volumes along."""
         await self.container(ref).ask(commands.Remove(caller, force, volumes))
+
+    async def connect(self, ref: str, joining: Joining, caller: Caller) -> None:
+        """Put it on a further network, at once if it runs."""
+        await self.container(ref).ask(commands.Connect(caller, joining))
+
+    async def disconnect(self, ref: str, network: Network, caller: Caller) -> None:
+        """Take it off a network."""
+        await self.container(ref).ask(commands.Disconnect(caller, network))
 
     # -- watching --------------------------------------------------------------------------------------------
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 
 from pysup.supervisor.engine.namespaces import HeldNamespaces
+from pysup.supervisor.engine.network_sharing import shared_network
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Record
 from pysup.supervisor.engine.volume_uses import sources
@@ -89,16 +91,20 @@ async def launch_run(
 ) -> Launched:
     """Clone the first process of a run; it works through its plan and waits for ``go``."""
     spec = record.spec
-    held = HeldNamespaces(parts.link, record.id).fds
     program = await _filter(parts, spec)
-    facts = _facts(
-        parts, record, cgroup, program=program, held=tuple(held), devices=devices, kept=tuple(kept)
-    )
-    rootfs.renew(facts.directory, spec, facts.below)
-    if plan.needs_preparation(spec):
-        await _prepare(parts, record, key, facts)
-    stage = plan.stage_of(spec, facts)
-    with layers.detached(spec, facts.below) as attached:
+    with ExitStack() as stack:
+        held = {
+            **HeldNamespaces(parts.link, record.id).fds,
+            **stack.enter_context(shared_network(parts, record)),
+        }
+        facts = _facts(
+            parts, record, cgroup, program=program, held=tuple(held), devices=devices, kept=tuple(kept)
+        )
+        rootfs.renew(facts.directory, spec, facts.below)
+        if plan.needs_preparation(spec):
+            await _prepare(parts, record, key, facts)
+        stage = plan.stage_of(spec, facts)
+        attached = stack.enter_context(layers.detached(spec, facts.below))
         return await launch(
             parts.link,
             what=f"container {record.row.name}",

@@ -153,7 +153,7 @@ class Lifecycle(Actor):
             passed=(Event.READY,),
             told=(Told("start"),),
             columns={"pid": pid, "started_at": now, "finished_at": None},
-            writes=(self._run_columns(pid=pid, started_at=now),),
+            writes=(self._run_columns(pid=pid, started_at=now), *self._run_in_progress.sandbox.writes),
         )
 
     def _run_columns(self, **columns: object) -> Write:

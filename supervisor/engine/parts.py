@@ -10,6 +10,7 @@ import trio
 
 from pysup.store.store import Store
 from pysup.supervisor.engine.images import Images
+from pysup.supervisor.engine.networks import Networks
 from pysup.supervisor.engine.news import NewsDesk
 from pysup.supervisor.engine.trash import Trash
 from pysup.supervisor.engine.volumes import Volumes
@@ -35,6 +36,7 @@ class Parts:
     filters: Filters
     images: Images
     volumes: Volumes
+    networks: Networks
     news: NewsDesk
     trash: Trash
     logs: Budget

@@ -12,6 +12,7 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 
 import trio
 
@@ -22,7 +23,9 @@ from pysup.supervisor.engine.launching import give_size, launch_run
 from pysup.supervisor.engine.namespaces import HeldNamespaces
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Record
+from pysup.supervisor.engine.sandbox import Sandbox
 from pysup.supervisor.engine.stdio import ContainerStdio
+from pysup.supervisor.engine.together import together
 from pysup.supervisor.errors import Conflict, PysupError, StartFailed
 from pysup.supervisor.keeper.context import ENGINE_IS_GONE
 from pysup.supervisor.keeper.link import Entry, Process
@@ -62,6 +65,7 @@ class Run:
         self._layers = layers
         self._report = report
         self._starting = trio.CancelScope()
+        self.sandbox = Sandbox(parts, record, number)
 
     @property
     def key(self) -> str:
@@ -91,6 +95,7 @@ class Run:
         async with AsyncExitStack() as stack:
             self.cgroup = self._parts.hierarchy.open(self._parent, self._record.id)
             stack.push_async_callback(self._remove_cgroup)
+            stack.push_async_callback(self.sandbox.close)
             if entry is not None:
                 self.process = self._parts.link.adopt(entry)
                 stack.push_async_callback(self._parts.link.reap, self.key)
@@ -100,10 +105,18 @@ class Run:
                 await self._kill_stragglers()
                 await self._end(None)
             else:
-                if was_starting:
-                    self._report(Ready())
-                await self._supervise(adopted=True)
+                await self._go_on(was_starting=was_starting)
         self.done.set()
+
+    async def _go_on(self, *, was_starting: bool) -> None:
+        """The output flows while the network is taken over; but what is to be noted of it is there before Ready."""
+        async with together() as nursery:
+            if was_starting:
+                await self.sandbox.adopt(anew=True)
+                self._report(Ready())
+            else:
+                nursery.start_soon(partial(self.sandbox.adopt, anew=False))
+            await self._supervise(adopted=True)
 
     async def _start_anew(self) -> None:
         """The child saw that its engine was gone, and left; the start is made anew, as if asked for again."""
@@ -118,6 +131,8 @@ class Run:
     async def _start(self, stack: AsyncExitStack) -> None:
         with self._starting:
             hierarchy, spec = self._parts.hierarchy, self._record.spec
+            stack.push_async_callback(self.sandbox.close)
+            await self.sandbox.prepare()
             found = host_devices.find(spec.security, self._what)
             rules = devices.cgroup_rules(spec.security, found)
             self.cgroup = hierarchy.create(self._parent, self._record.id, spec.resources, rules)
@@ -150,7 +165,7 @@ class Run:
         """Between clone and go: the keeper gets what outlives the run; the log is opened while the child works."""
         try:
             self._stdio.open_log()
-            await launched.ready()
+            await self.sandbox.ready(launched)
             self._layers.keep(launched.give_kept())
             give_size(launched, self._record.spec.process)
             await self._hold_namespaces(launched.process)

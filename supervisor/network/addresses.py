@@ -15,7 +15,8 @@ from typing import NamedTuple
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-IPV4, IPV6 = 4, 6
+IPV4: int = 4
+IPV6: int = 6
 _SMALLEST = {IPV4: 30, IPV6: 126}
 """The longest prefix that has room for a gateway and one container."""
 

@@ -77,15 +77,13 @@ class Peer:
     mac: str
     namespace: int
     """A descriptor of the container's network namespace, with which both ends will go."""
-    index: int = 0
-    """The interface's number inside; 0: the kernel chooses."""
 
 
 def add_veth(outer: str, bridge: int, peer: Peer, mtu: int = 0) -> Message:
     """Make a pair in one step, one end on the bridge and the other inside: there is no moment with half of it."""
     size: Attributes = [("IFLA_MTU", mtu)] if mtu else []
     own = [("IFLA_IFNAME", peer.name), ("IFLA_ADDRESS", peer.mac), *size, ("IFLA_NET_NS_FD", peer.namespace)]
-    pair = {"attrs": [("VETH_INFO_PEER", {"index": peer.index, "attrs": own})]}
+    pair = {"attrs": [("VETH_INFO_PEER", {"attrs": own})]}
     attributes: Attributes = [
         ("IFLA_IFNAME", outer),
         ("IFLA_MASTER", bridge),
@@ -127,9 +125,10 @@ def set_up(index: int, name: str) -> Message:
     return _link(_NEWLINK, 0, [], f"bring {name} up", index=index, flags=_UP, change=_UP)
 
 
-def set_master(index: int, bridge: int, name: str) -> Message:
+def join_bridge(outer: str, bridge: int) -> Message:
     """Make an interface a port of a bridge."""
-    return _link(_NEWLINK, 0, [("IFLA_MASTER", bridge)], f"join {name} to its bridge", index=index)
+    attributes: Attributes = [("IFLA_IFNAME", outer), ("IFLA_MASTER", bridge)]
+    return _link(_NEWLINK, 0, attributes, f"join {outer} to its bridge")
 
 
 def delete_link(name: str) -> Message:
@@ -195,34 +194,6 @@ def delete_default_route(index: int, gateway: Address) -> Message:
     }
     attributes: Attributes = [("RTA_GATEWAY", str(gateway)), ("RTA_OIF", index)]
     return Message(_encoded(rtmsg, _NEWROUTE + 1, _ACK, fields, attributes), f"delete the route to {gateway}")
-
-
-def list_routes(version: int) -> Message:
-    """Ask for all routes of IPv4 or IPv6: read_route()."""
-    family = socket.AF_INET if version == IPV4 else socket.AF_INET6
-    return Message(_encoded(rtmsg, _GETROUTE, _DUMP, {"family": family}, []), "list the routes")
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Where packets to some addresses go."""
-
-    destination: str
-    """``192.0.2.0/24``; empty: everything else."""
-    interface: int
-    gateway: str
-
-
-def read_route(data: bytes) -> Route:
-    """Decode one answer."""
-    message = rtmsg(data)
-    message.decode()
-    destination = message.get_attr("RTA_DST")
-    return Route(
-        f"{destination}/{message['dst_len']}" if destination else "",
-        message.get_attr("RTA_OIF") or 0,
-        message.get_attr("RTA_GATEWAY") or "",
-    )
 
 
 def by_name(links: Iterable[Link]) -> dict[str, Link]:

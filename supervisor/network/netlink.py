@@ -84,6 +84,8 @@ class Netlink:
         """The same; what came of each. One that is refused does not keep the next from being tried."""
         async with self._busy:
             first = self._number + 1
+            if not messages:
+                return []
             await self._send(messages)
             results: list[NetlinkError | None] = [None] * len(messages)
             waiting = set(range(len(messages)))

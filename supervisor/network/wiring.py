@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_network
 
 import trio
 
 from pysup.supervisor.errors import Conflict
+from pysup.supervisor.kernel import netns
 from pysup.supervisor.network import messages
-from pysup.supervisor.network.addresses import IPV4, IPV6, Address, Network
+from pysup.supervisor.network.addresses import IPV6, Address, Network
 from pysup.supervisor.network.messages import Link, Peer
 from pysup.supervisor.network.netlink import Netlink, NetlinkError
 
@@ -39,8 +42,6 @@ class Plug:
     """The bridge's index."""
     inner: str
     """``eth0``."""
-    index: int
-    """Of the inner end; lo is 1. That it is known beforehand saves asking for it."""
     mac: str
     addresses: tuple[Placed, ...]
     gateways: tuple[Address, ...]
@@ -71,7 +72,7 @@ async def plug_in(host: Netlink, namespace: int, plug: Plug) -> None:
 
     Two exchanges: one with the host's side, one inside. The pair goes with the namespace, or by unplug().
     """
-    peer = Peer(plug.inner, plug.mac, namespace, plug.index)
+    peer = Peer(plug.inner, plug.mac, namespace)
     pair = messages.add_veth(plug.outer, plug.bridge, peer, plug.mtu)
     made, port = await host.attempt(pair, messages.set_port(plug.outer, isolated=plug.isolated))
     if made is not None:
@@ -87,12 +88,25 @@ async def plug_in(host: Netlink, namespace: int, plug: Plug) -> None:
 async def _set_up_inside(namespace: int, plug: Plug, failure: NetlinkError | None) -> None:
     if failure is not None:
         raise failure
-    with Netlink(namespace) as inside:
+    inside, index = _inside(namespace, plug)
+    with inside:
         await inside.ask(
-            *(messages.add_address(plug.index, address, subnet) for address, subnet in plug.addresses),
-            messages.set_up(plug.index, plug.inner),
-            *(messages.add_default_route(plug.index, gateway) for gateway in plug.gateways),
+            *(messages.add_address(index, address, subnet) for address, subnet in plug.addresses),
+            messages.set_up(index, plug.inner),
+            *(messages.add_default_route(index, gateway) for gateway in plug.gateways),
         )
+
+
+def _inside(namespace: int, plug: Plug) -> tuple[Netlink, int]:
+    """A socket inside, and the interface's number there.
+
+    On a network without IPv6 the interface has none: not even an address of its own making.
+    """
+    with netns.entered(namespace):
+        if not any(address.version == IPV6 for address, _ in plug.addresses):
+            with suppress(OSError), open(f"/proc/sys/net/ipv6/conf/{plug.inner}/disable_ipv6", "w") as file:
+                file.write("1")
+        return Netlink(), socket.if_nametoindex(plug.inner)
 
 
 async def unplug(host: Netlink, outer: str) -> None:
@@ -100,10 +114,19 @@ async def unplug(host: Netlink, outer: str) -> None:
     await host.attempt(messages.delete_link(outer))
 
 
-async def routed(host: Netlink) -> list[Network]:
-    """The networks that the host has routes to, other than by default: no subnet of ours may overlap them."""
-    found: list[Network] = []
-    for version in (IPV4, IPV6):
-        routes = await host.dump(messages.list_routes(version), messages.read_route)
-        found += [ip_network(route.destination) for route in routes if route.destination]
-    return found
+async def is_bridge(host: Netlink, index: int) -> bool:
+    """Whether the interface of this number is there."""
+    return any(link.index == index for link in await host.dump(messages.list_links(), messages.read_link))
+
+
+async def put_back(host: Netlink, outer: str, bridge: int) -> None:
+    """Make an interface a port of a bridge again; it does not matter if it is gone."""
+    await host.attempt(messages.join_bridge(outer, bridge))
+
+
+async def route(namespace: int, inner: str, gateways: Iterable[Address]) -> None:
+    """Let the default routes of a namespace go through one of its interfaces. Raises NetlinkError."""
+    with netns.entered(namespace):
+        inside, index = Netlink(), socket.if_nametoindex(inner)
+    with inside:
+        await inside.ask(*(messages.add_default_route(index, gateway) for gateway in gateways))

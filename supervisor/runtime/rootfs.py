@@ -12,7 +12,7 @@ import contextlib
 import ipaddress
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pysup.supervisor.runtime import plan, trees
 from pysup.supervisor.spec.container import ContainerSpec
@@ -68,6 +68,12 @@ def renew(directory: str, spec: ContainerSpec, below: Sequence[plan.Below] = ())
     if spec.namespaces.net == "host":
         for name in ("hosts", "resolv.conf"):
             _write(f"{directory}/etc/{name}", _etc(spec)[name], ids)
+
+
+def write_names(directory: str, spec: ContainerSpec, files: Mapping[str, str]) -> None:
+    """Write files of /etc anew, for what is only known at a start. Raises OSError."""
+    for name, content in files.items():
+        _write(f"{directory}/etc/{name}", content, plan.root_ids(spec.namespaces))
 
 
 def write_layers(directory: str) -> Iterator[str]:

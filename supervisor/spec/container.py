@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 NamespaceMode = Literal["private", "host"]
+NetworkMode = Literal["none", "bridge", "host", "container"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +82,44 @@ class Namespaces:
     pid: NamespaceMode = "private"
     ipc: NamespaceMode = "private"
     uts: NamespaceMode = "private"
-    net: Literal["none", "host"] = "none"
-    """``none``: a network namespace of its own with nothing but loopback."""
+    net: NetworkMode = "none"
+    """``none``: its own with nothing but loopback; ``bridge``: its own, on networks; ``container``: another's."""
     cgroup: NamespaceMode = "private"
     user: NamespaceMode = "host"
     uid_maps: tuple[IdMap, ...] = ()
     gid_maps: tuple[IdMap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A port of the container that is to be published."""
+
+    protocol: str
+    """``tcp``, ``udp`` or ``sctp``."""
+    port: int
+    """The container's."""
+    host_ip: str = ""
+    """An address of the host; empty: the daemon's default."""
+    first: int = 0
+    last: int = 0
+    """One port of this range of the host's is taken; 0: any."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """What is asked of networks beside which they are: those are rows of the store (store/endpoints.py)."""
+
+    container: str = ""
+    """Whose network namespace it shares (--network container:X)."""
+    bindings: tuple[Binding, ...] = ()
+    exposed: tuple[tuple[int, str], ...] = ()
+    """(port, protocol)."""
+    publish_all: bool = False
+    dns: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    extra_hosts: tuple[tuple[str, str], ...] = ()
+    """(name, address); the address may be ``host-gateway``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +254,7 @@ class ContainerSpec:
     shm_size: int = 64 << 20
     sysctls: tuple[tuple[str, str], ...] = ()
     namespaces: Namespaces = field(default_factory=Namespaces)
+    network: NetworkSpec = field(default_factory=NetworkSpec)
     security: Security = field(default_factory=Security)
     resources: Resources = field(default_factory=Resources)
     cgroup_parent: str = ""

@@ -11,6 +11,7 @@ from typing import Any
 
 from pysup.supervisor.spec.devices import normal_device
 from pysup.supervisor.spec.fields import Fields, Json
+from pysup.supervisor.spec.network import BRIDGE
 from pysup.supervisor.spec.typed_mounts import normal_mount
 
 Reader = Callable[[Fields, str], Any]
@@ -62,9 +63,19 @@ def _default(read: Callable[..., Any], value: object) -> Reader:
 
 
 def _network_mode(host: Fields, key: str) -> str:
-    """``default`` is settled when the container is made: it must not change when networks come."""
+    """Docker's ``default`` is a network by name when it is not settled already (network.with_default)."""
     mode = host.text(key, "default")
-    return "none" if mode == "default" else mode
+    return BRIDGE if mode == "default" else mode
+
+
+def _port_bindings(host: Fields, key: str) -> Json:
+    bindings = host.inner(key)
+    return {
+        port: [
+            {"HostIp": one.text("HostIp"), "HostPort": one.text("HostPort")} for one in bindings.inners(port)
+        ]
+        for port in host.names(key)
+    }
 
 
 def _policy(host: Fields, key: str) -> Json:
@@ -161,6 +172,12 @@ _HOST: dict[str, Reader] = {
     "ContainerIDFile": Fields.text,
     "LogConfig": log_config,
     "NetworkMode": _network_mode,
+    "PortBindings": _port_bindings,
+    "PublishAllPorts": Fields.flag,
+    "Dns": Fields.texts,
+    "DnsOptions": Fields.texts,
+    "DnsSearch": Fields.texts,
+    "ExtraHosts": Fields.texts,
     "RestartPolicy": _policy,
     "AutoRemove": Fields.flag,
     "VolumeDriver": Fields.text,
@@ -210,19 +227,12 @@ _HOST: dict[str, Reader] = {
     "Mounts": _mounts,
 }
 
-_NETWORK = "networks come later"
 _DEVICE = "devices come later"
 _REAL_TIME = "real-time groups come later"
 _WINDOWS = "it is for Windows only"
 
 _LACKING: dict[str, tuple[str, str, Any]] = {
-    "PortBindings": ("--publish", _NETWORK, {}),
-    "PublishAllPorts": ("--publish-all", _NETWORK, False),
-    "Dns": ("--dns", _NETWORK, []),
-    "DnsOptions": ("--dns-option", _NETWORK, []),
-    "DnsSearch": ("--dns-search", _NETWORK, []),
-    "ExtraHosts": ("--add-host", _NETWORK, []),
-    "Links": ("--link", _NETWORK, []),
+    "Links": ("--link", "containers on one network find each other by name", []),
     "DeviceRequests": ("--gpus", _DEVICE, []),
     "BlkioWeightDevice": ("--blkio-weight-device", _DEVICE, []),
     "StorageOpt": ("--storage-opt", "a bound on the write layer comes later", {}),

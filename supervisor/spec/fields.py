@@ -61,6 +61,10 @@ class Fields:
         """The fields that are given (not empty in Go's sense)."""
         return (str(key) for key, value in self._data.items() if value)
 
+    def __iter__(self) -> Iterator[str]:
+        """All fields, given or not."""
+        return iter([self._text("a name", name) for name in self._data])
+
     def raw(self, key: str) -> Any:  # noqa: ANN401 - it is unknown JSON
         """The value as it is."""
         return self._data.get(key)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pysup.supervisor.spec import limits
+from pysup.supervisor.spec import limits, network
 from pysup.supervisor.spec.container import ContainerSpec, LogLimits, Rootfs
 from pysup.supervisor.spec.documents import (
     DEFAULT_SHM,
@@ -48,6 +48,8 @@ class Normalised(NamedTuple):
     spec: ContainerSpec
     """What container_spec() makes of the two."""
     warnings: list[str]
+    joined: tuple[network.Joining, ...] = ()
+    """The networks that it is to be on."""
 
 
 class Asked(NamedTuple):
@@ -102,7 +104,8 @@ def normalise(
     host_config = host_document(host)
     spec = _spec(Fields(CREATE, {**fields_of(body), **config}), host, container_id, lower, defaults)
     warnings = [*unknown_fields(fields, host), *_image_warnings(image, fields), *limits.warnings(host)]
-    return Normalised(config, _with_swap(host_config), spec, warnings)
+    warnings += network.warnings(host)
+    return Normalised(config, _with_swap(host_config), spec, warnings, network.joined(fields, host))
 
 
 def fields_of(body: object) -> Mapping[str, Any]:
@@ -112,8 +115,6 @@ def fields_of(body: object) -> Mapping[str, Any]:
 
 def _refuse(fields: Fields, host: Fields) -> None:
     refuse_lacking(host)
-    if fields.text("MacAddress"):
-        raise fields.lacking("--mac-address", "networks come later")
     if (fields.inner("Healthcheck").words("Test") or ["NONE"]) != ["NONE"]:
         raise fields.lacking("--health-cmd", "health checks come later")
 
@@ -156,7 +157,7 @@ def container_spec(
 def _spec(
     config: Fields, host: Fields, container_id: str, lower: Sequence[str], defaults: Defaults
 ) -> ContainerSpec:
-    spaces = namespaces(config, host)
+    spaces = namespaces(host)
     follows_host = "host" in (spaces.net, spaces.uts)
     if spaces.uts == "host" and (config.text("Hostname") or config.text("Domainname")):
         raise config.bad("--hostname and --domainname conflict with --uts host: they would change the host's")
@@ -170,6 +171,7 @@ def _spec(
         shm_size=_shm_size(host),
         sysctls=sysctls(host, spaces),
         namespaces=spaces,
+        network=network.network_spec(config, host),
         security=security(host, spaces, modules=defaults.modules),
         resources=limits.resources(host, cpus=defaults.cpus),
         cgroup_parent=_cgroup_parent(host),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import Literal
 
 from pysup.supervisor.spec.container import IdMap, NamespaceMode, Namespaces
 from pysup.supervisor.spec.fields import Fields
+from pysup.supervisor.spec.network import mode_of
 
 _EXAMPLE = "give --uidmap 0:100000:65536, or --uidmap 0:0:65536 to keep the host's ids"
 """No map is guessed: docker (userns-remap) and podman take a range that somebody gave away in /etc/subuid."""
@@ -18,21 +18,24 @@ _MODES = {
     "CgroupnsMode": "--cgroupns",
     "UsernsMode": "--userns",
 }
-_NETWORKS = "networks come later; there is none and host"
 _MOST_LINES = 340
 """user_namespaces(7): the lines that a map can have."""
 _IDS = (1 << 32) - 1
 _WIDTH = 3
 
 
-def namespaces(config: Fields, host: Fields) -> Namespaces:
+def namespaces(host: Fields) -> Namespaces:
     """Which namespaces are the container's own."""
     uids, gids = _id_maps(host)
+    if uids and mode_of(host) == "container":
+        raise host.bad(
+            "--network container: conflicts with --uidmap: the network belongs to another user namespace"
+        )
     return Namespaces(
         pid=_mode(host, "PidMode"),
         ipc=_mode(host, "IpcMode"),
         uts=_mode(host, "UTSMode"),
-        net=network(config, host),
+        net=mode_of(host),
         cgroup=_mode(host, "CgroupnsMode"),
         user="private" if uids else "host",
         uid_maps=uids,
@@ -47,37 +50,6 @@ def _mode(host: Fields, key: str) -> NamespaceMode:
     if mode != "host":
         raise host.lacking(f"{_MODES[key]} {mode[:64]!r}", "there is private and host")
     return "host"
-
-
-def network(config: Fields, host: Fields) -> Literal["none", "host"]:
-    """Docker's ``default`` is none until there are networks."""
-    mode = host.text("NetworkMode", "default")
-    if mode == "host":
-        return "host"
-    if mode not in ("default", "none"):
-        raise host.lacking(f"--network {mode[:64]!r}", _NETWORKS)
-    _refuse_endpoints(config.inner("NetworkingConfig").inner("EndpointsConfig"))
-    return "none"
-
-
-def _refuse_endpoints(endpoints: Fields) -> None:
-    """docker's CLI always sends one endpoint, keyed ``default`` and empty."""
-    for name in list(endpoints.given()):
-        if name not in ("default", "none", "host"):
-            raise endpoints.lacking(f"--network {name[:64]!r}", _NETWORKS)
-        endpoint = endpoints.inner(name)
-        for key, flag in _ENDPOINT.items():
-            if endpoint.raw(key):
-                raise endpoints.lacking(flag, _NETWORKS)
-
-
-_ENDPOINT = {
-    "IPAMConfig": "--ip",
-    "Links": "--link",
-    "Aliases": "--network-alias",
-    "MacAddress": "--mac-address",
-    "DriverOpts": "--network driver-opt",
-}
 
 
 # -- maps of ids ---------------------------------------------------------------------------------------------
@@ -147,7 +119,7 @@ def _sysctl(host: Fields, key: str, spaces: Namespaces) -> str:
     if (group == "kernel" and rest in _IPC) or name.startswith("fs.mqueue."):
         return _owned(host, name, "--ipc", spaces.ipc)
     if group == "net":
-        return _owned(host, name, "--network", "host" if spaces.net == "host" else "private")
+        return _owned(host, name, "--network", "host" if spaces.net in ("host", "container") else "private")
     if name == "kernel.domainname":
         return _owned(host, name, "--uts", spaces.uts)
     raise host.bad(f"--sysctl {name!r} is not one that a container can have of its own")

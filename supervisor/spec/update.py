@@ -27,6 +27,7 @@ _FIXED = {
     "Init": "--init",
     "Devices": "--device",
     "DeviceCgroupRules": "--device-cgroup-rule",
+    "PortBindings": "--publish",
 }
 """Fields that docker's Resources has as well, but that only a new container can have changed."""
 _FIXED_OWN = {

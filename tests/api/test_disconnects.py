@@ -91,7 +91,7 @@ def test_nothing_stays_of_clients_that_leave(daemon: Daemon, half_closed: bool) 
 def test_a_client_that_does_not_read_stops_nobody(daemon: Daemon) -> None:
     """Its container writes on, others read on, and the engine's memory does not grow with what it left unread."""
     script = "head -c 40000000 /dev/zero; echo done >&2"
-    daemon.pysup("create", "--name", "box", "host", "sh", "-c", script, check=True)
+    daemon.pysup("create", "--net", "none", "--name", "box", "host", "sh", "-c", script, check=True)
     with begin(daemon, "POST /containers/box/attach?stream=1&stdout=1"):
         memory = resident(daemon)
         daemon.pysup("start", "box", check=True)

@@ -90,7 +90,7 @@ def test_version_and_info(daemon: Daemon) -> None:
 def test_lists_of_what_there_is_none_of(daemon: Daemon) -> None:
     assert ok(daemon, "volume", "ls", "-q") == ""
     assert ok(daemon, "plugin", "ls", "-q") == ""
-    assert ok(daemon, "network", "ls", "--format", "{{.Name}}").split() == ["host", "none"]
+    assert ok(daemon, "network", "ls", "--format", "{{.Name}}").split() == ["bridge", "host", "none"]
     assert "swarm" in fails(daemon, "node", "ls")[1]
     assert "No such object: nope" in fails(daemon, "inspect", "nope")[1]
 
@@ -98,10 +98,9 @@ def test_lists_of_what_there_is_none_of(daemon: Daemon) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ("run", "-p", "80:80", "host", "true"),
-        ("run", "--network", "mine", "host", "true"),
+        ("run", "--link", "a:b", "host", "true"),
         ("run", "--device", "vendor.com/gpu=all", "host", "true"),
-        ("network", "create", "x"),
+        ("network", "create", "-d", "macvlan", "x"),
         ("pull", "alpine"),
         ("login", "-u", "a", "-p", "b"),
         ("search", "x"),

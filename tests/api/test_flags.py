@@ -163,7 +163,6 @@ def test_inspect_shows_it(shared: Daemon, volume: Path, flags: str, template: st
 REFUSED = [
     ("--userns private", "give --uidmap 0:100000:65536"),
     ("--userns auto", "'auto' is not supported yet"),
-    ("--network bridge", "'bridge' is not supported yet"),
     ("--ipc shareable", "'shareable' is not supported yet"),
     ("-v named:/v:rshared", "a volume has no propagation"),
     ("-p 80:80", "--publish is not supported yet"),

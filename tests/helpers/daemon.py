@@ -58,6 +58,7 @@ class Daemon:
             assert code == 0, self.log.read_text(errors="replace")
             assert self.leftovers() == []
         self.remove_cgroups()
+        own_network.clear()
 
     def start(self) -> None:
         """Start it and wait for READY=1 (sd_notify(3))."""

@@ -36,5 +36,5 @@ def endpoint_of(container: str, network: str) -> Endpoint:
     """``c1`` on a network has the endpoint ``e1``."""
     return Endpoint(
         id=full("e" + container[1:]), container_id=full(container), network_id=full(network), mac="02:00:00:00:00:02",
-        device="", asked={}, aliases=(), created_at=1,
+        interface="eth0", device="", asked={}, aliases=(), created_at=1,
     )  # fmt: skip

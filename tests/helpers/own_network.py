@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import subprocess
 
 from pysup.supervisor.kernel import net, process
 
@@ -21,3 +23,12 @@ def enter() -> None:
     if is_outside():
         process.unshare(process.CLONE_NEWNET)
         net.loopback_up()
+
+
+def clear() -> None:
+    """Remove the bridges and the rules that a daemon leaves for its next start."""
+    devices = [name for _, name in socket.if_nameindex() if name.startswith(("pysup", "br-"))]
+    for device in devices:
+        subprocess.run(["ip", "link", "delete", device], check=True)
+    if devices:
+        subprocess.run(["nft", "delete", "table", "inet", "pysup"], check=False, capture_output=True)

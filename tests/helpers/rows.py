@@ -8,6 +8,7 @@ from typing import Any
 
 from pysup.store.containers import Container
 from pysup.supervisor.spec.from_docker import normalise
+from pysup.supervisor.spec.network import with_default
 
 SECOND = 10**9
 NOW = 1_800_000_000 * SECOND
@@ -16,7 +17,7 @@ ID = "0123456789abcdef" * 4
 
 def container(body: dict[str, Any] | None = None, **columns: Any) -> Container:
     """A running container of the host image; ``body``: docker's create body."""
-    made = normalise({"Image": "host", "Cmd": ["true"], **(body or {})}, {})
+    made = normalise(with_default({"Image": "host", "Cmd": ["true"], **(body or {})}, "none"), {})
     plain = Container(
         id=ID,
         name="web",

@@ -82,7 +82,7 @@ async def join(lab: Lab, network: Ruled, inside: int, last: int) -> None:
         )
         address = (subnet.network_address + last, subnet)
         outer = f"v{bridge}x{last}"
-        plug = Plug(outer, bridge, "eth0", 2, mac, (address,), (gateway,), isolated=not network.icc)
+        plug = Plug(outer, bridge, "eth0", mac, (address,), (gateway,), isolated=not network.icc)
         await plug_in(host, inside, plug)
 
 

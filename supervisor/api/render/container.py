@@ -10,6 +10,7 @@ from typing import Any
 from pysup.store.containers import Container
 from pysup.supervisor.api.render import networks
 from pysup.supervisor.api.render.mounts import mount_points
+from pysup.supervisor.api.render.networks import Attached
 from pysup.supervisor.api.render.words import state_word, status_text
 from pysup.supervisor.engine.sizes import Sizes
 from pysup.supervisor.runtime import masks
@@ -60,9 +61,12 @@ def own_facts(row: Container) -> Json:
 # -- the list ------------------------------------------------------------------------------------------------
 
 
-def list_entry(row: Container, now_ns: int, volumes: str, sizes: Sizes | None = None) -> Json:
+def list_entry(
+    row: Container, now_ns: int, volumes: str, attached: Attached, sizes: Sizes | None = None
+) -> Json:
     """One entry of GET /containers/json. ``volumes``: the directory of all volumes."""
     config, host_config = json.loads(row.config), json.loads(row.host_config)
+    mode = networks.network_mode(host_config)
     entry = {
         "Id": row.id,
         "Names": [f"/{row.name}"],
@@ -70,12 +74,12 @@ def list_entry(row: Container, now_ns: int, volumes: str, sizes: Sizes | None = 
         "ImageID": row.image_id,
         "Command": _one_line(command(config)),
         "Created": row.created_at // _BILLION,
-        "Ports": [],
+        "Ports": networks.port_list(attached, config.get("ExposedPorts") or (), row.state),
         "Labels": config.get("Labels") or {},
         "State": state_word(row),
         "Status": status_text(row, now_ns),
-        "HostConfig": {"NetworkMode": networks.network_mode(host_config)},
-        "NetworkSettings": {"Networks": networks.endpoints(host_config)},
+        "HostConfig": {"NetworkMode": mode},
+        "NetworkSettings": {"Networks": networks.endpoints(mode, attached, row.id, row.state)},
         "Mounts": mount_points(config, host_config, row.id, volumes),
         "Pysup": own_facts(row),
     }
@@ -90,7 +94,14 @@ def _one_line(words: Sequence[str]) -> str:
 # -- inspect -------------------------------------------------------------------------------------------------
 
 
-def inspect(row: Container, places: Places, *, execs: Sequence[str] = (), sizes: Sizes | None = None) -> Json:
+def inspect(
+    row: Container,
+    places: Places,
+    attached: Attached,
+    *,
+    execs: Sequence[str] = (),
+    sizes: Sizes | None = None,
+) -> Json:
     """The document of GET /containers/{id}/json. ``execs``: the ids of those that run."""
     config, host_config = json.loads(row.config), json.loads(row.host_config)
     argv = command(config) or [""]
@@ -119,7 +130,9 @@ def inspect(row: Container, places: Places, *, execs: Sequence[str] = (), sizes:
         "GraphDriver": {"Name": DRIVER, "Data": _layers(places)},
         "Mounts": mount_points(config, host_config, row.id, places.volumes),
         "Config": _config(config, row),
-        "NetworkSettings": networks.settings(host_config),
+        "NetworkSettings": networks.settings(
+            networks.network_mode(host_config), attached, config.get("ExposedPorts") or (), row.id, row.state
+        ),
         "Pysup": own_facts(row),
     }
     return document if sizes is None else {**document, "SizeRw": sizes.rw, "SizeRootFs": sizes.root}

@@ -1,96 +1,213 @@
-"""The two networks that there are until networks come: none and host, as docker shows them."""
+"""Networks, and a container's places on them, as docker shows them (moby api/types/network, API 1.47)."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Sequence
+from ipaddress import ip_network
+from typing import Any, NamedTuple
+
+from pysup.store.endpoints import Lease, Port
+from pysup.store.networks import Network, Subnet
+from pysup.supervisor.engine.places import Place, gateways
+from pysup.supervisor.engine.states import ALIVE
+from pysup.supervisor.network.addresses import IPV4, IPV6
+from pysup.supervisor.network.rules import ip_version
+from pysup.supervisor.spec.timestamps import rfc3339
 
 Json = dict[str, Any]
+_SHORT = 12
 
-_IDS = {"none": "0" * 63 + "1", "host": "0" * 63 + "2"}
-"""Not random as docker's are: they are the same two on every machine."""
-NAMES = tuple(_IDS)
+
+class Attached(NamedTuple):
+    """What the store says of a container's networks."""
+
+    places: Sequence[Place] = ()
+    """The one with the default route first."""
+    ports: Sequence[Port] = ()
+    """Those that are published now."""
 
 
 def network_mode(host_config: Json) -> str:
-    """``none`` or ``host``."""
+    """``none``, ``host``, ``container:ID`` or a network's name."""
     return str(host_config.get("NetworkMode") or "none")
 
 
-def endpoints(host_config: Json) -> Json:
-    """NetworkSettings.Networks: one endpoint without addresses."""
-    mode = network_mode(host_config)
-    return {mode: _endpoint(_IDS.get(mode, ""))}
+# -- a container's side --------------------------------------------------------------------------------------
 
 
-def _endpoint(network_id: str) -> Json:
+def endpoints(mode: str, attached: Attached, container_id: str, state: str) -> Json:
+    """NetworkSettings.Networks: none and host show as one that has nothing."""
+    if attached.places:
+        alive = state in ALIVE
+        return {
+            place.network.name: _endpoint(place, attached, container_id, alive=alive)
+            for place in attached.places
+        }
+    return {mode: dict(_EMPTY)} if mode in ("none", "host") else {}
+
+
+_EMPTY: Json = {
+    "IPAMConfig": None, "Links": None, "Aliases": None, "MacAddress": "", "DriverOpts": None, "GwPriority": 0,
+    "NetworkID": "", "EndpointID": "", "Gateway": "", "IPAddress": "", "IPPrefixLen": 0, "IPv6Gateway": "",
+    "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0, "DNSNames": None,
+}  # fmt: skip
+
+
+def _endpoint(place: Place, attached: Attached, container_id: str, *, alive: bool) -> Json:
+    """The addresses stay a container's while it is at rest, but as docker does, they are not shown then."""
+    asked = place.endpoint.asked
+    aliases = list(place.endpoint.aliases)
+    shown = {
+        **_EMPTY,
+        "IPAMConfig": asked.get("IPAMConfig"),
+        "Aliases": aliases or None,
+        "GwPriority": asked.get("GwPriority") or 0,
+        "NetworkID": place.network.id,
+        "DNSNames": [*aliases, container_id[:_SHORT]] if not place.network.builtin else None,
+    }
+    return {**shown, **_live(place, attached)} if alive else shown
+
+
+def _live(place: Place, attached: Attached) -> Json:
+    ways = {ip_version(way): way for way in gateways(list(attached.places), place)}
+    own = {ip_version(subnet.gateway): subnet.gateway for _, subnet in place.addresses if subnet.gateway}
+    v4, v6 = _lease(place, IPV4), _lease(place, IPV6)
     return {
-        "IPAMConfig": None,
-        "Links": None,
-        "Aliases": None,
-        "MacAddress": "",
-        "DriverOpts": None,
-        "GwPriority": 0,
-        "NetworkID": network_id,
-        "EndpointID": "",
-        "Gateway": "",
-        "IPAddress": "",
-        "IPPrefixLen": 0,
-        "IPv6Gateway": "",
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0,
-        "DNSNames": None,
+        "MacAddress": place.endpoint.mac,
+        "EndpointID": place.endpoint.id,
+        "Gateway": ways.get(IPV4) or own.get(IPV4) or "",
+        "IPAddress": v4[0],
+        "IPPrefixLen": v4[1],
+        "IPv6Gateway": ways.get(IPV6) or own.get(IPV6) or "",
+        "GlobalIPv6Address": v6[0],
+        "GlobalIPv6PrefixLen": v6[1],
     }
 
 
-def settings(host_config: Json) -> Json:
-    """NetworkSettings of inspect."""
+def _lease(place: Place, version: int) -> tuple[str, int]:
+    for lease, _ in place.addresses:
+        if ip_version(lease.address) == version:
+            return lease.address, _length(lease)
+    return "", 0
+
+
+def _length(lease: Lease) -> int:
+    return ip_network(lease.subnet).prefixlen
+
+
+def settings(mode: str, attached: Attached, exposed: Iterable[str], container_id: str, state: str) -> Json:
+    """NetworkSettings of inspect; its own address fields are those of the default network, as in old versions."""
+    shown = endpoints(mode, attached, container_id, state)
+    default: Json = shown.get("bridge", _EMPTY)
+    same = (
+        "EndpointID", "Gateway", "GlobalIPv6Address", "GlobalIPv6PrefixLen", "IPAddress", "IPPrefixLen",
+        "IPv6Gateway", "MacAddress",
+    )  # fmt: skip
     return {
         "Bridge": "",
         "SandboxID": "",
         "SandboxKey": "",
-        "Ports": {},
+        "Ports": ports(attached, exposed) if state in ALIVE else {},
         "HairpinMode": False,
         "LinkLocalIPv6Address": "",
         "LinkLocalIPv6PrefixLen": 0,
         "SecondaryIPAddresses": None,
         "SecondaryIPv6Addresses": None,
-        "EndpointID": "",
-        "Gateway": "",
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0,
-        "IPAddress": "",
-        "IPPrefixLen": 0,
-        "IPv6Gateway": "",
-        "MacAddress": "",
-        "Networks": endpoints(host_config),
+        **{key: default[key] for key in same},
+        "Networks": shown,
     }
 
 
-def network(name: str, created: str) -> Json:
-    """An entry of GET /networks. ``created``: when the daemon began (docker: when its store was made)."""
+def ports(attached: Attached, exposed: Iterable[str]) -> Json:
+    """``80/tcp`` to its bindings; null where it is exposed only."""
+    shown: Json = {_with_protocol(port): None for port in exposed} if attached.places else {}
+    for port in attached.ports:
+        key = f"{port.container_port}/{port.protocol}"
+        shown[key] = [*(shown.get(key) or []), {"HostIp": port.host_ip, "HostPort": str(port.host_port)}]
+    return shown
+
+
+def port_list(attached: Attached, exposed: Iterable[str], state: str) -> list[Json]:
+    """Ports of an entry of the list."""
+    if state not in ALIVE or not attached.places:
+        return []
+    listed: list[Json] = [
+        {
+            "IP": one.host_ip,
+            "PrivatePort": one.container_port,
+            "PublicPort": one.host_port,
+            "Type": one.protocol,
+        }
+        for one in attached.ports
+    ]
+    bound = {f"{one.container_port}/{one.protocol}" for one in attached.ports}
+    for key in sorted({_with_protocol(port) for port in exposed} - bound):
+        number, _, protocol = key.partition("/")
+        listed.append({"PrivatePort": int(number), "Type": protocol})
+    return listed
+
+
+def _with_protocol(port: str) -> str:
+    return port if "/" in port else f"{port}/tcp"
+
+
+# -- a network -----------------------------------------------------------------------------------------------
+
+
+class Guest(NamedTuple):
+    """A container on a network."""
+
+    container_id: str
+    name: str
+    place: Place
+
+
+def network(row: Network, subnets: Sequence[Subnet], guests: Sequence[Guest] | None = None) -> Json:
+    """An entry of GET /networks; with ``guests`` the answer of inspect."""
     return {
-        "Name": name,
-        "Id": _IDS[name],
-        "Created": created,
+        "Name": row.name,
+        "Id": row.id,
+        "Created": rfc3339(row.created_at),
         "Scope": "local",
-        "Driver": "null" if name == "none" else "host",
-        "EnableIPv4": True,
-        "EnableIPv6": False,
-        "IPAM": {"Driver": "default", "Options": None, "Config": None},
-        "Internal": False,
-        "Attachable": False,
+        "Driver": row.driver,
+        "EnableIPv4": row.ipv4,
+        "EnableIPv6": row.ipv6,
+        "IPAM": {
+            "Driver": "default",
+            "Options": row.document.get("IPAMOptions") or None,
+            "Config": [_ipam(one) for one in subnets] or None,
+        },
+        "Internal": row.internal,
+        "Attachable": bool(row.document.get("Attachable")),
         "Ingress": False,
         "ConfigFrom": {"Network": ""},
         "ConfigOnly": False,
-        "Containers": {},
-        "Options": {},
-        "Labels": {},
+        "Containers": {guest.container_id: _guest(guest) for guest in guests or ()},
+        "Options": row.options,
+        "Labels": row.labels,
     }
 
 
-def find(ref: str) -> str | None:
-    """The name of the network with this name, or this unique prefix of its id."""
-    if ref in _IDS:
-        return ref
-    found = [name for name, network_id in _IDS.items() if ref and network_id.startswith(ref)]
-    return found[0] if len(found) == 1 else None
+def _ipam(one: Subnet) -> Json:
+    shown: Json = {"Subnet": one.subnet}
+    if one.ip_range:
+        shown["IPRange"] = one.ip_range
+    if one.gateway:
+        shown["Gateway"] = one.gateway
+    if one.reserved:
+        shown["AuxiliaryAddresses"] = one.reserved
+    return shown
+
+
+def _guest(guest: Guest) -> Json:
+    def shown(version: int) -> str:
+        address, length = _lease(guest.place, version)
+        return f"{address}/{length}" if address else ""
+
+    return {
+        "Name": guest.name,
+        "EndpointID": guest.place.endpoint.id,
+        "MacAddress": guest.place.endpoint.mac,
+        "IPv4Address": shown(IPV4),
+        "IPv6Address": shown(IPV6),
+    }

@@ -47,7 +47,7 @@ async def list_plugins(_engine: Engine, _request: Request) -> Response:
 
 async def prune_nothing(_engine: Engine, _request: Request) -> Response:
     """Pruning what there cannot be any of frees nothing."""
-    return json_response({"NetworksDeleted": None, "CachesDeleted": None, "SpaceReclaimed": 0})
+    return json_response({"CachesDeleted": None, "SpaceReclaimed": 0})
 
 
 _LACKING = (
@@ -66,10 +66,6 @@ _LACKING = (
     ("POST", "/images/{name*}/push", "push an image"),
     ("POST", "/auth", "log in"),
     ("GET", "/distribution/{name*}/json", "ask a registry"),
-    ("POST", "/networks/create", "create a network"),
-    ("DELETE", "/networks/{name}", "remove a network"),
-    ("POST", "/networks/{name}/connect", "connect a container to a network"),
-    ("POST", "/networks/{name}/disconnect", "disconnect a container from a network"),
     ("POST", "/plugins/create", "create a plugin"),
     ("POST", "/plugins/pull", "install a plugin"),
 )
@@ -91,7 +87,6 @@ ROUTES = (
     Route("GET", "/plugins", list_plugins),
     Route("GET", "/plugins/{name*}/json", missing("plugin")),
     Route("DELETE", "/plugins/{name*}", missing("plugin")),
-    Route("POST", "/networks/prune", prune_nothing),
     Route("POST", "/build/prune", prune_nothing),
     *(Route(method, path, lacking(what)) for method, path, what in _LACKING),
     *_swarm_routes(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pysup.store import execs
 from pysup.store.containers import Container as Row
+from pysup.supervisor.api.attached import attached
 from pysup.supervisor.api.render.container import Places, inspect
 from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.wire import Request, Response, empty, json_response
@@ -30,7 +31,9 @@ async def inspect_container(engine: Engine, request: Request) -> Response:
     settings = engine.parts.settings
     places = Places(settings.container_dir(row.id), _lower(engine, row), settings.volumes_dir)
     sizes = await engine.sizes(row.id) if request.query.flag("size") else None
-    return json_response(inspect(row, places, execs=running, sizes=sizes))
+    return json_response(
+        inspect(row, places, attached(engine.parts.store.read(), row.id), execs=running, sizes=sizes)
+    )
 
 
 def _lower(engine: Engine, row: Row) -> tuple[str, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from sqlite3 import Connection
 
-from pysup.store import containers
+from pysup.store import containers, endpoints
 from pysup.store.containers import Container
 from pysup.supervisor.api import filters
+from pysup.supervisor.api.attached import all_attached
 from pysup.supervisor.api.filters import Filters
 from pysup.supervisor.api.render.container import list_entry
 from pysup.supervisor.api.router import Route
@@ -28,7 +30,10 @@ async def list_containers(engine: Engine, request: Request) -> Response:
     volumes = engine.parts.settings.volumes_dir
     if request.query.flag("size"):
         rows = await engine.parts.store.query(partial(_select, query))
-        return json_response([list_entry(row, now, volumes, await engine.sizes(row.id)) for row in rows])
+        known = await engine.parts.store.query(all_attached)
+        return json_response(
+            [list_entry(row, now, volumes, known[row.id], await engine.sizes(row.id)) for row in rows]
+        )
     return await engine.parts.store.query(partial(_rendered, query, now, volumes))
 
 
@@ -37,7 +42,8 @@ def _select(query: ContainerQuery, conn: Connection) -> list[Container]:
 
 
 def _rendered(query: ContainerQuery, now: int, volumes: str, conn: Connection) -> Response:
-    return json_response([list_entry(row, now, volumes) for row in _select(query, conn)])
+    known = all_attached(conn)
+    return json_response([list_entry(row, now, volumes, known[row.id]) for row in _select(query, conn)])
 
 
 def _query(engine: Engine, request: Request) -> ContainerQuery:
@@ -50,6 +56,8 @@ def _query(engine: Engine, request: Request) -> ContainerQuery:
         created_before=_earliest(engine, wanted, "before"),
         created_since=_earliest(engine, wanted, "since"),
         images=_ancestors(engine, wanted),
+        on_networks=_guests(engine, wanted),
+        publishing=_publishers(engine, wanted),
     )
 
 
@@ -69,6 +77,32 @@ def _ancestors(engine: Engine, wanted: Filters) -> frozenset[str] | None:
         except (NotFound, BadRequest):
             continue
     return frozenset(found)
+
+
+def _guests(engine: Engine, wanted: Filters) -> frozenset[str]:
+    """Those on any of the networks; a network that there is not has none."""
+    found: set[str] = set()
+    conn = engine.parts.store.read()
+    for ref in wanted.get("network", ()):
+        with suppress(NotFound, BadRequest):
+            network = engine.parts.networks.find(ref)
+            found |= {endpoint.container_id for endpoint in endpoints.of_network(conn, network.id)}
+    return frozenset(found)
+
+
+def _publishers(engine: Engine, wanted: Filters) -> frozenset[str]:
+    """Those with a port of the host, or of their own, that is named: ``80``, ``80/tcp``."""
+    if "publish" not in wanted:
+        return frozenset()
+    ports = endpoints.ports(engine.parts.store.read())
+    asked = {word if "/" in word else f"{word}/tcp" for word in wanted["publish"]}
+    return frozenset(
+        port.container_id
+        for port in ports
+        if not asked.isdisjoint(
+            {f"{port.host_port}/{port.protocol}", f"{port.container_port}/{port.protocol}"}
+        )
+    )
 
 
 async def prune_containers(engine: Engine, request: Request) -> Response:

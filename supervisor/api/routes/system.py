@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pysup.store import containers, images, volumes
+from pysup.supervisor.api.attached import all_attached
 from pysup.supervisor.api.machine import machine
 from pysup.supervisor.api.render.container import list_entry
 from pysup.supervisor.api.render.image import image_entry
@@ -59,7 +60,8 @@ async def get_disk_usage(engine: Engine, _request: Request) -> Response:
     rows = await engine.parts.store.query(containers.list_containers)
     now = engine.parts.now_ns()
     place = engine.parts.settings.volumes_dir
-    entries = [list_entry(row, now, place, await engine.sizes(row.id)) for row in rows]
+    known = await engine.parts.store.query(all_attached)
+    entries = [list_entry(row, now, place, known[row.id], await engine.sizes(row.id)) for row in rows]
     found = await engine.parts.store.query(images.list_images)
     tags = await all_tags(engine)
     used = [row.image_id for row in rows]

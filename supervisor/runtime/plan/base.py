@@ -90,7 +90,7 @@ def _read_only(spec: ContainerSpec) -> int:
 
 
 def _binds_sys(spaces: Namespaces, facts: Facts) -> bool:
-    return spaces.user == "private" and (spaces.net == "host" or not facts.machine.sysfs)
+    return spaces.user == "private" and (spaces.net in ("host", "container") or not facts.machine.sysfs)
 
 
 def _ipc(spec: ContainerSpec) -> Iterator[Default]:

@@ -16,6 +16,8 @@ belongs to the namespace."""
 def clone_flags(spec: ContainerSpec, *, first_run: bool = True) -> int:
     """The namespaces that clone3(2) makes; not that of cgroups, whose root is where its maker is by then."""
     names = own(spec.namespaces) - {"cgroup"}
+    if spec.namespaces.net == "container":
+        names -= {"net"}
     if not first_run:
         names -= set(outliving(spec.namespaces))
     return _flags(names)
@@ -41,14 +43,17 @@ def outliving(namespaces: Namespaces) -> tuple[str, ...]:
     A network namespace belongs to the user namespace it was made in. The next run gets another user
     namespace, which has no rights over it: so a container with its own has a new network each time.
     """
-    if namespaces.user == "host" and namespaces.net == "none":
-        return ("net",)
-    return ()
+    return ("net",) if namespaces.user == "host" and has_network(namespaces) else ()
+
+
+def has_network(namespaces: Namespaces) -> bool:
+    """Whether it has a network namespace of its own, which nobody else has made."""
+    return namespaces.net in ("none", "bridge")
 
 
 def needs_loopback(namespaces: Namespaces, held: Iterable[str]) -> bool:
     """Whether lo is to be brought up; in a network that is held it is up already."""
-    return namespaces.net == "none" and "net" not in held
+    return has_network(namespaces) and "net" not in held
 
 
 def join_flags(namespaces: Namespaces) -> int:

@@ -18,6 +18,7 @@ from pysup.supervisor.api.render.event import event_message
 from pysup.supervisor.api.render.execs import inspect_exec
 from pysup.supervisor.api.render.history import run_entry
 from pysup.supervisor.api.render.image import history, image_entry, inspect_image
+from pysup.supervisor.api.render.networks import Attached
 from pysup.supervisor.api.render.stats import Sample, stats
 from pysup.supervisor.api.render.system import Machine, info, version
 from pysup.supervisor.api.render.words import STATES, state_word, status_text
@@ -64,23 +65,25 @@ VOLUMES = "/var/lib/pysup/volumes"
 
 
 def test_a_list_entry_is_dockers() -> None:
-    entry = list_entry(container(), NOW, VOLUMES)
+    entry = list_entry(container(), NOW, VOLUMES, Attached())
     assert entry["Names"] == ["/web"]
     assert entry["Command"] == "sh -c 'exit 1'"
     assert entry["Created"] == 1_800_000_000 - 4000
     assert entry["HostConfig"] == {"NetworkMode": "none"}
     assert [mount["Destination"] for mount in entry["Mounts"]] == ["/data", "/t"]
     assert "SizeRw" not in entry
-    assert list_entry(container(), NOW, VOLUMES, Sizes(1, 2))["SizeRootFs"] == 2
+    assert list_entry(container(), NOW, VOLUMES, Attached(), Sizes(1, 2))["SizeRootFs"] == 2
 
 
 def test_a_list_entry_tells_when_the_next_start_is() -> None:
     row = container(state="backoff", next_start_at=NOW + SECOND // 2, retries=3, **ENDED)
-    assert list_entry(row, NOW, VOLUMES)["Pysup"]["NextStartAt"] == "2027-01-15T08:00:00.5Z"
+    assert list_entry(row, NOW, VOLUMES, Attached())["Pysup"]["NextStartAt"] == "2027-01-15T08:00:00.5Z"
 
 
 def test_inspect_is_dockers() -> None:
-    shown = inspect(container(), Places("/var/lib/pysup/containers/x", ("/l2", "/l1"), VOLUMES), execs=["e"])
+    shown = inspect(
+        container(), Places("/var/lib/pysup/containers/x", ("/l2", "/l1"), VOLUMES), Attached(), execs=["e"]
+    )
     assert (shown["Path"], shown["Args"]) == ("sh", ["-c", "exit 1"])
     assert shown["State"]["Running"] is True
     assert shown["State"]["FinishedAt"] == "0001-01-01T00:00:00Z"
@@ -94,7 +97,7 @@ def test_inspect_is_dockers() -> None:
 
 
 def test_a_container_that_waits_for_its_restart_counts_as_running() -> None:
-    state = inspect(container(state="backoff", **ENDED), Places("/d", (), VOLUMES))["State"]
+    state = inspect(container(state="backoff", **ENDED), Places("/d", (), VOLUMES), Attached())["State"]
     assert (state["Status"], state["Running"], state["Restarting"]) == ("restarting", True, True)
     assert (state["ExitCode"], state["Pid"]) == (3, 0)
 

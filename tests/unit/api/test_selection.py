@@ -68,6 +68,8 @@ def test_filters_choose_containers(filters: dict[str, tuple[str, ...]], names: l
 
 def test_what_was_looked_up_chooses_too() -> None:
     assert chosen(images=frozenset({"sha256:2"})) == ["oldest"]
+    assert chosen({"network": ("mine",)}, on_networks=frozenset({"b" * 64})) == ["middle"]
+    assert chosen({"publish": ("80",)}, publishing=frozenset({"b" * 64})) == ["middle"]
     assert chosen(created_before=20) == ["oldest"]
     assert chosen(created_since=10) == ["middle"]
 

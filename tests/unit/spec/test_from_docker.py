@@ -80,7 +80,8 @@ def refusal(host: dict[str, Any] | None = None, **config: Any) -> str:
 def test_what_the_docker_cli_sends_is_taken_without_a_word() -> None:
     made = normalise(AS_THE_DOCKER_CLI_SENDS_IT, {})
     assert made.warnings == []
-    assert made.host_config["NetworkMode"] == "none"
+    assert made.host_config["NetworkMode"] == "bridge"
+    assert [one.network for one in made.joined] == ["bridge"]
     assert container_spec(made.config, made.host_config, container_id=ID, lower=("/",)).auto_remove
 
 
@@ -255,10 +256,7 @@ def test_wrong_values_are_refused_by_name(host: dict[str, Any], words: str) -> N
     [
         ({"Devices": [{"PathOnHost": "vendor.com/gpu=all"}]}, "--device"),
         ({"DeviceRequests": [{"Count": -1}]}, "--gpus"),
-        ({"PortBindings": {"80/tcp": [{"HostPort": "8080"}]}}, "--publish"),
         ({"Mounts": [{"Type": "image", "Source": "d", "Target": "/x"}]}, "--mount type=image"),
-        ({"NetworkMode": "bridge"}, "--network"),
-        ({"NetworkMode": "container:x"}, "--network"),
         ({"PidMode": "container:x"}, "--pid"),
         ({"IpcMode": "shareable"}, "--ipc"),
         ({"SecurityOpt": ["label=type:x"]}, "--security-opt"),
@@ -290,8 +288,6 @@ def test_what_is_not_there_yet_is_refused_by_its_flag(host: dict[str, Any], flag
         ({"Cmd": ["a\0b"]}, "NUL"),
         ({"Cmd": ["\ud800"]}, "Unicode"),
         ({"Cmd": [], "Entrypoint": []}, "no command"),
-        ({"MacAddress": "02:00:00:00:00:01"}, "--mac-address"),
-        ({"NetworkingConfig": {"EndpointsConfig": {"mine": {}, "other": {"Aliases": ["x"]}}}}, "--network"),
     ],
 )
 def test_wrong_configs_are_refused(config: dict[str, Any], words: str) -> None:

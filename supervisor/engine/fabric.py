@@ -1,0 +1,241 @@
+"""What the kernel has of the networks: bridges and one nftables table, made when a container first needs them.
+
+The store says what there should be. What somebody took away meanwhile is noticed by the kernel's refusal, and made
+again from the store. To be imported in a thread, and late: pyroute2 takes 0.3 s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from ipaddress import ip_address, ip_network
+from sqlite3 import Connection
+
+import trio
+
+from pysup.store import endpoints, networks
+from pysup.store.networks import Network, Subnet
+from pysup.store.store import Store
+from pysup.supervisor.engine import event_rows
+from pysup.supervisor.engine.places import Place, all_published
+from pysup.supervisor.errors import NotFound, Unavailable
+from pysup.supervisor.network import addresses, rules, wiring
+from pysup.supervisor.network.firewall import Firewall
+from pysup.supervisor.network.netlink import Netlink, NetlinkError
+from pysup.supervisor.network.rules import Published, Ruled
+from pysup.supervisor.network.wiring import Bridge, Plug
+from pysup.supervisor.spec.networks import Options
+
+log = logging.getLogger(__name__)
+
+_FORWARDING = {4: "ipv4/ip_forward", 6: "ipv6/conf/all/forwarding"}
+
+Described = tuple[Network, list[Subnet]]
+
+
+class Fabric:
+    """One for each daemon, in its network namespace."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._firewall = Firewall()
+        self._host = Netlink()
+        self._bridges: dict[str, int] = {}
+        """Index by network id; what is here is ruled, too."""
+        self._founded = False
+        """Whether the table is there, as far as is known."""
+        self._guards = False
+        self._turn = trio.Lock()
+
+    # -- networks --------------------------------------------------------------------------------------------
+
+    async def bridge(self, network_id: str) -> int:
+        """The index of a network's bridge, which is there and ruled afterwards. Raises Unavailable, Conflict."""
+        if network_id not in self._bridges:
+            async with self._turn:
+                if network_id not in self._bridges:
+                    await self._make(network_id)
+        return self._bridges[network_id]
+
+    async def _make(self, network_id: str) -> None:
+        network, subnets = await self._described(network_id)
+        self._allow_forwarding(subnets)
+        try:
+            index = await wiring.ensure_bridge(self._host, _bridge(network, subnets))
+        except NetlinkError as error:
+            cause = f"{error}; --network none and host work without it"
+            raise Unavailable(f"cannot make network {network.name}: {cause}") from error
+        _set(f"ipv4/conf/{network.device}/route_localnet", "1")
+        await self._apply(rules.add_network(_ruled(network, subnets)), f"rule network {network.name}")
+        self._bridges[network_id] = index
+
+    async def _described(self, network_id: str) -> Described:
+        return await self._store.query(partial(_described, network_id=network_id))
+
+    def _allow_forwarding(self, subnets: Iterable[Subnet]) -> None:
+        """The machine becomes a router for us, and for nobody else: what it did not forward before is dropped."""
+        for version in {ip_network(subnet.subnet).version for subnet in subnets}:
+            if _get(_FORWARDING[version]) == "0":
+                self._guards = True
+                _set(_FORWARDING[version], "1")
+
+    async def _apply(self, commands: str, what: str) -> None:
+        """Add to the table; one that somebody flushed, or changed, is made anew. Raises Unavailable."""
+        if self._founded:
+            try:
+                await self._firewall.apply(commands, what)
+            except Unavailable as error:
+                log.warning("%s; making the table anew", error)
+            else:
+                return
+        await self._found()
+        await self._firewall.apply(commands, what)
+
+    async def _found(self) -> None:
+        """Make the table, with all networks that are there and all ports that are published, in one transaction."""
+        guards = self._guards or await self._guarded_before()
+        ruled = [_ruled(*await self._described(one)) for one in self._bridges]
+        ports = await self._store.query(all_published)
+        await self._firewall.apply(rules.whole(ruled, ports, guard_forwarding=guards), "set up the firewall")
+        self._founded = True
+
+    async def _guarded_before(self) -> bool:
+        """An earlier engine switched forwarding on: its table says so, which lives as long as that."""
+        try:
+            listed = await self._firewall.apply(f"list chain {rules.TABLE} strangers", "read the firewall")
+        except Unavailable:  # there is none
+            return False
+        return "drop" in listed
+
+    async def remove(self, network: Network) -> None:
+        """Take a network's bridge and its rules away; it does not matter if they are gone."""
+        async with self._turn:
+            described = await self._described(network.id)
+            if self._bridges.pop(network.id, None) is not None:
+                await self._forget(
+                    rules.remove_network(_ruled(*described)), f"take back network {network.name}"
+                )
+            await wiring.unplug(self._host, network.device)
+
+    # -- containers on them ----------------------------------------------------------------------------------
+
+    async def plug(self, namespace: int, place: Place, device: str, gateways: Sequence[str]) -> None:
+        """Put a network namespace (a descriptor) in its place; ``device`` is the host's end. Raises Unavailable."""
+        network_id = place.network.id
+        plug = _plug(place, device, gateways, await self.bridge(network_id))
+        try:
+            try:
+                await wiring.plug_in(self._host, namespace, plug)
+            except NetlinkError:
+                if await wiring.is_bridge(self._host, plug.bridge):
+                    raise
+                repaired = replace(plug, bridge=await self._repaired(network_id))
+                await wiring.plug_in(self._host, namespace, repaired)
+        except NetlinkError as error:
+            raise Unavailable(f"cannot connect to network {place.network.name}: {error}") from error
+
+    async def unplug(self, device: str) -> None:
+        """Take an endpoint off; the container's end goes too."""
+        await wiring.unplug(self._host, device)
+
+    async def route(self, namespace: int, place: Place, gateways: Sequence[str]) -> None:
+        """Let the default routes of a namespace go through a place of it. Raises Unavailable."""
+        try:
+            await wiring.route(
+                namespace, place.endpoint.interface, [ip_address(gateway) for gateway in gateways]
+            )
+        except NetlinkError as error:
+            raise Unavailable(f"cannot route by network {place.network.name}: {error}") from error
+
+    async def _repaired(self, network_id: str) -> int:
+        """Somebody deleted a bridge of ours: make it anew, put those back who were on it, and say so."""
+        self._bridges.pop(network_id, None)
+        index = await self.bridge(network_id)
+        for endpoint in await self._store.query(partial(endpoints.alive_on, network_id=network_id)):
+            await wiring.put_back(self._host, endpoint.device, index)
+        await self._store.write(partial(_note_repair, network_id=network_id))
+        return index
+
+    # -- ports -----------------------------------------------------------------------------------------------
+
+    async def publish(self, ports: Sequence[Published]) -> None:
+        """Lead ports of the host into a container; a table that somebody flushed is made anew. Raises Unavailable."""
+        if ports:
+            async with self._turn:
+                await self._apply(rules.publish(ports), "publish ports")
+
+    async def unpublish(self, ports: Sequence[Published]) -> None:
+        """Take them back."""
+        if ports:
+            await self._forget(rules.unpublish(ports), "take ports back")
+
+    async def _forget(self, commands: str, what: str) -> None:
+        """What cannot be taken out of the table goes with it: the next one is made from the store."""
+        try:
+            await self._firewall.apply(commands, what)
+        except Unavailable as error:
+            log.warning("%s", error)
+            self._founded = False
+
+
+def _described(conn: Connection, network_id: str) -> Described:
+    network = networks.get(conn, network_id)
+    if network is None:
+        raise NotFound(f"cannot find network {network_id}: network {network_id} not found")
+    return network, networks.subnets(conn, network_id)
+
+
+def _bridge(network: Network, subnets: Sequence[Subnet]) -> Bridge:
+    placed = [(ip_address(one.gateway), ip_network(one.subnet)) for one in subnets if one.gateway]
+    mac = addresses.mac_of(hashlib.sha256(network.id.encode()).digest())
+    return Bridge(network.device, mac, tuple(placed), Options(network.options).mtu)
+
+
+def _plug(place: Place, device: str, gateways: Sequence[str], bridge: int) -> Plug:
+    options, endpoint = Options(place.network.options), place.endpoint
+    addresses = [(ip_address(lease.address), ip_network(subnet.subnet)) for lease, subnet in place.addresses]
+    return Plug(
+        outer=device,
+        bridge=bridge,
+        inner=endpoint.interface,
+        mac=endpoint.mac,
+        addresses=tuple(addresses),
+        gateways=tuple(map(ip_address, gateways)),
+        isolated=not options.icc,
+        mtu=options.mtu,
+    )
+
+
+def _ruled(network: Network, subnets: Iterable[Subnet]) -> Ruled:
+    options = Options(network.options)
+    return Ruled(
+        network.device,
+        tuple(one.subnet for one in subnets),
+        internal=network.internal,
+        icc=options.icc,
+        masquerade=options.masquerade,
+    )
+
+
+def _note_repair(conn: Connection, network_id: str) -> None:
+    network = networks.get(conn, network_id)
+    if network is not None:
+        told = {"name": network.name, "type": network.driver}
+        event_rows.note(conn, "network", "repair", network_id, told)
+
+
+def _get(name: str) -> str:
+    with open(f"/proc/sys/net/{name}", encoding="ascii") as file:
+        return file.read().strip()
+
+
+def _set(name: str, value: str) -> None:
+    """sysctl(8) of the daemon's network namespace. Raises Unavailable."""
+    try:
+        with open(f"/proc/sys/net/{name}", "w", encoding="ascii") as file:
+            file.write(value)
+    except OSError as error:
+        raise Unavailable(f"cannot set net.{name.replace('/', '.')}: {error.strerror}") from error

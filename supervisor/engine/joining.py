@@ -1,0 +1,115 @@
+"""Putting containers on networks, and taking them off: rows first checked, then written in one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable, Sequence
+from ipaddress import ip_address
+from itertools import count
+from sqlite3 import Connection
+from typing import Any
+
+from pysup.store import containers, endpoints, networks
+from pysup.store.endpoints import Endpoint
+from pysup.store.errors import Ambiguous, Missing
+from pysup.store.networks import Network
+from pysup.supervisor.engine import event_rows
+from pysup.supervisor.engine.addressing import give_addresses
+from pysup.supervisor.engine.commands import DAEMON, Caller
+from pysup.supervisor.engine.networks import NO_BRIDGE
+from pysup.supervisor.engine.parts import Parts
+from pysup.supervisor.errors import BadRequest, Conflict, NotFound
+from pysup.supervisor.network.addresses import mac_of
+from pysup.supervisor.spec.from_docker import CREATE
+from pysup.supervisor.spec.network import BRIDGE, CONTAINER, Joining, with_default
+
+
+def settled(parts: Parts, body: dict[str, Any]) -> dict[str, Any]:
+    """A create body whose network mode is decided for good: the daemon's default, and containers by their ids."""
+    body = with_default(body, BRIDGE if parts.settings.bridge != NO_BRIDGE else "none")
+    host = body.get("HostConfig")
+    mode = host.get("NetworkMode") if isinstance(host, dict) else None
+    if not isinstance(mode, str) or not mode.startswith(CONTAINER) or mode == CONTAINER:
+        return body
+    ref = mode.removeprefix(CONTAINER)
+    try:
+        row = containers.find(parts.store.read(), ref)
+    except Missing:
+        raise BadRequest(
+            f"cannot {CREATE}: cannot join the network of container {ref}: No such container: {ref}"
+        ) from None
+    except Ambiguous as error:
+        raise BadRequest(f"cannot {CREATE}: the prefix {ref} is that of several ids") from error
+    return {**body, "HostConfig": {**(host or {}), "NetworkMode": CONTAINER + row.id}}
+
+
+def wanted_endpoints(
+    parts: Parts, container_id: str, joined: Iterable[Joining], interfaces: Iterable[str], now_ns: int
+) -> list[tuple[Endpoint, Joining]]:
+    """Endpoints for all the networks. Raises NotFound, BadRequest (a network that cannot be joined, or twice)."""
+    made: list[tuple[Endpoint, Joining]] = []
+    for one, interface in zip(joined, interfaces, strict=False):
+        network = _network(parts, one.network)
+        if network.driver != "bridge":
+            raise BadRequest(
+                f"cannot connect to network {network.name}: a container has it alone, or not at all"
+            )
+        if any(endpoint.network_id == network.id for endpoint, _ in made):
+            raise BadRequest(f"cannot connect to network {network.name} twice")
+        made.append((_endpoint(container_id, network, one, interface, now_ns), one))
+    return made
+
+
+def _network(parts: Parts, ref: str) -> Network:
+    """What is not found at create is the image, for docker's command line, which would go and pull it."""
+    try:
+        return parts.networks.find(ref, "connect to")
+    except NotFound as error:
+        raise BadRequest(str(error)) from error
+
+
+def _endpoint(container_id: str, network: Network, one: Joining, interface: str, now_ns: int) -> Endpoint:
+    endpoint_id = secrets.token_hex(32)
+    return Endpoint(
+        id=endpoint_id,
+        container_id=container_id,
+        network_id=network.id,
+        mac=one.mac or mac_of(hashlib.sha256(endpoint_id.encode()).digest()),
+        interface=interface,
+        device="",
+        asked=one.asked,
+        aliases=one.aliases,
+        created_at=now_ns,
+    )
+
+
+def interfaces(taken: Sequence[str] = ()) -> Iterable[str]:
+    """``eth0``, ``eth1``, … that are free."""
+    return (name for number in count() if (name := f"eth{number}") not in taken)
+
+
+def join(
+    conn: Connection,
+    wanted: Sequence[tuple[Endpoint, Joining]],
+    *,
+    caller: Caller = DAEMON,
+    tell: bool = False,
+) -> None:
+    """The rows: endpoints, and their addresses. Raises NotFound (a network is gone), Conflict, BadRequest."""
+    for endpoint, one in wanted:
+        network = networks.get(conn, endpoint.network_id)
+        if network is None:
+            raise NotFound(f"cannot find network {one.network}: network {one.network} not found")
+        if endpoints.one(conn, endpoint.container_id, network.id) is not None:
+            raise Conflict(f"cannot connect to network {network.name}: the container is on it already")
+        endpoints.insert(conn, endpoint)
+        give_addresses(conn, endpoint, [ip_address(address) for address in one.addresses])
+        if tell:
+            note(conn, network, "connect", endpoint.container_id, caller)
+
+
+def note(conn: Connection, network: Network, action: str, container_id: str, caller: Caller = DAEMON) -> None:
+    """Write docker's event of a container that came on a network, or left it."""
+    told = {"name": network.name, "type": network.driver, "container": container_id}
+    event_rows.note(conn, "network", action, network.id, told, caller=caller)

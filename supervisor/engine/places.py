@@ -1,0 +1,101 @@
+"""A container's places on networks, read together: endpoint, network, addresses and their subnets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from sqlite3 import Connection
+from typing import NamedTuple
+
+from pysup.store import endpoints, networks
+from pysup.store.endpoints import Endpoint, Lease, Port
+from pysup.store.networks import Network, Subnet
+from pysup.supervisor.network.rules import ANY, Published, ip_version
+
+
+class Place(NamedTuple):
+    """One endpoint with all that belongs to it."""
+
+    endpoint: Endpoint
+    network: Network
+    addresses: tuple[tuple[Lease, Subnet], ...]
+    """IPv4 before IPv6."""
+
+    def address(self, version: int) -> str:
+        """The container's address; empty: none."""
+        found = (lease.address for lease, _ in self.addresses if ip_version(lease.address) == version)
+        return next(found, "")
+
+
+def places_of(conn: Connection, container_id: str) -> list[Place]:
+    """The one that has the default route first: by GwPriority, then by the network's name, as docker chooses."""
+    found = [
+        _place(
+            endpoint,
+            networks.get(conn, endpoint.network_id),
+            networks.subnets(conn, endpoint.network_id),
+            endpoints.leases(conn, endpoint.id),
+        )
+        for endpoint in endpoints.of_container(conn, container_id)
+    ]
+    return sorted(found, key=_rank)
+
+
+def all_places(conn: Connection) -> dict[str, list[Place]]:
+    """Those of every container, by its id, with a few queries."""
+    by_id = {one.id: one for one in networks.list_networks(conn)}
+    subnets = networks.subnets(conn)
+    leases: dict[str, list[Lease]] = {}
+    for lease in endpoints.leases(conn):
+        leases.setdefault(lease.endpoint_id, []).append(lease)
+    found: dict[str, list[Place]] = {}
+    for endpoint in endpoints.list_endpoints(conn):
+        place = _place(endpoint, by_id.get(endpoint.network_id), subnets, leases.get(endpoint.id, []))
+        found.setdefault(endpoint.container_id, []).append(place)
+    return {container_id: sorted(places, key=_rank) for container_id, places in found.items()}
+
+
+def _place(endpoint: Endpoint, network: Network | None, subnets: list[Subnet], leases: list[Lease]) -> Place:
+    assert network is not None  # noqa: S101 - a foreign key
+    known = {one.subnet: one for one in subnets if one.network_id == network.id}
+    return Place(endpoint, network, tuple((lease, known[lease.subnet]) for lease in leases))
+
+
+def _rank(place: Place) -> tuple[bool, int, str]:
+    priority = place.endpoint.asked.get("GwPriority") or 0
+    return place.network.internal, -priority if isinstance(priority, int) else 0, place.network.name
+
+
+def gateways(places: Sequence[Place], place: Place) -> tuple[str, ...]:
+    """The way out through this place: for each IP version the first place that has one is it."""
+    found: dict[int, tuple[Place, str]] = {}
+    for one in places:
+        for _, subnet in () if one.network.internal else one.addresses:
+            if subnet.gateway:
+                found.setdefault(ip_version(subnet.gateway), (one, subnet.gateway))
+    return tuple(gateway for owner, gateway in found.values() if owner is place)
+
+
+def published(ports: Sequence[Port], places: Sequence[Place]) -> Iterator[Published]:
+    """Where each port leads: to the first address of its version."""
+    for port in ports:
+        version = ip_version(port.host_ip)
+        address = next((place.address(version) for place in places if place.address(version)), "")
+        if address:
+            yield Published(port.protocol, port.host_ip, port.host_port, address, port.container_port)
+
+
+def all_published(conn: Connection) -> list[Published]:
+    """The ports of every container that is not at rest."""
+    by_container: dict[str, list[Port]] = {}
+    for port in endpoints.ports(conn):
+        by_container.setdefault(port.container_id, []).append(port)
+    return [
+        one
+        for container_id, ports in by_container.items()
+        for one in published(ports, places_of(conn, container_id))
+    ]
+
+
+def any_address(version: int) -> str:
+    """All addresses of the host."""
+    return ANY[version]

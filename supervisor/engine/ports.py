@@ -1,0 +1,134 @@
+"""Ports of the host while a container has them: bound, so that nobody else can take them; the firewall does the rest.
+
+The sockets are bound and never listen: what is published is translated before it reaches them (network/rules.py).
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from pysup.store.endpoints import Port
+from pysup.supervisor.spec.container import Binding
+
+_KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM, "sctp": socket.SOCK_STREAM}
+_PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP, "sctp": socket.IPPROTO_SCTP}
+_TRIES = 16
+"""For a random port that is to be had for IPv4 and IPv6 alike."""
+
+
+class Taken(NamedTuple):
+    """A port of the host that is ours, and where it leads."""
+
+    protocol: str
+    host_ip: str
+    host_port: int
+    port: int
+
+
+class Refused(OSError):
+    """A port cannot be had."""
+
+    def __init__(self, binding: Binding, address: str, error: OSError) -> None:
+        super().__init__(error.errno, error.strerror)
+        self.binding = binding
+        self.wanted = str(binding.first)
+        if binding.last != binding.first:
+            self.wanted += f"-{binding.last}"
+        self.where = f"{address}:{self.wanted}/{binding.protocol}"
+
+
+class Ports:
+    """Those of one run. close() gives them back."""
+
+    def __init__(self) -> None:
+        self.taken: list[Taken] = []
+        self._sockets: list[socket.socket] = []
+
+    def take(self, bindings: Iterable[Binding], remembered: Sequence[Port], addresses: Sequence[str]) -> None:
+        """Take all of them, or raise Refused, and keep none.
+
+        ``remembered``: what the container had before; a random port comes back if it can. ``addresses``: those of
+        the host for a binding that names none, one for each IP version that the container has.
+        """
+        try:
+            for binding in bindings:
+                self._take(binding, remembered, (binding.host_ip,) if binding.host_ip else tuple(addresses))
+        except BaseException:
+            self.close()
+            raise
+
+    def take_again(self, ports: Iterable[Port]) -> None:
+        """Those of a container that an earlier engine started; one that is lost stays published."""
+        for port in ports:
+            self.taken.append(Taken(port.protocol, port.host_ip, port.host_port, port.container_port))
+            try:
+                self._sockets.append(_bound(port.protocol, port.host_ip, port.host_port))
+            except OSError:
+                continue
+
+    def close(self) -> None:
+        """Give them back."""
+        while self._sockets:
+            self._sockets.pop().close()
+        self.taken.clear()
+
+    def _take(self, binding: Binding, remembered: Sequence[Port], addresses: tuple[str, ...]) -> None:
+        failure: OSError | None = None
+        for number in _candidates(binding, remembered):
+            try:
+                return self._take_at(binding, addresses, number)
+            except OSError as error:
+                failure = error
+        if failure is not None:
+            raise Refused(binding, addresses[0], failure) from failure
+        return None
+
+    def _take_at(self, binding: Binding, addresses: tuple[str, ...], number: int) -> None:
+        """The same port on each address."""
+        bound: list[socket.socket] = []
+        try:
+            for address in addresses:
+                bound.append(_bound(binding.protocol, address, number))
+                number = number or bound[0].getsockname()[1]
+        except OSError:
+            for one in bound:
+                one.close()
+            raise
+        self._sockets += bound
+        self.taken += [Taken(binding.protocol, address, number, binding.port) for address in addresses]
+
+
+def _candidates(binding: Binding, remembered: Sequence[Port]) -> Iterator[int]:
+    """The ports to try, in their order; 0 lets the kernel choose."""
+    if binding.first:
+        yield from range(binding.first, binding.last + 1)
+        return
+    same = (
+        one for one in remembered if (one.protocol, one.container_port) == (binding.protocol, binding.port)
+    )
+    yield from (one.host_port for one in same)
+    yield from [0] * _TRIES
+
+
+def _bound(protocol: str, address: str, port: int) -> socket.socket:
+    """Without SO_REUSEADDR it is ours alone, listening or not (socket(7)). Raises OSError."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        made = socket.socket(family, _KINDS[protocol] | socket.SOCK_CLOEXEC, _PROTOCOLS[protocol])
+    except OSError as error:
+        if (
+            protocol == "sctp" and error.errno == errno.EPROTONOSUPPORT
+        ):  # the host itself cannot have the port
+            return socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        raise
+    try:
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind((address, port))
+    except OSError:
+        made.close()
+        raise
+    return made

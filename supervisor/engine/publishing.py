@@ -1,0 +1,117 @@
+"""The ports of the host that a container has during one run: taken before its process is, led to it, and given back."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Sequence
+from functools import partial
+from ipaddress import ip_address
+from sqlite3 import Connection
+
+import trio
+
+from pysup.store import containers, endpoints
+from pysup.store.endpoints import Port
+from pysup.supervisor.engine.parts import Parts
+from pysup.supervisor.engine.places import Place, any_address, published
+from pysup.supervisor.engine.ports import Ports, Refused, Taken
+from pysup.supervisor.engine.record import Record, Write
+from pysup.supervisor.errors import Conflict, Forbidden, PysupError, Unavailable
+from pysup.supervisor.network.addresses import IPV4, IPV6
+from pysup.supervisor.network.rules import Published
+from pysup.supervisor.runtime.listeners import holder_of
+from pysup.supervisor.spec.network import wanted_bindings
+from pysup.supervisor.spec.networks import Options
+
+
+class Publishing:
+    """Which ports they are is a row of the store once the process runs; a random one is remembered there."""
+
+    def __init__(self, parts: Parts, record: Record) -> None:
+        self._parts = parts
+        self._record = record
+        self._ports = Ports()
+        self._led: list[Published] = []
+
+    async def take(self, places: Sequence[Place]) -> None:
+        """Take all that are asked for. Raises Conflict (who has one is said), Forbidden, Unavailable."""
+        addresses = self._addresses(places)
+        wanted = list(wanted_bindings(self._record.spec.network)) if addresses else []
+        if not wanted:
+            return
+        remembered = endpoints.ports(self._parts.store.read(), self._record.id, active=False)
+        try:
+            self._ports.take(wanted, remembered, addresses)
+        except Refused as error:
+            raise await self._refused(error) from error
+
+    def _addresses(self, places: Sequence[Place]) -> tuple[str, ...]:
+        """Where a port is published that names no address: one for each IP version that the container has."""
+        chosen = next(filter(None, (Options(one.network.options).host_ip for one in places)), "")
+        chosen = chosen or self._parts.settings.publish_default
+        versions = [version for version in (IPV4, IPV6) if any(place.address(version) for place in places)]
+        if chosen:
+            return (chosen,) if ip_address(chosen).version in versions else ()
+        return tuple(any_address(version) for version in versions)
+
+    async def _refused(self, error: Refused) -> PysupError:
+        told = f"cannot publish {error.where} for container {self._record.row.name}: "
+        if error.errno == errno.EADDRINUSE:
+            return Conflict(told + await self._holder(error))
+        if error.errno == errno.EACCES:
+            return Forbidden(f"{told}{error.strerror}")
+        return Unavailable(f"{told}{error.strerror}")
+
+    async def _holder(self, error: Refused) -> str:
+        protocol, number = error.binding.protocol, error.binding.last
+        found = await self._parts.store.query(partial(_container_with, protocol=protocol, host_port=number))
+        holder = found or await trio.to_thread.run_sync(holder_of, protocol, number)
+        return "port is already allocated" + (f": {holder} has it" if holder else "")
+
+    def take_again(self, places: Sequence[Place]) -> None:
+        """Those that an earlier engine has published."""
+        rows = endpoints.ports(self._parts.store.read(), self._record.id)
+        self._ports.take_again(rows)
+        self._led = list(published(rows, places))
+
+    async def lead(self, places: Sequence[Place]) -> None:
+        """Lead the ports to where the container is now. Raises Unavailable."""
+        await self._lead_back()
+        if self._ports.taken:
+            self._led = list(published(self._rows(), places))
+            await (await self._parts.networks.fabric()).publish(self._led)
+
+    def _rows(self) -> list[Port]:
+        return [
+            Port(0, self._record.id, one.protocol, one.host_ip, one.host_port, one.port, active=True)
+            for one in self._ports.taken
+        ]
+
+    async def _lead_back(self) -> None:
+        if self._led:
+            led, self._led = self._led, []
+            await (await self._parts.networks.fabric()).unpublish(led)
+
+    @property
+    def writes(self) -> tuple[Write, ...]:
+        """What is committed when the process runs."""
+        taken = tuple(self._ports.taken)
+        return (partial(_note, container_id=self._record.id, taken=taken),) if taken else ()
+
+    async def close(self) -> None:
+        """Give them back."""
+        await self._lead_back()
+        self._ports.close()
+
+
+def _note(conn: Connection, container_id: str, taken: Sequence[Taken]) -> None:
+    wanted = [(one.protocol, one.host_ip, one.host_port, one.port) for one in taken]
+    endpoints.set_ports(conn, container_id, wanted)
+
+
+def _container_with(conn: Connection, protocol: str, host_port: int) -> str:
+    for port in endpoints.using_port(conn, protocol, host_port):
+        row = containers.get(conn, port.container_id)
+        if row is not None:
+            return f"container {row.name}"
+    return ""

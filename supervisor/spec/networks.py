@@ -1,0 +1,167 @@
+"""What POST /networks/create asks for, and what a network's options mean. Pure.
+
+Sources: moby api/types/network (API 1.47), and the options of its bridge driver (libnetwork/drivers/bridge/labels.go).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from pysup.supervisor.network.addresses import Address, Network, check_subnet, gateway_of
+from pysup.supervisor.spec.fields import Fields, Json
+from pysup.supervisor.spec.names import is_name
+
+CREATE = "create network"
+BUILTIN = ("bridge", "host", "none")
+_LONGEST_DEVICE = 15
+"""IFNAMSIZ - 1, netdevice(7)."""
+_DEVICE = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
+_NAME = "com.docker.network.bridge.name"
+_ICC = "com.docker.network.bridge.enable_icc"
+_MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
+_HOST_IP = "com.docker.network.bridge.host_binding_ipv4"
+_MTU = "com.docker.network.driver.mtu"
+_KNOWN = (_NAME, _ICC, _MASQUERADE, _HOST_IP, _MTU)
+_MTUS = range(68, 65536)
+"""RFC 791: every link carries 68 bytes."""
+
+
+class WantedSubnet(NamedTuple):
+    """One entry of IPAM.Config."""
+
+    subnet: Network
+    ip_range: Network | None = None
+    gateway: Address | None = None
+    """None: the first address of the range."""
+    reserved: dict[str, str] = {}  # noqa: RUF012 - a NamedTuple's default is never changed
+
+    @property
+    def chosen_gateway(self) -> Address:
+        """The bridge's own address."""
+        return self.gateway or gateway_of(self.subnet, self.ip_range)
+
+
+class WantedNetwork(NamedTuple):
+    """A network to be made."""
+
+    name: str
+    internal: bool = False
+    ipv4: bool = True
+    ipv6: bool = False
+    options: dict[str, str] = {}  # noqa: RUF012
+    labels: dict[str, str] = {}  # noqa: RUF012
+    subnets: tuple[WantedSubnet, ...] = ()
+    document: Json = {}  # noqa: RUF012
+    """What inspect shows again."""
+
+
+class Options:
+    """What the options of a network mean; they were checked when it was made."""
+
+    def __init__(self, options: Mapping[str, str]) -> None:
+        self.device = options.get(_NAME, "")
+        """The bridge's name; empty: one is made up."""
+        self.icc = _is_on(options.get(_ICC, "true"))
+        self.masquerade = _is_on(options.get(_MASQUERADE, "true"))
+        self.host_ip = options.get(_HOST_IP, "")
+        """Where ports are published that name no address."""
+        self.mtu = int(options.get(_MTU) or 0)
+
+
+def default_options(device: str, mtu: int) -> dict[str, str]:
+    """Those of the default bridge, as docker shows them."""
+    return {_NAME: device, _ICC: "true", _MASQUERADE: "true", **({_MTU: str(mtu)} if mtu else {})}
+
+
+def _is_on(text: str) -> bool:
+    return text.lower() in ("1", "t", "true")
+
+
+def wanted_network(body: object) -> WantedNetwork:
+    """A create body, checked. Raises BadRequest, NotSupported."""
+    fields = Fields(CREATE, body)
+    name = fields.text("Name")
+    if not is_name(name) and len(name) != 1:
+        raise fields.bad(f"invalid name {name[:64]!r}: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
+    _refuse(fields)
+    ipam = fields.inner("IPAM")
+    subnets = tuple(_subnet(one) for one in ipam.inners("Config") if list(one.given()))
+    return WantedNetwork(
+        name=name,
+        internal=fields.flag("Internal"),
+        ipv4=fields.raw("EnableIPv4") is not False,
+        ipv6=fields.flag("EnableIPv6") or any(one.subnet.version == 6 for one in subnets),  # noqa: PLR2004
+        options=_options(fields),
+        labels=fields.mapping("Labels"),
+        subnets=subnets,
+        document={"Attachable": fields.flag("Attachable"), "IPAMOptions": ipam.mapping("Options")},
+    )
+
+
+def _refuse(fields: Fields) -> None:
+    driver = fields.text("Driver", "bridge")
+    if driver in ("host", "null", "none"):
+        raise fields.bad(f"there is one network of driver {driver!r}, and it is there already")
+    if driver in ("macvlan", "ipvlan", "overlay"):
+        raise fields.lacking(f"--driver {driver}", "there is bridge")
+    if driver != "bridge":
+        raise fields.bad(f"no network driver named {driver[:64]!r} (there is bridge)")
+    for key, flag in (("Ingress", "--ingress"), ("ConfigOnly", "--config-only")):
+        if fields.flag(key):
+            raise fields.lacking(flag, "pysup is for one host")
+    if fields.inner("ConfigFrom").text("Network"):
+        raise fields.lacking("--config-from", "pysup is for one host")
+    if fields.text("Scope", "local") != "local":
+        raise fields.lacking(f"--scope {fields.text('Scope')[:64]}", "pysup is for one host")
+    if fields.inner("IPAM").text("Driver", "default") != "default":
+        raise fields.lacking("--ipam-driver", "there is default")
+
+
+def _options(fields: Fields) -> dict[str, str]:
+    options = fields.mapping("Options")
+    for key in options:
+        if key not in _KNOWN:
+            raise fields.lacking(f"--opt {key[:80]}", f"there is {', '.join(_KNOWN)}")
+    device, mtu = options.get(_NAME, ""), options.get(_MTU, "")
+    if device and (len(device) > _LONGEST_DEVICE or not _DEVICE.fullmatch(device) or device in (".", "..")):
+        raise fields.bad(
+            f"{_NAME} {device[:64]!r} cannot be the name of an interface (at most 15 characters)"
+        )
+    if mtu and not (mtu.isascii() and mtu.isdigit() and len(mtu) <= len("65535") and int(mtu) in _MTUS):
+        raise fields.bad(f"{_MTU} {mtu[:64]!r} is not a size from 68 to 65535 bytes")
+    if options.get(_HOST_IP):
+        _address(fields, _HOST_IP, options[_HOST_IP])
+    return options
+
+
+def _subnet(one: Fields) -> WantedSubnet:
+    if not one.text("Subnet"):
+        raise one.bad("an --ip-range, a --gateway or an --aux-address needs its --subnet")
+    subnet = _network(one, "--subnet", one.text("Subnet"))
+    ip_range = _network(one, "--ip-range", one.text("IPRange")) if one.text("IPRange") else None
+    gateway = _address(one, "--gateway", one.text("Gateway")) if one.text("Gateway") else None
+    named = {
+        key: _address(one, "--aux-address", text) for key, text in one.mapping("AuxiliaryAddresses").items()
+    }
+    special = [*([gateway] if gateway else []), *named.values()]
+    wrong = check_subnet(subnet, ip_range, special)
+    if wrong:
+        raise one.bad(wrong)
+    return WantedSubnet(subnet, ip_range, gateway, {key: str(address) for key, address in named.items()})
+
+
+def _network(fields: Fields, flag: str, text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise fields.bad(f"{flag} {text[:64]!r} is not a network (it is 192.0.2.0/24)") from None
+
+
+def _address(fields: Fields, flag: str, text: str) -> Address:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        raise fields.bad(f"{flag} {text[:64]!r} is not an IP address") from None

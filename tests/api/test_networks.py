@@ -1,0 +1,405 @@
+"""Networks as people and tools use them, on a real daemon in a network namespace of the tests' own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import docker
+import pytest
+from helpers.daemon import Daemon
+
+pytestmark = pytest.mark.kernel
+
+SERVER = (
+    "import http.server; s = http.server.ThreadingHTTPServer(('', 80), http.server.SimpleHTTPRequestHandler);"
+    "print('listening', flush=True); s.serve_forever()"
+)
+FETCH = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=5).status)"
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    with Daemon(tmp_path_factory.mktemp("daemon")) as daemon:
+        yield daemon
+
+
+@pytest.fixture(autouse=True)
+def clean(shared: Daemon) -> Iterator[None]:
+    """No container and no network of a test, before and after."""
+    yield
+    ids = shared.docker("ps", "-aq").stdout.split()
+    if ids:
+        shared.docker("rm", "-fv", *ids)
+    shared.docker("network", "prune", "-f")
+    assert sorted(shared.docker("network", "ls", "--format", "{{.Name}}").stdout.split()) == [
+        "bridge",
+        "host",
+        "none",
+    ]
+
+
+def ok(daemon: Daemon, *words: str) -> str:
+    done = daemon.docker(*words)
+    assert done.returncode == 0, (words, done.stdout, done.stderr)
+    return done.stdout
+
+
+def refused(daemon: Daemon, *words: str) -> str:
+    done = daemon.docker(*words)
+    assert done.returncode != 0, (words, done.stdout)
+    return done.stderr
+
+
+def serve(daemon: Daemon, name: str, *flags: str) -> None:
+    """A web server that listens when this returns."""
+    ok(daemon, "run", "-d", "--name", name, *flags, "host", "python3", "-c", SERVER)
+    wait_for_line(daemon, name)
+
+
+def wait_for_line(daemon: Daemon, name: str, *flags: str) -> None:
+    with subprocess.Popen(
+        ["docker", "-H", f"unix://{daemon.socket}", "logs", "-f", *flags, name],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as logs:
+        assert logs.stdout is not None and logs.stdout.readline() == "listening\n"
+        logs.kill()
+
+
+def fetch(port: int, address: str = "127.0.0.1") -> bytes:
+    """The first line of the answer, asked for from the tests' own network namespace."""
+    with closing(socket.create_connection((address, port), timeout=5)) as sock:
+        sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        return sock.makefile("rb").readline()
+
+
+def networks_of(daemon: Daemon, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(ok(daemon, "inspect", name))[0]["NetworkSettings"]["Networks"]
+    return found
+
+
+def address(daemon: Daemon, name: str, network: str = "bridge") -> str:
+    return str(networks_of(daemon, name)[network]["IPAddress"])
+
+
+# -- the default network -------------------------------------------------------------------------------------
+
+
+def test_a_container_is_on_the_default_network(shared: Daemon) -> None:
+    shown = json.loads(ok(shared, "run", "--rm", "host", "ip", "-j", "addr"))
+    assert [one["ifname"] for one in shown] == ["lo", "eth0"]
+    assert [one["family"] for one in shown[1]["addr_info"]] == ["inet"]
+    (route,) = json.loads(ok(shared, "run", "--rm", "host", "ip", "-j", "route", "show", "default"))
+    (config,) = json.loads(ok(shared, "network", "inspect", "bridge"))[0]["IPAM"]["Config"]
+    assert route["gateway"] == config["Gateway"]
+
+
+def test_containers_reach_each_other_and_know_their_own_name(shared: Daemon) -> None:
+    serve(shared, "web")
+    url = f"http://{address(shared, 'web')}/"
+    assert ok(shared, "run", "--rm", "host", "python3", "-c", FETCH, url) == "200\n"
+    assert ok(shared, "run", "--rm", "-h", "me", "host", "sh", "-c", "getent hosts me").split()[1] == "me"
+    told = ok(
+        shared, "run", "--rm", "--add-host", "gate:host-gateway", "host", "getent", "hosts", "gate"
+    ).split()
+    assert told[0] == networks_of(shared, "web")["bridge"]["Gateway"]
+
+
+def test_none_and_host_are_as_before(shared: Daemon) -> None:
+    assert ok(shared, "run", "--rm", "--network", "none", "host", "ls", "/sys/class/net") == "lo\n"
+    own = os.readlink("/proc/thread-self/ns/net")
+    assert (
+        ok(shared, "run", "--rm", "--network", "host", "host", "readlink", "/proc/self/ns/net").strip() == own
+    )
+
+
+# -- ports ---------------------------------------------------------------------------------------------------
+
+
+def test_a_published_port_leads_into_the_container_from_everywhere(shared: Daemon) -> None:
+    serve(shared, "web", "-p", "18080:80")
+    gateway = networks_of(shared, "web")["bridge"]["Gateway"]
+    for place in ("127.0.0.1", gateway):
+        assert fetch(18080, place).startswith(b"HTTP/1.0 200")
+    hairpin = f"http://{gateway}:18080/"
+    assert ok(shared, "exec", "web", "python3", "-c", FETCH, hairpin) == "200\n"
+    assert ok(shared, "run", "--rm", "host", "python3", "-c", FETCH, hairpin) == "200\n"
+    assert ok(shared, "port", "web") == "80/tcp -> 0.0.0.0:18080\n"
+    assert "0.0.0.0:18080->80/tcp" in ok(shared, "ps")
+    assert "web" in ok(shared, "ps", "--filter", "publish=18080", "--format", "{{.Names}}")
+    ok(shared, "stop", "-t", "1", "web")
+    with pytest.raises(ConnectionRefusedError):
+        fetch(18080)
+    ok(shared, "start", "web")
+    wait_for_line(shared, "web", "--since", "0s")
+    assert fetch(18080).startswith(b"HTTP/1.0 200")
+
+
+def test_a_random_port_comes_back_after_a_restart(shared: Daemon) -> None:
+    serve(shared, "web", "-p", "127.0.0.1::80")
+    first = ok(shared, "port", "web", "80")
+    assert first.startswith("127.0.0.1:")
+    ok(shared, "restart", "-t", "1", "web")
+    assert ok(shared, "port", "web", "80") == first
+
+
+def test_a_taken_port_names_who_has_it(shared: Daemon) -> None:
+    serve(shared, "web", "-p", "18081:80")
+    assert "container web has it" in refused(shared, "run", "--rm", "-p", "18081:80", "host", "true")
+    with socket.create_server(("", 18082)):
+        told = refused(shared, "run", "--rm", "-p", "18082:80", "host", "true")
+    assert f"(pid {os.getpid()}) has it" in told
+    assert ok(shared, "run", "--rm", "-p", "18081-18083:80", "host", "echo", "another") == "another\n"
+
+
+def test_a_udp_port_and_a_range_are_published(shared: Daemon) -> None:
+    echo = (
+        "import socket; s = socket.socket(2, 2); s.bind(('', 53)); print('listening', flush=True)\n"
+        "while True:\n d, a = s.recvfrom(99); s.sendto(d, a)"
+    )
+    ok(shared, "run", "-d", "--name", "udp", "-p", "18053:53/udp", "host", "python3", "-c", echo)
+    wait_for_line(shared, "udp")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(5)
+        sock.sendto(b"hello", ("127.0.0.1", 18053))
+        assert sock.recv(99) == b"hello"
+
+
+# -- networks of one's own -----------------------------------------------------------------------------------
+
+
+def test_networks_are_apart_and_a_running_container_comes_and_goes(shared: Daemon) -> None:
+    ok(shared, "network", "create", "mine")
+    serve(shared, "web", "--network", "mine")
+    url = f"http://{address(shared, 'web', 'mine')}/"
+    ok(shared, "run", "-d", "--name", "other", "host", "sleep", "1000")
+    assert shared.docker("exec", "other", "timeout", "2", "python3", "-c", FETCH, url).returncode != 0
+    ok(shared, "network", "connect", "mine", "other")
+    assert ok(shared, "exec", "other", "python3", "-c", FETCH, url) == "200\n"
+    guests = json.loads(ok(shared, "network", "inspect", "mine"))[0]["Containers"].values()
+    assert {guest["Name"] for guest in guests} == {"web", "other"}
+    assert "already" in refused(shared, "network", "connect", "mine", "other")
+    assert "active endpoints" in refused(shared, "network", "rm", "mine")
+    ok(shared, "network", "disconnect", "mine", "other")
+    assert ok(shared, "exec", "other", "ls", "/sys/class/net").split() == ["eth0", "lo"]
+    assert "is not connected" in refused(shared, "network", "disconnect", "mine", "other")
+
+
+def test_an_address_that_was_asked_for_is_had_and_kept(shared: Daemon) -> None:
+    ok(shared, "network", "create", "--subnet", "10.213.0.0/24", "--ip-range", "10.213.0.128/25", "mine")
+    ok(
+        shared,
+        "run",
+        "-d",
+        "--name",
+        "aa",
+        "--network",
+        "mine",
+        "--ip",
+        "10.213.0.9",
+        "host",
+        "sleep",
+        "1000",
+    )
+    assert address(shared, "aa", "mine") == "10.213.0.9"
+    assert "belongs to" in refused(shared, "run", "--network", "mine", "--ip", "10.213.0.9", "host", "true")
+    ok(shared, "run", "-d", "--name", "bb", "--network", "mine", "host", "sleep", "1000")
+    given = address(shared, "bb", "mine")
+    assert given.startswith("10.213.0.1")
+    ok(shared, "restart", "-t", "0", "bb")
+    assert address(shared, "bb", "mine") == given
+
+
+def test_ipv6_is_there_where_it_is_asked_for(shared: Daemon) -> None:
+    ok(shared, "network", "create", "--ipv6", "--subnet", "fd00:213::/64", "mine")
+    serve(shared, "web", "--network", "mine", "-p", "18084:80")
+    assert networks_of(shared, "web")["mine"]["GlobalIPv6Address"].startswith("fd00:213::")
+    shown = json.loads(
+        ok(shared, "run", "--rm", "--network", "mine", "host", "ip", "-j", "-6", "route", "show", "default")
+    )
+    assert [one["gateway"] for one in shown] == ["fd00:213::1"]
+
+
+def test_the_inside_of_an_internal_network_has_no_way_out(shared: Daemon) -> None:
+    ok(shared, "network", "create", "--internal", "mine")
+    assert ok(shared, "run", "--rm", "--network", "mine", "host", "ip", "route", "show", "default") == ""
+
+
+def test_a_network_is_shared_with_a_container_across_its_restart(shared: Daemon) -> None:
+    serve(shared, "web")
+    ok(shared, "run", "-d", "--name", "beside", "--network", "container:web", "host", "sleep", "1000")
+    url = "http://127.0.0.1/"
+    assert ok(shared, "exec", "beside", "python3", "-c", FETCH, url) == "200\n"
+    ok(shared, "restart", "-t", "1", "web")
+    wait_for_line(shared, "web", "--since", "0s")
+    assert ok(shared, "exec", "beside", "python3", "-c", FETCH, url) == "200\n"
+    assert address(shared, "web") in ok(shared, "exec", "beside", "ip", "-br", "addr")
+    ok(shared, "rm", "-f", "beside", "web")
+    assert "No such container" in refused(shared, "run", "--rm", "--network", "container:web", "host", "true")
+
+
+# -- bad input -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("network", "create", "--subnet", "127.0.0.0/8", "x"), "not for hosts"),
+        (
+            ("network", "create", "--subnet", "10.0.0.0/24", "--gateway", "10.1.0.1", "x"),
+            "no matching subnet",
+        ),
+        (("network", "create", "bridge"), "already exists"),
+        (("network", "create", "-d", "overlay", "x"), "overlay"),
+        (("network", "rm", "bridge"), "pre-defined"),
+        (("network", "rm", "nope"), "not found"),
+        (("run", "--rm", "--network", "nope", "host", "true"), "network nope not found"),
+        (("run", "--rm", "--ip", "10.99.0.1", "host", "true"), "in no subnet"),
+        (("run", "--rm", "-p", "80:80/icmp", "host", "true"), "proto"),
+        (
+            ("network", "create", "-o", "com.docker.network.bridge.name=averyverylongname", "x"),
+            "name of an interface",
+        ),
+    ],
+)
+def test_what_cannot_be_is_said(shared: Daemon, words: tuple[str, ...], told: str) -> None:
+    assert told in refused(shared, *words)
+
+
+def test_overlaps_are_refused_by_name(shared: Daemon) -> None:
+    ok(shared, "network", "create", "--subnet", "10.214.0.0/16", "mine")
+    told = refused(shared, "network", "create", "--subnet", "10.214.7.0/24", "other")
+    assert "overlaps with 10.214.0.0/16 of network mine" in told
+
+
+# -- crashes, and what others do -----------------------------------------------------------------------------
+
+
+def test_a_killed_engine_leaves_ports_and_addresses_as_they_were(shared: Daemon) -> None:
+    serve(shared, "web", "-p", "18085:80")
+    before = networks_of(shared, "web")
+    os.kill(shared.engine_pid, signal.SIGKILL)
+    assert fetch(18085).startswith(b"HTTP/1.0 200")
+    assert networks_of(shared, "web") == before
+    assert "container web has it" in refused(shared, "run", "--rm", "-p", "18085:80", "host", "true")
+    ok(shared, "rm", "-f", "web")
+    with pytest.raises(ConnectionRefusedError):
+        fetch(18085)
+
+
+def test_what_somebody_deleted_is_made_again(shared: Daemon) -> None:
+    serve(shared, "web", "-p", "18086:80")
+    subprocess.run(["nft", "delete", "table", "inet", "pysup"], check=True)
+    subprocess.run(["ip", "link", "delete", "pysup0"], check=True)
+    serve(shared, "second", "-p", "18087:80")
+    for port in (18086, 18087):
+        assert fetch(port).startswith(b"HTTP/1.0 200")
+    with closing(docker.DockerClient(base_url=f"unix://{shared.socket}")) as client:
+        assert len(client.networks.get("bridge").attrs["Containers"]) == 2
+    found = shared.pysup("query", "SELECT count(*) FROM event WHERE action = 'repair'", check=True).stdout
+    assert "1" in found
+
+
+# -- names ---------------------------------------------------------------------------------------------------
+
+SERVE_NAMES = """
+import dns.message, dns.rrset, socket
+s = socket.socket(2, 2); s.bind(("127.0.0.1", 53)); print("listening", flush=True)
+while True:
+    data, client = s.recvfrom(4096)
+    query = dns.message.from_wire(data); answer = dns.message.make_response(query)
+    name = query.question[0].name
+    if query.question[0].rdtype == 1:
+        answer.answer.append(dns.rrset.from_text(name, 60, "IN", "A", "192.0.2.77"))
+    s.sendto(answer.to_wire(), client)
+"""
+
+
+@pytest.fixture
+def outside() -> Iterator[None]:
+    """A name server on the host's loopback, which knows every name."""
+    with subprocess.Popen([sys.executable, "-c", SERVE_NAMES], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None and server.stdout.readline() == "listening\n"
+        yield
+        server.kill()
+
+
+def looked_up(daemon: Daemon, container: str, name: str, *flags: str) -> list[str]:
+    done = daemon.docker("exec", *flags, container, "getent", "ahostsv4", name)
+    return sorted({line.split()[0] for line in done.stdout.splitlines()})
+
+
+def test_containers_find_each_other_by_name_and_nobody_else_does(shared: Daemon) -> None:
+    for network in ("mine", "other"):
+        ok(shared, "network", "create", network)
+    sleeper = ("host", "sleep", "1000")
+    ok(shared, "run", "-d", "--name", "asker", "--network", "mine", *sleeper)
+    ok(
+        shared,
+        "run",
+        "-d",
+        "--name",
+        "web",
+        "-h",
+        "box",
+        "--network",
+        "mine",
+        "--network-alias",
+        "www",
+        *sleeper,
+    )
+    ok(shared, "run", "-d", "--name", "second", "--network", "mine", "--network-alias", "www", *sleeper)
+    ok(shared, "run", "-d", "--name", "stranger", "--network", "other", *sleeper)
+    web, second = address(shared, "web", "mine"), address(shared, "second", "mine")
+    for name in ("web", "WEB", "web.mine", "box"):
+        assert looked_up(shared, "asker", name) == [web], name
+    assert looked_up(shared, "asker", "www") == sorted([web, second])
+    assert ok(shared, "exec", "asker", "getent", "hosts", web).split()[1] == "web.mine"
+    assert looked_up(shared, "asker", "stranger") == looked_up(shared, "stranger", "web") == []
+    ok(shared, "network", "connect", "--alias", "guest", "mine", "stranger")
+    assert looked_up(shared, "asker", "guest") == [address(shared, "stranger", "mine")]
+    assert looked_up(shared, "stranger", "web") == [web]
+    ok(shared, "network", "disconnect", "mine", "stranger")
+    assert looked_up(shared, "asker", "guest") == []
+    ok(shared, "stop", "-t", "0", "second")
+    assert looked_up(shared, "asker", "www") == [web]
+
+
+@pytest.mark.usefixtures("outside")
+def test_other_names_are_asked_for_outside_also_after_a_crash(shared: Daemon) -> None:
+    ok(shared, "network", "create", "mine")
+    ok(
+        shared,
+        "run",
+        "-d",
+        "--name",
+        "asker",
+        "--network",
+        "mine",
+        "--dns",
+        "127.0.0.1",
+        "host",
+        "sleep",
+        "1000",
+    )
+    shown = ok(shared, "exec", "asker", "cat", "/etc/resolv.conf")
+    assert "nameserver 127.0.0.11\n" in shown and "options ndots:0\n" in shown
+    assert looked_up(shared, "asker", "example.test") == ["192.0.2.77"]
+    os.kill(shared.engine_pid, signal.SIGKILL)
+    ok(shared, "ps")
+    assert looked_up(shared, "asker", "example.test", "-e", "RES_OPTIONS=attempts:9") == ["192.0.2.77"]
+    assert looked_up(shared, "asker", "asker") == [address(shared, "asker", "mine")]
+
+
+def test_a_container_may_be_a_name_server_itself(shared: Daemon) -> None:
+    ok(shared, "network", "create", "mine")
+    bind = "import socket; socket.socket(2, 2).bind(('', 53)); socket.socket(2, 1).bind(('', 53)); print('bound')"
+    assert ok(shared, "run", "--rm", "--network", "mine", "host", "python3", "-c", bind) == "bound\n"

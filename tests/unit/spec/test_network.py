@@ -1,0 +1,162 @@
+"""What a container asks of networks: modes, endpoints, ports, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pysup.supervisor.errors import BadRequest, NotSupported
+from pysup.supervisor.spec.container import Binding, NetworkSpec
+from pysup.supervisor.spec.fields import Fields
+from pysup.supervisor.spec.network import (
+    joined,
+    mode_of,
+    network_spec,
+    wanted_bindings,
+    warnings,
+    with_default,
+)
+
+
+def asked(host: dict[str, Any] | None = None, **config: Any) -> NetworkSpec:
+    return network_spec(Fields("create container", config), Fields("create container", host or {}))
+
+
+def places(host: dict[str, Any] | None = None, endpoints: dict[str, Any] | None = None, **config: Any) -> Any:
+    body = {**config, "NetworkingConfig": {"EndpointsConfig": endpoints or {}}}
+    return joined(Fields("create container", body), Fields("create container", host or {}))
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [("", "bridge"), ("none", "none"), ("host", "host"), ("mine", "bridge"), ("container:web", "container")],
+)
+def test_a_mode_is_a_kind_of_namespace(mode: str, kind: str) -> None:
+    assert mode_of(Fields("x", {"NetworkMode": mode})) == kind
+
+
+def test_the_default_is_settled_once() -> None:
+    for mode in (None, "", "default"):
+        assert (
+            with_default({"HostConfig": {"NetworkMode": mode}}, "none")["HostConfig"]["NetworkMode"] == "none"
+        )
+    assert with_default({}, "bridge")["HostConfig"] == {"NetworkMode": "bridge"}
+    assert with_default({"HostConfig": {"NetworkMode": "host"}}, "bridge") == {
+        "HostConfig": {"NetworkMode": "host"}
+    }
+    assert with_default({"HostConfig": 3}, "bridge") == {"HostConfig": 3}
+
+
+def test_the_network_of_the_mode_comes_first() -> None:
+    made = places({"NetworkMode": "b"}, {"a": {"Aliases": ["x", "x"]}, "b": {"GwPriority": 7}})
+    assert [one.network for one in made] == ["b", "a"]
+    assert made[0].asked["GwPriority"] == 7
+    assert made[1].aliases == ("x",)
+    assert [one.network for one in places({}, {"default": {"MacAddress": "02-00-00-00-00-0A"}})] == ["bridge"]
+    assert places({}, {"default": {"MacAddress": "02-00-00-00-00-0A"}})[0].mac == "02:00:00:00:00:0a"
+    assert places({}, MacAddress="02:00:00:00:00:01")[0].mac == "02:00:00:00:00:01"
+    assert places({"NetworkMode": "none"}, {"none": {}}) == ()
+
+
+def test_addresses_are_asked_for() -> None:
+    ipam = {"IPv4Address": "10.0.0.9", "IPv6Address": "FD00::9"}
+    (one,) = places({"NetworkMode": "mine"}, {"mine": {"IPAMConfig": ipam}})
+    assert one.addresses == ("10.0.0.9", "fd00::9")
+
+
+@pytest.mark.parametrize(
+    ("host", "endpoints", "config", "words"),
+    [
+        ({"NetworkMode": "none"}, {"mine": {}}, {}, "cannot be had together"),
+        ({"NetworkMode": "host"}, {"host": {"Aliases": ["x"]}}, {}, "cannot be had together"),
+        ({"NetworkMode": "none"}, {}, {"MacAddress": "02:00:00:00:00:01"}, "--mac-address conflicts"),
+        ({}, {"default": {"MacAddress": "01:00:00:00:00:01"}}, {}, "multicast"),
+        ({}, {"default": {"MacAddress": "x"}}, {}, "not a MAC address"),
+        ({}, {"default": {"Aliases": ["a b"]}}, {}, "--network-alias"),
+        ({}, {"default": {"IPAMConfig": {"IPv4Address": "fd00::1"}}}, {}, "not an IPv4 address"),
+        ({}, {"default": {"IPAMConfig": {"IPv6Address": "1"}}}, {}, "not an IP address"),
+    ],
+)
+def test_wrong_endpoints_are_refused(host: Any, endpoints: Any, config: Any, words: str) -> None:
+    with pytest.raises(BadRequest, match=words):
+        places(host, endpoints, **config)
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [{"Links": ["a:b"]}, {"IPAMConfig": {"LinkLocalIPs": ["169.254.1.1"]}}, {"DriverOpts": {"x": "y"}}],
+)
+def test_what_is_not_there_yet_is_said(endpoint: dict[str, Any]) -> None:
+    with pytest.raises(NotSupported, match="is not supported yet"):
+        places({}, {"default": endpoint})
+
+
+def test_ports_are_read() -> None:
+    made = asked(
+        {
+            "PortBindings": {
+                "80/tcp": [{"HostPort": "8080"}, {"HostIp": "::1", "HostPort": "8000-8010"}],
+                "53/UDP": [],
+            }
+        },
+        ExposedPorts={"80/tcp": {}, "90-91/udp": {}, "99": {}},
+    )
+    assert made.bindings == (
+        Binding("tcp", 80, "", 8080, 8080),
+        Binding("tcp", 80, "::1", 8000, 8010),
+        Binding("udp", 53),
+    )
+    assert made.exposed == ((80, "tcp"), (90, "udp"), (91, "udp"), (99, "tcp"))
+
+
+@given(st.sets(st.tuples(st.integers(1, 65535), st.sampled_from(["tcp", "udp"])), max_size=8), st.booleans())
+def test_publish_all_gives_each_exposed_port_one_binding(
+    ports: set[tuple[int, str]], everything: bool
+) -> None:
+    bound = sorted(ports)[:2]
+    made = asked(
+        {"PortBindings": {f"{port}/{kind}": [] for port, kind in bound}, "PublishAllPorts": everything},
+        ExposedPorts={f"{port}/{kind}": {} for port, kind in ports},
+    )
+    found = [(one.port, one.protocol) for one in wanted_bindings(made)]
+    assert len(found) == len(set(found))
+    assert set(found) == (ports if everything else set(bound))
+
+
+@pytest.mark.parametrize(
+    ("host", "config", "words"),
+    [
+        ({"PortBindings": {"0/tcp": []}}, {}, "not a port from 1"),
+        ({"PortBindings": {"80/icmp": []}}, {}, "protocol is one of"),
+        ({"PortBindings": {"80-81/tcp": []}}, {}, "an entry of its own"),
+        ({"PortBindings": {"80/tcp": [{"HostPort": "70000"}]}}, {}, "not a port"),
+        ({"PortBindings": {"80/tcp": [{"HostPort": "9-8"}]}}, {}, "an empty range"),
+        ({"PortBindings": {"80/tcp": [{"HostIp": "x"}]}}, {}, "not an IP address"),
+        ({}, {"ExposedPorts": {"x": {}}}, "not a port"),
+        ({"Dns": ["ns"]}, {}, "--dns"),
+        ({"DnsSearch": ["a b"]}, {}, "--dns-search"),
+        ({"ExtraHosts": ["a"]}, {}, "--add-host"),
+        ({"ExtraHosts": ["a:b"]}, {}, "--add-host"),
+        ({"NetworkMode": "container:"}, {}, "names no container"),
+        ({"NetworkMode": "container:x", "PortBindings": {"80/tcp": []}}, {}, "--publish conflicts"),
+    ],
+)
+def test_wrong_ports_and_names_are_refused(host: dict[str, Any], config: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadRequest, match=words):
+        asked(host, **config)
+
+
+def test_names_are_read() -> None:
+    made = asked(
+        {"Dns": ["1.1.1.1"], "DnsSearch": ["."], "ExtraHosts": ["a:1.2.3.4", "b:host-gateway", "c:[::1]"]}
+    )
+    assert (made.dns, made.dns_search) == (("1.1.1.1",), (".",))
+    assert made.extra_hosts == (("a", "1.2.3.4"), ("b", "host-gateway"), ("c", "::1"))
+
+
+def test_a_port_of_the_hosts_network_is_told_to_be_dropped() -> None:
+    host = Fields("x", {"NetworkMode": "host", "PortBindings": {"80/tcp": []}})
+    assert list(warnings(host)) == ["Published ports are discarded when using host network mode"]
