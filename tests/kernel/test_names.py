@@ -272,6 +272,23 @@ async def test_a_listener_that_the_container_ends_is_its_own_loss() -> None:
         assert bound.udp.fileno() == bound.tcp.fileno() == -1
 
 
+async def test_sockets_that_a_container_destroys_are_nobody_elses() -> None:
+    with namespace() as inside, namespace() as other:
+        async with resolver(inside), resolver(other):
+            for kind in ("-tl", "-ua"):
+                await trio.to_thread.run_sync(
+                    partial(run, ["ss", "-K", kind, "src", "127.0.0.11"], inside=inside)
+                )
+            assert data(await ask(other, "web")) == ["10.9.0.2"]
+        async with resolver(inside):
+            assert data(await ask(inside, "web")) == ["10.9.0.2"]
+
+
+async def test_where_no_socket_can_be_made_nothing_starts() -> None:
+    with socket.socket() as nowhere, pytest.raises(OSError, match="Invalid argument"):
+        await sockets.open_sockets(Firewall(), nowhere.fileno(), "web")
+
+
 def test_what_the_engine_imports_leaves_dnspython_for_later() -> None:
     code = "import sys; from pysup.supervisor.network.names import resolver; sys.exit('dns' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

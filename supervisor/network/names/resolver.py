@@ -26,6 +26,9 @@ async def run(
 ) -> None:
     """Answer on 127.0.0.11 in the network namespace of a descriptor, until cancelled; started once it answers.
 
+    It serves the namespace, not a run: while the namespace is kept for the next run, so should this be, since rules
+    that are exchanged take the kernel 10 ms, and new ones half a one.
+
     ``container`` is its name, for errors. The descriptor is needed until it has started, and as long as upstreams
     name it. Raises OSError, Unavailable before it has started, and nothing afterwards.
     """

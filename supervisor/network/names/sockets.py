@@ -16,6 +16,7 @@ from pysup.supervisor.network.firewall import Firewall
 from pysup.supervisor.network.names.resolv_conf import RESOLVER
 
 TABLE = "ip pysup_names"
+PORT = 53
 _BACKLOG = 64
 
 
@@ -38,7 +39,7 @@ async def open_sockets(firewall: Firewall, namespace: int, container: str) -> So
     """
     sockets = await trio.to_thread.run_sync(_bound_inside, namespace)
     try:
-        what = f"lead port 53 of {RESOLVER} in container {container} to its resolver"
+        what = f"lead port {PORT} of {RESOLVER} in container {container} to its resolver"
         await firewall.apply(rules(*ports(sockets)), what, namespace=namespace)
     except BaseException:
         sockets.close()
@@ -68,15 +69,15 @@ def _bound() -> Sockets:
 
 
 def rules(udp: int, tcp: int) -> str:
-    """For libnftables, one transaction: the table anew. Replies find their way back by connection tracking."""
+    """For libnftables, one transaction: these, whatever was there. Replies find their way by connection tracking.
+
+    A table that is deleted to be made anew would take 11 ms where there was none, instead of half a one.
+    """
+    rule = f"add rule {TABLE} output ip daddr {RESOLVER}"
     return f"""\
 add table {TABLE}
-delete table {TABLE}
-table {TABLE} {{
-    chain output {{
-        type nat hook output priority -100
-        ip daddr {RESOLVER} udp dport 53 dnat to {RESOLVER}:{udp}
-        ip daddr {RESOLVER} tcp dport 53 dnat to {RESOLVER}:{tcp}
-    }}
-}}
+add chain {TABLE} output {{ type nat hook output priority -100; }}
+flush chain {TABLE} output
+{rule} udp dport {PORT} dnat to {RESOLVER}:{udp}
+{rule} tcp dport {PORT} dnat to {RESOLVER}:{tcp}
 """

@@ -33,7 +33,7 @@ class Member:
         return frozenset(name.lower() for name in called if name)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Table:
     """The names of one network. Its owner changes it; whoever sees it in a zone does not."""
 
