@@ -4,6 +4,7 @@ zone.py         which names a container may see, and what they mean; pure
 upstreams.py    the other servers; pure
 resolver.py     what the engine starts for a container
 wire.py         a packet in, an answer out (RFC 1035); pure
+known.py        answers that were given before; pure
 forwarding.py   asks other servers
 framing.py      messages over TCP
 server.py       UDP and TCP, one task per container

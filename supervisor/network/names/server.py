@@ -15,6 +15,7 @@ import dns.rdatatype
 import trio
 
 from pysup.supervisor.network.names import forwarding, framing, wire
+from pysup.supervisor.network.names.known import Known
 from pysup.supervisor.network.names.sockets import Sockets
 from pysup.supervisor.network.names.upstreams import Upstreams
 from pysup.supervisor.network.names.wire import Ignored, Query
@@ -34,7 +35,7 @@ _ADDRESSES = (dns.rdatatype.A, dns.rdatatype.AAAA)
 
 async def serve(sockets: Sockets, zone: Callable[[], Zone], upstreams: Callable[[], Upstreams]) -> None:
     """Answer until cancelled; closes the sockets. Zone and other servers are asked for at each question."""
-    resolver = _Resolver(zone, upstreams)
+    resolver = Resolver(zone, upstreams)
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_serve_udp, trio.socket.from_stdlib_socket(sockets.udp), resolver)
@@ -43,23 +44,32 @@ async def serve(sockets: Sockets, zone: Callable[[], Zone], upstreams: Callable[
         sockets.close()
 
 
-class _Resolver:
+class Resolver:
     """What both ways of asking share."""
 
     def __init__(self, zone: Callable[[], Zone], upstreams: Callable[[], Upstreams]) -> None:
         self._zone = zone
         self._upstreams = upstreams
         self._turns = wire.Turns()
+        self._known = Known()
         self._forwarded = trio.CapacityLimiter(MOST_FORWARDED)
 
     def begin(self, packet: bytes, *, over_tcp: bool) -> Query | bytes | None:
         """The answer; None: there is none to give. A query must be asked of other servers."""
+        zone = self._zone()
+        known = self._known.find(packet, zone)
+        if known is not None:
+            return known
         query = wire.read(packet, over_tcp=over_tcp)
         if not isinstance(query, Query):
             return None if isinstance(query, Ignored) else query
-        known = wire.answer(query, self._zone(), self._turns)
-        if known is not None:
-            return known
+        answer = wire.answer(query, zone, self._turns)
+        if answer is None:
+            return self._forwardable(query)
+        self._known.keep(packet, answer)
+        return answer
+
+    def _forwardable(self, query: Query) -> Query | bytes:
         if not self._upstreams().short_names and _is_short(query):
             return wire.nothing(query)
         try:
@@ -86,7 +96,7 @@ def _is_short(query: Query) -> bool:
 # -- UDP -----------------------------------------------------------------------------------------------------
 
 
-async def _serve_udp(sock: trio.socket.SocketType, resolver: _Resolver) -> None:
+async def _serve_udp(sock: trio.socket.SocketType, resolver: Resolver) -> None:
     async with trio.open_nursery() as nursery:
         while True:
             try:
@@ -102,7 +112,7 @@ async def _serve_udp(sock: trio.socket.SocketType, resolver: _Resolver) -> None:
 
 
 async def _forward(
-    sock: trio.socket.SocketType, client: tuple[object, ...], query: Query, resolver: _Resolver
+    sock: trio.socket.SocketType, client: tuple[object, ...], query: Query, resolver: Resolver
 ) -> None:
     await _send(sock, client, await resolver.finish(query))
 
@@ -116,7 +126,7 @@ async def _send(sock: trio.socket.SocketType, client: tuple[object, ...], reply:
 # -- TCP -----------------------------------------------------------------------------------------------------
 
 
-async def _serve_tcp(sock: trio.socket.SocketType, resolver: _Resolver) -> None:
+async def _serve_tcp(sock: trio.socket.SocketType, resolver: Resolver) -> None:
     connections = trio.CapacityLimiter(MOST_CONNECTIONS)
 
     async def talk(stream: trio.SocketStream) -> None:
@@ -133,7 +143,7 @@ async def _serve_tcp(sock: trio.socket.SocketType, resolver: _Resolver) -> None:
         pass  # the container has ended its own listener
 
 
-async def _talk(stream: trio.SocketStream, resolver: _Resolver) -> None:
+async def _talk(stream: trio.SocketStream, resolver: Resolver) -> None:
     """One question after the other, until the client goes (RFC 7766)."""
     while True:
         packet = None

@@ -6,6 +6,7 @@ the networks that it is on. So joining a network costs one entry, and no contain
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -13,6 +14,7 @@ from typing import TypeVar
 from pysup.supervisor.network.addresses import Address
 
 K = TypeVar("K")
+_STAMPS = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Table:
     """The network's name."""
     _named: dict[str, dict[str, Member]] = field(default_factory=dict)
     _placed: dict[Address, dict[str, Member]] = field(default_factory=dict)
+    stamp: int = field(default_factory=lambda: next(_STAMPS), compare=False)
+    """Another one after each change, and for each table."""
 
     def add(self, endpoint: str, member: Member) -> None:
         """Put an endpoint (its id) on it; one that is there already must be removed before."""
@@ -48,6 +52,7 @@ class Table:
             self._named.setdefault(name, {})[endpoint] = member
         for address in member.addresses:
             self._placed.setdefault(address, {})[endpoint] = member
+        self.stamp = next(_STAMPS)
 
     def remove(self, endpoint: str, member: Member) -> None:
         """Take it off again; it does not matter if it is gone."""
@@ -55,6 +60,7 @@ class Table:
             _drop(self._named, name, endpoint)
         for address in member.addresses:
             _drop(self._placed, address, endpoint)
+        self.stamp = next(_STAMPS)
 
     def addresses(self, name: str) -> tuple[Address, ...] | None:
         """Of a name in lower case, of all that have it, in the order in which they came; None: nobody has it."""
@@ -98,6 +104,10 @@ class Zone:
                     if found is not None:
                         return found
         return None
+
+    def state(self) -> tuple[object, ...]:
+        """Equal as long as all answers are."""
+        return (*(table.stamp for table in self.tables), *self.links.items())
 
     def _readings(self, name: str) -> Iterator[tuple[str, Sequence[Table]]]:
         yield name, self.tables
