@@ -73,6 +73,18 @@ VOLUME: dict[str, Entry] = {
     "remove": Entry("volumes:rm", "Remove one or more volumes", alias=True),
 }
 
+NETWORK: dict[str, Entry] = {
+    "connect": Entry("networks:connect", "Connect a container to a network, at once if it runs"),
+    "create": Entry("networks:create", "Create a network"),
+    "disconnect": Entry("networks:disconnect", "Disconnect a container from a network"),
+    "inspect": Entry("inspect:network_inspect", "Display detailed information on one or more networks"),
+    "ls": Entry("networks:ls", "List networks"),
+    "list": Entry("networks:ls", "List networks", alias=True),
+    "prune": Entry("prune:network_prune", "Remove all unused networks"),
+    "rm": Entry("networks:rm", "Remove one or more networks"),
+    "remove": Entry("networks:rm", "Remove one or more networks", alias=True),
+}
+
 SYSTEM: dict[str, Entry] = {
     "df": Entry("df:df", "Show disk usage"),
     "events": Entry("events:events", "Get real time events from the server"),
@@ -83,6 +95,7 @@ SYSTEM: dict[str, Entry] = {
 GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
     "container": ("Manage containers", CONTAINER),
     "image": ("Manage images", IMAGE),
+    "network": ("Manage networks", NETWORK),
     "system": ("Manage pysup", SYSTEM),
     "volume": ("Manage volumes", VOLUME),
 }
@@ -106,7 +119,9 @@ _MORE = ("attach", "top", "stats", "port", "rename", "update")
 
 COMMANDS: dict[str, Entry] = {
     **{name: CONTAINER[name] for name in _TOP + _MORE},
-    "inspect": Entry("inspect:inspect", "Return low-level information on containers, images and volumes"),
+    "inspect": Entry(
+        "inspect:inspect", "Return low-level information on containers, images, volumes and networks"
+    ),
     "history": Entry("history:history", "Show every run of a container: when, how long, how it ended"),
     "query": Entry("query:run", "Ask pysup's database in SQL, read-only"),
     "events": SYSTEM["events"],
@@ -142,7 +157,6 @@ LACKING: dict[str, str] = {
     "login": "registries come with a later version",
     "logout": "registries come with a later version",
     "manifest": "registries come with a later version",
-    "network": "networks come with a later version",
     "node": _ONE_HOST,
     "plugin": "pysup has no plugins",
     "push": "registries come with a later version",

@@ -36,8 +36,6 @@ _STATES: dict[str, tuple[str, ...]] = {
 _HOST_OR_PRIVATE = ("host", "private")
 _VALUES: dict[str, tuple[str, ...]] = {
     "restart": ("no", "always", "unless-stopped", "on-failure", "on-failure:"),
-    "network": ("none", "host"),
-    "net": ("none", "host"),
     "pid": ("host",),
     "uts": ("host",),
     "userns": _HOST_OR_PRIVATE,
@@ -46,8 +44,8 @@ _VALUES: dict[str, tuple[str, ...]] = {
     "log-format": ("text", "json"),
     "log-driver": ("json-file", "none"),
     "format": ("json", "table"),
-    "type": ("container", "image", "volume"),
-    "driver": ("local",),
+    "type": ("container", "image", "volume", "network"),
+    "driver": ("local", "bridge"),
     "volume-driver": ("local",),
     "attach": ("stdin", "stdout", "stderr"),
     "signal": ("HUP", "INT", "QUIT", "KILL", "USR1", "USR2", "TERM", "CONT", "STOP", "WINCH"),
@@ -163,6 +161,8 @@ def _flag_or_value(syntax: Syntax, place: Place, typed: str) -> Candidates:
 def _values(flag: Flag, typed: str) -> Candidates:
     if flag.name in _FILES:
         return None
+    if flag.name in ("network", "net"):
+        return _beginning(typed, _asked(_networks) or [Candidate("none"), Candidate("host")])
     known = _VALUES.get(flag.name, ("true", "false") if flag.kind.bare is not None else ())
     return _beginning(typed, map(Candidate, known))
 
@@ -182,6 +182,8 @@ def _of_word(syntax: Syntax, before: Sequence[str], typed: str) -> Candidates:
         found += _asked(lambda: _containers(_STATES.get(syntax.name, ())))
     if name in ("VOLUME", "NAME|ID") and syntax.name != "volume create":
         found += _asked(_volumes)
+    if name in ("NETWORK", "NAME|ID") and syntax.name != "network create":
+        found += _asked(_networks)
     if name.startswith(("IMAGE", "SOURCE_IMAGE", "REPOSITORY", "NAME|ID")):
         found += _asked(_images)
     return _beginning(typed, [each for each in found if each.value not in before])
@@ -227,6 +229,12 @@ def _volumes() -> list[Candidate]:
     from pysup.supervisor.cli.connection import connect
 
     return sorted(Candidate(row["Name"]) for row in connect().get("/volumes")["Volumes"] or [])
+
+
+def _networks() -> list[Candidate]:
+    from pysup.supervisor.cli.connection import connect
+
+    return sorted(Candidate(row["Name"], _line(row["Driver"])) for row in connect().get("/networks"))
 
 
 def _line(text: str) -> str:

@@ -10,7 +10,8 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from pysup.supervisor.cli import confinement, kinds, kvfile, resources
+from pysup.supervisor.cli import confinement, kinds, kvfile, publish, resources
+from pysup.supervisor.cli.endpoints import Own, networking
 from pysup.supervisor.cli.flags import Given, UsageError
 from pysup.supervisor.errors import NotSupported
 
@@ -48,8 +49,9 @@ _HOST = {
     "uts": "UTSMode",
     "userns": "UsernsMode",
     "cgroupns": "CgroupnsMode",
-    "net": "NetworkMode",
-    "network": "NetworkMode",
+    "publish-all": "PublishAllPorts",
+    "dns": "Dns",
+    "dns-search": "DnsSearch",
 }
 
 _RATES = {
@@ -69,7 +71,39 @@ def build(given: Given, *, detach: bool = False) -> dict[str, Any]:
         body["Cmd"] = command
     body["StdinOnce"] = given.on("interactive") and body["AttachStdin"]
     body["HostConfig"] = _host_config(given)
-    return body
+    return _networked(body, given)
+
+
+def _networked(body: dict[str, Any], given: Given) -> dict[str, Any]:
+    """Networks, ports and names of hosts; what is published is exposed, too."""
+    host = body["HostConfig"]
+    own = Own(
+        [*given.many("network-alias"), *given.many("net-alias")],
+        given.text("ip"),
+        given.text("ip6"),
+        given.text("mac-address"),
+    )
+    try:
+        mode, endpoints = networking([*given.many("network"), *given.many("net")], own)
+        ports = publish.bindings(given.many("publish"))
+        exposed = publish.exposed(given.many("expose"), ports)
+    except ValueError as error:
+        raise UsageError(f"cannot parse: {error}") from None
+    host |= _unempty(
+        NetworkMode=mode if mode != "default" else "",
+        PortBindings=ports,
+        DnsOptions=[*given.many("dns-option"), *given.many("dns-opt")],
+        ExtraHosts=[_extra_host(text) for text in given.many("add-host")],
+    )
+    return body | _unempty(
+        ExposedPorts=exposed, NetworkingConfig={"EndpointsConfig": endpoints} if endpoints else {}
+    )
+
+
+def _extra_host(text: str) -> str:
+    """``host=ip`` is the newer way to write ``host:ip``."""
+    name, equals, address = text.partition("=")
+    return f"{name}:{address.removeprefix('[').removesuffix(']')}" if equals else text
 
 
 def _refuse_conflicts(given: Given, *, detach: bool) -> None:

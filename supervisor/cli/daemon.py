@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from pysup.supervisor import settings
-from pysup.supervisor.cli import kinds
+from pysup.supervisor.cli import daemon_networks, kinds
 from pysup.supervisor.cli.flags import Flag, Given, Syntax, UsageError, many, switch, text
 from pysup.supervisor.errors import BadRequest, Forbidden, Unavailable
 from pysup.supervisor.images.registry.endpoints import check_insecure, check_mirror
@@ -58,11 +58,15 @@ DAEMON = Syntax(
             "Tries without progress before a pull is given up",
             default=_DEFAULT.max_download_attempts,
         ),
+        *daemon_networks.FLAGS,
         switch("upgrade", "Have the running daemon execute its program anew; containers run on"),
     ),
 )
 
-_FIELDS = {"registry-mirror": "registry_mirrors", "insecure-registry": "insecure_registries"}
+_FIELDS = {
+    "registry-mirror": "registry_mirrors",
+    "insecure-registry": "insecure_registries",
+}
 
 NEEDS = (
     "Linux 5.12 or later with namespaces, cgroups (v1 or v2), overlayfs, pidfds, mount_setattr and openat2"
@@ -98,8 +102,9 @@ def chosen_settings(given: Given) -> Settings:
             f"cannot parse: invalid log format {given.text('log-format')!r} (there are text and json)"
         )
     _check_registries(given)
-    names = {name: _FIELDS.get(name, name.replace("-", "_")) for name in given.changed if name != "upgrade"}
-    return settings.from_environment(**{field: _plain(given[name]) for name, field in names.items()})
+    changed = given.changed - {"upgrade", *daemon_networks.TEXTS}
+    values = {_FIELDS.get(name, name.replace("-", "_")): _plain(given[name]) for name in changed}
+    return settings.from_environment(**{**values, **daemon_networks.chosen(given)})
 
 
 def _check_registries(given: Given) -> None:

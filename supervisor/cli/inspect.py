@@ -1,4 +1,4 @@
-"""``pysup inspect``: the whole truth about containers, images and volumes, as JSON or through a template."""
+"""``pysup inspect``: the whole truth about containers, images, volumes and networks, as JSON or through a template."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pysup.supervisor.errors import NotFound, PysupError
 
 _FORMAT = text("format", "Format output: 'json', or a Go TEMPLATE such as '{{.State.Pid}}'", short="f")
 _SIZE = switch("size", "Display total file sizes if the type is container", short="s")
-_TYPE = text("type", "Only inspect objects of the given type (container, image, volume)")
+_TYPE = text("type", "Only inspect objects of the given type (container, image, volume, network)")
 
 _PLATFORM = lacking("platform", TEXT, "Inspect a platform's variant", "registries come with a later version")
 INSPECT = Syntax(
     "inspect",
     "[OPTIONS] NAME|ID [NAME|ID...]",
-    "Return low-level information on containers, images and volumes",
+    "Return low-level information on containers, images, volumes and networks",
     (_FORMAT, _SIZE, _TYPE),
     1,
     None,
@@ -51,17 +51,28 @@ VOLUME_INSPECT = Syntax(
     None,
 )
 
+NETWORK_INSPECT = Syntax(
+    "network inspect",
+    "[OPTIONS] NETWORK [NETWORK...]",
+    "Display detailed information on one or more networks",
+    (_FORMAT,),
+    1,
+    None,
+)
+
 Find = Callable[[Client, str], Any]
 
 
 def inspect(argv: Sequence[str]) -> int:
-    """``pysup inspect``: a container of that name, else an image, else a volume."""
+    """``pysup inspect``: a container of that name, else an image, a volume, a network."""
     given = INSPECT.parse(argv)
     kind = given.text("type")
     finders: dict[str, Find] = {"": _either(given), "container": _container(given), "image": _image}
-    finders["volume"] = _volume
+    finders |= {"volume": _volume, "network": _network}
     if kind not in finders:
-        raise UsageError(f"cannot inspect: unknown type {kind!r} (there are container, image and volume)", 1)
+        raise UsageError(
+            f"cannot inspect: unknown type {kind!r} (there are {', '.join(filter(None, finders))})", 1
+        )
     return show(given, finders[kind])
 
 
@@ -81,6 +92,11 @@ def volume_inspect(argv: Sequence[str]) -> int:
     return show(VOLUME_INSPECT.parse(argv), _volume)
 
 
+def network_inspect(argv: Sequence[str]) -> int:
+    """``pysup network inspect``."""
+    return show(NETWORK_INSPECT.parse(argv), _network)
+
+
 def _container(given: Given) -> Find:
     query = {"size": "1"} if given.on("size") else None
     return lambda client, name: client.get(path(name, "json"), query=query)
@@ -94,14 +110,18 @@ def _volume(client: Client, name: str) -> Any:
     return client.get(f"/volumes/{segment(name)}")
 
 
+def _network(client: Client, name: str) -> Any:
+    return client.get(f"/networks/{segment(name)}")
+
+
 def _either(given: Given) -> Find:
-    kinds = (_container(given), _image, _volume)
+    kinds = (_container(given), _image, _volume, _network)
 
     def find(client: Client, name: str) -> Any:
         for one in kinds:
             with suppress(NotFound):
                 return one(client, name)
-        raise NotFound(f"cannot inspect {name}: no such container, image or volume")
+        raise NotFound(f"cannot inspect {name}: no such container, image, volume or network")
 
     return find
 

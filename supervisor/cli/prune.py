@@ -1,4 +1,4 @@
-"""``pysup container|image|volume|system prune``: remove what nobody uses, after asking."""
+"""``pysup container|image|network|volume|system prune``: remove what nobody uses, after asking."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ VOLUME_PRUNE = Syntax(
         _FORCE,
     ),
 )
+NETWORK_PRUNE = Syntax("network prune", "[OPTIONS]", "Remove all unused networks", (_FILTER, _FORCE))
 SYSTEM_PRUNE = Syntax(
     "system prune",
     "[OPTIONS]",
@@ -66,16 +67,27 @@ def volume_prune(argv: Sequence[str]) -> int:
     return _tell(_prune_volumes(connect(), chosen))
 
 
+def network_prune(argv: Sequence[str]) -> int:
+    """``pysup network prune``."""
+    given = NETWORK_PRUNE.parse(argv)
+    _ask(given, "This will remove all custom networks not used by at least one container.")
+    for line in _networks(_prune_networks(connect(), filters(given))):
+        print(line)
+    return 0
+
+
 def system_prune(argv: Sequence[str]) -> int:
     """``pysup system prune``."""
     given = SYSTEM_PRUNE.parse(argv)
     kinds_of_images = _UNUSED if given.on("all") else _DANGLING
     volumes = "  - all anonymous volumes not used by at least one container\n" if given.on("volumes") else ""
-    _ask(given, f"This will remove:\n  - all stopped containers\n{volumes}  - {kinds_of_images}\n")
+    unused = "  - all stopped containers\n  - all networks not used by at least one container\n"
+    _ask(given, f"This will remove:\n{unused}{volumes}  - {kinds_of_images}\n")
     if volumes and "until" in filters(given):
         raise PysupError('cannot prune: the "until" filter is not supported with "--volumes"')
     client = connect()
     reports = [prune_containers(client, filters(given))]
+    reports += [_prune_networks(client, filters(given))]
     reports += [_prune_volumes(client, filters(given))] if volumes else []
     return _tell(*reports, _prune_images(client, given))
 
@@ -111,6 +123,15 @@ def _prune_volumes(client: Client, chosen: dict[str, list[str]]) -> Any:
     return client.post("/volumes/prune", query={"filters": json.dumps(chosen)} if chosen else None)
 
 
+def _prune_networks(client: Client, chosen: dict[str, list[str]]) -> Any:
+    return client.post("/networks/prune", query={"filters": json.dumps(chosen)} if chosen else None)
+
+
+def _networks(report: Any) -> list[str]:
+    deleted = report.get("NetworksDeleted")
+    return ["Deleted Networks:", *deleted, ""] if deleted else []
+
+
 def report_lines(*reports: Any) -> list[str]:
     """What was deleted, and how much room that made."""
     from pysup.supervisor.spec.units import format_long_decimal_size
@@ -119,6 +140,7 @@ def report_lines(*reports: Any) -> list[str]:
     for report in reports:
         if deleted := report.get("ContainersDeleted"):
             lines += ["Deleted Containers:", *deleted, ""]
+        lines += _networks(report)
         if deleted := report.get("VolumesDeleted"):
             lines += ["Deleted Volumes:", *deleted, ""]
         if steps := report.get("ImagesDeleted"):

@@ -97,7 +97,10 @@ def _ports(one: Item) -> str:
 
 def _port(port: Any) -> str:
     inside = f"{port['PrivatePort']}/{port['Type']}"
-    return f"{port['IP']}:{port['PublicPort']}->{inside}" if port.get("PublicPort") else inside
+    if not port.get("PublicPort"):
+        return inside
+    host = f"[{port['IP']}]" if ":" in port["IP"] else port["IP"]
+    return f"{host}:{port['PublicPort']}->{inside}"
 
 
 def size_text(raw: Any) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pysup.supervisor.cli import kinds, resources
 from pysup.supervisor.cli.flags import Flag, lacking, many, number, switch, text
 
-_NETWORK = "networks come with a later version"
 _DEVICES = "devices come with a later version"
 _HEALTH = "health checks come with a later version"
 _IMAGES = "registries come with a later version"
@@ -67,8 +66,24 @@ _NAMESPACES = (
     text("userns", "User namespace to use (private, host)"),
     many("uidmap", "Map user ids of the container: container:host:size"),
     many("gidmap", "Map group ids of the container: container:host:size"),
-    Flag("network", kinds.Kind("network", str), "Connect a container to a network (none, host)"),
-    Flag("net", kinds.Kind("network", str), "Same as --network", hidden=True),
+)
+
+_NETWORK = (
+    Flag("network", kinds.Kind("network", str, many=True), "Connect a container to a network"),
+    Flag("net", kinds.Kind("network", str, many=True), "Same as --network", hidden=True),
+    many("network-alias", "Add network-scoped alias for the container"),
+    Flag("net-alias", kinds.LIST, "Same as --network-alias", hidden=True),
+    text("ip", "IPv4 address (e.g., 172.30.100.104)"),
+    text("ip6", "IPv6 address (e.g., 2001:db8::33)"),
+    text("mac-address", "Container MAC address (e.g., 92:d0:c6:0a:29:33)"),
+    many("publish", "Publish a container's port(s) to the host", short="p"),
+    switch("publish-all", "Publish all exposed ports to random ports", short="P"),
+    many("expose", "Expose a port or a range of ports"),
+    many("dns", "Set custom DNS servers"),
+    many("dns-option", "Set DNS options"),
+    Flag("dns-opt", kinds.LIST, "Same as --dns-option", hidden=True),
+    many("dns-search", "Set custom DNS search domains"),
+    many("add-host", "Add a custom host-to-IP mapping (host:ip)"),
 )
 
 _RATES = (
@@ -83,15 +98,10 @@ _RATES = (
 )
 
 _LACKING = (
-    lacking("add-host", kinds.LIST, "Add a custom host-to-IP mapping (host:ip)", _NETWORK),
     lacking("blkio-weight-device", kinds.LIST, "Block IO weight (relative device weight)", _DEVICES),
     lacking("cpu-count", kinds.INT, "CPU count", _WINDOWS),
     lacking("cpu-percent", kinds.INT, "CPU percent", _WINDOWS),
     lacking("disable-content-trust", kinds.BOOL, "Skip image verification", _IMAGES, default=True),
-    lacking("dns", kinds.LIST, "Set custom DNS servers", _NETWORK),
-    lacking("dns-option", kinds.LIST, "Set DNS options", _NETWORK),
-    lacking("dns-search", kinds.LIST, "Set custom DNS search domains", _NETWORK),
-    lacking("expose", kinds.LIST, "Expose a port or a range of ports", _NETWORK),
     lacking("gpus", kinds.TEXT, "GPU devices to add to the container", _DEVICES),
     lacking("health-cmd", kinds.TEXT, "Command to run to check health", _HEALTH),
     lacking("health-interval", kinds.DURATION, "Time between running the check", _HEALTH),
@@ -101,17 +111,16 @@ _LACKING = (
     lacking("health-timeout", kinds.DURATION, "Maximum time to allow one check to run", _HEALTH),
     lacking("io-maxbandwidth", kinds.BYTES, "Maximum IO bandwidth limit", _WINDOWS),
     lacking("io-maxiops", kinds.INT, "Maximum IOps limit", _WINDOWS),
-    lacking("ip", kinds.TEXT, "IPv4 address", _NETWORK),
-    lacking("ip6", kinds.TEXT, "IPv6 address", _NETWORK),
     lacking("isolation", kinds.TEXT, "Container isolation technology", _WINDOWS),
     lacking("kernel-memory", kinds.BYTES, "Kernel memory limit", "kernels no longer have it"),
-    lacking("link", kinds.LIST, "Add link to another container", _NETWORK),
-    lacking("link-local-ip", kinds.LIST, "Container IPv4/IPv6 link-local addresses", _NETWORK),
-    lacking("mac-address", kinds.TEXT, "Container MAC address", _NETWORK),
-    lacking("network-alias", kinds.LIST, "Add network-scoped alias for the container", _NETWORK),
+    lacking(
+        "link",
+        kinds.LIST,
+        "Add link to another container",
+        "containers on one network find each other by name",
+    ),
+    lacking("link-local-ip", kinds.LIST, "Container IPv4/IPv6 link-local addresses", "it comes later"),
     lacking("platform", kinds.TEXT, "Set platform", _IMAGES),
-    lacking("publish", kinds.LIST, "Publish a container's port(s) to the host", _NETWORK, short="p"),
-    lacking("publish-all", kinds.BOOL, "Publish all exposed ports", _NETWORK, short="P"),
     lacking("runtime", kinds.TEXT, "Runtime to use for this container", "pysup is its own runtime"),
     lacking("storage-opt", kinds.LIST, "Storage driver options", "a bound on the write layer comes later"),
     lacking("use-api-socket", kinds.BOOL, "Bind mount the API socket", "it comes with a later version"),
@@ -129,6 +138,7 @@ CREATE: tuple[Flag, ...] = (
     *_PROCESS,
     *_FILES,
     *_NAMESPACES,
+    *_NETWORK,
     *resources.LIMITS,
     *_RATES,
     *resources.RESTART,

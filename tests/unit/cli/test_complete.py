@@ -75,7 +75,7 @@ def test_files_are_the_shell_s(words: list[str], capsys: pytest.CaptureFixture[s
 
 def test_what_is_lacking_or_hidden_is_not_offered() -> None:
     offered = values("run", "-")
-    assert "--publish" not in offered and "--rm" in offered and "-d" in offered and "--help" in offered
+    assert "--gpus" not in offered and "--rm" in offered and "-d" in offered and "--help" in offered
     assert "--time" not in values("stop", "--")
 
 

@@ -1,0 +1,172 @@
+"""-p, --expose, --network and what belongs to it: the same bodies as docker's own command line sends."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pysup.supervisor.cli import publish
+from pysup.supervisor.cli.create_body import build
+from pysup.supervisor.cli.daemon import DAEMON, chosen_settings
+from pysup.supervisor.cli.flags import UsageError
+from pysup.supervisor.cli.run import CREATE
+
+BODIES: list[Any] = []
+
+
+class Recording(BaseHTTPRequestHandler):
+    """Plays a daemon that takes any container, and remembers what it was asked for."""
+
+    def do_POST(self) -> None:
+        BODIES.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self._answer(201, b'{"Id": "4f2a", "Warnings": []}')
+
+    def do_GET(self) -> None:
+        self._answer(200, b"OK")
+
+    do_HEAD = do_GET
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        for name, value in (("Api-Version", "1.48"), ("Ostype", "linux"), ("Content-Length", str(len(body)))):
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Recording) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"tcp://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+CASES = [
+    "-p 8080:80",
+    "-p 80",
+    "-p 127.0.0.1:8080:80/udp -p 127.0.0.1::81",
+    "-p [::1]:8080:80",
+    "-p 8000-8002:80-82",
+    "-p 8000-8010:80",
+    "-p target=80,published=8080,protocol=udp",
+    "-p 8080:80 -p 9090:80 --expose 99 --expose 100-101/udp -P",
+    "--network mine --network-alias a --ip 10.0.0.9 --ip6 fd00::9",
+    "--network name=mine,alias=a,alias=b,ip=10.0.0.9 --network other",
+    "--network name=mine,gw-priority=7 --network name=other,driver-opt=a=b",
+    "--mac-address 92:d0:c6:0a:29:33",
+    "--network host",
+    "--network container:web",
+    "--dns 1.1.1.1 --dns-search example.test --dns-option ndots:2 --add-host a:1.2.3.4 --add-host b=[::1]",
+]
+
+
+def networks_of(body: Any) -> dict[str, Any]:
+    """What a body says of networks, without what is empty."""
+    host, endpoints = body["HostConfig"], (body.get("NetworkingConfig") or {}).get("EndpointsConfig") or {}
+    named = ("NetworkMode", "PortBindings", "PublishAllPorts", "Dns", "DnsSearch", "DnsOptions", "ExtraHosts")
+    said = {key: host.get(key) for key in named if host.get(key) and host.get(key) != "default"}
+    said["EndpointsConfig"] = {name: {k: v for k, v in one.items() if v} for name, one in endpoints.items()}
+    if not any(said["EndpointsConfig"].values()) and len(said["EndpointsConfig"]) <= 1:
+        del said["EndpointsConfig"]
+    return {**said, "ExposedPorts": body.get("ExposedPorts") or {}}
+
+
+@pytest.mark.skipif(shutil.which("docker") is None, reason="compares with the docker CLI")
+@pytest.mark.parametrize("flags", CASES)
+def test_the_body_is_dockers(address: str, flags: str) -> None:
+    words = [*flags.split(), "host", "true"]
+    subprocess.run(["docker", "-H", address, "create", *words], check=True, capture_output=True, timeout=60)
+    dockers = networks_of(BODIES.pop())
+    if "--mac-address" in words:  # docker's also sends it in the form of old versions
+        dockers.pop("MacAddress", None)
+    assert networks_of(build(CREATE.parse(words))) == dockers
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "no port specified"),
+        ("x", "invalid port"),
+        ("80/icmp", "invalid proto"),
+        ("99999", "invalid port"),
+        ("1.2.3:80:80", "invalid IP address"),
+        ("8000-8001:80-82", "invalid ranges"),
+        ("82-80", "invalid range"),
+        ("a=b", "invalid field"),
+        ("published=80", "invalid port format"),
+    ],
+)
+def test_wrong_ports_are_refused(text: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        list(publish.parse(text))
+
+
+@given(st.text(alphabet="0123456789:-/.[]=,tcpudx", max_size=24))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        found = list(publish.parse(text))
+    except ValueError:
+        return
+    for one in found:
+        number, _, protocol = one.port.partition("/")
+        assert 0 <= int(number) <= 65535 and protocol in ("tcp", "udp", "sctp")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "--network a --network a",
+        "--network name=a,ip=1.2.3.4 --ip 1.2.3.4",
+        "--network nope=a",
+        "--network alias=a",
+        "--network name=a,gw-priority=x",
+        "-p x",
+        "--expose x",
+    ],
+)
+def test_wrong_flags_are_refused(flags: str) -> None:
+    with pytest.raises(UsageError, match="cannot parse: "):
+        build(CREATE.parse([*flags.split(), "host"]))
+
+
+def test_the_daemon_is_told_of_networks() -> None:
+    words = (
+        "--bridge none --dns 1.1.1.1 --dns 9.9.9.9 --mtu 1400 --publish-default 127.0.0.1 --bip 10.1.0.1/24"
+    )
+    pools = (
+        "--default-address-pool base=10.0.0.0/8,size=24 --default-address-pool base=192.168.0.0/16,size=20"
+    )
+    made = chosen_settings(DAEMON.parse(f"{words} {pools}".split()))
+    assert (made.bridge, made.dns, made.mtu, made.publish_default) == (
+        "none",
+        "1.1.1.1 9.9.9.9",
+        1400,
+        "127.0.0.1",
+    )
+    assert (made.bip, made.address_pools) == ("10.1.0.1/24", "10.0.0.0/8,24 192.168.0.0/16,20")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    ["--dns x", "--bip x", "--publish-default x", "--default-address-pool x", "--bridge averyverylongname",
+     "--default-address-pool base=10.0.0.0/16,size=8"],
+)  # fmt: skip
+def test_what_the_daemon_could_not_use_is_refused_at_once(flags: str) -> None:
+    with pytest.raises(UsageError, match="cannot parse: "):
+        chosen_settings(DAEMON.parse(flags.split()))
