@@ -27,7 +27,7 @@ from pysup.supervisor.engine.boot import boot
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.engine.images import Images
 from pysup.supervisor.engine.launching import default_filter, order_stages
-from pysup.supervisor.engine.naming import Resolvers
+from pysup.supervisor.engine.naming import Naming
 from pysup.supervisor.engine.networks import Networks
 from pysup.supervisor.engine.news import NewsDesk
 from pysup.supervisor.engine.parts import Parts
@@ -122,7 +122,7 @@ async def run(inherited: Inherited) -> None:
             filters=Filters(settings.filters_dir),
             images=Images(store, settings),
             volumes=Volumes(store, settings, news=news, trash=trash, disk=disk),
-            networks=Networks(store, settings, news, Resolvers(store, link, nursery)),
+            networks=Networks(store, settings, news, Naming(link, nursery)),
             news=news,
             trash=trash,
             logs=Budget(settings.log_total),

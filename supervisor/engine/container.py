@@ -182,6 +182,8 @@ class Container(Lifecycle):
             )
         except NameTaken as error:
             raise Conflict(f"cannot rename container {old}: {error}") from error
+        if self._run is not None:
+            self._run.sandbox.renamed()
         command.reply.settle()
 
     async def _on_update(self, command: commands.Update) -> None:

@@ -1,96 +1,126 @@
-"""Names of containers for each other: read from the store at each question, so they are never out of date.
+"""Names of containers for each other: what each network calls whom, and a resolver in each container's network.
 
-A container knows of those on its own networks, but not of those on the default one: as with docker.
+On networks of users containers find each other by name; on the default one they do not, as with docker. The keeper
+holds the resolvers' sockets: what is asked while an engine is replaced waits for the next one.
 """
 
 from __future__ import annotations
 
-import contextlib
 import importlib
+import json
 import logging
+import os
+import socket
 from collections.abc import Sequence
 from functools import partial
+from ipaddress import ip_address
 from typing import Any
 
 import trio
 
-from pysup.store import names as known_names
-from pysup.store.store import Store
+from pysup.store.containers import Container
+from pysup.supervisor.engine.places import Place
 from pysup.supervisor.errors import Unavailable
 from pysup.supervisor.keeper.link import Link
 from pysup.supervisor.network.firewall import Firewall
+from pysup.supervisor.network.names.resolv_conf import ResolvConf
+from pysup.supervisor.network.names.sockets import Sockets, open_sockets
+from pysup.supervisor.network.names.upstreams import upstreams_of
+from pysup.supervisor.network.names.zone import Member, Table, Zone
 
 log = logging.getLogger(__name__)
 
+_SERVER = "pysup.supervisor.network.names.server"
+_SHORT_ID = 12
+_NAMESPACE, _UDP, _TCP = "net", "udp", "tcp"
+
 
 def key_of(container_id: str) -> str:
-    """The keeper's entry that holds a resolver's sockets."""
+    """The keeper's entry that holds a resolver's sockets, and the network namespace that they are in."""
     return f"dns/{container_id}"
 
 
-class Resolvers:
-    """Those of all containers that are on networks of users; one for each run."""
+class Naming:
+    """One for each daemon. A container's row is looked at when it joins, and when it changes."""
 
-    def __init__(self, store: Store, link: Link, nursery: trio.Nursery) -> None:
-        self._store = store
+    def __init__(self, link: Link, nursery: trio.Nursery) -> None:
         self._link = link
         self._nursery = nursery
         self._firewall = Firewall()
-        self._scopes: dict[str, trio.CancelScope] = {}
+        self._tables: dict[str, Table] = {}
+        self._members: dict[str, list[tuple[Table, str, Member]]] = {}
+        self._resolvers: dict[str, trio.CancelScope] = {}
 
-    async def begin(self, container_id: str, namespace: int, servers: Sequence[str]) -> None:
-        """Answer at 127.0.0.11 of a network namespace (a descriptor), or go on with other servers. Raises Unavailable.
+    # -- who is called how -----------------------------------------------------------------------------------
 
-        The keeper holds the sockets: what is asked while an engine is replaced waits for the next one.
+    def join(self, row: Container, places: Sequence[Place]) -> None:
+        """From now on, this is where the container is, and what it is called there."""
+        self._leave(row.id)
+        hostname = str(json.loads(row.config).get("Hostname") or "")
+        for place in named(places):
+            table = self._tables.setdefault(place.network.id, Table(place.network.name))
+            addresses = tuple(ip_address(lease.address) for lease, _ in place.addresses)
+            member = Member(row.name, row.id[:_SHORT_ID], addresses, hostname, place.endpoint.aliases)
+            table.add(place.endpoint.id, member)
+            self._members.setdefault(row.id, []).append((table, place.endpoint.id, member))
+
+    def _leave(self, container_id: str) -> None:
+        for table, endpoint_id, member in self._members.pop(container_id, ()):
+            table.remove(endpoint_id, member)
+
+    def _zone(self, container_id: str) -> Zone:
+        return Zone(tuple(table for table, _, _ in self._members.get(container_id, ())))
+
+    # -- the container's resolver ----------------------------------------------------------------------------
+
+    async def serve(self, row: Container, namespace: int, conf: ResolvConf, *, outside: bool) -> None:
+        """Answer at 127.0.0.11 of a network namespace (a descriptor), or go on with other servers.
+
+        ``outside``: other names are asked for. Raises Unavailable.
         """
-        resolver = await trio.to_thread.run_sync(importlib.import_module, "pysup.supervisor.network.resolver")
-        if not self._link.held(key_of(container_id)):
-            await self._bind(resolver, container_id, namespace)
-        known = resolver.Names(partial(self._addresses, container_id), partial(self._names, container_id))
-        sockets = resolver.sockets_of(self._link.held(key_of(container_id)))
-        self._cancel(container_id)
-        scope = self._scopes[container_id] = trio.CancelScope()
-        self._nursery.start_soon(_serve, scope, resolver.Resolver(sockets, known, servers))
+        server = await trio.to_thread.run_sync(importlib.import_module, _SERVER)  # dnspython: 0.15 s, once
+        key = key_of(row.id)
+        if not self._link.held(key):
+            await self._open(row, namespace)
+        held = self._link.held(key)
+        upstreams = upstreams_of(conf, held[_NAMESPACE], outside=outside)
+        self._stop(row.id)
+        scope = self._resolvers[row.id] = trio.CancelScope()
+        sockets = Sockets(*(socket.socket(fileno=os.dup(held[name])) for name in (_UDP, _TCP)))
+        serving = partial(server.serve, sockets, partial(self._zone, row.id), lambda: upstreams)
+        self._nursery.start_soon(_within, scope, serving)
 
-    async def _bind(self, resolver: Any, container_id: str, namespace: int) -> None:  # noqa: ANN401 - imported late
+    async def _open(self, row: Container, namespace: int) -> None:
         try:
-            sockets = resolver.bind(namespace)
+            udp, tcp = await open_sockets(self._firewall, namespace, row.name)
         except OSError as error:
-            raise Unavailable(f"cannot serve names at {resolver.ADDRESS}: {error.strerror}") from error
-        try:
-            await self._firewall.apply(
-                resolver.rules(sockets), "lead questions for names", namespace=namespace
-            )
-        except BaseException:
-            for one in sockets:
-                one.close()
-            raise
-        await self._link.hold(
-            key_of(container_id), {"udp": sockets.udp.detach(), "tcp": sockets.tcp.detach()}
-        )
+            raise Unavailable(f"cannot serve names to container {row.name}: {error.strerror}") from error
+        held = {_UDP: udp.detach(), _TCP: tcp.detach(), _NAMESPACE: os.dup(namespace)}
+        await self._link.hold(key_of(row.id), held)
+
+    def _stop(self, container_id: str) -> None:
+        scope = self._resolvers.pop(container_id, None)
+        if scope is not None:
+            scope.cancel()
 
     async def end(self, container_id: str) -> None:
-        """Answer no more; nothing happens if nobody did."""
-        self._cancel(container_id)
+        """It is called nothing any more, and asks nothing; nothing happens if that is so."""
+        self._leave(container_id)
+        self._stop(container_id)
         held = list(self._link.held(key_of(container_id)))
         if held:
             await self._link.release(key_of(container_id), held)
 
-    def _cancel(self, container_id: str) -> None:
-        with contextlib.suppress(KeyError):
-            self._scopes.pop(container_id).cancel()
 
-    def _addresses(self, container_id: str, name: str) -> Sequence[str]:
-        return known_names.addresses_of(self._store.read(), container_id, name)
-
-    def _names(self, container_id: str, address: str) -> Sequence[str]:
-        return known_names.names_of(self._store.read(), container_id, address)
+def named(places: Sequence[Place]) -> list[Place]:
+    """Those where containers find each other by name."""
+    return [place for place in places if not place.network.builtin]
 
 
-async def _serve(scope: trio.CancelScope, resolver: Any) -> None:  # noqa: ANN401 - imported late
-    """One that fails must not end the daemon."""
+async def _within(scope: trio.CancelScope, serving: Any) -> None:  # noqa: ANN401 - imported late
+    """A resolver that fails must not end the daemon."""
     with scope:
         try:
-            await resolver.serve()
+            await serving()
         except Exception:
             log.exception("a container's resolver has ended")

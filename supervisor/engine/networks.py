@@ -25,7 +25,7 @@ from pysup.store.networks import Subnet
 from pysup.store.store import Store
 from pysup.supervisor.engine import event_rows
 from pysup.supervisor.engine.commands import Caller
-from pysup.supervisor.engine.naming import Resolvers
+from pysup.supervisor.engine.naming import Naming
 from pysup.supervisor.engine.news import Happening, NewsDesk
 from pysup.supervisor.errors import BadRequest, Conflict, Forbidden, NotFound
 from pysup.supervisor.network import addresses, routes
@@ -58,8 +58,8 @@ _SHORT = 12
 class Networks:
     """One for each daemon."""
 
-    def __init__(self, store: Store, settings: Settings, news: NewsDesk, resolvers: Resolvers) -> None:
-        self.resolvers = resolvers
+    def __init__(self, store: Store, settings: Settings, news: NewsDesk, naming: Naming) -> None:
+        self.naming = naming
         self._store = store
         self._settings = settings
         self._news = news

@@ -21,6 +21,7 @@ from pysup.store.errors import StoreError
 from pysup.supervisor.engine.addressing import give_addresses
 from pysup.supervisor.engine.name_files import name_files, resolving
 from pysup.supervisor.engine.namespaces import HeldNamespaces
+from pysup.supervisor.engine.naming import named
 from pysup.supervisor.engine.network_sharing import network_of
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.places import Place, gateways, places_of
@@ -77,16 +78,13 @@ class Sandbox:
         rootfs.write_names(
             self._parts.settings.container_dir(self._record.id),
             self._record.spec,
-            name_files(self._record.spec, self._places, self._resolving(), resolver=self._resolves),
+            name_files(
+                self._record.spec, self._places, self._resolving(), resolver=bool(named(self._places))
+            ),
         )
 
     def _resolving(self) -> ResolvConf:
         return resolving(self._record.spec.network, self._parts.settings.dns.split())
-
-    @property
-    def _resolves(self) -> bool:
-        """On networks of users containers find each other by name; on the default one they do not, as in docker."""
-        return any(not place.network.builtin for place in self._places)
 
     # -- beside the process ----------------------------------------------------------------------------------
 
@@ -121,13 +119,13 @@ class Sandbox:
         return f"{_OUTER}{endpoint.id[:_SHORT]}{self._run % _RUNS}"
 
     async def _serve_names(self) -> None:
-        resolvers = self._parts.networks.resolvers
+        naming, row = self._parts.networks.naming, self._record.row
         with self._namespace() as namespace:
-            if namespace is None or not self._resolves:
-                return await resolvers.end(self._record.id)
-            internal = all(place.network.internal for place in self._places)
-            servers = () if internal else [str(server) for server in self._resolving().servers]
-            return await resolvers.begin(self._record.id, namespace, servers)
+            if namespace is None or not named(self._places):
+                return await naming.end(row.id)
+            naming.join(row, self._places)
+            outside = not all(place.network.internal for place in self._places)
+            return await naming.serve(row, namespace, self._resolving(), outside=outside)
 
     @contextmanager
     def _namespace(self) -> Iterator[int | None]:
@@ -161,6 +159,11 @@ class Sandbox:
         if endpoint_id in self._devices:
             await self._parts.store.write(partial(_note_devices, devices=dict(self._devices)))
         await self.changed()
+
+    def renamed(self) -> None:
+        """The container has another name."""
+        if named(self._places):
+            self._parts.networks.naming.join(self._record.row, self._places)
 
     async def unplug(self, endpoint: Endpoint) -> None:
         """Take an endpoint off, if it is plugged in; the container's end goes too."""
@@ -208,7 +211,7 @@ class Sandbox:
     async def close(self) -> None:
         """Give the ports back. The interfaces go with the network namespace."""
         with trio.CancelScope(shield=True):
-            await self._parts.networks.resolvers.end(self._record.id)
+            await self._parts.networks.naming.end(self._record.id)
             await self._publishing.close()
 
 

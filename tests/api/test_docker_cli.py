@@ -101,7 +101,6 @@ def test_lists_of_what_there_is_none_of(daemon: Daemon) -> None:
         ("run", "--link", "a:b", "host", "true"),
         ("run", "--device", "vendor.com/gpu=all", "host", "true"),
         ("network", "create", "-d", "macvlan", "x"),
-        ("pull", "alpine"),
         ("login", "-u", "a", "-p", "b"),
         ("search", "x"),
     ],

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -324,12 +325,16 @@ while True:
 
 
 @pytest.fixture
-def outside() -> Iterator[None]:
-    """A name server on the host's loopback, which knows every name."""
+def outside(shared: Daemon, tmp_path: Path) -> Iterator[None]:
+    """A name server on the host's loopback, which knows every name; the host asks it."""
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+    inside = ["nsenter", "-t", str(shared.pid), "-m"]
+    subprocess.run([*inside, "mount", "--bind", tmp_path / "resolv.conf", "/etc/resolv.conf"], check=True)
     with subprocess.Popen([sys.executable, "-c", SERVE_NAMES], stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None and server.stdout.readline() == "listening\n"
         yield
         server.kill()
+    subprocess.run([*inside, "umount", "/etc/resolv.conf"], check=True)
 
 
 def looked_up(daemon: Daemon, container: str, name: str, *flags: str) -> list[str]:
@@ -384,8 +389,6 @@ def test_other_names_are_asked_for_outside_also_after_a_crash(shared: Daemon) ->
         "asker",
         "--network",
         "mine",
-        "--dns",
-        "127.0.0.1",
         "host",
         "sleep",
         "1000",

@@ -33,7 +33,6 @@ from helpers.netlab import ip, namespace, run
 from pysup.supervisor.network.firewall import Firewall
 from pysup.supervisor.network.names import framing, server, sockets
 from pysup.supervisor.network.names.resolv_conf import for_user_network, override, parse
-from pysup.supervisor.network.names.resolver import run as run_resolver
 from pysup.supervisor.network.names.upstreams import Upstream, Upstreams
 from pysup.supervisor.network.names.zone import Member, Table, Zone
 
@@ -51,8 +50,9 @@ NETWORK.add("3", Member("db2", "ba9876543211", (ip_address("10.9.0.4"),), aliase
 async def resolver(inside: int, upstreams: Upstreams = OUTSIDE, *tables: Table) -> AsyncIterator[None]:
     """One that runs in the namespace, in the block."""
     zone = Zone(tables or (NETWORK,))
+    bound = await sockets.open_sockets(Firewall(), inside, "web")
     async with trio.open_nursery() as nursery:
-        await nursery.start(run_resolver, Firewall(), inside, "web", lambda: zone, lambda: upstreams)
+        nursery.start_soon(server.serve, bound, lambda: zone, lambda: upstreams)
         yield
         nursery.cancel_scope.cancel()
 
@@ -290,5 +290,5 @@ async def test_where_no_socket_can_be_made_nothing_starts() -> None:
 
 
 def test_what_the_engine_imports_leaves_dnspython_for_later() -> None:
-    code = "import sys; from pysup.supervisor.network.names import resolver; sys.exit('dns' in sys.modules)"
+    code = "import sys; import pysup.supervisor.engine.naming; sys.exit('dns' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

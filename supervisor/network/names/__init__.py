@@ -2,7 +2,6 @@
 
 zone.py         which names a container may see, and what they mean; pure
 upstreams.py    the other servers; pure
-resolver.py     what the engine starts for a container
 wire.py         a packet in, an answer out (RFC 1035); pure
 known.py        answers that were given before; pure
 forwarding.py   asks other servers
@@ -12,5 +11,5 @@ sockets.py      makes its sockets in the container's network namespace, and the 
 resolv_conf.py  reads the host's resolv.conf, writes the container's; pure
 hosts.py        writes /etc/hosts and /etc/hostname; pure
 
-wire.py, forwarding.py and server.py import dnspython, which takes 0.15 s: only resolver.py imports them, in a thread.
+wire.py, forwarding.py and server.py import dnspython, which takes 0.15 s: engine/naming.py imports them, in a thread.
 """
