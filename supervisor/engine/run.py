@@ -99,7 +99,7 @@ class Run:
             if entry is not None:
                 self.process = self._parts.link.adopt(entry)
                 stack.push_async_callback(self._parts.link.reap, self.key)
-            if was_starting and was_cut_off(entry):
+            if was_starting and await self._was_cut_off(entry):
                 await self._start_anew()
             elif self.process is None:  # with the keeper went the parent of the processes, but not they
                 await self._kill_stragglers()
@@ -107,6 +107,19 @@ class Run:
             else:
                 await self._go_on(was_starting=was_starting)
         self.done.set()
+
+    async def _was_cut_off(self, entry: Entry | None) -> bool:
+        """Whether the engine died before it let the process of a start go (it ends by itself then).
+
+        What has just ended has no command line any more: only its exit code tells, and that comes in a moment. If
+        it went with its keeper, it most likely saw the same end as they did.
+        """
+        if entry is None or self.process is None:
+            return True
+        if entry.status is None and not is_zombie(entry.pid):
+            return _command_line(entry.pid) == _command_line(os.getppid())
+        status = await self.process.wait()
+        return status is None or os.waitstatus_to_exitcode(status) == ENGINE_IS_GONE
 
     async def _go_on(self, *, was_starting: bool) -> None:
         """The output flows while the network is taken over; but what is to be noted of it is there before Ready."""
@@ -254,16 +267,11 @@ class Run:
             await self.cgroup.thaw()
 
 
-def was_cut_off(entry: Entry | None) -> bool:
-    """Whether the engine died before it let the process of a start go (it ends by itself then).
-
-    Such a child still has the keeper's command line, or has ended with the code that says so.
-    """
-    if entry is None:
-        return True
-    if entry.status is not None:
-        return os.waitstatus_to_exitcode(entry.status) == ENGINE_IS_GONE
-    return _command_line(entry.pid) in {_command_line(os.getppid()), b""}
+def is_zombie(pid: int) -> bool:
+    """Whether a process has ended, or is gone (proc_pid_stat(5))."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
+        return file.read().rpartition(b")")[2].split()[0] in b"ZX"
+    return True
 
 
 def _command_line(pid: int) -> bytes:
