@@ -118,7 +118,7 @@ class Fabric:
                 await self._forget(
                     rules.remove_network(_ruled(*described)), f"take back network {network.name}"
                 )
-            await wiring.unplug(self._host, network.device)
+            await wiring.remove_bridge(self._host, network.device, _mac(network))
 
     # -- containers on them ----------------------------------------------------------------------------------
 
@@ -188,10 +188,14 @@ def _described(conn: Connection, network_id: str) -> Described:
     return network, networks.subnets(conn, network_id)
 
 
+def _mac(network: Network) -> str:
+    """By which its bridge is known, whoever has made it."""
+    return addresses.mac_of(hashlib.sha256(network.id.encode()).digest())
+
+
 def _bridge(network: Network, subnets: Sequence[Subnet]) -> Bridge:
     placed = [(ip_address(one.gateway), ip_network(one.subnet)) for one in subnets if one.gateway]
-    mac = addresses.mac_of(hashlib.sha256(network.id.encode()).digest())
-    return Bridge(network.device, mac, tuple(placed), Options(network.options).mtu)
+    return Bridge(network.device, _mac(network), tuple(placed), Options(network.options).mtu)
 
 
 def _plug(place: Place, device: str, gateways: Sequence[str], bridge: int) -> Plug:

@@ -51,16 +51,30 @@ class Plug:
 
 
 async def ensure_bridge(host: Netlink, bridge: Bridge) -> int:
-    """Make the bridge, or what is missing of it; its index. Raises Conflict (the name is taken), NetlinkError."""
+    """Make the bridge, or what is missing of it; its index. Raises Conflict (the name is taken), NetlinkError.
+
+    One of this name that has another MAC address is somebody else's.
+    """
     found = await _link(host, bridge.name)
     if found is None:
         await host.ask(messages.add_bridge(bridge.name, bridge.mac, bridge.mtu))
         found = await _link(host, bridge.name)
-    if found is None or found.kind != "bridge":
+    if found is None or not _is_ours(found, bridge.mac):
         raise Conflict(f"cannot make bridge {bridge.name}: there is another interface of this name")
     wanted = [messages.add_address(found.index, address, subnet) for address, subnet in bridge.addresses]
     await host.ask(*wanted, messages.set_up(found.index, bridge.name))
     return found.index
+
+
+def _is_ours(found: Link, mac: str) -> bool:
+    return found.kind == "bridge" and found.mac == mac
+
+
+async def remove_bridge(host: Netlink, name: str, mac: str) -> None:
+    """Delete a bridge; one that is gone, or somebody else's, is left alone. Raises NetlinkError."""
+    found = await _link(host, name)
+    if found is not None and _is_ours(found, mac):
+        await host.ask(messages.delete_link(name))
 
 
 async def _link(host: Netlink, name: str) -> Link | None:

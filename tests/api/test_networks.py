@@ -296,6 +296,19 @@ def test_a_killed_engine_leaves_ports_and_addresses_as_they_were(shared: Daemon)
         fetch(18085)
 
 
+def test_a_bridge_of_somebody_else_is_left_alone(shared: Daemon) -> None:
+    subprocess.run(["ip", "link", "add", "theirs0", "type", "bridge"], check=True)
+    try:
+        ok(shared, "network", "create", "-o", "com.docker.network.bridge.name=theirs0", "mine")
+        told = refused(shared, "run", "--rm", "--network", "mine", "host", "true")
+        assert "cannot make bridge theirs0: there is another interface of this name" in told
+        ok(shared, "network", "rm", "mine")
+        shown = json.loads(subprocess.check_output(["ip", "-j", "addr", "show", "theirs0"]))
+        assert shown[0]["addr_info"] == []
+    finally:
+        subprocess.run(["ip", "link", "delete", "theirs0"], check=True)
+
+
 def test_what_somebody_deleted_is_made_again(shared: Daemon) -> None:
     serve(shared, "web", "-p", "18086:80")
     subprocess.run(["nft", "delete", "table", "inet", "pysup"], check=True)
@@ -376,6 +389,8 @@ def test_containers_find_each_other_by_name_and_nobody_else_does(shared: Daemon)
     assert looked_up(shared, "asker", "guest") == []
     ok(shared, "stop", "-t", "0", "second")
     assert looked_up(shared, "asker", "www") == [web]
+    ok(shared, "rename", "web", "renamed")
+    assert looked_up(shared, "asker", "renamed") == [web] and looked_up(shared, "asker", "web") == []
 
 
 @pytest.mark.usefixtures("outside")
