@@ -39,6 +39,7 @@ from pysup.supervisor.errors import PysupError
 from pysup.supervisor.keeper.link import KeeperLost, Link, become_keeper
 from pysup.supervisor.kernel.files import keep_private
 from pysup.supervisor.logs.budget import Budget
+from pysup.supervisor.network.firewall import Firewall
 from pysup.supervisor.runtime.cgroups.detection import detect
 from pysup.supervisor.runtime.filesystems import Filesystems
 from pysup.supervisor.runtime.machine import survey
@@ -110,6 +111,7 @@ async def run(inherited: Inherited) -> None:
     link = Link(socket.socket(fileno=inherited.keeper_fd))
     async with Store.open(settings.database) as store, trio.open_nursery() as nursery:
         await nursery.start(_follow_keeper, link, inherited)
+        firewall = Firewall()
         news, trash = NewsDesk(), Trash(settings.trash)
         disk = trio.CapacityLimiter(DISK_THREADS)
         parts = Parts(
@@ -122,7 +124,7 @@ async def run(inherited: Inherited) -> None:
             filters=Filters(settings.filters_dir),
             images=Images(store, settings),
             volumes=Volumes(store, settings, news=news, trash=trash, disk=disk),
-            networks=Networks(store, settings, news, Naming(link, nursery)),
+            networks=Networks(store, settings, news, Naming(link, nursery, firewall), firewall),
             news=news,
             trash=trash,
             logs=Budget(settings.log_total),

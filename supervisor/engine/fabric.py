@@ -39,9 +39,9 @@ Described = tuple[Network, list[Subnet]]
 class Fabric:
     """One for each daemon, in its network namespace."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, firewall: Firewall) -> None:
         self._store = store
-        self._firewall = Firewall()
+        self._firewall = firewall
         self._host = Netlink()
         self._bridges: dict[str, int] = {}
         """Index by network id; what is here is ruled, too."""

@@ -43,10 +43,10 @@ def key_of(container_id: str) -> str:
 class Naming:
     """One for each daemon. A container's row is looked at when it joins, and when it changes."""
 
-    def __init__(self, link: Link, nursery: trio.Nursery) -> None:
+    def __init__(self, link: Link, nursery: trio.Nursery, firewall: Firewall) -> None:
         self._link = link
         self._nursery = nursery
-        self._firewall = Firewall()
+        self._firewall = firewall
         self._tables: dict[str, Table] = {}
         self._members: dict[str, list[tuple[Table, str, Member]]] = {}
         self._resolvers: dict[str, trio.CancelScope] = {}

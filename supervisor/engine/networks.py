@@ -30,6 +30,7 @@ from pysup.supervisor.engine.news import Happening, NewsDesk
 from pysup.supervisor.errors import BadRequest, Conflict, Forbidden, NotFound
 from pysup.supervisor.network import addresses, routes
 from pysup.supervisor.network.addresses import IPV4, IPV6, Network
+from pysup.supervisor.network.firewall import Firewall
 from pysup.supervisor.settings import Settings
 from pysup.supervisor.spec.network import BRIDGE
 from pysup.supervisor.spec.networks import (
@@ -58,8 +59,11 @@ _SHORT = 12
 class Networks:
     """One for each daemon."""
 
-    def __init__(self, store: Store, settings: Settings, news: NewsDesk, naming: Naming) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, news: NewsDesk, naming: Naming, firewall: Firewall
+    ) -> None:
         self.naming = naming
+        self._firewall = firewall
         self._store = store
         self._settings = settings
         self._news = news
@@ -73,7 +77,7 @@ class Networks:
                 module = await trio.to_thread.run_sync(
                     importlib.import_module, "pysup.supervisor.engine.fabric"
                 )
-                self._fabric = module.Fabric(self._store)
+                self._fabric = module.Fabric(self._store, self._firewall)
             return self._fabric
 
     async def prepare(self) -> None:

@@ -5,4 +5,8 @@ rules.py        the one nftables table, ``inet pysup``, as text; pure
 messages.py     what is said to rtnetlink (pyroute2's classes encode it)
 netlink.py      a netlink socket on trio
 firewall.py     applies rules, one transaction at a time
+nft_worker.py   the process that has libnftables
+routes.py       where the host has routes to
+wiring.py       bridges, and containers on them
+names/          names of containers
 """

@@ -1,11 +1,16 @@
-"""Applies rules: one transaction after the other, each whole or not at all, in a thread."""
+"""Applies rules: one transaction after the other, each whole or not at all, in a process that has libnftables."""
 
 from __future__ import annotations
+
+import json
+import os
+import socket
 
 import trio
 
 from pysup.supervisor.errors import Unavailable
-from pysup.supervisor.kernel import libraries, netns, nftables
+from pysup.supervisor.kernel.files import memory_file
+from pysup.supervisor.network import nft_worker
 
 
 class Firewall:
@@ -13,6 +18,7 @@ class Firewall:
 
     def __init__(self) -> None:
         self._busy = trio.Lock()
+        self._worker: socket.socket | None = None
 
     async def apply(self, commands: str, what: str, *, namespace: int | None = None) -> str:
         """Run a transaction; ``what`` it does is for the error. Raises Unavailable: nothing was changed then.
@@ -20,21 +26,39 @@ class Firewall:
         A transaction that has begun is not cancelled: whoever asked must know whether it was done.
         """
         async with self._busy:
-            return await trio.to_thread.run_sync(_run, commands, what, namespace)
+            outcome, text = await trio.to_thread.run_sync(self._ask, commands, namespace)
+        if outcome != "done":
+            raise Unavailable(f"cannot {what}: {_explained(text)}")
+        return text
 
+    def _ask(self, commands: str, namespace: int | None) -> tuple[str, str]:
+        fds = [memory_file("pysup-rules", commands.encode())]
+        try:
+            if self._worker is None:
+                self._worker = nft_worker.start()
+            socket.send_fds(self._worker, [b"run"], fds if namespace is None else [*fds, namespace])
+            answer = self._worker.recv(nft_worker.LARGEST)
+        except OSError as error:
+            return "refused", self._gone(error.strerror or "")
+        finally:
+            os.close(fds[0])
+        if not answer:
+            return "refused", self._gone("its process has ended")
+        outcome, text = json.loads(answer)
+        return outcome, text
 
-def _run(commands: str, what: str, namespace: int | None) -> str:
-    try:
-        return _run_in(commands, namespace)
-    except (libraries.Missing, nftables.Refused) as error:
-        raise Unavailable(f"cannot {what}: {_explained(str(error))}") from error
+    def _gone(self, cause: str) -> str:
+        """The next transaction gets a new one."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+        return cause
 
+    def close(self) -> None:
+        """Let the process end; that happens also when nobody has the firewall any more."""
+        self._gone("")
 
-def _run_in(commands: str, namespace: int | None) -> str:
-    if namespace is None:
-        return nftables.run(commands)
-    with netns.entered(namespace):
-        return nftables.run(commands)
+    __del__ = close
 
 
 def _explained(cause: str) -> str:

@@ -2,8 +2,8 @@
 
 Usage: python -m tests.bench [--rounds N] [NAME...]        (as root, from the top of the checkout)
 
-Names: start_exit throughput restart_latency logs memory ps exec images; all of them if none is given. Figures are worth
-comparing only within one run. Everything happens in a mount namespace of its own, in a temporary directory.
+Names: start_exit throughput restart_latency logs memory ps exec images networks; all if none is given. Figures
+are worth comparing only within one run. Everything happens in a mount namespace of its own, in a temporary directory.
 """
 
 from __future__ import annotations
@@ -14,7 +14,17 @@ import sys
 
 from tests.bench.lab import Lab, enter_namespace
 
-BENCHES = ("start_exit", "throughput", "restart_latency", "logs", "memory", "ps", "exec", "images")
+BENCHES = (
+    "start_exit",
+    "throughput",
+    "restart_latency",
+    "logs",
+    "memory",
+    "ps",
+    "exec",
+    "images",
+    "networks",
+)
 
 
 def main(words: list[str]) -> int:

@@ -19,7 +19,7 @@ def measure(lab: Lab) -> None:
         "pysup API": lambda: run(client, "bench", [TRUE]),
         "pysup API, docker's way": lambda: cycle(client, "bench", [TRUE]),
         "pysup run": lambda: lab.pysup.run(TRUE),
-        "pysup run host": command([*lab.pysup.words, "run", "--rm", "host", "true"]),
+        "pysup run host": command([*lab.pysup.words, "run", "--rm", "--network=none", "host", "true"]),
     }
     for peer in lab.peers:
         subjects[peer.name] = lambda peer=peer: peer.run(TRUE)  # type: ignore[misc]

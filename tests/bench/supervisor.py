@@ -64,6 +64,13 @@ class Pysup(DockerLike):
         client.post(f"/containers/{name}/start")
         client.close()
 
+    def start_on(self, network: str, name: str, *argv: str) -> None:
+        """A container on a network, in the background."""
+        self._create(name, argv, {"NetworkMode": network})
+        client = self.client()
+        client.post(f"/containers/{name}/start")
+        client.close()
+
     def create(self, name: str, *argv: str) -> None:
         """Create a container, without starting it."""
         self._create(name, argv, {"NetworkMode": "none"})
@@ -88,9 +95,9 @@ class Pysup(DockerLike):
         call([*self._words, "ps", "-aq"])
 
 
-def run(client: Client, image: str, argv: Sequence[str]) -> None:
+def run(client: Client, image: str, argv: Sequence[str], network: str = "none") -> None:
     """A container from its creation to its removal in one exchange."""
-    host = {"AutoRemove": True, "NetworkMode": "none"}
+    host = {"AutoRemove": True, "NetworkMode": network}
     body = {"Image": image, "Cmd": list(argv), "HostConfig": host}
     *_, answer = client.run(body, query={"condition": "removed"})
     if answer["StatusCode"] != 0:

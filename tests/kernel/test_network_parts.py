@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import resource
+import signal
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 
 import pytest
 import trio
@@ -110,3 +114,43 @@ async def test_every_kind_of_network_is_one_that_nftables_takes(internal: bool, 
         commands = rules.whole([network], (), guard_forwarding=True)
         await Firewall().apply(commands, "test", namespace=here)
         assert "br-0123456789ab" in run(["nft", "list", "table", "inet", "pysup"], inside=here)
+
+
+async def test_rules_are_applied_by_a_process_with_more_descriptors_than_select_knows() -> None:
+    """libmnl would abort it."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(2000, limits[1]), limits[1]))
+    fds = [os.open("/dev/null", os.O_RDONLY) for _ in range(1100)]
+    firewall = Firewall()
+    try:
+        with namespace() as here:
+            await firewall.apply("add table ip pysup_test", "try", namespace=here)
+            assert "pysup_test" in await firewall.apply("list tables", "try", namespace=here)
+            with pytest.raises(Unavailable, match="cannot try: nftables: "):
+                await firewall.apply("add nonsense", "try", namespace=here)
+    finally:
+        firewall.close()
+        for fd in fds:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+async def test_a_worker_that_was_killed_is_replaced() -> None:
+    firewall = Firewall()
+    with namespace() as here:
+        await firewall.apply("add table ip pysup_test", "try", namespace=here)
+        (worker,) = workers()
+        os.kill(worker, signal.SIGKILL)
+        await trio.to_thread.run_sync(os.waitpid, worker, 0)
+        with pytest.raises(Unavailable, match="cannot try: nftables: "):
+            await firewall.apply("list tables", "try", namespace=here)
+        assert "pysup_test" in await firewall.apply("list tables", "try", namespace=here)
+    firewall.close()
+
+
+def workers() -> list[int]:
+    """Children of any of our threads (proc_tid_children(5)) that have libnftables."""
+    found = [
+        int(pid) for path in Path("/proc/self/task").glob("*/children") for pid in path.read_text().split()
+    ]
+    return [pid for pid in found if b"nft_worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]

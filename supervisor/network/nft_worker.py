@@ -1,0 +1,67 @@
+"""The process in which libnftables works, for the daemon's whole life: one transaction after the other.
+
+It is a process of its own because libmnl waits by select(2), whose sets end at descriptor 1023: in an engine with more
+descriptors the library would end the whole process (abort(3)). It ends when its engine does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+
+from pysup.supervisor.kernel import libraries, netns, nftables
+
+_SOCKET = 3
+"""The descriptor that it is given."""
+LARGEST = 60_000
+"""Bytes of an answer."""
+
+
+def main(fd: int) -> None:
+    """Serve the socket: each message brings a memory file with commands, and a network namespace, if not its own."""
+    sock = socket.socket(fileno=fd)
+    while True:
+        data, fds, _flags, _address = socket.recv_fds(sock, 16, 2)
+        if not data:
+            return
+        try:
+            answer = _answer(*fds)
+        finally:
+            for one in fds:
+                os.close(one)
+        sock.send(json.dumps(answer).encode()[:LARGEST])
+
+
+def _answer(commands: int, namespace: int | None = None) -> list[str]:
+    """``["done", output]`` or ``["refused", cause]``."""
+    try:
+        return ["done", _run(_text(commands), namespace)[: LARGEST // 2]]
+    except (libraries.Missing, nftables.Refused, OSError) as error:
+        return ["refused", str(error)[:1000]]
+
+
+def _text(fd: int) -> str:
+    return os.pread(fd, os.fstat(fd).st_size, 0).decode()
+
+
+def _run(commands: str, namespace: int | None) -> str:
+    if namespace is None:
+        return nftables.run(commands)
+    with netns.entered(namespace):
+        return nftables.run(commands)
+
+
+def start() -> socket.socket:
+    """Begin one; the other end of its socket, by whose closing it ends. Raises OSError."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+    with theirs:
+        given = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), _SOCKET)]
+        argv = [sys.executable, "-P", "-m", __name__]
+        os.posix_spawn(sys.executable, argv, os.environ, file_actions=given, setsid=True)
+    return ours
+
+
+if __name__ == "__main__":
+    main(_SOCKET)
