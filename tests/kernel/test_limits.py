@@ -29,7 +29,7 @@ def client(daemon: Daemon) -> Iterator[Client]:
 
 
 def start(client: Client, argv: list[str], **host_config: Any) -> str:
-    body = {"Image": "host", "Cmd": argv, "HostConfig": host_config}
+    body = {"Image": "host", "Cmd": argv, "HostConfig": {"NetworkMode": "none", **host_config}}
     container = str(client.post("/containers/create", body)["Id"])
     client.post(f"/containers/{container}/start")
     return container
