@@ -1,4 +1,4 @@
-"""The engine's process: wiring, and the order of start and stop. The keeper executes this module.
+"""The engine: wiring, and the order of start and stop. engine_process.py begins it.
 
 Start: store, link to the keeper, boot (adopt what lives), then the socket is served, then READY=1.
 Stop: containers are stopped while the socket is still served, then the keeper is told to leave.
@@ -6,13 +6,11 @@ Stop: containers are stopped while the socket is still served, then the keeper i
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import socket
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 
 import trio
@@ -36,8 +34,8 @@ from pysup.supervisor.engine.shutdown import stop_all
 from pysup.supervisor.engine.trash import Trash
 from pysup.supervisor.engine.volumes import Volumes
 from pysup.supervisor.errors import PysupError
+from pysup.supervisor.keeper.inheritance import Inherited
 from pysup.supervisor.keeper.link import KeeperLost, Link, become_keeper
-from pysup.supervisor.kernel.files import keep_private
 from pysup.supervisor.logs.budget import Budget
 from pysup.supervisor.network.firewall import Firewall
 from pysup.supervisor.runtime.cgroups.detection import detect
@@ -53,19 +51,8 @@ SWITCH_INTERVAL = 0.0005
 """Seconds after which a thread that waits for the interpreter gets it: a commit's end must not wait 5 ms."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inherited:
-    """What the keeper hands to its engine."""
-
-    settings: Settings
-    keeper_fd: int
-    listen_fd: int
-    lock_fd: int
-
-
-def main(arguments: list[str] | None = None) -> int:
+def main(inherited: Inherited) -> int:
     """Be an engine until the keeper is gone or the daemon is stopped."""
-    inherited = parse(arguments)
     configure(inherited.settings.log_format)
     sys.setswitchinterval(SWITCH_INTERVAL)
     os.umask(0o022)
@@ -93,70 +80,68 @@ def leaves(group: BaseExceptionGroup[Exception] | None) -> Iterator[Exception]:
             yield error
 
 
-def parse(arguments: list[str] | None) -> Inherited:
-    """The command line that keeper/engine.py makes."""
-    parser = argparse.ArgumentParser(prog="pysup-engine")
-    for name in ("--keeper-fd", "--listen-fd", "--lock-fd"):
-        parser.add_argument(name, type=int, required=True)
-    parser.add_argument("--settings", type=Settings.from_json, required=True)
-    found = parser.parse_args(arguments)
-    for fd in (found.keeper_fd, found.listen_fd, found.lock_fd):
-        keep_private(fd)
-    return Inherited(found.settings, found.keeper_fd, found.listen_fd, found.lock_fd)
-
-
 async def run(inherited: Inherited) -> None:
-    """One engine's life."""
-    settings = inherited.settings
-    link = Link(socket.socket(fileno=inherited.keeper_fd))
-    async with Store.open(settings.database) as store, trio.open_nursery() as nursery:
-        await nursery.start(_follow_keeper, link, inherited)
-        firewall = Firewall()
-        news, trash = NewsDesk(), Trash(settings.trash)
-        disk = trio.CapacityLimiter(DISK_THREADS)
-        parts = Parts(
-            settings=settings,
-            store=store,
-            link=link,
-            hierarchy=detect(),
-            machine=survey(),
-            filesystems=Filesystems((settings.root, settings.run)),
-            filters=Filters(settings.filters_dir),
-            images=Images(store, settings),
-            volumes=Volumes(store, settings, news=news, trash=trash, disk=disk),
-            networks=Networks(store, settings, news, Naming(link, nursery, firewall), firewall),
-            news=news,
-            trash=trash,
-            logs=Budget(settings.log_total),
-            disk=disk,
-        )
-        _prepare_cgroups(parts)
-        await parts.images.prepare()
-        await nursery.start(parts.trash.keep_empty)
-        await parts.volumes.prepare()
-        await parts.networks.prepare()
-        engine = Engine(parts, nursery)
-        start_id = await boot(engine)
-        nursery.start_soon(keep_within_bounds, parts)
-        nursery.start_soon(_make_default_filter, parts)
-        await order_stages(parts)
-        listener = trio.SocketListener(
-            trio.socket.from_stdlib_socket(socket.socket(fileno=inherited.listen_fd))
-        )
-        await nursery.start(serve, listener, app_for(engine))
-        await link.ready()
-        log.info(
-            "pysup serves %s (root %s, cgroup v%d)",
-            settings.socket_path,
-            settings.root,
-            parts.hierarchy.version,
-        )
-        await link.stop_requested.wait()
-        log.info("stopping: %s", link.stop_signal)
-        await stop_all(engine)
-        await store.write(partial(daemon_starts.stopped, start_id=start_id, stopped_at=parts.now_ns()))
-        await link.shutdown(0)
-        nursery.cancel_scope.cancel()
+    """One engine's life. The keeper is watched from the first to the last moment: somebody must take its place."""
+    link = Link(socket.socket(fileno=inherited.keeper.detach()), inherited.said)
+    async with trio.open_nursery() as watching:
+        await watching.start(_follow_keeper, link, inherited)
+        async with Store.open(inherited.settings.database) as store, trio.open_nursery() as nursery:
+            parts = _assemble(inherited.settings, store, link, nursery)
+            await _prepare(parts, nursery)
+            await _live(Engine(parts, nursery), nursery, inherited.listen_fd)
+            nursery.cancel_scope.cancel()
+        watching.cancel_scope.cancel()
+
+
+def _assemble(settings: Settings, store: Store, link: Link, nursery: trio.Nursery) -> Parts:
+    firewall = Firewall()
+    news, trash = NewsDesk(), Trash(settings.trash)
+    disk = trio.CapacityLimiter(DISK_THREADS)
+    return Parts(
+        settings=settings,
+        store=store,
+        link=link,
+        hierarchy=detect(),
+        machine=survey(),
+        filesystems=Filesystems((settings.root, settings.run)),
+        filters=Filters(settings.filters_dir),
+        images=Images(store, settings),
+        volumes=Volumes(store, settings, news=news, trash=trash, disk=disk),
+        networks=Networks(store, settings, news, Naming(link, nursery, firewall), firewall),
+        news=news,
+        trash=trash,
+        logs=Budget(settings.log_total),
+        disk=disk,
+    )
+
+
+async def _prepare(parts: Parts, nursery: trio.Nursery) -> None:
+    """What must be right before the first container: what an earlier daemon left half done is ended here."""
+    _prepare_cgroups(parts)
+    await parts.images.prepare()
+    await nursery.start(parts.trash.keep_empty)
+    await parts.volumes.prepare()
+    await parts.networks.prepare()
+
+
+async def _live(engine: Engine, nursery: trio.Nursery, listen_fd: int) -> None:
+    """Boot, serve, and stop when it is asked for."""
+    parts = engine.parts
+    start_id = await boot(engine)
+    nursery.start_soon(keep_within_bounds, parts)
+    nursery.start_soon(_make_default_filter, parts)
+    await order_stages(parts)
+    listener = trio.SocketListener(trio.socket.from_stdlib_socket(socket.socket(fileno=listen_fd)))
+    await nursery.start(serve, listener, app_for(engine))
+    await parts.link.ready()
+    where = (parts.settings.socket_path, parts.settings.root, parts.hierarchy.version)
+    log.info("pysup serves %s (root %s, cgroup v%d)", *where)
+    await parts.link.stop_requested.wait()
+    log.info("stopping: %s", parts.link.stop_signal)
+    await stop_all(engine)
+    stopped = partial(daemon_starts.stopped, start_id=start_id, stopped_at=parts.now_ns())
+    await parts.store.write(stopped)
+    await parts.link.shutdown(0)
 
 
 async def _make_default_filter(parts: Parts) -> None:
@@ -186,7 +171,3 @@ async def _follow_keeper(
         become_keeper(
             lost.entries, inherited.settings, listen_fd=inherited.listen_fd, lock_fd=inherited.lock_fd
         )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -165,11 +165,11 @@ def send_packet(sock: _socket.socket, packet: bytes, fds: Sequence[int]) -> None
         raise
 
 
-def receive(sock: _socket.socket) -> tuple[Message, list[int]] | None:
+def receive(sock: _socket.socket, wanted: int = _RECEIVE) -> tuple[Message, list[int]] | None:
     """Receive one message with its descriptors (close-on-exec), None at the end of the stream. Does not
-    block.
+    block, unless ``wanted`` is BLOCKING.
     """
-    packet, fds, flags = receive_packet(sock, MAX_MESSAGE + 1, MAX_FDS)
+    packet, fds, flags = receive_packet(sock, MAX_MESSAGE + 1, MAX_FDS, wanted)
     if not packet and not fds:
         return None
     try:

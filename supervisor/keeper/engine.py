@@ -9,7 +9,7 @@ import sys
 from pysup.supervisor.kernel import files, process
 from pysup.supervisor.settings import Settings
 
-ENGINE_ARGV = [sys.executable, "-P", "-m", "pysup.supervisor.daemon"]
+ENGINE_ARGV = [sys.executable, "-P", "-m", "pysup.supervisor.engine_process"]
 
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 5.0

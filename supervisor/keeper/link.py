@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable
 from typing import NoReturn
 
 import trio
@@ -41,21 +42,28 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
 
+    from pysup.supervisor.keeper.inheritance import Packet
+
 
 __all__ = ["Entry", "KeeperLost", "Link", "Process", "SpawnError", "become_keeper"]
 
 
 class Link:
-    """A connection to the keeper over a SOCK_SEQPACKET socket, which the link owns."""
+    """A connection to the keeper over a SOCK_SEQPACKET socket, which the link owns.
 
-    def __init__(self, sock: socket.socket) -> None:
+    ``said``: what the keeper has said on it already (inheritance.py).
+    """
+
+    def __init__(self, sock: socket.socket, said: Iterable[Packet] = ()) -> None:
         self._sock = sock
         self._sending = trio.Lock()
         self._listing = trio.Lock()
         self._spawning: dict[str, trio.Event] = {}
         self._answers: dict[str, Process | SpawnError] = {}
-        self._listed: list[Entry] = []
+        self._listed: list[str] = []
         self._list_done = trio.Event()
+        self._found: dict[str, Entry] = {}
+        """What the keeper has and nobody has adopted yet."""
         self._processes: dict[str, Process] = {}
         self._held: dict[str, dict[str, int]] = {}
         self._early_ends: dict[str, int] = {}
@@ -65,6 +73,8 @@ class Link:
         self.stop_requested = trio.Event()
         """The daemon was told to end; ``stop_signal`` says by which signal."""
         self.stop_signal = 0
+        for packet in said:
+            self._on_message(*packet)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Read what the keeper says, until after shutdown(). Raises KeeperLost, and ProtocolError for
@@ -106,9 +116,7 @@ class Link:
         elif isinstance(message, Exited):
             self._on_exit(message)
         elif isinstance(message, Held):
-            pidfd = fds.pop(0) if message.pid else -1
-            named = dict(zip(message.names, fds, strict=True))
-            self._listed.append(Entry(message.key, message.pid, pidfd, message.status, named))
+            self._on_held(message, fds)
         elif isinstance(message, Listed):
             self._list_done.set()
         elif isinstance(message, Stop):
@@ -116,6 +124,16 @@ class Link:
             self.stop_requested.set()
         else:
             codec.close_all(fds)
+
+    def _on_held(self, message: Held, fds: list[int]) -> None:
+        """Of what is here already, the new duplicates are not needed."""
+        self._listed.append(message.key)
+        if message.key in {*self._processes, *self._held, *self._found}:
+            codec.close_all(fds)
+            return
+        pidfd = fds.pop(0) if message.pid else -1
+        named = dict(zip(message.names, fds, strict=True))
+        self._found[message.key] = Entry(message.key, message.pid, pidfd, message.status, named)
 
     def _on_exit(self, message: Exited) -> None:
         """An end may be told after the keeper's answer to List and before adopt(): it is kept for that."""
@@ -195,20 +213,18 @@ class Link:
         return key in self._ordered
 
     async def entries(self) -> list[Entry]:
-        """All that the keeper has, with new duplicates of its descriptors: a question for the engine's start.
-
-        Each entry is to be adopted (adopt(), adopt_held()), or its descriptors are the caller's to close.
-        """
+        """All that the keeper has: a question for the engine's start. Each is to be adopted: adopt(), adopt_held()."""
         async with self._listing:
             self._listed, self._list_done = [], trio.Event()
             await self._send(List())
             await self._list_done.wait()
-            return self._listed
+            return list(map(self._known, self._listed))
 
     def adopt(self, entry: Entry) -> Process:
         """Take over an entry with a process that an earlier engine had made. Its descriptors become the
         link's.
         """
+        self._found.pop(entry.key, None)
         adopted = self._add(entry.key, entry.pid, entry.pidfd)
         adopted.fds.update(entry.fds)
         status = self._early_ends.pop(entry.key, entry.status)
@@ -218,6 +234,7 @@ class Link:
 
     def adopt_held(self, entry: Entry) -> dict[str, int]:
         """Take over an entry without a process: its descriptors by name."""
+        self._found.pop(entry.key, None)
         held = self._held.setdefault(entry.key, {})
         held.update(entry.fds)
         return held
@@ -276,10 +293,13 @@ class Link:
 
     def known(self) -> list[Entry]:
         """What this engine knows of the keeper's entries: enough to become the keeper."""
-        keys = dict.fromkeys([*self._processes, *self._held])
+        keys = dict.fromkeys([*self._found, *self._processes, *self._held])
         return [self._known(key) for key in keys]
 
     def _known(self, key: str) -> Entry:
+        if key in self._found:
+            found = self._found[key]
+            return found._replace(status=self._early_ends.get(key, found.status))
         known, held = self._processes.get(key), self._held.get(key, {})
         if known is None:
             return Entry(key, 0, -1, None, held)

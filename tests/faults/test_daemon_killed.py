@@ -185,6 +185,34 @@ def test_an_end_in_the_engine_s_absence_is_recorded(mortal: Mortal, shared: Path
     pace.close()
 
 
+def pidfds(pid: int | None) -> int:
+    """How many processes this process holds on to."""
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        links = [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()]
+        return sum("pidfd" in link for link in links)
+    return 0
+
+
+def test_the_keeper_dies_while_the_next_engine_is_still_loading(mortal: Mortal, shared: Path) -> None:
+    """The new engine has taken over before it imports anything: half a second before it can serve."""
+    pace = Pace(shared, "pace")
+    for name in ("first", "second"):
+        start(mortal, shared, name, f"read x <{pace.path}; echo {name}; exit 9")
+    for _ in range(3):
+        before = mortal.engine
+        mortal.kill("engine")
+        until(lambda gone=before: mortal.engine != gone and pidfds(mortal.engine) == 2, "that it takes over")
+        mortal.kill("keeper")
+        mortal.wait_until_it_serves()
+        assert [state(mortal, name) for name in ("first", "second")] == ["running", "running"]
+    pace.step(2)
+    until(lambda: {state(mortal, name) for name in ("first", "second")} == {"exited"}, "their ends")
+    for name in ("first", "second"):
+        assert runs(mortal, name) == [(1, 9, "itself")]
+        assert mortal.pysup("logs", name, check=True).stdout == f"{name}\n"
+    pace.close()
+
+
 def test_paused_and_waiting_ones_stay_so(mortal: Mortal, shared: Path) -> None:
     start(mortal, shared, "paused", "sleep 1000")
     mortal.pysup("pause", "paused", check=True)

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import trio
 from helpers.keepers import FLAGS, plan
 
-from pysup.supervisor.keeper import codec
 from pysup.supervisor.keeper.link import Link
 from pysup.supervisor.runtime.launch import Launched, StdioPlan, launch
 
@@ -40,11 +39,8 @@ async def start(
 
 
 async def kept(link: Link) -> list[str]:
-    """The keys of all entries of the keeper; the duplicates of their descriptors are closed again."""
-    entries = await link.entries()
-    for entry in entries:
-        codec.close_all([*([entry.pidfd] if entry.pid else []), *entry.fds.values()])
-    return [entry.key for entry in entries]
+    """The keys of all entries of the keeper."""
+    return [entry.key for entry in await link.entries()]
 
 
 async def read_all(fd: int) -> str:

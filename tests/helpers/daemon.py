@@ -101,7 +101,7 @@ class Daemon:
         """The pid of the engine that runs now."""
         for child in children(self.pid):
             with contextlib.suppress(FileNotFoundError):
-                if b"pysup.supervisor.daemon" in Path(f"/proc/{child}/cmdline").read_bytes():
+                if b"pysup.supervisor.engine_process" in Path(f"/proc/{child}/cmdline").read_bytes():
                     return child
         raise AssertionError("the keeper has no engine")
 

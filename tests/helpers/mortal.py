@@ -44,7 +44,7 @@ class Mortal(Daemon):
         """The engine that runs now, if one does."""
         with contextlib.suppress(FileNotFoundError):
             for child in children(self.keeper):
-                if b"pysup.supervisor.daemon" in Path(f"/proc/{child}/cmdline").read_bytes():
+                if b"pysup.supervisor.engine_process" in Path(f"/proc/{child}/cmdline").read_bytes():
                     return child
         return None
 
