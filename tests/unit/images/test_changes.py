@@ -12,7 +12,8 @@ from pysup.supervisor.errors import BadRequest
 from pysup.supervisor.images.changes import INSTRUCTIONS, apply_changes
 
 FIELDS = {
-    "Cmd", "Entrypoint", "Env", "ExposedPorts", "Labels", "OnBuild", "StopSignal", "User", "Volumes", "WorkingDir",
+    "Cmd", "Entrypoint", "Env", "ExposedPorts", "Healthcheck", "Labels", "OnBuild", "StopSignal", "User", "Volumes",
+    "WorkingDir",
 }  # fmt: skip
 
 
@@ -30,6 +31,7 @@ def test_every_instruction() -> None:
         "WORKDIR /w",
         "STOPSIGNAL SIGINT",
         "ONBUILD RUN x",
+        "HEALTHCHECK NONE",
     ]
     assert apply_changes(changes) == {
         "Cmd": ["ls", "/"],
@@ -42,7 +44,16 @@ def test_every_instruction() -> None:
         "WorkingDir": "/w",
         "StopSignal": "SIGINT",
         "OnBuild": ["RUN x"],
+        "Healthcheck": {"Test": ["NONE"]},
     }
+
+
+def test_a_config_that_is_there_is_changed() -> None:
+    before = {"Env": ["PATH=/bin", "A=b"], "Cmd": ["x"], "User": "me"}
+    assert apply_changes(["ENV PATH=/new:$PATH", "ENTRYPOINT [\"e\"]"], before) == {
+        "Env": ["PATH=/new:/bin", "A=b"], "User": "me", "Entrypoint": ["e"],
+    }  # fmt: skip
+    assert before["Cmd"] == ["x"]
 
 
 @pytest.mark.parametrize(
@@ -50,11 +61,10 @@ def test_every_instruction() -> None:
     [
         ("RUN x", "RUN is not one of"),
         ("CMD", "no argument"),
-        ('CMD ["a"', "not a JSON array"),
-        ("CMD [1]", "not an array of strings"),
+        ("CMD [1]", "only string type"),
         ("EXPOSE 70000", "70000 is not a port"),
-        ("ENV A", "no value"),
-        ('LABEL a="b', "no closing quotation"),
+        ("ENV A", "two arguments"),
+        ('LABEL a="b', "matching double-quote"),
     ],
 )
 def test_what_is_wrong_is_said(change: str, cause: str) -> None:
