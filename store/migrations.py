@@ -15,7 +15,14 @@ from sqlite3 import Connection
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
-from pysup.store import m0001_foundation, m0002_networks, m0003_images, m0004_volumes, m0005_interfaces
+from pysup.store import (
+    m0001_foundation,
+    m0002_networks,
+    m0003_images,
+    m0004_volumes,
+    m0005_interfaces,
+    m0006_secrets,
+)
 from pysup.store.views import VIEWS
 
 if TYPE_CHECKING:
@@ -40,6 +47,7 @@ MIGRATIONS = (
     Migration(m0003_images.NAME, m0003_images.apply),
     Migration(m0004_volumes.NAME, m0004_volumes.apply),
     Migration(m0005_interfaces.NAME, m0005_interfaces.apply),
+    Migration(m0006_secrets.NAME, m0006_secrets.apply),
 )
 
 

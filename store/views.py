@@ -37,6 +37,8 @@ TABLES = {
     "port": "ports of the host that lead into containers; inactive: what a container at rest had",
     "volume": "volumes: labels, the driver's options, whether somebody has named it",
     "volume_use": "which container shows which volume, and where",
+    "secret": "secrets: their names, and their values sealed with a key that is not here",
+    "secret_use": "which container has which secret, and where",
 }
 """What each table holds."""
 
@@ -213,6 +215,16 @@ VOLUMES = f"""SELECT
 FROM volume v
 ORDER BY v.name"""
 
+SECRETS = f"""SELECT
+    s.name,
+    {_utc("s.created_at")} AS created,
+    s.anonymous,
+    (SELECT group_concat(DISTINCT c.name) FROM secret_use u JOIN container c ON c.id = u.container_id
+        WHERE u.secret = s.name) AS used_by,
+    s.labels
+FROM secret s
+ORDER BY s.name"""
+
 NETWORKS = f"""SELECT
     n.name,
     substr(n.id, 1, 12) AS id,
@@ -261,6 +273,7 @@ VIEWS = (
     View("images", "the images by tag, with their size and how many containers use them", IMAGES),
     View("execs", "further processes in containers, with start, end and exit code", EXECS),
     View("volumes", "the volumes, and which containers use them", VOLUMES),
+    View("secrets", "the secrets, without their values, and which containers use them", SECRETS),
     View("networks", "the networks: subnets, bridge, how many containers are on them", NETWORKS),
     View("addresses", "which container has which address on which network", ADDRESSES),
     View("ports", "ports of the host, and where they lead", PORTS),

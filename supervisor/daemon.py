@@ -30,6 +30,7 @@ from pysup.supervisor.engine.networks import Networks
 from pysup.supervisor.engine.news import NewsDesk
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.retention import keep_within_bounds
+from pysup.supervisor.engine.secrets import Secrets
 from pysup.supervisor.engine.shutdown import stop_all
 from pysup.supervisor.engine.trash import Trash
 from pysup.supervisor.engine.volumes import Volumes
@@ -107,6 +108,7 @@ def _assemble(settings: Settings, store: Store, link: Link, nursery: trio.Nurser
         filters=Filters(settings.filters_dir),
         images=Images(store, settings),
         volumes=Volumes(store, settings, news=news, trash=trash, disk=disk),
+        secrets=Secrets(store, settings, news),
         networks=Networks(store, settings, news, Naming(link, nursery, firewall), firewall),
         news=news,
         trash=trash,

@@ -17,6 +17,8 @@ class Settings(NamedTuple):
     """State that survives a reboot: pysup.db, containers/, images/, volumes/, seccomp/, trash/."""
     run: str = DEFAULT_RUN
     """State of this boot: sockets, the autostart log."""
+    secret_key: str = ""
+    """The file with the key of all secrets, 32 bytes; empty: ``<root>/secret.key``, which is made when it is needed."""
     socket: str = ""
     """The API socket; empty means ``<run>/pysup.sock``."""
     cgroup_root: str = "pysup"
@@ -65,6 +67,11 @@ class Settings(NamedTuple):
     def database(self) -> str:
         """The store's file."""
         return os.path.join(self.root, "pysup.db")
+
+    @property
+    def key_file(self) -> str:
+        """What seals the values of secrets; not in the database."""
+        return self.secret_key or os.path.join(self.root, "secret.key")
 
     @property
     def lock(self) -> str:

@@ -85,6 +85,15 @@ NETWORK: dict[str, Entry] = {
     "remove": Entry("networks:rm", "Remove one or more networks", alias=True),
 }
 
+SECRET: dict[str, Entry] = {
+    "create": Entry("secrets:create", "Create a secret from a file or STDIN as content"),
+    "inspect": Entry("inspect:secret_inspect", "Display detailed information on one or more secrets"),
+    "ls": Entry("secrets:ls", "List secrets"),
+    "list": Entry("secrets:ls", "List secrets", alias=True),
+    "rm": Entry("secrets:rm", "Remove one or more secrets"),
+    "remove": Entry("secrets:rm", "Remove one or more secrets", alias=True),
+}
+
 SYSTEM: dict[str, Entry] = {
     "df": Entry("df:df", "Show disk usage"),
     "events": Entry("events:events", "Get real time events from the server"),
@@ -96,6 +105,7 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
     "container": ("Manage containers", CONTAINER),
     "image": ("Manage images", IMAGE),
     "network": ("Manage networks", NETWORK),
+    "secret": ("Manage secrets", SECRET),
     "system": ("Manage pysup", SYSTEM),
     "volume": ("Manage volumes", VOLUME),
 }
@@ -161,7 +171,6 @@ LACKING: dict[str, str] = {
     "plugin": "pysup has no plugins",
     "push": "registries come with a later version",
     "search": "registries come with a later version",
-    "secret": _ONE_HOST,
     "service": _ONE_HOST,
     "stack": _ONE_HOST,
     "swarm": _ONE_HOST,

@@ -52,7 +52,7 @@ _VALUES: dict[str, tuple[str, ...]] = {
     "stop-signal": ("HUP", "INT", "QUIT", "KILL", "USR1", "USR2", "TERM", "WINCH"),
 }
 _FILES = frozenset(
-    ("cidfile", "env-file", "label-file", "rootfs", "root", "run", "socket", "volume", "param")
+    ("cidfile", "env-file", "label-file", "rootfs", "root", "run", "secret-key", "socket", "volume", "param")
 )
 
 
@@ -161,6 +161,8 @@ def _flag_or_value(syntax: Syntax, place: Place, typed: str) -> Candidates:
 def _values(flag: Flag, typed: str) -> Candidates:
     if flag.name in _FILES:
         return None
+    if flag.name == "secret":
+        return _beginning(typed, _asked(_secrets))
     if flag.name in ("network", "net"):
         return _beginning(typed, _asked(_networks) or [Candidate("none"), Candidate("host")])
     known = _VALUES.get(flag.name, ("true", "false") if flag.kind.bare is not None else ())
@@ -182,6 +184,8 @@ def _of_word(syntax: Syntax, before: Sequence[str], typed: str) -> Candidates:
         found += _asked(lambda: _containers(_STATES.get(syntax.name, ())))
     if name in ("VOLUME", "NAME|ID") and syntax.name != "volume create":
         found += _asked(_volumes)
+    if name == "SECRET" and syntax.name != "secret create":
+        found += _asked(_secrets)
     if name in ("NETWORK", "NAME|ID") and syntax.name != "network create":
         found += _asked(_networks)
     if name.startswith(("IMAGE", "SOURCE_IMAGE", "REPOSITORY", "NAME|ID")):
@@ -229,6 +233,12 @@ def _volumes() -> list[Candidate]:
     from pysup.supervisor.cli.connection import connect
 
     return sorted(Candidate(row["Name"]) for row in connect().get("/volumes")["Volumes"] or [])
+
+
+def _secrets() -> list[Candidate]:
+    from pysup.supervisor.cli.connection import connect
+
+    return sorted(Candidate(row["Name"]) for row in connect().get("/pysup/secrets"))
 
 
 def _networks() -> list[Candidate]:

@@ -191,7 +191,14 @@ def _own(given: Given) -> dict[str, Any]:
         Rootfs=os.path.abspath(given.text("rootfs")) if given.text("rootfs") else "",
         UidMaps=[_checked("uidmap", text, _id_map) for text in given.many("uidmap")],
         GidMaps=[_checked("gidmap", text, _id_map) for text in given.many("gidmap")],
+        Secrets=[_checked("secret", text, _secret) for text in given.many("secret")],
     )
+
+
+def _secret(text: str) -> dict[str, Any]:
+    from pysup.supervisor.cli.secrets import entry
+
+    return entry(text)
 
 
 def _unempty(**fields: Any) -> dict[str, Any]:

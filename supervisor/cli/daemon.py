@@ -30,6 +30,10 @@ DAEMON = Syntax(
             default=_DEFAULT.cgroup_root,
         ),
         text(
+            "secret-key",
+            "The file with the key of all secrets, 32 bytes (default: ROOT/secret.key, made if missing)",
+        ),
+        text(
             "log-format", "Form of the log lines on standard error: text or json", default=_DEFAULT.log_format
         ),
         Flag("log-max-size", kinds.BYTES, "Size at which a container's log file rotates (default 16m)"),

@@ -60,6 +60,15 @@ NETWORK_INSPECT = Syntax(
     None,
 )
 
+SECRET_INSPECT = Syntax(
+    "secret inspect",
+    "[OPTIONS] SECRET [SECRET...]",
+    "Display detailed information on one or more secrets",
+    (_FORMAT,),
+    1,
+    None,
+)
+
 Find = Callable[[Client, str], Any]
 
 
@@ -97,6 +106,11 @@ def network_inspect(argv: Sequence[str]) -> int:
     return show(NETWORK_INSPECT.parse(argv), _network)
 
 
+def secret_inspect(argv: Sequence[str]) -> int:
+    """``pysup secret inspect``: everything but the value."""
+    return show(SECRET_INSPECT.parse(argv), _secret)
+
+
 def _container(given: Given) -> Find:
     query = {"size": "1"} if given.on("size") else None
     return lambda client, name: client.get(path(name, "json"), query=query)
@@ -108,6 +122,10 @@ def _image(client: Client, name: str) -> Any:
 
 def _volume(client: Client, name: str) -> Any:
     return client.get(f"/volumes/{segment(name)}")
+
+
+def _secret(client: Client, name: str) -> Any:
+    return client.get(f"/pysup/secrets/{segment(name)}")
 
 
 def _network(client: Client, name: str) -> Any:

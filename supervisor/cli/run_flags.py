@@ -53,6 +53,7 @@ _FILES = (
     many("volumes-from", "Mount volumes from the specified container(s): CONTAINER[:ro]"),
     many("mount", "Attach a filesystem mount to the container", kind=kinds.Kind("mount", str, many=True)),
     many("tmpfs", "Mount a tmpfs directory"),
+    many("secret", "Show a secret below /run/secrets: NAME or src=FILE, with target=, uid=, gid=, mode="),
     Flag("shm-size", kinds.BYTES, "Size of /dev/shm"),
     text("log-driver", "Logging driver for the container"),
     many("log-opt", "Log options: max-size=SIZE, max-file=COUNT"),

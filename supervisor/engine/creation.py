@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import random
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from secrets import token_hex
 from sqlite3 import Connection
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from pysup.supervisor.engine.copy_up import fill_volumes
 from pysup.supervisor.engine.joining import interfaces, join, settled, wanted_endpoints
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Change, Record, Told
+from pysup.supervisor.engine.secrets import note_secrets
 from pysup.supervisor.engine.specs import DEFAULTS, image_of
 from pysup.supervisor.engine.volume_uses import discard_volumes, make_volumes, note_volumes, objects_of
 from pysup.supervisor.errors import BadRequest, Conflict, NotFound, Unavailable
@@ -29,6 +30,7 @@ from pysup.supervisor.spec.container import ContainerSpec
 from pysup.supervisor.spec.from_docker import CREATE, asked_root, normalise
 from pysup.supervisor.spec.mounts import with_inherited
 from pysup.supervisor.spec.names import check_name, random_name
+from pysup.supervisor.spec.secrets import without_values
 
 
 class Draft(NamedTuple):
@@ -44,20 +46,22 @@ class Draft(NamedTuple):
         return self.record.id
 
 
-def draft(parts: Parts, body: dict[str, Any], name: str | None, caller: Caller) -> Draft:
+async def draft(parts: Parts, body: dict[str, Any], name: str | None, caller: Caller) -> Draft:
     """Prepare a container from docker's create body; to be used in refusable().
 
     Raises BadRequest, NotSupported, NotFound (the image), Unavailable (a controller, a full disk).
     """
     given = check_name(name) if name else ""
     asked = asked_root(body)
+    container_id = token_hex(32)
+    body, given_secrets = without_values(body, container_id, CREATE)
     body = settled(parts, body)
     body = with_inherited(CREATE, body, partial(objects_of, parts))
     image = image_of(parts.images, asked)
-    container_id = secrets.token_hex(32)
     wanted = normalise(body, image.config, container_id=container_id, lower=image.lower, defaults=DEFAULTS)
     parts.hierarchy.check(wanted.spec.resources)
     _check_sources(wanted.spec)
+    sealed = await parts.secrets.sealed(given_secrets)
     row = containers.draft(
         id=container_id,
         name=given,
@@ -72,8 +76,15 @@ def draft(parts: Parts, body: dict[str, Any], name: str | None, caller: Caller) 
     volumes = partial(
         note_volumes, spec=wanted.spec, container_id=container_id, caller=caller, now_ns=row.created_at
     )
+    secrets = partial(
+        note_secrets,
+        wanted=wanted.spec.secrets,
+        given=given_secrets,
+        sealed=sealed,
+        container_id=container_id,
+    )
     insertion = Change(
-        first=(partial(_insert, row=row), volumes, partial(join, wanted=places)),
+        first=(partial(_insert, row=row), volumes, secrets, partial(join, wanted=places)),
         told=(Told("create", {}, caller),),
     )
     return Draft(Record(parts, row, wanted.spec), insertion, [*wanted.warnings, *image.warnings])

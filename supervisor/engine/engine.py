@@ -94,7 +94,7 @@ class Engine:
 
     async def create(self, body: dict[str, Any], name: str | None, caller: Caller) -> Draft:
         """Make a container from docker's create body."""
-        drafted = draft(self.parts, body, name, caller)
+        drafted = await draft(self.parts, body, name, caller)
         async with refusable(self.parts, drafted, caller):
             await drafted.record.make(drafted.change)
         self._keep(drafted.record)
@@ -102,7 +102,7 @@ class Engine:
 
     async def run(self, body: dict[str, Any], name: str | None, caller: Caller) -> Draft:
         """Make a container and start it, in one transaction; one that cannot be started does not stay."""
-        drafted = draft(self.parts, body, name, caller)
+        drafted = await draft(self.parts, body, name, caller)
         container = self._keep(drafted.record)
         try:
             async with refusable(self.parts, drafted, caller):

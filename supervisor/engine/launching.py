@@ -11,6 +11,7 @@ from pysup.supervisor.engine.namespaces import HeldNamespaces
 from pysup.supervisor.engine.network_sharing import shared_network
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Record
+from pysup.supervisor.engine.secrets import as_file
 from pysup.supervisor.engine.volume_uses import sources
 from pysup.supervisor.keeper.protocol import Order
 from pysup.supervisor.kernel.process import CLONE_NEWNS
@@ -92,6 +93,7 @@ async def launch_run(
     """Clone the first process of a run; it works through its plan and waits for ``go``."""
     spec = record.spec
     program = await _filter(parts, spec)
+    values = await parts.secrets.values(spec.secrets) if spec.secrets else b""
     with ExitStack() as stack:
         held = {
             **HeldNamespaces(parts.link, record.id).fds,
@@ -101,10 +103,11 @@ async def launch_run(
             parts, record, cgroup, program=program, held=tuple(held), devices=devices, kept=tuple(kept)
         )
         rootfs.renew(facts.directory, spec, facts.below)
+        attached = {plan.SECRETS: stack.enter_context(as_file(values))} if values else {}
         if plan.needs_preparation(spec):
-            await _prepare(parts, record, key, facts)
+            await _prepare(parts, record, key, facts, attached)
         stage = plan.stage_of(spec, facts)
-        attached = stack.enter_context(layers.detached(spec, facts.below))
+        attached |= stack.enter_context(layers.detached(spec, facts.below))
         return await launch(
             parts.link,
             what=f"container {record.row.name}",
@@ -120,7 +123,7 @@ async def launch_run(
         )
 
 
-async def _prepare(parts: Parts, record: Record, key: str, facts: Facts) -> None:
+async def _prepare(parts: Parts, record: Record, key: str, facts: Facts, attached: Mapping[str, int]) -> None:
     """Make what the container's root may not: its mounts, made once by the host's, in a process that ends then."""
     helper = await launch(
         parts.link,
@@ -129,6 +132,7 @@ async def _prepare(parts: Parts, record: Record, key: str, facts: Facts) -> None
         flags=CLONE_NEWNS,
         plan=plan.build_preparation(record.spec, facts),
         stdio=StdioPlan(),
+        attach=dict(attached),
     )
     await helper.ready()
     await helper.abort()

@@ -12,6 +12,7 @@ from pysup.store.store import Store
 from pysup.supervisor.engine.images import Images
 from pysup.supervisor.engine.networks import Networks
 from pysup.supervisor.engine.news import NewsDesk
+from pysup.supervisor.engine.secrets import Secrets
 from pysup.supervisor.engine.trash import Trash
 from pysup.supervisor.engine.volumes import Volumes
 from pysup.supervisor.keeper.link import Link
@@ -36,6 +37,7 @@ class Parts:
     filters: Filters
     images: Images
     volumes: Volumes
+    secrets: Secrets
     networks: Networks
     news: NewsDesk
     trash: Trash

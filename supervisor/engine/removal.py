@@ -12,7 +12,7 @@ from sqlite3 import Connection
 
 import trio
 
-from pysup.store import containers, volumes
+from pysup.store import containers, secrets, volumes
 from pysup.supervisor.engine.commands import DAEMON, Caller
 from pysup.supervisor.engine.namespaces import HeldNamespaces
 from pysup.supervisor.engine.parts import Parts
@@ -47,14 +47,15 @@ class Removal:
             passed=(Event.REMOVE,),
             columns={"removed_at": self._parts.now_ns()},
             writes=(
-                self._release_volumes,
+                self._release,
                 *(() if self._remembered else (partial(_forget, container_id=self._record.id),)),
             ),
             unpublished=(self._destroyed,),
         )
 
-    def _release_volumes(self, conn: Connection) -> None:
+    def _release(self, conn: Connection) -> None:
         """In the transaction, which may be tried again."""
+        secrets.release(conn, self._record.id)
         self._dropped = volumes.release(conn, self._record.id, drop_anonymous=self._with_volumes)
         for name in self._dropped:
             note(conn, name, "destroy", {"driver": DRIVER}, self._caller)

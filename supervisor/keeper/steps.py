@@ -20,6 +20,7 @@ from pysup.supervisor.keeper import (
     steps_mounts,
     steps_namespaces,
     steps_process,
+    steps_secrets,
     steps_stage,
 )
 from pysup.supervisor.keeper.context import Context, StepError
@@ -42,6 +43,8 @@ OPS: dict[str, tuple[Callable[..., None], str]] = {
     "mount": (steps_mounts.mount, "mount {0} on {2}"),
     "attach": (steps_binds.attach, "attach {0}"),
     "bind": (steps_binds.bind, "bind {0} on {1}"),
+    "secrets": (steps_secrets.secrets, "secrets in {1}"),
+    "show": (steps_binds.show, "secret on {1}"),
     "device": (steps_devices.device, "device {0}"),
     "bind_device": (steps_devices.bind_device, "device {1}"),
     "symlink": (steps_devices.symlink, "symlink {1}"),

@@ -92,6 +92,19 @@ def _make_directory(context: Context, path: str) -> None:
     lookup.give_directory(context, path)
 
 
+def show(context: Context, source: str, target: str) -> None:
+    """Attach a copy of the mount of a file of the container at another path of the container, as it is there."""
+    found = lookup.open_in(context, source, os.O_PATH, resolve=mounts.RESOLVE_NO_SYMLINKS)
+    try:
+        tree = context.system.open_tree(found, "")
+    finally:
+        context.system.close(found)
+    try:
+        _attach(context, tree, target)
+    finally:
+        context.system.close(tree)
+
+
 def attach(context: Context, name: str, target: str) -> None:
     """Put a detached mount that came with the spawn on a host path, seen by this mount namespace only."""
     fd = context.system.open(context.host_path(target), os.O_PATH | os.O_CLOEXEC)

@@ -101,6 +101,15 @@ def syncfs(path: str) -> None:
         os.close(fd)
 
 
+def sync_directory(path: str) -> None:
+    """Have the names in a directory on the disk. fsync(2)."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def rename_to_free(old: str, new: str, old_dir: int, new_dir: int) -> bool:
     """Move a name from one directory to another; False, and nothing done, if the name is taken there. renameat2(2)."""
     result = _renameat2(old_dir, libc.text(old), new_dir, libc.text(new), _RENAME_NOREPLACE)

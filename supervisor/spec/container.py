@@ -76,6 +76,18 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret that the container gets as a file; its value is nowhere in a spec."""
+
+    name: str
+    target: str
+    """Absolute path inside the container; the file itself is below /run/secrets."""
+    uid: int = 0
+    gid: int = 0
+    mode: int = 0o444
+
+
+@dataclass(frozen=True, slots=True)
 class Namespaces:
     """Which namespaces are the container's own (namespaces(7)). The mount namespace always is."""
 
@@ -251,6 +263,7 @@ class ContainerSpec:
     process: Process
     rootfs: Rootfs
     mounts: tuple[Mount, ...] = ()
+    secrets: tuple[Secret, ...] = ()
     shm_size: int = 64 << 20
     sysctls: tuple[tuple[str, str], ...] = ()
     namespaces: Namespaces = field(default_factory=Namespaces)

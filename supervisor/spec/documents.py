@@ -12,6 +12,7 @@ from typing import Any
 from pysup.supervisor.spec.devices import normal_device
 from pysup.supervisor.spec.fields import Fields, Json
 from pysup.supervisor.spec.network import BRIDGE
+from pysup.supervisor.spec.secrets import normal as normal_secret
 from pysup.supervisor.spec.typed_mounts import normal_mount
 
 Reader = Callable[[Fields, str], Any]
@@ -256,6 +257,10 @@ def _limit(own: Fields, key: str) -> Json:
     return {"Count": limit.integer("Count"), "Window": limit.seconds("Window") or 0.0}
 
 
+def _secrets(own: Fields, key: str) -> list[Json]:
+    return [normal_secret(item) for item in own.inners(key)]
+
+
 def _directory(own: Fields, key: str) -> str:
     path = own.text(key)
     if path and not path.startswith("/"):
@@ -273,6 +278,7 @@ OWN: dict[str, Reader] = {
     "GidMaps": Fields.raw,
     "Rootfs": _directory,
     "Inherited": _mounts,
+    "Secrets": _secrets,
 }
 """HostConfig.Pysup: what docker has no field for."""
 

@@ -27,6 +27,7 @@ from pysup.supervisor.spec.mounts import mounts
 from pysup.supervisor.spec.namespaces import namespaces, sysctls
 from pysup.supervisor.spec.process import process
 from pysup.supervisor.spec.restart import restart_policy
+from pysup.supervisor.spec.secrets import secrets
 from pysup.supervisor.spec.security import security
 from pysup.supervisor.spec.signals import parse_signal
 from pysup.supervisor.spec.units import parse_size
@@ -161,13 +162,15 @@ def _spec(
     follows_host = "host" in (spaces.net, spaces.uts)
     if spaces.uts == "host" and (config.text("Hostname") or config.text("Domainname")):
         raise config.bad("--hostname and --domainname conflict with --uts host: they would change the host's")
+    mounted = mounts(config, host, container_id, modules=defaults.modules)
     hostname = _hostname(config) or (defaults.hostname if follows_host else "") or container_id[:_SHORT_ID]
     return ContainerSpec(
         hostname=hostname,
         domainname=_domainname(config),
         process=process(config, host, hostname=hostname),
         rootfs=Rootfs(tuple(lower), host.flag("ReadonlyRootfs")),
-        mounts=mounts(config, host, container_id, modules=defaults.modules),
+        mounts=mounted,
+        secrets=secrets(host, mounted),
         shm_size=_shm_size(host),
         sysctls=sysctls(host, spaces),
         namespaces=spaces,

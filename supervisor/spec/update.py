@@ -35,6 +35,7 @@ _FIXED_OWN = {
     "GidMaps": "--gidmap",
     "Rootfs": "--rootfs",
     "Inherited": "--volumes-from",
+    "Secrets": "--secret",
 }
 
 
@@ -58,7 +59,7 @@ def _refuse_fixed(asked: Fields, host_config: Json) -> None:
             raise asked.bad(f"{flag} cannot be changed after the container was created")
     own = asked.inner("Pysup")
     for key, flag in _FIXED_OWN.items():
-        if own.raw(key):
+        if own.raw(key) or own.has_null(key):
             raise asked.bad(f"{flag} cannot be changed after the container was created")
 
 

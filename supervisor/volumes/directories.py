@@ -11,6 +11,8 @@ import os
 import tempfile
 from collections.abc import Collection, Iterator
 
+from pysup.supervisor.kernel.files import sync_directory
+
 _DATA = "_data"
 _NEW = ".new-"
 
@@ -32,14 +34,14 @@ def make(volumes: str, name: str) -> None:
     new = tempfile.mkdtemp(prefix=_NEW, dir=volumes)
     try:
         os.mkdir(os.path.join(new, _DATA), 0o755)
-        sync(new)
+        sync_directory(new)
         os.rename(new, os.path.join(volumes, name))
     except BaseException:
         with contextlib.suppress(OSError):
             os.rmdir(os.path.join(new, _DATA))
             os.rmdir(new)
         raise
-    sync(volumes)
+    sync_directory(volumes)
 
 
 def leftovers(volumes: str, known: Collection[str]) -> Iterator[str]:
@@ -47,12 +49,3 @@ def leftovers(volumes: str, known: Collection[str]) -> Iterator[str]:
     for name in os.listdir(volumes):
         if name not in known:
             yield os.path.join(volumes, name)
-
-
-def sync(directory: str) -> None:
-    """Have the names in a directory on the disk. fsync(2)."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -16,10 +16,10 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from pysup.supervisor.kernel import mounts
-from pysup.supervisor.kernel.files import rename_to_free, syncfs
+from pysup.supervisor.kernel.files import rename_to_free, sync_directory, syncfs
 from pysup.supervisor.runtime import trees
 from pysup.supervisor.volumes.copying import Inode, Owners, copy_tree, make_alike
-from pysup.supervisor.volumes.directories import data_of, sync
+from pysup.supervisor.volumes.directories import data_of
 
 _INSIDE = mounts.RESOLVE_IN_ROOT | mounts.RESOLVE_NO_MAGICLINKS
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -111,7 +111,7 @@ def _stage(volume: str, source: int, owners: Owners, hidden: Collection[Inode]) 
     except BaseException:
         trees.remove(new)
         raise
-    sync(volume)
+    sync_directory(volume)
 
 
 @contextlib.contextmanager
@@ -137,4 +137,4 @@ def finish(volumes: str, name: str) -> None:
         make_alike(source, target, Owners(), before)
         os.fsync(target)
     trees.remove(copy)
-    sync(volume)
+    sync_directory(volume)

@@ -17,6 +17,7 @@ from pysup.supervisor.api.routes import (
     own,
     registry,
     run,
+    secrets,
     stats,
     system,
     volumes,
@@ -39,6 +40,7 @@ ALL_ROUTES: tuple[Route, ...] = (
     *networks.ROUTES,
     *volumes.ROUTES,
     *own.ROUTES,
+    *secrets.ROUTES,
     *run.ROUTES,
     *absent.ROUTES,
 )

@@ -6,6 +6,7 @@
     root.py        the layers (mounts.py: the mounts in them; base.py: docker's defaults)
     namespaces.py  clone flags and id maps
     stage.py       what can be done before the container is known
+    secrets.py     files with the values of secrets
     sources.py     how host paths are named
     facts.py       what else goes in
 
@@ -16,7 +17,16 @@ from __future__ import annotations
 
 from pysup.supervisor.runtime.plan.base import is_host_image
 from pysup.supervisor.runtime.plan.container import build
-from pysup.supervisor.runtime.plan.facts import SECCOMP, Below, CgroupView, Facts, Machine, Shown, Step
+from pysup.supervisor.runtime.plan.facts import (
+    SECCOMP,
+    SECRETS,
+    Below,
+    CgroupView,
+    Facts,
+    Machine,
+    Shown,
+    Step,
+)
 from pysup.supervisor.runtime.plan.joining import TARGET, build_exec, joins_pid
 from pysup.supervisor.runtime.plan.namespaces import (
     clone_flags,
@@ -34,6 +44,7 @@ from pysup.supervisor.runtime.plan.stage import Stage, stage_of, usual
 __all__ = [
     "LAYER",
     "SECCOMP",
+    "SECRETS",
     "TARGET",
     "Below",
     "CgroupView",

@@ -42,6 +42,8 @@ class CgroupView:
 
 SECCOMP = "seccomp"
 """The name of the descriptor that holds the filter program."""
+SECRETS = "secrets"
+"""The name of the descriptor that holds the values of secrets: a plan has none of them."""
 
 
 class Shown(NamedTuple):

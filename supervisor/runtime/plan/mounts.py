@@ -10,6 +10,7 @@ from pysup.supervisor.kernel import mounts
 from pysup.supervisor.runtime import devices, masks
 from pysup.supervisor.runtime.plan import base
 from pysup.supervisor.runtime.plan.facts import Facts, Step
+from pysup.supervisor.runtime.plan.secrets import secret_steps
 from pysup.supervisor.runtime.plan.sources import Sources
 from pysup.supervisor.runtime.plan.user_mounts import user_mount
 from pysup.supervisor.spec.container import ContainerSpec
@@ -124,7 +125,8 @@ def later(spec: ContainerSpec, facts: Facts, sources: Sources) -> list[Step]:
         steps.append((INIT, _init(facts, sources)))
     kept = [(target, step) for target, step in steps if target not in taken]
     kept += [(mount.target, user_mount(mount, facts, sources)) for mount in spec.mounts]
-    return [step for _, step in sorted(kept, key=lambda pair: pair[0].rstrip("/").count("/"))]
+    ordered = [step for _, step in sorted(kept, key=lambda pair: pair[0].rstrip("/").count("/"))]
+    return [*ordered, *secret_steps(spec)]
 
 
 def _etc_file(spec: ContainerSpec, facts: Facts, sources: Sources, name: str) -> Step:
