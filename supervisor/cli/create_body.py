@@ -82,6 +82,8 @@ def _networked(body: dict[str, Any], given: Given) -> dict[str, Any]:
         given.text("ip"),
         given.text("ip6"),
         given.text("mac-address"),
+        links := given.many("link"),
+        given.many("link-local-ip"),
     )
     try:
         mode, endpoints = networking([*given.many("network"), *given.many("net")], own)
@@ -92,6 +94,7 @@ def _networked(body: dict[str, Any], given: Given) -> dict[str, Any]:
     host |= _unempty(
         NetworkMode=mode if mode != "default" else "",
         PortBindings=ports,
+        Links=links,
         DnsOptions=[*given.many("dns-option"), *given.many("dns-opt")],
         ExtraHosts=[_extra_host(text) for text in given.many("add-host")],
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 Json = dict[str, Any]
+_DEFAULTS = ("default", "bridge")
 _FIELDS = ("name", "alias", "ip", "ip6", "mac-address", "link-local-ip", "driver-opt", "gw-priority")
 
 
@@ -30,6 +31,8 @@ def networking(networks: Sequence[str], own: Own) -> tuple[str, Json]:
         )
     first, settings = parsed[0]
     endpoints = dict(parsed[1:])
+    if first in _DEFAULTS:  # links on it are HostConfig's alone
+        own = own._replace(links=())
     merged = _merged(settings, own)
     if merged or endpoints:
         endpoints = {first: merged, **endpoints}

@@ -11,7 +11,7 @@ from pysup.supervisor.cli import connection, kvfile
 from pysup.supervisor.cli.connection import Client, segment
 from pysup.supervisor.cli.endpoints import Own, networking
 from pysup.supervisor.cli.flags import Given, Syntax, UsageError, lacking, many, number, switch, text
-from pysup.supervisor.cli.kinds import BOOL, LIST, MAP, TEXT
+from pysup.supervisor.cli.kinds import BOOL, MAP, TEXT
 from pysup.supervisor.cli.lifecycle import each
 from pysup.supervisor.cli.listing import FORMAT, Column, Listing, filter_flag, filters, write
 from pysup.supervisor.cli.ps import short_id
@@ -75,11 +75,9 @@ CONNECT = Syntax(
         text("ip", "IPv4 address (e.g., 172.30.100.104)"),
         text("ip6", "IPv6 address (e.g., 2001:db8::33)"),
         number("gw-priority", "Highest gw-priority provides the default gateway"),
-        lacking("driver-opt", MAP, "Driver options for the network", "the bridge driver has none"),
-        lacking(
-            "link", LIST, "Add link to another container", "containers on one network find each other by name"
-        ),
-        lacking("link-local-ip", LIST, "Add a link-local address for the container", "it comes later"),
+        many("driver-opt", "Driver options for the network", kind=MAP),
+        many("link", "Add link to another container, by an alias (CONTAINER:ALIAS)"),
+        many("link-local-ip", "Add a link-local address for the container"),
     ),
     2,
     2,
@@ -178,8 +176,16 @@ def connect(argv: Sequence[str]) -> int:
     """``pysup network connect``."""
     given = CONNECT.parse(argv)
     network, container = given.words
-    _, endpoints = networking([network], Own(given.many("alias"), given.text("ip"), given.text("ip6")))
-    endpoint = endpoints.get(network, {}) | {"GwPriority": given.number("gw-priority")}
+    own = Own(
+        given.many("alias"),
+        given.text("ip"),
+        given.text("ip6"),
+        links=given.many("link"),
+        link_local=given.many("link-local-ip"),
+    )
+    _, endpoints = networking([network], own)
+    further = {"GwPriority": given.number("gw-priority"), "DriverOpts": _pairs(given.many("driver-opt"))}
+    endpoint = endpoints.get(network, {}) | further
     body = {"Container": container, "EndpointConfig": endpoint}
     connection.connect().post(f"/networks/{segment(network)}/connect", body)
     return 0

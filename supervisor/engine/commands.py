@@ -9,7 +9,7 @@ import trio
 
 from pysup.store.networks import Network
 from pysup.supervisor.errors import PysupError
-from pysup.supervisor.spec.network import Joining
+from pysup.supervisor.spec.joining import Joining
 
 if TYPE_CHECKING:
     from pysup.supervisor.engine.record import Change

@@ -33,8 +33,8 @@ from pysup.supervisor.logs.feed import Feed
 from pysup.supervisor.runtime import rootfs
 from pysup.supervisor.runtime.cgroups.base import Usage
 from pysup.supervisor.runtime.processes import Processes, list_processes
+from pysup.supervisor.spec.joining import Joining
 from pysup.supervisor.spec.names import check_name
-from pysup.supervisor.spec.network import Joining
 
 IDLE_KEPT = 64
 """Containers at rest that are remembered at least, since commands for one container mostly come in a row."""

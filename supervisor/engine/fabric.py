@@ -23,10 +23,12 @@ from pysup.supervisor.engine import event_rows
 from pysup.supervisor.engine.places import Place, all_published
 from pysup.supervisor.errors import NotFound, Unavailable
 from pysup.supervisor.network import addresses, rules, wiring
+from pysup.supervisor.network.addresses import IPV4
 from pysup.supervisor.network.firewall import Firewall
 from pysup.supervisor.network.netlink import Netlink, NetlinkError
-from pysup.supervisor.network.rules import Published, Ruled
-from pysup.supervisor.network.wiring import Bridge, Plug
+from pysup.supervisor.network.rules import Published, Ruled, ip_version
+from pysup.supervisor.network.wiring import Bridge, Placed, Plug
+from pysup.supervisor.spec.joining import link_local, sysctls_of
 from pysup.supervisor.spec.networks import Options
 
 log = logging.getLogger(__name__)
@@ -201,6 +203,7 @@ def _bridge(network: Network, subnets: Sequence[Subnet]) -> Bridge:
 def _plug(place: Place, device: str, gateways: Sequence[str], bridge: int) -> Plug:
     options, endpoint = Options(place.network.options), place.endpoint
     addresses = [(ip_address(lease.address), ip_network(subnet.subnet)) for lease, subnet in place.addresses]
+    addresses += [_link_local(text) for text in link_local(endpoint.asked)]
     return Plug(
         outer=device,
         bridge=bridge,
@@ -210,7 +213,14 @@ def _plug(place: Place, device: str, gateways: Sequence[str], bridge: int) -> Pl
         gateways=tuple(map(ip_address, gateways)),
         isolated=not options.icc,
         mtu=options.mtu,
+        sysctls=sysctls_of(endpoint.asked, endpoint.interface),
     )
+
+
+def _link_local(text: str) -> Placed:
+    """Docker's masks (moby libnetwork/osl)."""
+    length = 16 if ip_version(text) == IPV4 else 64
+    return ip_address(text), ip_network(f"{text}/{length}", strict=False)
 
 
 def _ruled(network: Network, subnets: Iterable[Subnet]) -> Ruled:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address
 from itertools import count
 from sqlite3 import Connection
@@ -22,7 +22,8 @@ from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import BadRequest, Conflict, NotFound
 from pysup.supervisor.network.addresses import mac_of
 from pysup.supervisor.spec.from_docker import CREATE
-from pysup.supervisor.spec.network import BRIDGE, CONTAINER, Joining, with_default
+from pysup.supervisor.spec.joining import Joining, links_of
+from pysup.supervisor.spec.network import BRIDGE, CONTAINER, with_default
 
 
 def settled(parts: Parts, body: dict[str, Any]) -> dict[str, Any]:
@@ -45,11 +46,14 @@ def settled(parts: Parts, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def wanted_endpoints(
-    parts: Parts, container_id: str, joined: Iterable[Joining], interfaces: Iterable[str], now_ns: int
+    parts: Parts, container_id: str, joined: Iterable[Joining], interfaces: Iterator[str], now_ns: int
 ) -> list[tuple[Endpoint, Joining]]:
     """Endpoints for all the networks. Raises NotFound, BadRequest (a network that cannot be joined, or twice)."""
     made: list[tuple[Endpoint, Joining]] = []
-    for one, interface in zip(joined, interfaces, strict=False):
+    joined = tuple(joined)
+    asked = [one.interface for one in joined if one.interface]
+    free = (name for name in interfaces if name not in asked)
+    for one in joined:
         network = _network(parts, one.network)
         if network.driver != "bridge":
             raise BadRequest(
@@ -57,7 +61,11 @@ def wanted_endpoints(
             )
         if any(endpoint.network_id == network.id for endpoint, _ in made):
             raise BadRequest(f"cannot connect to network {network.name} twice")
-        made.append((_endpoint(container_id, network, one, interface, now_ns), one))
+        if asked.count(one.interface) > 1:
+            raise BadRequest(f"cannot connect to network {network.name}: two interfaces {one.interface}")
+        if network.builtin:
+            _check_links(parts, one)
+        made.append((_endpoint(container_id, network, one, one.interface or next(free), now_ns), one))
     return made
 
 
@@ -67,6 +75,17 @@ def _network(parts: Parts, ref: str) -> Network:
         return parts.networks.find(ref, "connect to")
     except NotFound as error:
         raise BadRequest(str(error)) from error
+
+
+def _check_links(parts: Parts, one: Joining) -> None:
+    """On the default network a link is a line of /etc/hosts, so there must be somebody to link to."""
+    for container, _ in links_of(one.asked):
+        try:
+            containers.find(parts.store.read(), container)
+        except (Missing, Ambiguous):
+            raise BadRequest(
+                f"cannot link to container {container}: could not get container for {container}"
+            ) from None
 
 
 def _endpoint(container_id: str, network: Network, one: Joining, interface: str, now_ns: int) -> Endpoint:
@@ -84,7 +103,7 @@ def _endpoint(container_id: str, network: Network, one: Joining, interface: str,
     )
 
 
-def interfaces(taken: Sequence[str] = ()) -> Iterable[str]:
+def interfaces(taken: Sequence[str] = ()) -> Iterator[str]:
     """``eth0``, ``eth1``, … that are free."""
     return (name for number in count() if (name := f"eth{number}") not in taken)
 

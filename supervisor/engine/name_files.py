@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from pysup.supervisor.engine.places import Place, gateways
 from pysup.supervisor.network.addresses import IPV6
 from pysup.supervisor.network.names import resolv_conf
-from pysup.supervisor.network.names.hosts import ExtraHost, own_names, render_hosts
+from pysup.supervisor.network.names.hosts import ExtraHost, Line, own_names, render_hosts
 from pysup.supervisor.network.names.resolv_conf import ResolvConf
 from pysup.supervisor.spec.container import ContainerSpec, NetworkSpec
 
@@ -35,16 +35,16 @@ def _text(path: str) -> str:
 
 
 def name_files(
-    spec: ContainerSpec, places: Sequence[Place], conf: ResolvConf, *, resolver: bool
+    spec: ContainerSpec, places: Sequence[Place], linked: Iterable[Line], conf: ResolvConf, *, resolver: bool
 ) -> dict[str, str]:
-    """Their contents by name. ``resolver``: the container has one of its own."""
+    """Their contents by name. ``linked``: other containers; ``resolver``: the container has one of its own."""
     ipv6 = any(place.address(IPV6) for place in places)
     addresses = [ip_address(lease.address) for place in places for lease, _ in place.addresses]
     ways = [ip_address(way) for place in places for way in gateways(places, place)]
     extra = [ExtraHost(name, address) for name, address in spec.network.extra_hosts]
     names = own_names(spec.hostname, spec.domainname)
     return {
-        "hosts": render_hosts(names, addresses, extra, gateways=ways, ipv6=ipv6),
+        "hosts": render_hosts(names, addresses, extra, gateways=ways, linked=linked, ipv6=ipv6),
         "resolv.conf": resolv_conf.for_user_network(conf)
         if resolver
         else resolv_conf.for_default_bridge(conf, ipv6=ipv6),

@@ -27,6 +27,7 @@ from pysup.supervisor.network.names.resolv_conf import ResolvConf
 from pysup.supervisor.network.names.sockets import Sockets, open_sockets
 from pysup.supervisor.network.names.upstreams import upstreams_of
 from pysup.supervisor.network.names.zone import Member, Table, Zone
+from pysup.supervisor.spec.joining import links_of
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class Naming:
         self._firewall = firewall
         self._tables: dict[str, Table] = {}
         self._members: dict[str, list[tuple[Table, str, Member]]] = {}
+        self._links: dict[str, dict[str, str]] = {}
         self._resolvers: dict[str, trio.CancelScope] = {}
 
     # -- who is called how -----------------------------------------------------------------------------------
@@ -63,13 +65,17 @@ class Naming:
             member = Member(row.name, row.id[:_SHORT_ID], addresses, hostname, place.endpoint.aliases)
             table.add(place.endpoint.id, member)
             self._members.setdefault(row.id, []).append((table, place.endpoint.id, member))
+            links = {alias.lower(): container for container, alias in links_of(place.endpoint.asked)}
+            self._links.setdefault(row.id, {}).update(links)
 
     def _leave(self, container_id: str) -> None:
+        self._links.pop(container_id, None)
         for table, endpoint_id, member in self._members.pop(container_id, ()):
             table.remove(endpoint_id, member)
 
     def _zone(self, container_id: str) -> Zone:
-        return Zone(tuple(table for table, _, _ in self._members.get(container_id, ())))
+        tables = tuple(table for table, _, _ in self._members.get(container_id, ()))
+        return Zone(tables, self._links.get(container_id, {}))
 
     # -- the container's resolver ----------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from pysup.store import endpoints
 from pysup.store.endpoints import Endpoint
 from pysup.store.errors import StoreError
 from pysup.supervisor.engine.addressing import give_addresses
+from pysup.supervisor.engine.links import linked
 from pysup.supervisor.engine.name_files import name_files, resolving
 from pysup.supervisor.engine.namespaces import HeldNamespaces
 from pysup.supervisor.engine.naming import named
@@ -75,13 +76,9 @@ class Sandbox:
         return places_of(self._parts.store.read(), self._record.id)
 
     def _write_names(self) -> None:
-        rootfs.write_names(
-            self._parts.settings.container_dir(self._record.id),
-            self._record.spec,
-            name_files(
-                self._record.spec, self._places, self._resolving(), resolver=bool(named(self._places))
-            ),
-        )
+        spec, others = self._record.spec, list(linked(self._parts.store.read(), self._places))
+        files = name_files(spec, self._places, others, self._resolving(), resolver=bool(named(self._places)))
+        rootfs.write_names(self._parts.settings.container_dir(self._record.id), spec, files)
 
     def _resolving(self) -> ResolvConf:
         return resolving(self._record.spec.network, self._parts.settings.dns.split())

@@ -48,6 +48,8 @@ class Plug:
     isolated: bool = False
     """It may not talk to other isolated ports."""
     mtu: int = 0
+    sysctls: tuple[tuple[str, str], ...] = ()
+    """Path below /proc/sys, and value."""
 
 
 async def ensure_bridge(host: Netlink, bridge: Bridge) -> int:
@@ -120,7 +122,18 @@ def _inside(namespace: int, plug: Plug) -> tuple[Netlink, int]:
         if not any(address.version == IPV6 for address, _ in plug.addresses):
             with suppress(OSError), open(f"/proc/sys/net/ipv6/conf/{plug.inner}/disable_ipv6", "w") as file:
                 file.write("1")
+        for name, value in plug.sysctls:
+            _set(name, value)
         return Netlink(), socket.if_nametoindex(plug.inner)
+
+
+def _set(name: str, value: str) -> None:
+    """sysctl(8) of the calling thread's network namespace. Raises NetlinkError."""
+    try:
+        with open(f"/proc/sys/{name}", "w", encoding="ascii") as file:
+            file.write(value)
+    except OSError as error:
+        raise NetlinkError(error.errno or 0, f"set {name.replace('/', '.')} to {value}") from error
 
 
 async def unplug(host: Netlink, outer: str) -> None:

@@ -179,6 +179,7 @@ _HOST: dict[str, Reader] = {
     "DnsOptions": Fields.texts,
     "DnsSearch": Fields.texts,
     "ExtraHosts": Fields.texts,
+    "Links": Fields.texts,
     "RestartPolicy": _policy,
     "AutoRemove": Fields.flag,
     "VolumeDriver": Fields.text,
@@ -233,7 +234,6 @@ _REAL_TIME = "real-time groups come later"
 _WINDOWS = "it is for Windows only"
 
 _LACKING: dict[str, tuple[str, str, Any]] = {
-    "Links": ("--link", "containers on one network find each other by name", []),
     "DeviceRequests": ("--gpus", _DEVICE, []),
     "BlkioWeightDevice": ("--blkio-weight-device", _DEVICE, []),
     "StorageOpt": ("--storage-opt", "a bound on the write layer comes later", {}),

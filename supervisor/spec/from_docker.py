@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pysup.supervisor.spec import limits, network
+from pysup.supervisor.spec import joining, limits, network
 from pysup.supervisor.spec.container import ContainerSpec, LogLimits, Rootfs
 from pysup.supervisor.spec.documents import (
     DEFAULT_SHM,
@@ -49,7 +49,7 @@ class Normalised(NamedTuple):
     spec: ContainerSpec
     """What container_spec() makes of the two."""
     warnings: list[str]
-    joined: tuple[network.Joining, ...] = ()
+    joined: tuple[joining.Joining, ...] = ()
     """The networks that it is to be on."""
 
 
@@ -105,8 +105,9 @@ def normalise(
     host_config = host_document(host)
     spec = _spec(Fields(CREATE, {**fields_of(body), **config}), host, container_id, lower, defaults)
     warnings = [*unknown_fields(fields, host), *_image_warnings(image, fields), *limits.warnings(host)]
-    warnings += network.warnings(host)
-    return Normalised(config, _with_swap(host_config), spec, warnings, network.joined(fields, host))
+    joined = joining.joined(fields, host)
+    warnings += [*network.warnings(host), *joining.option_warnings(joined)]
+    return Normalised(config, _with_swap(host_config), spec, warnings, joined)
 
 
 def fields_of(body: object) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
-"""What a container asks of networks: HostConfig.NetworkMode, NetworkingConfig, and its ports. Pure.
+"""What a container asks of networks beside which they are (spec/joining.py): its mode, its names and its ports. Pure.
 
-Sources: moby api/types/container/hostconfig.go and api/types/network/endpoint.go (API 1.47).
+Source: moby api/types/container/hostconfig.go (API 1.47).
 """
 
 from __future__ import annotations
@@ -8,46 +8,24 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from pysup.supervisor.spec.container import Binding, NetworkMode, NetworkSpec
 from pysup.supervisor.spec.fields import Fields, Json
-from pysup.supervisor.spec.names import is_name
 
 BRIDGE = "bridge"
 """The name of the network that a container is on if it does not say."""
 CONTAINER = "container:"
-_DEFAULTS = ("", "default")
+DEFAULTS = ("", "default")
 _PROTOCOLS = ("tcp", "udp", "sctp")
 _LAST_PORT = 65535
-_MAC = re.compile(r"[0-9a-fA-F]{2}(?:[:-][0-9a-fA-F]{2}){5}", re.ASCII)
-_HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9_])?", re.ASCII)
-_MULTICAST = 1
-_SHARING = "a container in the network of another one, or of the host, has no settings of its own"
-
-
-class Joining(NamedTuple):
-    """One network that a container is to be on."""
-
-    network: str
-    """Name or id, as it was typed."""
-    aliases: tuple[str, ...] = ()
-    ipv4: str = ""
-    ipv6: str = ""
-    mac: str = ""
-    asked: Json = {}  # noqa: RUF012 - a NamedTuple's default is never changed
-    """Docker's EndpointSettings as given: what inspect shows again."""
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        """Those that were asked for."""
-        return tuple(address for address in (self.ipv4, self.ipv6) if address)
+HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9_])?", re.ASCII)
+SHARING = "a container in the network of another one, or of the host, has no settings of its own"
 
 
 def with_default(body: Json, network: str) -> Json:
     """A create body in which the mode that docker calls ``default`` is a network by name."""
     host = body.get("HostConfig") or {}
-    if not isinstance(host, dict) or host.get("NetworkMode") not in (None, *_DEFAULTS):
+    if not isinstance(host, dict) or host.get("NetworkMode") not in (None, *DEFAULTS):
         return body
     return {**body, "HostConfig": {**host, "NetworkMode": network}}
 
@@ -67,7 +45,7 @@ def network_spec(config: Fields, host: Fields) -> NetworkSpec:
         bindings=tuple(_bindings(host)),
         exposed=tuple(exposed(config)),
         publish_all=host.flag("PublishAllPorts"),
-        dns=tuple(_address(host, "--dns", text) for text in host.texts("Dns")),
+        dns=tuple(address_of(host, "--dns", text) for text in host.texts("Dns")),
         dns_options=tuple(_word(host, "--dns-option", text) for text in host.texts("DnsOptions")),
         dns_search=tuple(_word(host, "--dns-search", text) for text in host.texts("DnsSearch")),
         extra_hosts=tuple(_extra_host(host, text) for text in host.texts("ExtraHosts")),
@@ -82,81 +60,12 @@ def _shared(host: Fields) -> str:
         raise host.bad("--network container: names no container")
     for key, flag in (("PortBindings", "--publish"), ("Dns", "--dns"), ("ExtraHosts", "--add-host")):
         if host.raw(key):
-            raise host.bad(f"{flag} conflicts with --network {mode[:80]}: {_SHARING}")
+            raise host.bad(f"{flag} conflicts with --network {mode[:80]}: {SHARING}")
     return mode.removeprefix(CONTAINER)
 
 
-# -- networks ------------------------------------------------------------------------------------------------
-
-
-def joined(body: Fields, host: Fields) -> tuple[Joining, ...]:
-    """The networks of a create body, that of NetworkMode first."""
-    mode, name = mode_of(host), host.text("NetworkMode")
-    name = BRIDGE if name in _DEFAULTS else name
-    endpoints = body.inner("NetworkingConfig").inner("EndpointsConfig")
-    given = {key: joining(endpoints.inner(key), key) for key in endpoints}
-    if mode != "bridge":
-        return _none(body, given, name)
-    for default in ("default", BRIDGE):  # docker's command line calls the default network so
-        if default in given and name == BRIDGE:
-            given[BRIDGE] = given.pop(default)._replace(network=BRIDGE)
-    first = given.pop(name, Joining(name))
-    if body.text("MacAddress") and not first.mac:
-        first = first._replace(mac=_mac(body, body.text("MacAddress")))
-    return (first, *given.values())
-
-
-def _none(body: Fields, given: dict[str, Joining], name: str) -> tuple[Joining, ...]:
-    """Docker's command line sends one empty endpoint, keyed by the mode, whatever that is."""
-    for key, one in given.items():
-        if key not in (name, "default") or one.aliases or one.addresses or one.mac:
-            raise body.bad(
-                f"--network {name[:80]} cannot be had together with --network {key[:80]}: {_SHARING}"
-            )
-    if body.text("MacAddress"):
-        raise body.bad(f"--mac-address conflicts with --network {name[:80]}: {_SHARING}")
-    return ()
-
-
-def joining(endpoint: Fields, network: str) -> Joining:
-    """One entry of EndpointsConfig; the body of ``network connect`` has the same. Raises BadRequest, NotSupported."""
-    ipam = endpoint.inner("IPAMConfig")
-    if endpoint.texts("Links"):
-        raise endpoint.lacking("--link", "containers on one network find each other by name")
-    if ipam.texts("LinkLocalIPs"):
-        raise endpoint.lacking("--link-local-ip")
-    for key in endpoint.mapping("DriverOpts"):
-        raise endpoint.lacking(f"--network driver-opt={key[:64]!r}")
-    priority = endpoint.integer("GwPriority")
-    aliases = tuple(dict.fromkeys(_alias(endpoint, alias) for alias in endpoint.texts("Aliases")))
-    asked = {"IPAMConfig": endpoint.raw("IPAMConfig"), "Aliases": list(aliases), "GwPriority": priority}
-    return Joining(
-        network,
-        aliases,
-        _address(endpoint, "--ip", ipam.text("IPv4Address"), version=4),
-        _address(endpoint, "--ip6", ipam.text("IPv6Address"), version=6),
-        _mac(endpoint, endpoint.text("MacAddress")),
-        {**asked, "MacAddress": endpoint.text("MacAddress")},
-    )
-
-
-def _alias(fields: Fields, alias: str) -> str:
-    if not is_name(alias) and not _HOST_NAME.fullmatch(alias):
-        raise fields.bad(f"--network-alias {alias[:64]!r} is not a name")
-    return alias
-
-
-def _mac(fields: Fields, text: str) -> str:
-    if not text:
-        return ""
-    if not _MAC.fullmatch(text):
-        raise fields.bad(f"--mac-address {text[:64]!r} is not a MAC address")
-    if int(text[:2], 16) & _MULTICAST:
-        raise fields.bad(f"--mac-address {text!r} is a multicast address, which no interface can have")
-    return text.lower().replace("-", ":")
-
-
-def _address(fields: Fields, flag: str, text: str, version: int = 0) -> str:
+def address_of(fields: Fields, flag: str, text: str, version: int = 0) -> str:
+    """An IP address as ipaddress writes it; empty if none is given. Raises BadRequest."""
     if not text:
         return ""
     try:
@@ -177,10 +86,10 @@ def _word(fields: Fields, flag: str, text: str) -> str:
 def _extra_host(fields: Fields, text: str) -> tuple[str, str]:
     """``name:address``; the address may be ``host-gateway``."""
     name, colon, address = text.partition(":")
-    if not colon or not _HOST_NAME.fullmatch(name):
+    if not colon or not HOST_NAME.fullmatch(name):
         raise fields.bad(f"--add-host {text[:64]!r} is not NAME:ADDRESS")
     address = address.strip("[]")
-    return name, address if address == "host-gateway" else _address(fields, f"--add-host {name}:", address)
+    return name, address if address == "host-gateway" else address_of(fields, f"--add-host {name}:", address)
 
 
 # -- ports ---------------------------------------------------------------------------------------------------
@@ -205,7 +114,7 @@ def _bindings(host: Fields) -> Iterator[Binding]:
 
 def _binding(host: Fields, port: int, protocol: str, one: Fields) -> Binding:
     low, high = _port_range(host, one.text("HostPort"))
-    return Binding(protocol, port, _address(host, "--publish", one.text("HostIp").strip("[]")), low, high)
+    return Binding(protocol, port, address_of(host, "--publish", one.text("HostIp").strip("[]")), low, high)
 
 
 def _port_key(fields: Fields, flag: str, key: str) -> tuple[int, int, str]:

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from pysup.supervisor.network.addresses import Address, Network, check_subnet, gateway_of
 from pysup.supervisor.spec.fields import Fields, Json
-from pysup.supervisor.spec.names import is_name
+from pysup.supervisor.spec.names import LONGEST
+from pysup.supervisor.spec.network import CONTAINER
 
 CREATE = "create network"
 BUILTIN = ("bridge", "host", "none")
@@ -84,8 +85,12 @@ def wanted_network(body: object) -> WantedNetwork:
     """A create body, checked. Raises BadRequest, NotSupported."""
     fields = Fields(CREATE, body)
     name = fields.text("Name")
-    if not is_name(name) and len(name) != 1:
-        raise fields.bad(f"invalid name {name[:64]!r}: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
+    if not _is_network_name(name):
+        raise fields.bad(
+            f"invalid name {name[:64]!r}: it is empty, too long, or has a '/' or a control character"
+        )
+    if name == "default" or name.startswith(CONTAINER):
+        raise fields.bad(f"{name[:64]} means something else where a network is named")
     _refuse(fields)
     ipam = fields.inner("IPAM")
     subnets = tuple(_subnet(one) for one in ipam.inners("Config") if list(one.given()))
@@ -99,6 +104,11 @@ def wanted_network(body: object) -> WantedNetwork:
         subnets=subnets,
         document={"Attachable": fields.flag("Attachable"), "IPAMOptions": ipam.mapping("Options")},
     )
+
+
+def _is_network_name(name: str) -> bool:
+    """As docker, which takes nearly everything; what its clients could not write in a URL is left out."""
+    return bool(name.strip()) and len(name) <= LONGEST and "/" not in name and name.isprintable()
 
 
 def _refuse(fields: Fields) -> None:

@@ -165,7 +165,6 @@ REFUSED = [
     ("--userns auto", "'auto' is not supported yet"),
     ("--ipc shareable", "'shareable' is not supported yet"),
     ("-v named:/v:rshared", "a volume has no propagation"),
-    ("--link a:b", "--link is not supported yet"),
     ("--dns ns1", "--dns"),
     ("--health-cmd true", "health checks"),
     ("--log-driver none", "--log-driver none is not supported yet"),

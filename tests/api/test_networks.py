@@ -11,19 +11,23 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import docker
 import pytest
 from helpers.daemon import Daemon
+from helpers.network_use import (
+    FETCH,
+    address,
+    clear_networks,
+    fetch,
+    networks_of,
+    ok,
+    refused,
+    serve,
+    wait_for_line,
+)
 
 pytestmark = pytest.mark.kernel
-
-SERVER = (
-    "import http.server; s = http.server.ThreadingHTTPServer(('', 80), http.server.SimpleHTTPRequestHandler);"
-    "print('listening', flush=True); s.serve_forever()"
-)
-FETCH = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=5).status)"
 
 
 @pytest.fixture(scope="module")
@@ -36,59 +40,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 def clean(shared: Daemon) -> Iterator[None]:
     """No container and no network of a test, before and after."""
     yield
-    ids = shared.docker("ps", "-aq").stdout.split()
-    if ids:
-        shared.docker("rm", "-fv", *ids)
-    shared.docker("network", "prune", "-f")
-    assert sorted(shared.docker("network", "ls", "--format", "{{.Name}}").stdout.split()) == [
-        "bridge",
-        "host",
-        "none",
-    ]
-
-
-def ok(daemon: Daemon, *words: str) -> str:
-    done = daemon.docker(*words)
-    assert done.returncode == 0, (words, done.stdout, done.stderr)
-    return done.stdout
-
-
-def refused(daemon: Daemon, *words: str) -> str:
-    done = daemon.docker(*words)
-    assert done.returncode != 0, (words, done.stdout)
-    return done.stderr
-
-
-def serve(daemon: Daemon, name: str, *flags: str) -> None:
-    """A web server that listens when this returns."""
-    ok(daemon, "run", "-d", "--name", name, *flags, "host", "python3", "-c", SERVER)
-    wait_for_line(daemon, name)
-
-
-def wait_for_line(daemon: Daemon, name: str, *flags: str) -> None:
-    with subprocess.Popen(
-        ["docker", "-H", f"unix://{daemon.socket}", "logs", "-f", *flags, name],
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as logs:
-        assert logs.stdout is not None and logs.stdout.readline() == "listening\n"
-        logs.kill()
-
-
-def fetch(port: int, address: str = "127.0.0.1") -> bytes:
-    """The first line of the answer, asked for from the tests' own network namespace."""
-    with closing(socket.create_connection((address, port), timeout=5)) as sock:
-        sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
-        return sock.makefile("rb").readline()
-
-
-def networks_of(daemon: Daemon, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(ok(daemon, "inspect", name))[0]["NetworkSettings"]["Networks"]
-    return found
-
-
-def address(daemon: Daemon, name: str, network: str = "bridge") -> str:
-    return str(networks_of(daemon, name)[network]["IPAddress"])
+    clear_networks(shared)
 
 
 # -- the default network -------------------------------------------------------------------------------------

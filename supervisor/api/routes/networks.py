@@ -17,7 +17,7 @@ from pysup.supervisor.api.wire import Request, Response, empty, json_response
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.engine.places import places_of
 from pysup.supervisor.spec.fields import Fields
-from pysup.supervisor.spec.network import joining
+from pysup.supervisor.spec.joining import joining
 from pysup.supervisor.spec.networks import wanted_network
 
 Json = dict[str, Any]

@@ -29,6 +29,13 @@ class ExtraHost(NamedTuple):
     """An IP address, or HOST_GATEWAY."""
 
 
+class Line(NamedTuple):
+    """One line of the file: whose address it is, and what that one is called here."""
+
+    address: Address
+    names: str
+
+
 def parse_extra_host(text: str) -> ExtraHost:
     """``NAME:ADDRESS`` or ``NAME=ADDRESS``, where an IPv6 address may be in brackets. Raises BadRequest."""
     name, equals, address = text.partition("=")
@@ -52,16 +59,22 @@ def render_hosts(
     extra: Iterable[ExtraHost] = (),
     *,
     gateways: Iterable[Address] = (),
+    linked: Iterable[Line] = (),
     ipv6: bool = True,
 ) -> str:
     """The file. ``names`` is what own_names() gives, ``addresses`` are the container's own on all its networks.
 
-    ``gateways`` are what host-gateway stands for; ``ipv6`` is false where the container's kernel has it
-    disabled. Raises BadRequest: host-gateway is asked for, and there is none.
+    ``gateways`` are what host-gateway stands for, ``linked`` are other containers; ``ipv6`` is false where the
+    container's kernel has it disabled. Raises BadRequest: host-gateway is asked for, and there is none.
     """
     lines = [_LOCAL, _LOCAL6 if ipv6 else ""]
     lines += [f"{address}\t{host.name}\n" for host in extra for address in _resolved(host, tuple(gateways))]
-    lines += [f"{address}\t{names}\n" for address in addresses if ipv6 or address.version == 4]  # noqa: PLR2004
+    own = [Line(address, names) for address in addresses]
+    lines += [
+        f"{line.address}\t{line.names}\n"
+        for line in (*linked, *own)
+        if ipv6 or line.address.version == 4  # noqa: PLR2004
+    ]
     return "".join(lines)
 
 

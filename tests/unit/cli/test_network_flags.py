@@ -71,6 +71,8 @@ CASES = [
     "--network name=mine,gw-priority=7 --network name=other,driver-opt=a=b",
     "--mac-address 92:d0:c6:0a:29:33",
     "--network host",
+    "--link db:d --link web",
+    "--network mine --link db:d --link-local-ip 169.254.8.8",
     "--network container:web",
     "--dns 1.1.1.1 --dns-search example.test --dns-option ndots:2 --add-host a:1.2.3.4 --add-host b=[::1]",
 ]
@@ -79,7 +81,16 @@ CASES = [
 def networks_of(body: Any) -> dict[str, Any]:
     """What a body says of networks, without what is empty."""
     host, endpoints = body["HostConfig"], (body.get("NetworkingConfig") or {}).get("EndpointsConfig") or {}
-    named = ("NetworkMode", "PortBindings", "PublishAllPorts", "Dns", "DnsSearch", "DnsOptions", "ExtraHosts")
+    named = (
+        "NetworkMode",
+        "PortBindings",
+        "PublishAllPorts",
+        "Dns",
+        "DnsSearch",
+        "DnsOptions",
+        "ExtraHosts",
+        "Links",
+    )
     said = {key: host.get(key) for key in named if host.get(key) and host.get(key) != "default"}
     said["EndpointsConfig"] = {name: {k: v for k, v in one.items() if v} for name, one in endpoints.items()}
     if not any(said["EndpointsConfig"].values()) and len(said["EndpointsConfig"]) <= 1:

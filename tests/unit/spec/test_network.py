@@ -11,8 +11,16 @@ from hypothesis import strategies as st
 from pysup.supervisor.errors import BadRequest, NotSupported
 from pysup.supervisor.spec.container import Binding, NetworkSpec
 from pysup.supervisor.spec.fields import Fields
-from pysup.supervisor.spec.network import (
+from pysup.supervisor.spec.joining import (
+    INTERFACE,
+    SYSCTLS,
     joined,
+    link_local,
+    links_of,
+    option_warnings,
+    sysctls_of,
+)
+from pysup.supervisor.spec.network import (
     mode_of,
     network_spec,
     wanted_bindings,
@@ -76,6 +84,17 @@ def test_addresses_are_asked_for() -> None:
         ({}, {"default": {"MacAddress": "01:00:00:00:00:01"}}, {}, "multicast"),
         ({}, {"default": {"MacAddress": "x"}}, {}, "not a MAC address"),
         ({}, {"default": {"Aliases": ["a b"]}}, {}, "--network-alias"),
+        ({"Links": ["a b"]}, {}, {}, "--link 'a b' is not"),
+        ({}, {"default": {"Links": [":x"]}}, {}, "--link ':x' is not"),
+        ({"NetworkMode": "host", "Links": ["db:b"]}, {}, {}, "--link conflicts with --network host"),
+        ({}, {"default": {"IPAMConfig": {"LinkLocalIPs": ["10.0.0.1"]}}}, {}, "is not a link-local address"),
+        ({}, {"default": {"DriverOpts": {INTERFACE: "a/b"}}}, {}, "cannot be the name of an interface"),
+        (
+            {},
+            {"default": {"DriverOpts": {SYSCTLS: "net.ipv4.conf.IFNAME.x=../1"}}},
+            {},
+            "is not net.ipv4.conf",
+        ),
         ({}, {"default": {"IPAMConfig": {"IPv4Address": "fd00::1"}}}, {}, "not an IPv4 address"),
         ({}, {"default": {"IPAMConfig": {"IPv6Address": "1"}}}, {}, "not an IP address"),
     ],
@@ -85,13 +104,34 @@ def test_wrong_endpoints_are_refused(host: Any, endpoints: Any, config: Any, wor
         places(host, endpoints, **config)
 
 
-@pytest.mark.parametrize(
-    "endpoint",
-    [{"Links": ["a:b"]}, {"IPAMConfig": {"LinkLocalIPs": ["169.254.1.1"]}}, {"DriverOpts": {"x": "y"}}],
-)
-def test_what_is_not_there_yet_is_said(endpoint: dict[str, Any]) -> None:
+def test_what_is_not_there_yet_is_said() -> None:
     with pytest.raises(NotSupported, match="is not supported yet"):
-        places({}, {"default": endpoint})
+        places({}, {"default": {"DriverOpts": {"com.docker.network.else": "y"}}})
+
+
+def test_links_are_read_in_every_form() -> None:
+    (one,) = places({"Links": ["/db:/web/d", "cache"]})
+    assert links_of(one.asked) == (("db", "d"), ("cache", "cache"))
+    (one,) = places({"NetworkMode": "mine", "Links": ["db:b"]}, {"mine": {"Links": ["web:d"]}})
+    assert links_of(one.asked) == (("web", "d"),)
+    assert links_of({}) == ()
+
+
+def test_options_of_an_endpoint_are_read() -> None:
+    options = {
+        "com.docker.network.endpoint.ifname": "lan0",
+        "com.docker.network.endpoint.sysctls": "net.ipv4.conf.IFNAME.log_martians=1,net.ipv6.conf.IFNAME.mtu=1400",
+        "their.own": "on",
+    }
+    (one,) = places({}, {"default": {"DriverOpts": options, "IPAMConfig": {"LinkLocalIPs": ["169.254.8.8"]}}})
+    assert one.interface == "lan0"
+    assert sysctls_of(one.asked, "lan0") == (
+        ("net/ipv4/conf/lan0/log_martians", "1"),
+        ("net/ipv6/conf/lan0/mtu", "1400"),
+    )
+    assert list(link_local(one.asked)) == ["169.254.8.8"]
+    (told,) = option_warnings([one])
+    assert "'their.own' of network bridge is not known" in told
 
 
 def test_ports_are_read() -> None:

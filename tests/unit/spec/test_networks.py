@@ -57,7 +57,9 @@ def test_little_is_needed() -> None:
     ("body", "words"),
     [
         ({"Name": ""}, "invalid name"),
-        ({"Name": "a b"}, "invalid name"),
+        ({"Name": " "}, "invalid name"),
+        ({"Name": "a/b"}, "invalid name"),
+        ({"Name": "container:x"}, "means something else"),
         ({"Driver": "host"}, "there already"),
         ({"Driver": "nope"}, "no network driver"),
         ({"Options": {"com.docker.network.bridge.name": "x" * 16}}, "name of an interface"),

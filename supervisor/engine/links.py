@@ -1,0 +1,52 @@
+"""--link on the default network, where names are no resolver's: a line of /etc/hosts for each link.
+
+On a network of users a link is a name that only the container's own resolver knows (engine/naming.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
+from sqlite3 import Connection
+
+from pysup.store import containers
+from pysup.store.containers import Container as Row
+from pysup.store.errors import Ambiguous, Missing
+from pysup.supervisor.engine.places import Place, places_of
+from pysup.supervisor.errors import Conflict
+from pysup.supervisor.network.names.hosts import Line
+from pysup.supervisor.spec.joining import links_of
+from pysup.supervisor.spec.networks import Options
+
+
+def linked(conn: Connection, places: Sequence[Place]) -> Iterator[Line]:
+    """Raises Conflict: whom a place on the default network links to is gone, or not there."""
+    for place in places:
+        if place.network.builtin:
+            for container, alias in links_of(place.endpoint.asked):
+                yield from _lines(conn, place, container, alias)
+
+
+def _lines(conn: Connection, place: Place, container: str, alias: str) -> Iterator[Line]:
+    """Unlike docker's, the other one need not run: its address stays the same."""
+    told = f"cannot link to container {container}"
+    if not Options(place.network.options).icc:
+        raise Conflict(
+            f"{told}: containers of network {place.network.name} do not talk to each other (enable_icc)"
+        )
+    try:
+        row = containers.find(conn, container)
+    except (Missing, Ambiguous):
+        raise Conflict(f"{told}: No such container: {container}") from None
+    there = [one for one in places_of(conn, row.id) if one.network.id == place.network.id]
+    if not there:
+        raise Conflict(f"{told}: it is not on network {place.network.name}")
+    for lease, _ in there[0].addresses:
+        yield Line(ip_address(lease.address), _called(row, alias))
+
+
+def _called(row: Row, alias: str) -> str:
+    """The alias, its host name and its name (moby daemon/links)."""
+    hostname = json.loads(row.config).get("Hostname") or row.id[:12]
+    return " ".join(dict.fromkeys((alias, hostname, row.name)))

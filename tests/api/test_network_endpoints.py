@@ -1,0 +1,84 @@
+"""A container's place on a network: links, further addresses, its interface's name and settings; on a real daemon."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from helpers.daemon import Daemon
+from helpers.network_use import address, clear_networks, networks_of, ok, refused
+
+pytestmark = pytest.mark.kernel
+
+SLEEP = ("host", "sleep", "1000")
+OPTION = "com.docker.network.endpoint"
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    with Daemon(tmp_path_factory.mktemp("daemon")) as daemon:
+        yield daemon
+
+
+@pytest.fixture(autouse=True)
+def clean(shared: Daemon) -> Iterator[None]:
+    """No container and no network of a test, before and after."""
+    yield
+    clear_networks(shared)
+
+
+def test_a_link_on_a_users_network_is_a_name_for_one_container_alone(shared: Daemon) -> None:
+    ok(shared, "network", "create", "mine")
+    ok(shared, "run", "-d", "--name", "asker", "--network", "mine", "--link", "db:store", *SLEEP)
+    ok(shared, "run", "-d", "--name", "other", "--network", "mine", *SLEEP)
+    assert shared.docker("exec", "asker", "getent", "hosts", "store").returncode != 0  # there is no db yet
+    ok(shared, "run", "-d", "--name", "db", "--network", "mine", *SLEEP)
+    assert ok(shared, "exec", "asker", "getent", "hosts", "store").split()[0] == address(shared, "db", "mine")
+    assert shared.docker("exec", "other", "getent", "hosts", "store").returncode != 0
+    assert networks_of(shared, "asker")["mine"]["Links"] == ["db:store"]
+    ok(shared, "network", "disconnect", "mine", "other")
+    ok(shared, "network", "connect", "--link", "db:vault", "mine", "other")
+    assert ok(shared, "exec", "other", "getent", "hosts", "vault").split()[0] == address(shared, "db", "mine")
+
+
+def test_a_link_on_the_default_network_is_in_etc_hosts(shared: Daemon) -> None:
+    assert "could not get container for db" in refused(shared, "run", "--link", "db:store", "host", "true")
+    ok(shared, "run", "-d", "--name", "db", "-h", "box", *SLEEP)
+    ok(shared, "run", "-d", "--name", "asker", "--link", "db:store", *SLEEP)
+    line = f"{address(shared, 'db')}\tstore box db\n"
+    assert line in ok(shared, "exec", "asker", "cat", "/etc/hosts")
+    ok(shared, "stop", "-t", "0", "db")
+    ok(shared, "restart", "-t", "0", "asker")
+    assert line in ok(
+        shared, "exec", "asker", "cat", "/etc/hosts"
+    )  # the address is db's, whether it runs or not
+    ok(shared, "rm", "db")
+    assert "No such container: db" in refused(shared, "restart", "-t", "0", "asker")
+
+
+def test_an_endpoint_has_options(shared: Daemon) -> None:
+    sysctl = f"driver-opt={OPTION}.sysctls=net.ipv4.conf.IFNAME.log_martians=1"
+    wanted = f"name=bridge,driver-opt={OPTION}.ifname=lan0,{sysctl},link-local-ip=169.254.8.8"
+    look = "ip -j addr show lan0; cat /proc/sys/net/ipv4/conf/lan0/log_martians"
+    found, martians = ok(shared, "run", "--rm", "--network", wanted, "host", "sh", "-c", look).splitlines()
+    addresses = json.loads(found)[0]["addr_info"]
+    assert [(one["local"], one["prefixlen"]) for one in addresses][1] == ("169.254.8.8", 16)
+    assert martians == "1"
+    told = refused(
+        shared,
+        "run",
+        "--network",
+        f"name=bridge,driver-opt={OPTION}.sysctls=net.ipv4.conf.IFNAME.no=1",
+        "host",
+        "true",
+    )
+    assert "cannot set net.ipv4.conf.eth0.no to 1: No such file" in told
+    ok(shared, "create", "--name", "rest", "--mac-address", "02:42:ac:11:00:02", *SLEEP)
+    assert networks_of(shared, "rest")["bridge"]["MacAddress"] == "02:42:ac:11:00:02"
+
+
+def test_a_network_may_be_called_nearly_anything(shared: Daemon) -> None:
+    ok(shared, "network", "create", "my own net")
+    assert ok(shared, "run", "--rm", "--network", "my own net", "host", "echo", "hello") == "hello\n"
+    ok(shared, "network", "rm", "my own net")
