@@ -96,6 +96,7 @@ async def run(inherited: Inherited) -> None:
 
 def _assemble(settings: Settings, store: Store, link: Link, nursery: trio.Nursery) -> Parts:
     firewall = Firewall()
+    naming = Naming(link, nursery, firewall)
     news, trash = NewsDesk(), Trash(settings.trash)
     disk = trio.CapacityLimiter(DISK_THREADS)
     return Parts(
@@ -109,7 +110,7 @@ def _assemble(settings: Settings, store: Store, link: Link, nursery: trio.Nurser
         images=Images(store, settings),
         volumes=Volumes(store, settings, news=news, trash=trash, disk=disk),
         secrets=Secrets(store, settings, news),
-        networks=Networks(store, settings, news, Naming(link, nursery, firewall), firewall),
+        networks=Networks(store, settings, news=news, nursery=nursery, naming=naming, firewall=firewall),
         news=news,
         trash=trash,
         logs=Budget(settings.log_total),

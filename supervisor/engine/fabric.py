@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address, ip_network
@@ -20,6 +21,7 @@ from pysup.store import endpoints, networks
 from pysup.store.networks import Network, Subnet
 from pysup.store.store import Store
 from pysup.supervisor.engine import event_rows
+from pysup.supervisor.engine.news import Happening, NewsDesk
 from pysup.supervisor.engine.places import Place, all_published
 from pysup.supervisor.errors import NotFound, Unavailable
 from pysup.supervisor.network import addresses, rules, wiring
@@ -41,8 +43,9 @@ Described = tuple[Network, list[Subnet]]
 class Fabric:
     """One for each daemon, in its network namespace."""
 
-    def __init__(self, store: Store, firewall: Firewall) -> None:
+    def __init__(self, store: Store, news: NewsDesk, firewall: Firewall) -> None:
         self._store = store
+        self._news = news
         self._firewall = firewall
         self._host = Netlink()
         self._bridges: dict[str, int] = {}
@@ -50,6 +53,8 @@ class Fabric:
         self._founded = False
         """Whether the table is there, as far as is known."""
         self._guards = False
+        self._published: set[Published] = set()
+        """What this engine has published; rows tell of it a little later."""
         self._turn = trio.Lock()
 
     # -- networks --------------------------------------------------------------------------------------------
@@ -73,6 +78,7 @@ class Fabric:
         _set(f"ipv4/conf/{network.device}/route_localnet", "1")
         await self._apply(rules.add_network(_ruled(network, subnets)), f"rule network {network.name}")
         self._bridges[network_id] = index
+        await self._put_back(network_id, index)
 
     async def _described(self, network_id: str) -> Described:
         return await self._store.query(partial(_described, network_id=network_id))
@@ -100,8 +106,9 @@ class Fabric:
         """Make the table, with all networks that are there and all ports that are published, in one transaction."""
         guards = self._guards or await self._guarded_before()
         ruled = [_ruled(*await self._described(one)) for one in self._bridges]
-        ports = await self._store.query(all_published)
-        await self._firewall.apply(rules.whole(ruled, ports, guard_forwarding=guards), "set up the firewall")
+        ports = self._published.union(await self._store.query(all_published))
+        whole = rules.whole(ruled, sorted(ports), guard_forwarding=guards)
+        await self._firewall.apply(whole, "set up the firewall")
         self._founded = True
 
     async def _guarded_before(self) -> bool:
@@ -152,14 +159,41 @@ class Fabric:
         except NetlinkError as error:
             raise Unavailable(f"cannot route by network {place.network.name}: {error}") from error
 
-    async def _repaired(self, network_id: str) -> int:
-        """Somebody deleted a bridge of ours: make it anew, put those back who were on it, and say so."""
-        self._bridges.pop(network_id, None)
-        index = await self.bridge(network_id)
+    async def _put_back(self, network_id: str, index: int) -> None:
+        """Those who were on a bridge that somebody deleted are on the new one; a first one has nobody yet."""
         for endpoint in await self._store.query(partial(endpoints.alive_on, network_id=network_id)):
             await wiring.put_back(self._host, endpoint.device, index)
-        await self._store.write(partial(_note_repair, network_id=network_id))
+
+    # -- what others did -------------------------------------------------------------------------------------
+
+    async def remake_rules(self, by: str) -> None:
+        """Somebody took rules of ours away: make them all anew, and say so. Raises Unavailable."""
+        async with self._turn:
+            ruled = list(self._bridges)
+            if ruled:
+                await self._found()
+        log.warning("%s deleted rules of pysup: they are made anew", by)
+        for network_id in ruled:
+            await self._tell_repair(network_id, {"what": "rules", "by": by})
+
+    async def restore_bridges(self, touched: AbstractSet[int] | None) -> bool:
+        """Bring bridges of ours to what they should be, if they are among these interfaces (None: all are)."""
+        bridges = [one for one, index in self._bridges.items() if touched is None or index in touched]
+        for network_id in bridges:
+            await self._repaired(network_id)
+        return bool(bridges)
+
+    async def _repaired(self, network_id: str) -> int:
+        """Somebody deleted a bridge of ours, or its address: make it anew, with those who were on it, and say so."""
+        self._bridges.pop(network_id, None)
+        index = await self.bridge(network_id)
+        log.warning("the bridge of network %s was deleted or changed: it is made anew", network_id[:12])
+        await self._tell_repair(network_id, {"what": "bridge"})
         return index
+
+    async def _tell_repair(self, network_id: str, told: dict[str, str]) -> None:
+        await self._store.write(partial(_note_repair, network_id=network_id, told=told))
+        self._news.publish(Happening("network", network_id, "repair"))
 
     # -- ports -----------------------------------------------------------------------------------------------
 
@@ -168,11 +202,14 @@ class Fabric:
         if ports:
             async with self._turn:
                 await self._apply(rules.publish(ports), "publish ports")
+                self._published.update(ports)
 
     async def unpublish(self, ports: Sequence[Published]) -> None:
         """Take them back."""
         if ports:
-            await self._forget(rules.unpublish(ports), "take ports back")
+            async with self._turn:
+                self._published.difference_update(ports)
+                await self._forget(rules.unpublish(ports), "take ports back")
 
     async def _forget(self, commands: str, what: str) -> None:
         """What cannot be taken out of the table goes with it: the next one is made from the store."""
@@ -234,11 +271,11 @@ def _ruled(network: Network, subnets: Iterable[Subnet]) -> Ruled:
     )
 
 
-def _note_repair(conn: Connection, network_id: str) -> None:
+def _note_repair(conn: Connection, network_id: str, told: dict[str, str]) -> None:
     network = networks.get(conn, network_id)
     if network is not None:
-        told = {"name": network.name, "type": network.driver}
-        event_rows.note(conn, "network", "repair", network_id, told)
+        named = {"name": network.name, "type": network.driver}
+        event_rows.note(conn, "network", "repair", network_id, {**named, **told})
 
 
 def _get(name: str) -> str:

@@ -60,9 +60,17 @@ class Networks:
     """One for each daemon."""
 
     def __init__(
-        self, store: Store, settings: Settings, news: NewsDesk, naming: Naming, firewall: Firewall
+        self,
+        store: Store,
+        settings: Settings,
+        *,
+        news: NewsDesk,
+        nursery: trio.Nursery,
+        naming: Naming,
+        firewall: Firewall,
     ) -> None:
         self.naming = naming
+        self._nursery = nursery
         self._firewall = firewall
         self._store = store
         self._settings = settings
@@ -75,9 +83,11 @@ class Networks:
         async with self._turn:
             if self._fabric is None:
                 module = await trio.to_thread.run_sync(
-                    importlib.import_module, "pysup.supervisor.engine.fabric"
+                    importlib.import_module, "pysup.supervisor.engine.healing"
                 )
-                self._fabric = module.Fabric(self._store, self._firewall)
+                fabric: Fabric = module.Fabric(self._store, self._news, self._firewall)
+                await self._nursery.start(module.heal, fabric, self._firewall)
+                self._fabric = fabric
             return self._fabric
 
     async def prepare(self) -> None:

@@ -19,6 +19,8 @@ class Firewall:
     def __init__(self) -> None:
         self._busy = trio.Lock()
         self._worker: socket.socket | None = None
+        self.pid = 0
+        """Of the process that works, by which its transactions are known (network/watching.py)."""
 
     async def apply(self, commands: str, what: str, *, namespace: int | None = None) -> str:
         """Run a transaction; ``what`` it does is for the error. Raises Unavailable: nothing was changed then.
@@ -35,7 +37,7 @@ class Firewall:
         fds = [memory_file("pysup-rules", commands.encode())]
         try:
             if self._worker is None:
-                self._worker = nft_worker.start()
+                self.pid, self._worker = nft_worker.start()
             socket.send_fds(self._worker, [b"run"], fds if namespace is None else [*fds, namespace])
             answer = self._worker.recv(nft_worker.LARGEST)
         except OSError as error:

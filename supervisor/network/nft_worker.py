@@ -53,14 +53,14 @@ def _run(commands: str, namespace: int | None) -> str:
         return nftables.run(commands)
 
 
-def start() -> socket.socket:
-    """Begin one; the other end of its socket, by whose closing it ends. Raises OSError."""
+def start() -> tuple[int, socket.socket]:
+    """Begin one: its pid, and the other end of its socket, by whose closing it ends. Raises OSError."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
     with theirs:
         given = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), _SOCKET)]
         argv = [sys.executable, "-P", "-m", __name__]
-        os.posix_spawn(sys.executable, argv, os.environ, file_actions=given, setsid=True)
-    return ours
+        pid = os.posix_spawn(sys.executable, argv, os.environ, file_actions=given, setsid=True)
+    return pid, ours
 
 
 if __name__ == "__main__":

@@ -1,0 +1,128 @@
+"""What somebody else took away: notifications of nf_tables and rtnetlink(7), of which only deletions wake anybody."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import trio
+
+from pysup.supervisor.kernel import socket_filter
+from pysup.supervisor.network.netlink import attributes
+
+_NETFILTER = 12
+_LARGEST = 1 << 18
+_GROUP_NFTABLES = 1 << 6
+_GROUP_LINK, _GROUP_ADDRESS4, _GROUP_ADDRESS6 = 1 << 0, 1 << 4, 1 << 8
+_DELLINK, _DELADDR = 17, 21
+_NFTABLES = 10 << 8
+_DELETIONS = tuple(_NFTABLES | kind for kind in (2, 5, 8, 11, 14))
+"""NFT_MSG_DELTABLE, DELCHAIN, DELRULE, DELSET and DELSETELEM (linux/netfilter/nf_tables.h)."""
+_GENERATION = _NFTABLES | 15
+"""NFT_MSG_NEWGEN, the last message of a transaction: who made it."""
+_TABLE, _WHO_PID, _WHO_NAME = 1, 2, 3
+_GENERIC = 4
+"""Bytes of struct nfgenmsg, before the attributes."""
+_HEADER = struct.Struct("=IHHII")
+_INDEX = struct.Struct("=4xi")
+"""Of the interface, in struct ifinfomsg and ifaddrmsg alike."""
+
+
+UNKNOWN = "an unknown process"
+
+
+class Message(NamedTuple):
+    """One notification."""
+
+    kind: int
+    port: int
+    """Of the socket that asked for it: its process's id, mostly."""
+    data: bytes
+    """Behind struct nlmsghdr."""
+
+
+class Watch:
+    """A netlink socket that joined groups and lets some types pass. A context."""
+
+    def __init__(self, family: int, groups: int, types: tuple[int, ...]) -> None:
+        self._socket = socket.socket(
+            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, family
+        )
+        socket_filter.accept_types(self._socket, types)
+        self._socket.bind((0, groups))
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        trio.lowlevel.notify_closing(self._socket)
+        self._socket.close()
+
+    async def more(self) -> list[Message] | None:
+        """Wait for messages; None: some were lost, so anything may have happened."""
+        await trio.lowlevel.wait_readable(self._socket)
+        return self.pending()
+
+    def pending(self) -> list[Message] | None:
+        """Those that are here already."""
+        found: list[Message] = []
+        while True:
+            try:
+                found += _split(self._socket.recv(_LARGEST))
+            except BlockingIOError:
+                return found
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                return None
+
+
+def _split(data: bytes) -> list[Message]:
+    found, at = [], 0
+    while at + _HEADER.size <= len(data):
+        length, kind, _flags, _number, port = _HEADER.unpack_from(data, at)
+        found.append(Message(kind, port, data[at + _HEADER.size : at + length]))
+        at += -(-length // 4) * 4
+    return found
+
+
+# -- rules ---------------------------------------------------------------------------------------------------
+
+
+def watch_rules() -> Watch:
+    """Deletions of nftables, and who did each."""
+    return Watch(_NETFILTER, _GROUP_NFTABLES, (*_DELETIONS, _GENERATION))
+
+
+def thief(messages: Iterable[Message], table: str, own_port: int) -> str:
+    """Who took something out of a table, other than we ourselves; empty: nobody."""
+    name, lost = table.encode() + b"\0", False
+    for message in messages:
+        if message.port == own_port:
+            continue
+        told = dict(attributes(message.data[_GENERIC:]))
+        if message.kind == _GENERATION and lost:
+            return _who(told)
+        lost |= message.kind != _GENERATION and told.get(_TABLE) == name
+    return UNKNOWN if lost else ""
+
+
+def _who(told: dict[int, bytes]) -> str:
+    name = told.get(_WHO_NAME, b"").rstrip(b"\0").decode(errors="replace")
+    return f"{name} (pid {int.from_bytes(told.get(_WHO_PID, b''), 'big')})"
+
+
+# -- interfaces ----------------------------------------------------------------------------------------------
+
+
+def watch_links() -> Watch:
+    """Interfaces that go, and addresses that are taken from one."""
+    return Watch(socket.NETLINK_ROUTE, _GROUP_LINK | _GROUP_ADDRESS4 | _GROUP_ADDRESS6, (_DELLINK, _DELADDR))
+
+
+def touched(messages: Iterable[Message]) -> frozenset[int]:
+    """The numbers of the interfaces."""
+    return frozenset(_INDEX.unpack_from(message.data)[0] for message in messages)
