@@ -22,6 +22,7 @@ CONTAINER: dict[str, Entry] = {
     "attach": Entry(
         "start:attach", "Attach local standard input, output, and error streams to a running container"
     ),
+    "commit": Entry("commit:commit", "Create a new image from a container's changes"),
     "create": Entry("run:create", "Create a new container"),
     "exec": Entry("execute:execute", "Execute a command in a running container"),
     "inspect": Entry("inspect:container_inspect", "Display detailed information on one or more containers"),
@@ -125,7 +126,7 @@ _TOP = (
     "rm",
     "logs",
 )
-_MORE = ("attach", "top", "stats", "port", "rename", "update")
+_MORE = ("attach", "commit", "top", "stats", "port", "rename", "update")
 
 COMMANDS: dict[str, Entry] = {
     **{name: CONTAINER[name] for name in _TOP + _MORE},
@@ -156,7 +157,6 @@ LACKING: dict[str, str] = {
     "builder": _BUILDS,
     "buildx": _BUILDS,
     "checkpoint": "checkpoints come with a later version",
-    "commit": "images come with a later version",
     "compose": "it comes with a later version",
     "config": _ONE_HOST,
     "context": "use -H or DOCKER_HOST",

@@ -108,6 +108,16 @@ class Unpause(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class Hold(Command):
+    """Have its processes stand still until Release, without a change of state; answered when they do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release(Command):
+    """Let them go on, once nobody holds them any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Remove(Command):
     """Remove the container; ``force`` kills it first, ``volumes`` takes its anonymous volumes along."""
 

@@ -45,6 +45,7 @@ class Container(Lifecycle):
 
     async def _adopted(self, entry: Entry | None) -> None:
         run = self._run_in_progress
+        run.find_cgroup()
         self._children.start_soon(run.perform_adopted, entry, self.record.state is State.STARTING)
         match self.record.state:
             case State.STOPPING:
@@ -167,6 +168,19 @@ class Container(Lifecycle):
         await self.record.step(Event.RESUME, told=[Told("unpause", {}, command.caller)])
         command.reply.settle()
 
+    async def _on_hold(self, command: commands.Hold) -> None:
+        """No change of state: an engine that dies meanwhile is followed by one that thaws what runs."""
+        if self.record.state is State.RUNNING and self._holders == 0:
+            await self._run_in_progress.freeze()
+        self._holders += 1
+        command.reply.settle()
+
+    async def _on_release(self, command: commands.Release) -> None:
+        self._holders -= 1
+        if self.record.state is State.RUNNING and self._holders == 0:
+            await self._run_in_progress.thaw()
+        command.reply.settle()
+
     def _refuse_if_paused(self, verb: str) -> None:
         if self.record.state is State.PAUSED:
             raise Conflict(f"cannot {verb} container {self._name}: it is paused; unpause it")
@@ -245,6 +259,8 @@ HANDLERS: dict[type, Callable[[Container, Any], Awaitable[None]]] = {
     commands.Kill: Container._on_kill,
     commands.Pause: Container._on_pause,
     commands.Unpause: Container._on_unpause,
+    commands.Hold: Container._on_hold,
+    commands.Release: Container._on_release,
     commands.Rename: Container._on_rename,
     commands.Update: Container._on_update,
     commands.Connect: Container._on_connect,

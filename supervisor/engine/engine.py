@@ -18,6 +18,7 @@ from pysup.store.runs import Run
 from pysup.supervisor.engine import commands
 from pysup.supervisor.engine.attachment import Attachment
 from pysup.supervisor.engine.commands import Caller
+from pysup.supervisor.engine.commit import Wanted, commit
 from pysup.supervisor.engine.container import Container
 from pysup.supervisor.engine.creation import Draft, draft, refusable
 from pysup.supervisor.engine.execs import Execs
@@ -156,6 +157,10 @@ class Engine:
         """Change limits and the restart policy, at once and for later runs; returns warnings."""
         warnings: list[str] = await self.container(ref).ask(commands.Update(caller, body))
         return warnings
+
+    async def commit(self, ref: str, wanted: Wanted, caller: Caller) -> str:
+        """Make an image of what it has written; its id."""
+        return await commit(self.parts, self.container(ref), wanted, caller)
 
     async def remove(self, ref: str, caller: Caller, *, force: bool = False, volumes: bool = False) -> None:
         """Remove it; ``force`` kills it first, ``volumes`` takes its anonymous volumes along."""

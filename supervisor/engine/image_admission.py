@@ -44,6 +44,7 @@ from pysup.supervisor.images.layers import Layer
 from pysup.supervisor.images.leases import Lease, Leases
 from pysup.supervisor.images.platforms import Platform, platform_of
 from pysup.supervisor.images.whiteouts import is_opaque
+from pysup.supervisor.images.write_layers import Rules, Stage, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,15 @@ class Admission:
     def existing(self, diff_id: str) -> Layer | None:
         """A layer that is there already, held. Blocks."""
         return layers.existing(self.images_dir, diff_id, self._lease.hold)
+
+    def take(self, stage: Stage, rules: Rules) -> Written | None:
+        """What a container has written as a layer, held (write_layers.py). Blocks."""
+        return stage.finish(self.content, rules, self._lease.hold)
+
+    def hold_layers(self, names: Iterable[str]) -> None:
+        """Keep layers of an image, by their directories' names, whatever becomes of it."""
+        for name in names:
+            self._lease.hold(f"{layers.LAYERS}/{name}")
 
     async def admit(self, candidate: Candidate, names: Names, action: str, caller: Caller) -> str:
         """Make it an image and give it its names; its id. Raises BadImage, Conflict, Unavailable.

@@ -69,6 +69,7 @@ class Lifecycle(Actor):
         self._starters: list[Reply] = []
         self._stoppers: list[Reply] = []
         self._removers: list[commands.Remove] = []
+        self._holders = 0
         self._killed_at = -math.inf
         self._kill_signal = 0
 
@@ -79,8 +80,8 @@ class Lifecycle(Actor):
 
     @property
     def busy(self) -> bool:
-        """Whether there is a reason for this object to exist: a task, or somebody attached."""
-        return self._live or self.stdio.attached > 0 or self.layers.held
+        """Whether there is a reason for this object to exist: a task, somebody attached, or who looks at its files."""
+        return self._live or self.stdio.attached > 0 or self.layers.held or self._holders > 0
 
     def _on_detached(self) -> None:
         """A client left: it may have been the last reason not to rest."""

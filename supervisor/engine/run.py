@@ -93,7 +93,7 @@ class Run:
     async def perform_adopted(self, entry: Entry | None, was_starting: bool) -> None:  # noqa: FBT001 - trio passes no keywords
         """The same, for a run that an earlier engine started; None: the keeper knows nothing of it."""
         async with AsyncExitStack() as stack:
-            self.cgroup = self._parts.hierarchy.open(self._parent, self._record.id)
+            self.find_cgroup()
             stack.push_async_callback(self._remove_cgroup)
             stack.push_async_callback(self.sandbox.close)
             if entry is not None:
@@ -107,6 +107,11 @@ class Run:
             else:
                 await self._go_on(was_starting=was_starting)
         self.done.set()
+
+    def find_cgroup(self) -> None:
+        """The cgroup that an earlier engine made: it can be frozen and thawed from here on."""
+        if self.cgroup is None:
+            self.cgroup = self._parts.hierarchy.open(self._parent, self._record.id)
 
     async def _was_cut_off(self, entry: Entry | None) -> bool:
         """Whether the engine died before it let the process of a start go (it ends by itself then).

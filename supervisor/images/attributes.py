@@ -36,10 +36,13 @@ def _xattrs(member: tarfile.TarInfo) -> list[tuple[str, bytes]]:
     return [
         (name, value.encode("utf-8", "surrogateescape"))
         for key, value in member.pax_headers.items()
-        if key.startswith(_XATTR)
-        and (name := key.removeprefix(_XATTR)).startswith(_KEPT)
-        and not name.startswith(_DROPPED)
+        if key.startswith(_XATTR) and is_kept(name := key.removeprefix(_XATTR))
     ]
+
+
+def is_kept(name: str) -> bool:
+    """Whether a layer has extended attributes of this name."""
+    return name.startswith(_KEPT) and not name.startswith(_DROPPED)
 
 
 def times(member: tarfile.TarInfo) -> tuple[int, int]:

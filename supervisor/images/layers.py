@@ -72,7 +72,7 @@ def unpack_layer(
         if expected is not None and diff_id != expected:
             raise WrongDigest(f"cannot use layer {expected}: its content has the digest {diff_id}")
         hold(f"{LAYERS}/{hex_of(diff_id)}")
-        _publish(content, os.path.join(images, LAYERS, hex_of(diff_id)))
+        publish(content, os.path.join(images, LAYERS, hex_of(diff_id)))
     finally:
         trees.remove(directory)
     return Layer(diff_id, hex_of(diff_id), size)
@@ -113,7 +113,7 @@ def _unpack(source: IO[bytes], content: str, plain_digest: str | None) -> tuple[
     return PREFIX + hashing.digest.hexdigest(), size
 
 
-def _publish(content: str, target: str) -> None:
+def publish(content: str, target: str) -> None:
     """The same layer may be there already: then it is as good as this one."""
     try:
         os.rename(content, target)

@@ -47,6 +47,16 @@ def hides(status: os.stat_result) -> bool:
     return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
 
 
+def name_of(hidden: str) -> str:
+    """The name of the entry that hides another."""
+    return _PREFIX + hidden
+
+
+def is_special(name: str) -> bool:
+    """Whether an archive cannot have a file of this name: it would hide another."""
+    return name.startswith(_PREFIX)
+
+
 def make_opaque(fd: int) -> None:
     """Hide what the layers below have in this directory (a descriptor that may be read)."""
     os.setxattr(fd, _OPAQUE_XATTR, b"y")
@@ -56,9 +66,12 @@ def make_opaque(fd: int) -> None:
         os.setxattr(fd, _OPAQUE_TO_USERS, b"y")
 
 
-def is_opaque(path: str) -> bool:
-    """Whether a directory shows nothing of what lies below."""
+def is_opaque(path: str | int, *, to_users: bool = False) -> bool:
+    """Whether a directory (a path, or a descriptor) shows nothing of what lies below.
+
+    ``to_users``: by the mark that counts in a user namespace; elsewhere anybody may set that one.
+    """
     try:
-        return os.getxattr(path, _OPAQUE_XATTR) == b"y"
+        return os.getxattr(path, _OPAQUE_TO_USERS if to_users else _OPAQUE_XATTR) == b"y"
     except OSError:
         return False

@@ -56,16 +56,20 @@ class _Copy:
     target: int
     owners: Owners
     hidden: Collection[Inode]
+    as_layer: bool = False
     links: dict[Inode, str] = field(default_factory=dict)
     """Where the first name of a file with several was copied to."""
 
 
-def copy_tree(source: int, target: int, owners: Owners, hidden: Collection[Inode] = ()) -> None:
+def copy_tree(
+    source: int, target: int, owners: Owners, hidden: Collection[Inode] = (), *, as_layer: bool = False
+) -> None:
     """Copy what is in one directory into another, an empty one, and make that look like it.
 
-    Both are descriptors. ``hidden``: directories, by device and inode, that are left out. Raises OSError.
+    Both are descriptors. ``hidden``: directories, by device and inode, that are left out. ``as_layer``: the source is
+    an upper layer of an overlay, and the copy can be one too: with whiteouts and overlayfs' attributes. Raises OSError.
     """
-    copy = _Copy(source, target, owners, hidden)
+    copy = _Copy(source, target, owners, hidden, as_layer)
     waiting = [""]
     done = []
     while waiting:
@@ -104,7 +108,7 @@ def _opened(top: int, path: str) -> Iterator[int]:
 
 def _like_source(copy: _Copy, path: str) -> None:
     with _opened(copy.source, path) as here, _opened(copy.target, path) as there:
-        make_alike(here, there, copy.owners)
+        make_alike(here, there, copy.owners, as_layer=copy.as_layer)
 
 
 # -- files ---------------------------------------------------------------------------------------------------
@@ -112,7 +116,7 @@ def _like_source(copy: _Copy, path: str) -> None:
 
 def _copy_file(copy: _Copy, path: str, here: int, there: int, status: os.stat_result) -> None:
     name = os.path.basename(path)
-    if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
+    if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0 and not copy.as_layer:
         return  # a whiteout of overlayfs: it says that there is nothing
     inode = status.st_dev, status.st_ino
     if inode in copy.links:
@@ -132,7 +136,7 @@ def _copy_regular(copy: _Copy, name: str, here: int, there: int) -> None:
         made = os.open(name, _MADE, 0o600, dir_fd=there)
         try:
             copy_content(source, made)
-            make_alike(source, made, copy.owners)
+            make_alike(source, made, copy.owners, as_layer=copy.as_layer)
         finally:
             os.close(made)
     finally:
@@ -185,18 +189,25 @@ def _copy_range(source: int, target: int, begin: int, end: int) -> None:
 # -- what is beside the content ------------------------------------------------------------------------------
 
 
-def make_alike(source: int, target: int, owners: Owners, status: os.stat_result | None = None) -> None:
+def make_alike(
+    source: int,
+    target: int,
+    owners: Owners,
+    status: os.stat_result | None = None,
+    *,
+    as_layer: bool = False,
+) -> None:
     """Owner, mode, attributes and times (``status``: as they were). chown(2) clears set-uid bits: it comes first."""
     status = status or os.fstat(source)
     os.fchown(target, *owners.of(status.st_uid, status.st_gid))
     os.fchmod(target, stat.S_IMODE(status.st_mode))
-    _copy_attributes(source, target)
+    _copy_attributes(source, target, () if as_layer else _OVERLAY)
     os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def _copy_attributes(source: int, target: int) -> None:
+def _copy_attributes(source: int, target: int, without: tuple[str, ...]) -> None:
     for name in _attributes(source):
-        if not name.startswith(_OVERLAY):
+        if not name.startswith(without):
             try:
                 os.setxattr(target, name, os.getxattr(source, name))
             except OSError as error:

@@ -6,6 +6,7 @@ from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.routes import (
     absent,
     attach,
+    commit,
     containers,
     events,
     execs,
@@ -35,6 +36,7 @@ ALL_ROUTES: tuple[Route, ...] = (
     *stats.ROUTES,
     *execs.ROUTES,
     *registry.ROUTES,
+    *commit.ROUTES,
     *image_archives.ROUTES,
     *images.ROUTES,
     *networks.ROUTES,

@@ -59,7 +59,6 @@ _LACKING = (
     ("PUT", "/containers/{name}/archive", "copy into a container"),
     ("GET", "/containers/{name}/checkpoints", "list checkpoints"),
     ("POST", "/containers/{name}/checkpoints", "make a checkpoint"),
-    ("POST", "/commit", "commit a container"),
     ("POST", "/build", "build an image"),
     ("POST", "/session", "build an image with BuildKit"),
     ("GET", "/images/search", "search images"),

@@ -90,7 +90,7 @@ async def create_image(engine: Engine, request: Request) -> Streamed:
         return pull_image(engine, request)
     if query.text("fromSrc") != "-":
         raise NotSupported("cannot import from a URL: not supported yet; send the archive itself")
-    name = _named(query.text("repo"), query.text("tag"), "import image") if query.text("repo") else None
+    name = named(query.text("repo"), query.text("tag"), "import image") if query.text("repo") else None
     changes = query.values("changes")
 
     async def write(sink: Sink) -> None:
@@ -116,7 +116,7 @@ def _line(message: object) -> bytes:
     return json.dumps(message).encode() + b"\r\n"
 
 
-def _named(repository: str, tag: str, verb: str) -> Reference:
+def named(repository: str, tag: str, verb: str) -> Reference:
     """Repository and tag, which docker's clients send apart."""
     try:
         reference = parse_reference(f"{repository}:{tag}" if tag else repository).tagged()
@@ -129,7 +129,7 @@ def _named(repository: str, tag: str, verb: str) -> Reference:
 
 async def tag_image(engine: Engine, request: Request) -> Response:
     """POST /images/{name}/tag?repo=&tag=."""
-    name = _named(request.query.text("repo"), request.query.text("tag"), "tag image")
+    name = named(request.query.text("repo"), request.query.text("tag"), "tag image")
     await engine.images.tag(request.params["name"], name, request.caller)
     return empty(201)
 

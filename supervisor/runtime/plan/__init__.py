@@ -7,6 +7,7 @@
     namespaces.py  clone flags and id maps
     stage.py       what can be done before the container is known
     secrets.py     files with the values of secrets
+    own.py         which mount targets are pysup's own
     sources.py     how host paths are named
     facts.py       what else goes in
 
@@ -36,6 +37,7 @@ from pysup.supervisor.runtime.plan.namespaces import (
     root_ids,
     uid_maps,
 )
+from pysup.supervisor.runtime.plan.own import own_targets
 from pysup.supervisor.runtime.plan.preparing import build_preparation, needs_preparation
 from pysup.supervisor.runtime.plan.program import bounding
 from pysup.supervisor.runtime.plan.root import LAYER, detached_layers, mount_directory
@@ -66,6 +68,7 @@ __all__ = [
     "mount_directory",
     "needs_preparation",
     "outliving",
+    "own_targets",
     "root_ids",
     "stage_of",
     "uid_maps",

@@ -14,6 +14,9 @@ from pysup.supervisor.spec.container import ContainerSpec
 LAYER = "layer"
 """The descriptor of a detached mount of the lower layer; ``layer0`` and so on are those of further ones."""
 _LONGEST_NAME = 128
+_WHOLE = ("redirect_dir=nofollow", "metacopy=off")
+"""Whatever the kernel's defaults: a write layer says all by itself, so commit and diff need nothing else. It is so
+with userxattr anyway (kernel: filesystems/overlayfs)."""
 
 
 class _Overlay(NamedTuple):
@@ -57,7 +60,7 @@ def _mount(
         "work": f"{layers}/work",
         **overlay.where,
         "volatile": spec.auto_remove and lasting,
-        "options": ["userxattr"] if spec.namespaces.user == "private" else [],
+        "options": ["userxattr"] if spec.namespaces.user == "private" else list(_WHOLE),
     }
     attached: list[Step] = [["attach", overlay.name, f"{layers}/lower"]] if detached else []
     return [*attached, ["overlay", options]]
