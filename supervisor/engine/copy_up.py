@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 from pysup.store import volumes
 from pysup.supervisor.engine.parts import Parts
+from pysup.supervisor.engine.user_namespaces import maps_volumes
 from pysup.supervisor.engine.volume_uses import shown_volumes
 from pysup.supervisor.kernel.process import CLONE_NEWNS
 from pysup.supervisor.runtime import plan
@@ -28,9 +29,10 @@ async def fill_volumes(parts: Parts, spec: ContainerSpec, container_id: str) -> 
     empty = [(mount, volume) for mount, volume in shown_volumes(spec) if _may_fill(parts, volume)]
     if not empty:
         return
+    owners = Owners() if await maps_volumes(parts, spec, container_id) else _owners(spec)
     async with _image(parts, spec, container_id) as image:
         for mount, volume in empty:
-            await parts.volumes.fill(volume.name, image, mount.target, _owners(spec))
+            await parts.volumes.fill(volume.name, image, mount.target, owners)
 
 
 def _may_fill(parts: Parts, volume: Volume) -> bool:
@@ -41,6 +43,7 @@ def _may_fill(parts: Parts, volume: Volume) -> bool:
 
 
 def _owners(spec: ContainerSpec) -> Owners:
+    """Where a volume shows the host's ids: those that the container's own are there."""
     if spec.namespaces.user == "host":
         return Owners()
     return Owners(plan.uid_maps(spec.namespaces), plan.gid_maps(spec.namespaces))

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 
 from pysup.supervisor.engine.namespaces import HeldNamespaces
 from pysup.supervisor.engine.network_sharing import shared_network
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Record
 from pysup.supervisor.engine.secrets import as_file
+from pysup.supervisor.engine.user_namespaces import shown, user_namespace
 from pysup.supervisor.engine.volume_uses import sources
 from pysup.supervisor.keeper.protocol import Order
 from pysup.supervisor.kernel.process import CLONE_NEWNS
 from pysup.supervisor.kernel.terminal import set_window_size
-from pysup.supervisor.runtime import layers, plan, rootfs
+from pysup.supervisor.runtime import plan, rootfs
 from pysup.supervisor.runtime.cgroups.base import Cgroup
 from pysup.supervisor.runtime.devices import HostNode
 from pysup.supervisor.runtime.launch import Launched, StdioPlan, launch
@@ -94,48 +96,78 @@ async def launch_run(
     spec = record.spec
     program = await _filter(parts, spec)
     values = await parts.secrets.values(spec.secrets) if spec.secrets else b""
-    with ExitStack() as stack:
-        held = {
-            **HeldNamespaces(parts.link, record.id).fds,
-            **stack.enter_context(shared_network(parts, record)),
-        }
-        facts = _facts(
-            parts, record, cgroup, program=program, held=tuple(held), devices=devices, kept=tuple(kept)
-        )
-        rootfs.renew(facts.directory, spec, facts.below)
-        attached = {plan.SECRETS: stack.enter_context(as_file(values))} if values else {}
-        if plan.needs_preparation(spec):
-            await _prepare(parts, record, key, facts, attached)
-        stage = plan.stage_of(spec, facts)
-        attached |= stack.enter_context(layers.detached(spec, facts.below))
-        return await launch(
+    async with user_namespace(parts, record, key) as user:
+        with shared_network(parts, record) as shared, _secrets(values) as given:
+            held = {**HeldNamespaces(parts.link, record.id).fds, **shared}
+            joined = tuple(name for name in held if name != "user")
+            facts = _facts(
+                parts, record, cgroup, program=program, held=joined, devices=devices, kept=tuple(kept)
+            )
+            async with _mounted(parts, record, key, facts, user, given) as (facts, attached):
+                stage = plan.stage_of(spec, facts)
+                return await launch(
+                    parts.link,
+                    what=f"container {record.row.name}",
+                    key=key,
+                    flags=plan.clone_flags(spec, (*joined, "user")),
+                    plan=plan.build(spec, facts, stage),
+                    stage=stage,
+                    stdio=_stdio(spec.process),
+                    attach={
+                        **{name: held[name] for name in joined},
+                        **kept,
+                        **attached,
+                        **_attached(program),
+                    },
+                    cgroup_fd=cgroup.fd,
+                    user=user,
+                )
+
+
+@contextmanager
+def _secrets(values: bytes) -> Iterator[dict[str, int]]:
+    if not values:
+        yield {}
+        return
+    with as_file(values) as fd:
+        yield {plan.SECRETS: fd}
+
+
+@asynccontextmanager
+async def _mounted(  # noqa: PLR0917
+    parts: Parts, record: Record, key: str, facts: Facts, user: int | None, given: Mapping[str, int]
+) -> AsyncIterator[tuple[Facts, dict[str, int]]]:
+    """The facts about layers and volumes, and the descriptors to attach; what lies below them is ready.
+
+    ``user``: the user namespace; ``given``: descriptors that the plan names beside those.
+    """
+    spec = record.spec
+    if user is not None:
+        rootfs.make_sources(spec)
+    with shown(spec, facts.below, facts.volumes, user) as found:
+        facts = replace(facts, idmapped=found.idmapped, mapped=found.mapped)
+        rootfs.renew(facts.directory, spec, facts.below, idmapped=found.idmapped)
+        if plan.needs_preparation(spec, idmapped=found.idmapped):
+            await _prepare(parts, record, key, facts, user, given)
+        yield facts, {**found.attached, **given}
+
+
+async def _prepare(  # noqa: PLR0917
+    parts: Parts, record: Record, key: str, facts: Facts, user: int | None, given: Mapping[str, int]
+) -> None:
+    """Make what the container's root may not: its mounts, made once by the host's, in a process that ends then."""
+    with shown(record.spec, facts.below, facts.volumes, user) as found:
+        helper = await launch(
             parts.link,
             what=f"container {record.row.name}",
-            key=key,
-            flags=plan.clone_flags(spec, first_run=not held),
-            plan=plan.build(spec, facts, stage),
-            stage=stage,
-            stdio=_stdio(spec.process),
-            attach={**held, **kept, **attached, **_attached(program)},
-            cgroup_fd=cgroup.fd,
-            uid_map=plan.map_text(plan.uid_maps(spec.namespaces)),
-            gid_map=plan.map_text(plan.gid_maps(spec.namespaces)),
+            key=f"prepare/{key}",
+            flags=CLONE_NEWNS,
+            plan=plan.build_preparation(record.spec, facts),
+            stdio=StdioPlan(),
+            attach={**found.attached, **given},
         )
-
-
-async def _prepare(parts: Parts, record: Record, key: str, facts: Facts, attached: Mapping[str, int]) -> None:
-    """Make what the container's root may not: its mounts, made once by the host's, in a process that ends then."""
-    helper = await launch(
-        parts.link,
-        what=f"container {record.row.name}",
-        key=f"prepare/{key}",
-        flags=CLONE_NEWNS,
-        plan=plan.build_preparation(record.spec, facts),
-        stdio=StdioPlan(),
-        attach=dict(attached),
-    )
-    await helper.ready()
-    await helper.abort()
+        await helper.ready()
+        await helper.abort()
 
 
 async def launch_exec(

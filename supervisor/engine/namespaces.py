@@ -25,6 +25,10 @@ class HeldNamespaces:
         """Descriptors by the namespace's name; empty before the first run."""
         return self._link.held(self._key)
 
+    async def add(self, fds: dict[str, int]) -> None:
+        """Hold these, too; they are the link's from now on."""
+        await self._link.hold(self._key, fds)
+
     async def hold(self, process: Process, names: Iterable[str]) -> None:
         """Take them from a process that is set up but not yet told to go: it cannot end meanwhile."""
         names = tuple(names)

@@ -194,8 +194,9 @@ class Run:
 
     async def _hold_namespaces(self, process: Process) -> None:
         held = HeldNamespaces(self._parts.link, self._record.id)
-        if not held.fds and not self._record.spec.auto_remove:
-            await held.hold(process, plan.outliving(self._record.spec.namespaces))
+        lacking = set(plan.outliving(self._record.spec.namespaces)) - set(held.fds)
+        if not self._record.spec.auto_remove:
+            await held.hold(process, lacking)
 
     async def _supervise(self, *, adopted: bool = False) -> None:
         assert self.process is not None  # noqa: S101 - launched or adopted

@@ -91,7 +91,7 @@ class Sandbox:
         Raises StartFailed, Unavailable, Conflict.
         """
         self._pid = launched.process.pid
-        if self._places and not HeldNamespaces(self._parts.link, self._record.id).fds:
+        if self._places and "net" not in HeldNamespaces(self._parts.link, self._record.id).fds:
             async with together() as nursery:
                 nursery.start_soon(self._connect)
                 await launched.ready()

@@ -76,7 +76,7 @@ def _names(value: object) -> bool:
 
 
 SHAPES: dict[type[Message], tuple[Check, ...]] = {
-    Spawn: (_key, _number, _names, _names, _text, _text, _flag, _text),
+    Spawn: (_key, _number, _names, _names, _text, _text, _flag, _text, _flag),
     Order: (_key, _number, _number),
     Reap: (_key,),
     Hold: (_key, _names),

@@ -8,10 +8,10 @@ import errno
 import json
 import os
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from pysup.supervisor.keeper import child, codec
-from pysup.supervisor.keeper.protocol import Spawn
+from pysup.supervisor.keeper.protocol import MAX_MESSAGE, Spawn
 from pysup.supervisor.keeper.steps import Step
 from pysup.supervisor.kernel import process
 
@@ -70,6 +70,8 @@ def fork(message: Spawn, fds: dict[str, int], home: int, first: list[Step]) -> F
     """
     if message.flags & ~ALLOWED_FLAGS:
         raise Refused("clone: a flag that is no namespace", errno.EINVAL)
+    if message.join_user:
+        return _through_helper(message, fds, first)
     if not message.join_pid:
         return _make(message, fds, first)
     with _step("join the pid namespace"):
@@ -116,6 +118,43 @@ def _clone(message: Spawn, fds: dict[str, int], first: list[Step]) -> Forked:
     if pid == 0:
         child.main(fds, first)
     return Forked(pid, pidfd)
+
+
+def _through_helper(message: Spawn, fds: dict[str, int], first: list[Step]) -> Forked:
+    """Make the child in the user namespace ``user``, which a helper enters, as there is no way back from it.
+
+    The child is the keeper's own all the same (CLONE_PARENT), and its namespaces belong to that user namespace.
+    """
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
+    try:
+        with _step("clone"):
+            pid, helper = process.clone3(0)
+        if pid == 0:
+            _help(message, fds, first, theirs)
+        theirs.close()
+        answer, given, _flags = codec.receive_packet(ours, MAX_MESSAGE, 1, codec.BLOCKING)
+        process.kill_and_reap(helper)
+        os.close(helper)
+    finally:
+        theirs.close()
+        ours.close()
+    if not given:
+        step, number = json.loads(answer or b'["clone", 0]')
+        raise Refused(step, number or errno.EIO)
+    return Forked(process.pidfd_pid(given[0]), given[0])
+
+
+def _help(message: Spawn, fds: dict[str, int], first: list[Step], sock: _socket.socket) -> NoReturn:
+    """Be the helper: clone inside, send the pidfd, or the step that failed with its errno."""
+    try:
+        with _step("enter the user namespace"):
+            process.setns(fds["user"], process.CLONE_NEWUSER)
+        made = _clone(message._replace(flags=message.flags | process.CLONE_PARENT), fds, first)
+        codec.send_packet(sock, b"{}", [made.pidfd])
+    except Refused as refused:
+        codec.send_packet(sock, json.dumps([refused.step, refused.number]).encode(), [])
+    finally:
+        os._exit(0)
 
 
 def _write_maps(made: Forked, message: Spawn, go_fd: int) -> None:

@@ -48,6 +48,8 @@ class Spawn(NamedTuple):
     """The child enters the pid namespace of the process whose pidfd is attached as ``target``."""
     stage: str = ""
     """The key of an Order whose steps come before the plan's; a child that has done them already is taken."""
+    join_user: bool = False
+    """The child is born in the user namespace that is attached as ``user``."""
 
 
 class Order(NamedTuple):

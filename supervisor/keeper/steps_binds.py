@@ -19,6 +19,7 @@ class BindOptions(TypedDict, total=False):
 
     ``subpath``: a path inside the source, looked up as if that were the root; it must be there.
     ``read_only_below``: whether read-only holds for the mounts below, too; true by default.
+    ``tree``: the descriptor of a detached copy that came with the spawn, to be taken instead of the source.
     """
 
     recursive: bool
@@ -27,6 +28,7 @@ class BindOptions(TypedDict, total=False):
     propagation: str
     create: bool
     subpath: str
+    tree: str
 
 
 def bind(context: Context, source: str, target: str, options: BindOptions) -> None:
@@ -45,6 +47,8 @@ def bind(context: Context, source: str, target: str, options: BindOptions) -> No
 def _copy_of(context: Context, source: str, options: BindOptions) -> int:
     """A detached copy of the mount. A link in a subpath leads to nothing but another place in the source."""
     recursive = options.get("recursive", False)
+    if "tree" in options:
+        return context.fd(options["tree"])
     if not options.get("subpath"):
         return context.system.open_tree(AT_FDCWD, source, recursive=recursive)
     top = context.system.open(source, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -26,7 +26,8 @@ def reuse(context: Context, name: str, where: Where) -> None:
     if "at" in where:
         fd = lookup.directory(context, where["at"])
     else:
-        fd = context.system.open(where["target"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        target = context.host_path(where["target"])
+        fd = context.system.open(target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         context.system.move_mount(context.fd(name), fd)
     finally:

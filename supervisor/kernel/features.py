@@ -134,7 +134,10 @@ _CHECKS: dict[str, tuple[Callable[[], str], str]] = {
     "cgroup.kill": (_cgroup_kill, "a group is thawed and killed process by process"),
     "overlayfs": (_overlayfs, "no write layer over an image: containers cannot start"),
     "user namespaces": (_user_namespaces, "no --userns private"),
-    "idmapped mounts": (_idmapped_mounts, "with --userns private, layers show the host's ids"),
+    "idmapped mounts": (
+        _idmapped_mounts,
+        "no --userns auto; with --uidmap, files of images and volumes show the host's ids",
+    ),
     "seccomp": (_seccomp, "no system call filter"),
     "exit info": (_exit_info, "if the keeper itself is killed, exit codes may be unknown (255)"),
     "pressure": (_pressure, "no pressure figures"),

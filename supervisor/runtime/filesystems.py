@@ -89,6 +89,14 @@ def parse(text: str) -> list[Mount]:
     return found
 
 
+def type_of(path: str) -> str:
+    """The type of the file system that a path lies in, ``ext4``; empty: it cannot be told."""
+    device = os.stat(path).st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    with open(MOUNTINFO, encoding="utf-8", errors="surrogateescape") as file:
+        return next((mount.fstype for mount in parse(file.read()) if mount.device == wanted), "")
+
+
 def _plain(path: str) -> str:
     r"""A path without escapes: space, tab, newline and backslash are written \040 and so on."""
     return _ESCAPED.sub(lambda match: chr(int(match[1], 8)), path)

@@ -114,14 +114,15 @@ async def launch(
     uid_map: str = "",
     gid_map: str = "",
     target: int | None = None,
+    user: int | None = None,
     stage: Stage | None = None,
 ) -> Launched:
     """Clone a child that works through the plan. ``what`` names it in errors: "container web".
 
     ``attach``: more descriptors that steps name (they stay the caller's); ``cgroup_fd``: a v2 cgroup to begin
     in; ``stage``: what comes before the plan, and may be done already; ``target``: a pidfd whose pid namespace
-    the child enters (also a descriptor of that name for "setns"). Raises StartFailed. The result is to be led
-    to its end: go(), or abort().
+    the child enters (also a descriptor of that name for "setns"); ``user``: a user namespace to be born in.
+    Raises StartFailed. The result is to be led to its end: go(), or abort().
     """
     ends = _Ends()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
@@ -139,6 +140,8 @@ async def launch(
             borrowed["cgroup"] = cgroup_fd
         if target is not None:
             borrowed["target"] = target
+        if user is not None:
+            borrowed["user"] = user
         message = Spawn(
             key,
             flags,
@@ -148,6 +151,7 @@ async def launch(
             gid_map,
             target is not None,
             key_of_stage,
+            user is not None,
         )
         process = await link.spawn(message, {**ends.child, **borrowed}, ends.hold)
     except SpawnError as error:

@@ -2,7 +2,7 @@
 
 DIRECTORY/upper   what the container has written (overlayfs)   DIRECTORY/rootfs  where its root is mounted
 DIRECTORY/work    overlayfs's own                              DIRECTORY/etc     hostname hosts resolv.conf
-DIRECTORY/lower   where a user namespace has its lower layer mounted
+DIRECTORY/lower   where a user namespace has its lower layer mounted, DIRECTORY/layers those of an image
 DIRECTORY/mounts  the same three for each further file system of the machine (host image)
 """
 
@@ -18,7 +18,8 @@ from pysup.supervisor.runtime import plan, trees
 from pysup.supervisor.spec.container import ContainerSpec
 
 _MODES = {"upper": 0o755, "work": 0o700, "rootfs": 0o755, "etc": 0o755}
-_SOMETIMES = ("lower", "mounts")
+_FOR_LAYERS = ("lower", "layers")
+_SOMETIMES = (*_FOR_LAYERS, "mounts")
 _ROOT = (0, 0)
 HOSTS = """\
 127.0.0.1\tlocalhost
@@ -38,7 +39,8 @@ def create(directory: str, spec: ContainerSpec) -> None:
     for name, mode in _MODES.items():
         os.mkdir(f"{directory}/{name}", mode)
     if spec.namespaces.user == "private":
-        os.mkdir(f"{directory}/lower", 0o755)
+        for name in _FOR_LAYERS:
+            os.mkdir(f"{directory}/{name}", 0o755)
     if ids != _ROOT:
         _give_away(directory, ids)
     for name, content in _etc(spec).items():
@@ -53,10 +55,13 @@ def _give_away(directory: str, ids: tuple[int, int]) -> None:
     os.chmod(directory, 0o710)  # noqa: S103 - nobody else
 
 
-def renew(directory: str, spec: ContainerSpec, below: Sequence[plan.Below] = ()) -> None:
+def renew(
+    directory: str, spec: ContainerSpec, below: Sequence[plan.Below] = (), *, idmapped: bool = False
+) -> None:
     """Before each run: what a volatile overlay left is dropped, the host's network files are copied anew.
 
-    ``below``: further file systems of the host image; each gets a write layer of its own.
+    ``below``: further file systems of the host image; each gets a write layer of its own, whose root belongs to the
+    container's ids if the layers are ``idmapped``.
     A volatile overlay marks its work directory, and the kernel refuses it from then on, since after a crash
     the layer may be incomplete. Here it is not: a reboot ends a container that is removed by itself.
     """
@@ -64,7 +69,7 @@ def renew(directory: str, spec: ContainerSpec, below: Sequence[plan.Below] = ())
         trees.remove(f"{directory}/work/work")
     ids = plan.root_ids(spec.namespaces)
     for point, _flags in below:
-        _renew_layer(f"{directory}/{plan.mount_directory(point)}", point, spec, ids)
+        _renew_layer(f"{directory}/{plan.mount_directory(point)}", point, spec, ids, idmapped=idmapped)
     if spec.namespaces.net == "host":
         for name in ("hosts", "resolv.conf"):
             _write(f"{directory}/etc/{name}", _etc(spec)[name], ids)
@@ -84,7 +89,9 @@ def write_layers(directory: str) -> Iterator[str]:
             yield f"{directory}/mounts/{name}/upper"
 
 
-def _renew_layer(directory: str, point: str, spec: ContainerSpec, ids: tuple[int, int]) -> None:
+def _renew_layer(
+    directory: str, point: str, spec: ContainerSpec, ids: tuple[int, int], *, idmapped: bool
+) -> None:
     """The root of a write layer is what shows as the mount point: it looks like the directory there."""
     if not os.path.isdir(f"{directory}/upper"):
         for name in ("work", "lower", "upper"):
@@ -92,10 +99,41 @@ def _renew_layer(directory: str, point: str, spec: ContainerSpec, ids: tuple[int
             os.chown(f"{directory}/{name}", *ids)
         there = os.stat(point)
         if there.st_uid or there.st_gid:
-            os.chown(f"{directory}/upper", there.st_uid, there.st_gid)
+            os.chown(f"{directory}/upper", *_owner(there, spec, idmapped=idmapped))
         os.chmod(f"{directory}/upper", stat.S_IMODE(there.st_mode))
     if spec.auto_remove:
         trees.remove(f"{directory}/work/work")
+
+
+def _owner(there: os.stat_result, spec: ContainerSpec, *, idmapped: bool) -> tuple[int, int]:
+    """Whose a copy of a directory is on the host; the container's root has what is nobody's in there."""
+    if not idmapped:
+        return there.st_uid, there.st_gid
+    root, spaces = plan.root_ids(spec.namespaces), spec.namespaces
+    return (
+        plan.host_id(plan.uid_maps(spaces), there.st_uid, root[0]),
+        plan.host_id(plan.gid_maps(spaces), there.st_gid, root[1]),
+    )
+
+
+def make_sources(spec: ContainerSpec) -> None:
+    """Make missing sources of -v, whose root is nobody to the directory above. Raises OSError.
+
+    They are the container's root's (moby MkdirAllAndChownNew), or the host's root's if they show its ids as they are.
+    """
+    ids = plan.root_ids(spec.namespaces)
+    for mount in spec.mounts:
+        if mount.kind == "bind" and mount.create_source:
+            _make_source(mount.source, _ROOT if mount.idmap else ids)
+
+
+def _make_source(path: str, ids: tuple[int, int]) -> None:
+    if os.path.lexists(path):
+        return
+    _make_source(os.path.dirname(path), ids)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o755)
+        os.chown(path, *ids, follow_symlinks=False)
 
 
 def parts(directory: str) -> tuple[str, ...]:

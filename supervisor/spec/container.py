@@ -65,6 +65,8 @@ class Mount:
     """One of private, rprivate, shared, rshared, slave, rslave."""
     recursive: bool = True
     """A bind takes the mounts below its source along."""
+    idmap: bool = False
+    """bind only: its files belong to the container's ids, and not to the host's (idmapped mount)."""
     create_source: bool = False
     """Make a missing bind source as a directory (docker's -v does, --mount does not)."""
     options: tuple[str, ...] = ()
@@ -98,6 +100,8 @@ class Namespaces:
     """``none``: its own with nothing but loopback; ``bridge``: its own, on networks; ``container``: another's."""
     cgroup: NamespaceMode = "private"
     user: NamespaceMode = "host"
+    user_auto: bool = False
+    """Its ids are a range that no other container has (--userns auto)."""
     uid_maps: tuple[IdMap, ...] = ()
     gid_maps: tuple[IdMap, ...] = ()
 

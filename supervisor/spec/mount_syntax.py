@@ -28,6 +28,8 @@ class Bind(NamedTuple):
     no_copy: bool = False
     relabel: bool = False
     """z or Z."""
+    idmap: bool = False
+    """The container's ids are those in the source, whatever ids of the host they are (podman's option)."""
     mode: str = ""
     """The options as they were typed."""
 
@@ -86,6 +88,8 @@ def _with_options(text: str, bind: Bind, options: list[str]) -> Bind:
             bind = bind._replace(propagation=option)
         elif option == "nocopy":
             bind = bind._replace(no_copy=True)
+        elif option == "idmap":
+            bind = bind._replace(idmap=True)
         elif option in _RELABEL:
             bind = bind._replace(relabel=True)
         elif option not in _NO_MEANING_HERE:

@@ -138,6 +138,7 @@ def _bind(host: Fields, text: str, container_id: str, modules: Collection[str]) 
         clean(bind.source),
         read_only=bind.read_only,
         propagation=bind.propagation or "rprivate",
+        idmap=bind.idmap,
         create_source=True,
         mode=bind.mode,
     )

@@ -97,11 +97,13 @@ def test_an_image_declares_volumes(daemon: Daemon) -> None:
     assert not [name for name in daemon.docker("volume", "ls", "-q").stdout.split() if len(name) == 64]
 
 
-def test_a_container_of_another_root_owns_what_is_copied(daemon: Daemon) -> None:
+def test_a_volume_holds_the_ids_of_the_container_whatever_they_are_on_the_host(daemon: Daemon) -> None:
     image = load(daemon, "mapped:1", layer(("data", {**DIRECTORY, "uid": 33, "gid": 44}, b"")))
     words = ("--uidmap", "0:100000:65536", "-v", "mapped:/data", image, "stat", "-c", "%u %g", "/data")
     assert run(daemon, *words) == "33 44\n"
-    assert (daemon.root / "volumes" / "mapped" / "_data").stat().st_uid == 100_033
+    assert (daemon.root / "volumes" / "mapped" / "_data").stat().st_uid == 33
+    others = ("--uidmap", "0:300000:65536", "-v", "mapped:/data:ro", image, "stat", "-c", "%u %g", "/data")
+    assert run(daemon, *others) == "33 44\n"
 
 
 HOSTILE: tuple[Member, ...] = (

@@ -32,16 +32,18 @@ from pysup.supervisor.runtime.plan.joining import TARGET, build_exec, joins_pid
 from pysup.supervisor.runtime.plan.namespaces import (
     clone_flags,
     gid_maps,
+    host_id,
     map_text,
     outliving,
     root_ids,
     uid_maps,
 )
 from pysup.supervisor.runtime.plan.own import own_targets
-from pysup.supervisor.runtime.plan.preparing import build_preparation, needs_preparation
+from pysup.supervisor.runtime.plan.preparing import build_preparation
 from pysup.supervisor.runtime.plan.program import bounding
-from pysup.supervisor.runtime.plan.root import LAYER, detached_layers, mount_directory
+from pysup.supervisor.runtime.plan.root import LAYER, detached_layers, mount_directory, needs_preparation
 from pysup.supervisor.runtime.plan.stage import Stage, stage_of, usual
+from pysup.supervisor.runtime.plan.user_mounts import Bound, mapped_mounts
 
 __all__ = [
     "LAYER",
@@ -49,6 +51,7 @@ __all__ = [
     "SECRETS",
     "TARGET",
     "Below",
+    "Bound",
     "CgroupView",
     "Facts",
     "Machine",
@@ -62,9 +65,11 @@ __all__ = [
     "clone_flags",
     "detached_layers",
     "gid_maps",
+    "host_id",
     "is_host_image",
     "joins_pid",
     "map_text",
+    "mapped_mounts",
     "mount_directory",
     "needs_preparation",
     "outliving",

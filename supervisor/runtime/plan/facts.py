@@ -86,6 +86,10 @@ class Facts:
     volumes: tuple[Shown, ...] = ()
     devices: tuple[HostNode, ...] = ()
     """The host's devices that the container gets beside the usual ones."""
+    idmapped: bool = False
+    """The layers come with the ids of the container's user namespace: what is root's is the container's root's."""
+    mapped: tuple[tuple[str, str], ...] = ()
+    """Mounts that come with those ids, too: target, and the name of the descriptor of a detached tree."""
     kept: tuple[str, ...] = ()
     """Overlays that were kept of the run before; each name is that of a descriptor."""
     stage: str = ""

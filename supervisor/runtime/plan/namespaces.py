@@ -13,13 +13,14 @@ WHOLE_RANGE = (IdMap(0, 0, 0xFFFFFFFF),)
 belongs to the namespace."""
 
 
-def clone_flags(spec: ContainerSpec, *, first_run: bool = True) -> int:
-    """The namespaces that clone3(2) makes; not that of cgroups, whose root is where its maker is by then."""
-    names = own(spec.namespaces) - {"cgroup"}
+def clone_flags(spec: ContainerSpec, held: Iterable[str] = ()) -> int:
+    """The namespaces that clone3(2) makes; not that of cgroups, whose root is where its maker is by then.
+
+    ``held``: those that are there already.
+    """
+    names = own(spec.namespaces) - {"cgroup"} - set(held)
     if spec.namespaces.net == "container":
         names -= {"net"}
-    if not first_run:
-        names -= set(outliving(spec.namespaces))
     return _flags(names)
 
 
@@ -40,10 +41,11 @@ def own(namespaces: Namespaces) -> set[str]:
 def outliving(namespaces: Namespaces) -> tuple[str, ...]:
     """Those that stay while the container restarts.
 
-    A network namespace belongs to the user namespace it was made in. The next run gets another user
-    namespace, which has no rights over it: so a container with its own has a new network each time.
+    A network namespace belongs to the user namespace that it was made in, and only there it can be used: so
+    that one stays with it.
     """
-    return ("net",) if namespaces.user == "host" and has_network(namespaces) else ()
+    user = ("user",) if namespaces.user == "private" else ()
+    return (*user, "net") if has_network(namespaces) else user
 
 
 def has_network(namespaces: Namespaces) -> bool:
@@ -91,9 +93,11 @@ def root_ids(namespaces: Namespaces) -> tuple[int, int]:
     return host_id(uid_maps(namespaces), 0), host_id(gid_maps(namespaces), 0)
 
 
-def host_id(maps: Iterable[IdMap], number: int) -> int:
-    """What an id inside is outside. Raises BadRequest if it is not mapped."""
+def host_id(maps: Iterable[IdMap], number: int, default: int | None = None) -> int:
+    """What an id inside is outside. Raises BadRequest if it is not mapped, and there is no default."""
     found = _mapped(maps, number)
+    if found is None and default is not None:
+        return default
     if found is None:
         raise BadRequest(f"cannot map ids: the container's id {number} is not mapped")
     return found

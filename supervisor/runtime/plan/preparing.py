@@ -1,8 +1,9 @@
 """What must be made before a user namespace begins whose root is nobody on the host.
 
-What an image's layer holds belongs to ids that such a root does not have: it cannot make a missing mount target, or
-working directory, next to it. So the mounts of the real plan are made once before, by the host's root, in a mount
-namespace of its own that ends with it: what is made on the way stays in the write layer, and is the container's.
+What belongs to ids that such a root does not have, it cannot change: it cannot make a missing mount target, or
+working directory, next to it. That is so in a directory of the host, and in an image's layers where the kernel cannot
+map their ids (root.needs_preparation()). So the mounts of the real plan are made once before, by the host's root, in a
+mount namespace of its own that ends with it: what is made on the way stays where it is, and is the container's.
 """
 
 from __future__ import annotations
@@ -15,11 +16,6 @@ from pysup.supervisor.runtime.plan.mounts import covers, fresh, later, within
 from pysup.supervisor.runtime.plan.root import root_steps
 from pysup.supervisor.runtime.plan.sources import Sources
 from pysup.supervisor.spec.container import ContainerSpec, Namespaces
-
-
-def needs_preparation(spec: ContainerSpec) -> bool:
-    """Whether the container's root is somebody else on the host."""
-    return namespaces.root_ids(spec.namespaces) != (0, 0)
 
 
 def build_preparation(spec: ContainerSpec, facts: Facts) -> list[Step]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from pysup.supervisor.runtime.plan import namespaces
 from pysup.supervisor.runtime.plan.facts import Below, Facts, Step
 from pysup.supervisor.runtime.plan.sources import Sources
-from pysup.supervisor.spec.container import ContainerSpec
+from pysup.supervisor.spec.container import ContainerSpec, Mount
 
 LAYER = "layer"
 """The descriptor of a detached mount of the lower layer; ``layer0`` and so on are those of further ones."""
@@ -36,54 +38,97 @@ def root_steps(spec: ContainerSpec, facts: Facts, sources: Sources, *, lasting: 
     """Mount everything and go there. Not ``lasting``: outside of the user namespace, to be mounted again."""
     directory = sources.name(facts.directory)
     target = f"{directory}/rootfs"
-    keeps = lasting and spec.namespaces.user == "host" and not spec.auto_remove
+    keeps = lasting and not spec.auto_remove and not needs_preparation(spec, idmapped=facts.idmapped)
     steps: list[Step] = []
-    for overlay in _overlays(spec, facts, target):
+    for overlay in _overlays(spec, facts.below, target):
         kept, where = f"kept-{overlay.name}", dict(overlay.where)
         if kept in facts.kept:
             steps.append(["reuse", kept, where])
         else:
-            steps += _mount(overlay, spec, directory, sources, lasting=lasting)
+            steps += _mount(overlay, spec, facts, sources, lasting=lasting)
         steps += [["enter", target]] if overlay.name == LAYER else []
         steps += [["keep", kept, where]] if keeps else []
     return steps
 
 
 def _mount(
-    overlay: _Overlay, spec: ContainerSpec, directory: str, sources: Sources, *, lasting: bool
+    overlay: _Overlay, spec: ContainerSpec, facts: Facts, sources: Sources, *, lasting: bool
 ) -> list[Step]:
-    layers = directory + overlay.directory
-    detached = lasting and needs_detached_layer(spec)
+    layers = sources.name(facts.directory) + overlay.directory
+    detached = list(_detached(overlay, spec, idmapped=facts.idmapped)) if lasting or facts.idmapped else []
     options = {
-        "lower": [f"{layers}/lower"] if detached else [sources.name(layer) for layer in overlay.lower],
+        "lower": [_place_of(layer, layers, detached) or sources.name(layer) for layer in overlay.lower],
         "upper": f"{layers}/upper",
         "work": f"{layers}/work",
         **overlay.where,
         "volatile": spec.auto_remove and lasting,
         "options": ["userxattr"] if spec.namespaces.user == "private" else list(_WHOLE),
     }
-    attached: list[Step] = [["attach", overlay.name, f"{layers}/lower"]] if detached else []
-    return [*attached, ["overlay", options]]
+    return [*(["attach", one.name, f"{layers}/{one.place}"] for one in detached), ["overlay", options]]
 
 
-def _overlays(spec: ContainerSpec, facts: Facts, target: str) -> Iterator[_Overlay]:
+def _overlays(spec: ContainerSpec, below: Sequence[Below], target: str) -> Iterator[_Overlay]:
     yield _Overlay(LAYER, spec.rootfs.lower, "", {"target": target})
-    for number, (point, flags) in enumerate(facts.below):
+    for number, (point, flags) in enumerate(below):
         where = {"at": point, "flags": flags}
         yield _Overlay(f"{LAYER}{number}", (point,), "/" + mount_directory(point), where)
 
 
-def detached_layers(spec: ContainerSpec, below: Sequence[Below]) -> dict[str, str]:
-    """Which lower layers must come as mounts of their own: host path by name (runtime/layers.py)."""
-    if not needs_detached_layer(spec):
-        return {}
-    further = {f"{LAYER}{number}": one.point for number, one in enumerate(below)}
-    return {LAYER: spec.rootfs.lower[0], **further}
+class _Detached(NamedTuple):
+    """A lower layer, or a directory with layers, that comes as a mount of its own (runtime/layers.py)."""
+
+    name: str
+    """Of the descriptor."""
+    place: str
+    """Where it is attached, relative to the container's directory or that of a further file system."""
+    top: str
+    """Host path."""
 
 
-def needs_detached_layer(spec: ContainerSpec) -> bool:
-    """Whether the lower layer is one that a user namespace would find full of locked mounts."""
-    return spec.namespaces.user == "private" and len(spec.rootfs.lower) == 1
+def detached_layers(spec: ContainerSpec, below: Sequence[Below], *, idmapped: bool) -> dict[str, str]:
+    """Host path by name of descriptor."""
+    overlays = _overlays(spec, below, "")
+    return {one.name: one.top for each in overlays for one in _detached(each, spec, idmapped=idmapped)}
+
+
+def _detached(overlay: _Overlay, spec: ContainerSpec, *, idmapped: bool) -> Iterator[_Detached]:
+    """In a user namespace all mounts below ``/`` are locked, and files belong to nobody: there a layer is a mount.
+
+    The layers of an image are one mount, that of their directory: a packet has room for few descriptors. Only the
+    container's root can search that directory, so without its ids they are named one by one.
+    """
+    if spec.namespaces.user != "private" or not (idmapped or len(overlay.lower) == 1):
+        return
+    if len(overlay.lower) == 1:
+        yield _Detached(overlay.name, "lower", overlay.lower[0])
+        return
+    if "/" in overlay.lower:
+        yield _Detached(overlay.name, "lower", "/")
+    stored = posixpath.commonpath([path for path in overlay.lower if path != "/"])
+    yield _Detached(f"{overlay.name}-stored", "layers", stored)
+
+
+def _place_of(path: str, layers: str, detached: Sequence[_Detached]) -> str:
+    """Where a layer is once all are attached; empty: none of them shows it."""
+    for one in reversed(detached):
+        if path == one.top or (path.startswith(f"{one.top}/") and one.place == "layers"):
+            return posixpath.join(layers, one.place, path[len(one.top) :].lstrip("/")).rstrip("/")
+    return ""
+
+
+def needs_preparation(spec: ContainerSpec, *, idmapped: bool) -> bool:
+    """Whether mount targets lie where the container's root, somebody else on the host, can make nothing.
+
+    That is in a layer, unless it is mapped; or in a directory of the host that is mounted there.
+    """
+    if namespaces.root_ids(spec.namespaces) == (0, 0):
+        return False
+    targets = [*(mount.target for mount in spec.mounts), *(secret.target for secret in spec.secrets)]
+    return not idmapped or any(_lies_in_a_bind(target, spec.mounts) for target in targets)
+
+
+def _lies_in_a_bind(target: str, mounts: Sequence[Mount]) -> bool:
+    return any(one.kind == "bind" and target.startswith(f"{one.target}/") for one in mounts)
 
 
 def mount_directory(point: str) -> str:

@@ -78,6 +78,6 @@ def _stage(spec: ContainerSpec, facts: Facts) -> Stage:
         *([["loopback"]] if namespaces.needs_loopback(spec.namespaces, facts.held) else []),
         *(step for step in mounts.mask_steps(spec, facts) if mounts.on_stage(step[1], tops)),
     ]
-    flags = namespaces.clone_flags(spec, first_run=not facts.held)
+    flags = namespaces.clone_flags(spec, facts.held)
     key = hashlib.sha256(json.dumps([flags, steps]).encode()).hexdigest()[:16]
     return Stage(key, flags, tuple(steps), tops)

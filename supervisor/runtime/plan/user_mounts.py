@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from pysup.supervisor.errors import NotSupported, Unavailable
 from pysup.supervisor.kernel import mounts
 from pysup.supervisor.runtime.plan import base
 from pysup.supervisor.runtime.plan.facts import Facts, Shown, Step
 from pysup.supervisor.runtime.plan.sources import Sources
-from pysup.supervisor.spec.container import Mount, Volume
+from pysup.supervisor.spec.container import ContainerSpec, Mount, Volume
 from pysup.supervisor.spec.volumes import Source
 
 FLAGS = {
@@ -53,6 +53,7 @@ def user_mount(mount: Mount, facts: Facts, sources: Sources) -> Step:
         "read_only": mount.read_only,
         "propagation": mount.propagation,
         "create": mount.create_source,
+        **_mapped(mount, facts),
     }
     if mount.read_only and not mount.read_only_below:
         options["read_only_below"] = False
@@ -65,10 +66,10 @@ def _volume(mount: Mount, volume: Volume, facts: Facts, sources: Sources) -> Ste
         raise Unavailable(f"cannot mount volume {volume.name}: there is no such volume")
     if shown.source is not None and shown.source.fstype:
         return _file_system(mount, volume, shown.source)
-    return _directory(mount, volume, shown, sources)
+    return _directory(mount, volume, shown, facts, sources)
 
 
-def _directory(mount: Mount, volume: Volume, shown: Shown, sources: Sources) -> Step:
+def _directory(mount: Mount, volume: Volume, shown: Shown, facts: Facts, sources: Sources) -> Step:
     """Of pysup's, or with o=bind of the host's, as it is outside of the container: what is mounted later stays out."""
     source = shown.source
     path = shown.path if source is None else source.device
@@ -77,10 +78,41 @@ def _directory(mount: Mount, volume: Volume, shown: Shown, sources: Sources) -> 
         "read_only": mount.read_only or (source is not None and "ro" in source.options),
         "propagation": "rprivate",
         "create": False,
+        **_mapped(mount, facts),
     }
-    if volume.subpath:
+    if volume.subpath and "tree" not in options:
         options["subpath"] = volume.subpath
     return ["bind", sources.name(path), mount.target, options]
+
+
+def _mapped(mount: Mount, facts: Facts) -> dict[str, str]:
+    """The tree with the container's ids that is mounted in its place, by its descriptor's name."""
+    name = dict(facts.mapped).get(mount.target)
+    return {} if name is None else {"tree": name}
+
+
+class Bound(NamedTuple):
+    """What is to be shown with the container's ids (runtime/layers.py)."""
+
+    path: str
+    """On the host."""
+    subpath: str = ""
+    """Relative, looked up inside."""
+    recursive: bool = False
+
+
+def mapped_mounts(spec: ContainerSpec, volumes: Iterable[Shown]) -> dict[str, Bound]:
+    """By target: a volume of pysup's holds the container's own ids, a directory of the host only if asked (idmap)."""
+    if spec.namespaces.user != "private":
+        return {}
+    data = {one.name: one.path for one in volumes if one.source is None}
+    found = {}
+    for mount in spec.mounts:
+        if mount.volume is not None and mount.volume.name in data:
+            found[mount.target] = Bound(data[mount.volume.name], mount.volume.subpath)
+        elif mount.kind == "bind" and mount.idmap:
+            found[mount.target] = Bound(mount.source, recursive=mount.recursive)
+    return found
 
 
 def _file_system(mount: Mount, volume: Volume, source: Source) -> Step:

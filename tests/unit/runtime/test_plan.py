@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from pysup.supervisor.errors import NotSupported, Unavailable
 from pysup.supervisor.runtime import plan
 from pysup.supervisor.runtime.plan import namespaces
-from pysup.supervisor.spec.container import ContainerSpec, IdMap, Mount, Namespaces, Process, Rlimit, Rootfs
+from pysup.supervisor.spec.container import (
+    ContainerSpec,
+    IdMap,
+    Mount,
+    Namespaces,
+    Process,
+    Rlimit,
+    Rootfs,
+    Volume,
+)
 
 DIRECTORY = "/state/containers/abc"
 TINI = "/usr/bin/tini-static"
@@ -142,13 +151,43 @@ def test_a_held_network_is_joined_and_not_made() -> None:
     assert ["setns", "net", 0x40000000] in steps
     assert "loopback" not in ops(steps)
     assert plan.clone_flags(spec) & 0x40000000
-    assert not plan.clone_flags(spec, first_run=False) & 0x40000000
+    assert not plan.clone_flags(spec, ("net",)) & 0x40000000
 
 
-def test_a_user_namespace_takes_its_network_along() -> None:
+def test_a_user_namespace_is_held_with_its_network() -> None:
     spec = host_image(namespaces=Namespaces(user="private"))
-    assert plan.outliving(spec.namespaces) == ()
-    assert plan.clone_flags(spec, first_run=False) == plan.clone_flags(spec)
+    assert plan.outliving(spec.namespaces) == ("user", "net")
+    assert plan.clone_flags(spec) - plan.clone_flags(spec, ("user", "net")) == 0x10000000 + 0x40000000
+    assert plan.outliving(Namespaces(user="private", net="host")) == ("user",)
+
+
+@pytest.mark.parametrize(
+    ("lower", "attached", "named"),
+    [
+        (("/l/a",), {"layer": "/l/a"}, ["@0/lower"]),
+        (("/l/a", "/l/b"), {"layer-stored": "/l"}, ["@0/layers/a", "@0/layers/b"]),
+        (("/l/a", "/"), {"layer": "/", "layer-stored": "/l/a"}, ["@0/layers", "@0/lower"]),
+    ],
+)
+def test_mapped_layers_come_as_few_mounts(
+    lower: tuple[str, ...], attached: dict[str, str], named: list[str]
+) -> None:
+    spec = host_image(rootfs=Rootfs(lower), namespaces=Namespaces(user="private", uid_maps=MAPPED))
+    assert plan.detached_layers(spec, (), idmapped=True) == attached
+    steps = plan.build(spec, facts(idmapped=True))
+    assert {step[1]: step[2] for step in steps if step[0] == "attach"}.keys() == attached.keys()
+    (overlay,) = (step[1] for step in steps if step[0] == "overlay")
+    assert overlay["lower"] == named
+
+
+def test_what_is_mapped_needs_preparation_only_in_directories_of_the_host() -> None:
+    spaces = Namespaces(user="private", uid_maps=MAPPED)
+    inner = Mount("tmpfs", "/data/inner")
+    bound = host_image(namespaces=spaces, mounts=(Mount("bind", "/data", "/srv"), inner))
+    volume = host_image(namespaces=spaces, mounts=(Mount("volume", "/data", volume=Volume("v")), inner))
+    assert [plan.needs_preparation(one, idmapped=True) for one in (bound, volume)] == [True, False]
+    assert plan.needs_preparation(volume, idmapped=False)
+    assert not plan.needs_preparation(host_image(mounts=bound.mounts), idmapped=False)
 
 
 def test_refusals() -> None:

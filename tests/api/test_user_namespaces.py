@@ -1,0 +1,117 @@
+"""User namespaces: files show with the container's own ids, and what a container has made stays with it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from helpers.daemon import Daemon
+
+pytestmark = pytest.mark.kernel
+
+MAPPED = ("--uidmap", "0:100000:65536")
+OTHER = ("--uidmap", "0:300000:65536")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    with Daemon(tmp_path_factory.mktemp("userns")) as running:
+        yield running
+
+
+def run(daemon: Daemon, *words: str) -> str:
+    done = daemon.pysup("run", "--rm", *words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def links(daemon: Daemon, name: str) -> list[str]:
+    """Of the user and network namespace of its first process."""
+    pid = daemon.inspect(name)["State"]["Pid"]  # type: ignore[index]
+    return [os.readlink(f"/proc/{pid}/ns/{kind}") for kind in ("user", "net")]
+
+
+def test_the_images_files_are_the_containers(shared: Daemon) -> None:
+    """The host's program is root's inside; what is written over it belongs to the container's range outside."""
+    script = "stat -c %u /usr/bin/true /usr /root; chown 33 /usr/bin/true; stat -c %u /usr/bin/true"
+    shared.pysup("run", "--name", "files", *MAPPED, "host", "sh", "-ec", script, check=True)
+    assert shared.pysup("logs", "files").stdout == "0\n0\n0\n33\n"
+    written = shared.root / "containers" / str(shared.inspect("files")["Id"]) / "upper/usr/bin/true"
+    assert (written.stat().st_uid, os.stat("/usr/bin/true").st_uid) == (100033, 0)
+    shared.pysup("rm", "files", check=True)
+
+
+def test_namespaces_and_the_overlay_stay_over_a_restart(shared: Daemon) -> None:
+    flags = ("--restart", "on-failure", *MAPPED, "--network", "none")
+    script = "readlink /proc/self/ns/user /proc/self/ns/net; [ -e /ran ] && exit 0; touch /ran; exit 1"
+    shared.pysup("run", "-d", "--name", "again", *flags, "host", "sh", "-c", script, check=True)
+    user, network, *rest = shared.pysup("logs", "-f", "again").stdout.splitlines()
+    assert rest == [user, network], "the second run has the same two"
+    assert shared.inspect("again")["RestartCount"] == 1
+    shared.pysup("rm", "again", check=True)
+
+
+def test_a_server_is_there_again_after_a_restart(shared: Daemon) -> None:
+    """Bound to a port below 1024, by the container's root, in a network that it did not make in this run."""
+    words = ("busybox", "httpd", "-f", "-p", "80", "-h", "/etc")
+    shared.pysup("run", "-d", "--name", "web", "-h", "box", *MAPPED, "host", *words, check=True)
+    before = links(shared, "web")
+    ask = (
+        "sh",
+        "-c",
+        "until busybox wget -qO- 127.0.0.1/hostname; do :; done; id -u; cat /proc/self/uid_map",
+    )
+    answer = shared.pysup("exec", "web", *ask, check=True).stdout.split()
+    assert answer == ["box", "0", "0", "100000", "65536"]
+    shared.pysup("restart", "-t", "0", "web", check=True)
+    assert shared.pysup("exec", "web", *ask, check=True).stdout.split() == answer
+    assert links(shared, "web") == before
+    shared.pysup("rm", "-f", "web", check=True)
+
+
+def test_volumes_hold_the_ids_of_containers(shared: Daemon) -> None:
+    """Whatever their ranges are: what one writes as 33, the other, and one without a namespace, see as 33."""
+    run(shared, *MAPPED, "-v", "ids:/v", "host", "sh", "-c", "echo one > /v/a; chown 33:44 /v/a")
+    script = "stat -c '%u %g' /v /v/a; echo two >> /v/a; chown 0 /v/a"
+    assert run(shared, *OTHER, "-v", "ids:/v", "host", "sh", "-ec", script) == "0 0\n33 44\n"
+    assert run(shared, "-v", "ids:/v", "host", "stat", "-c", "%u", "/v", "/v/a") == "0\n0\n"
+    assert (shared.root / "volumes/ids/_data/a").read_text() == "one\ntwo\n"
+
+
+def test_a_part_of_a_volume_read_only(shared: Daemon) -> None:
+    run(shared, "-v", "parts:/v", "host", "sh", "-c", "mkdir /v/in; echo x > /v/in/file; ln -s / /v/out")
+    mount = "type=volume,src=parts,dst=/p,volume-subpath=in,readonly"
+    assert (
+        run(shared, *MAPPED, "--mount", mount, "host", "sh", "-c", "cat /p/file; touch /p/new || :") == "x\n"
+    )
+    refused = shared.pysup(
+        "run", "--rm", *MAPPED, "--mount", "type=volume,src=parts,dst=/p,volume-subpath=no", "host", "true"
+    )
+    assert refused.returncode == 125 and "_data/no: no such file or directory" in refused.stderr.lower()
+
+
+def test_a_directory_of_the_host_shows_its_ids_unless_asked(shared: Daemon, tmp_path: Path) -> None:
+    (tmp_path / "dir").mkdir()
+    (tmp_path / "dir/root").touch()
+    script = "stat -c %u /d/root; touch /d/$0"
+    bind = f"{tmp_path}/dir:/d"
+    refused = shared.pysup("run", "--rm", *MAPPED, "-v", bind, "host", "sh", "-c", script, "plain")
+    assert (refused.stdout, refused.returncode) == ("65534\n", 1)
+    assert run(shared, *MAPPED, "-v", f"{bind}:idmap", "host", "sh", "-c", script, "mapped") == "0\n"
+    assert (tmp_path / "dir/mapped").stat().st_uid == 0
+    missing = f"{tmp_path}/new/er:/d"
+    run(shared, *MAPPED, "-v", missing, "host", "touch", "/d/file")
+    assert (tmp_path / "new/er").stat().st_uid == (tmp_path / "new/er/file").stat().st_uid == 100000
+
+
+def test_a_set_uid_program_gains_no_more_than_the_containers_root(shared: Daemon) -> None:
+    """It belongs to the range: who finds it on the host becomes nobody that matters."""
+    script = "cp /bin/busybox /usr/local/su; chmod 4755 /usr/local/su; stat -c %a /usr/local/su"
+    shared.pysup("run", "--name", "suid", *MAPPED, "host", "sh", "-ec", script, check=True)
+    program = shared.root / "containers" / str(shared.inspect("suid")["Id"]) / "upper/usr/local/su"
+    found = program.stat()
+    assert found.st_mode & stat.S_ISUID and found.st_uid == 100000
+    shared.pysup("rm", "suid", check=True)
