@@ -139,7 +139,7 @@ def test_run(daemon: Daemon, words: tuple[str, ...], code: int, out: str, err: s
         (("host", "/no/such/path"), 127),
         (("host", "/etc/passwd"), 126),
         (("-m", "1m", "host", "true"), 125),
-        (("no-such-image", "true"), 125),
+        (("localhost:1/no-such-image", "true"), 125),
         (("--mount", "type=bind,src=/no/such,dst=/x", "host", "true"), 125),
     ],
 )

@@ -251,7 +251,7 @@ def test_a_killed_engine_leaves_nothing(daemon: Daemon) -> None:
         name, blob = registry.add("a", "1", image()), image().blobs[0]
         registry.misbehave(f"/v2/a/blobs/{digest_of(blob)}", stop)
         pulling = pool.submit(daemon.pysup, "pull", name)
-        reached.wait()
+        assert reached.wait(60)
         os.kill(daemon.engine_pid, signal.SIGKILL)
         assert pulling.result().returncode == 1
         daemon.pysup("ps", check=True)  # the next engine is there

@@ -51,6 +51,8 @@ class Session:
         self.endpoint = endpoint
         self.task = task
         """What is being done, for errors: ``pull alpine:3``."""
+        self._answered = False
+        """Somebody is there: a connection that fails later may come about again."""
 
     # -- one try ---------------------------------------------------------------------------------------------
 
@@ -64,6 +66,7 @@ class Session:
         """
         try:
             response = await self._let_in(method, urljoin(self.endpoint.url + "/", url), headers or {}, body)
+            self._answered = True
             try:
                 yield response
             finally:
@@ -115,10 +118,15 @@ class Session:
                 return await action()
             except Retriable as error:
                 failed = 0 if error.progressed else failed + 1
-                pause = retries.pause(failed, self._attempts, error.after)
+                attempts = 1 if self._nobody_is_there(error) else self._attempts
+                pause = retries.pause(failed, attempts, error.after)
                 if pause is None:
                     raise error.told from error
             await trio.sleep(pause)
+
+    def _nobody_is_there(self, error: Retriable) -> bool:
+        """A name that is mistyped, or a machine without a network: whoever waits for it should hear that now."""
+        return isinstance(error.__cause__, httpx.ConnectError) and not self._answered
 
     async def ask(
         self,
