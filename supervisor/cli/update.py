@@ -1,29 +1,43 @@
-"""``pysup update``: limits and restart policy of containers, changed live."""
+"""``pysup update``: limits, restart policy and ports of containers, changed live."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
-from pysup.supervisor.cli import resources
+from pysup.supervisor.cli import publish, resources
 from pysup.supervisor.cli.connection import Client, path
-from pysup.supervisor.cli.flags import Syntax
+from pysup.supervisor.cli.flags import Given, Syntax, UsageError, many
 from pysup.supervisor.cli.lifecycle import each
 
 UPDATE = Syntax(
     "update",
     "[OPTIONS] CONTAINER [CONTAINER...]",
     "Update configuration of one or more containers",
-    (*resources.LIMITS, *resources.RESTART),
+    (
+        *resources.LIMITS,
+        *resources.RESTART,
+        many("publish-add", "Publish a further port, at once (as -p of run)"),
+        many("publish-rm", "Publish a port no more, at once: [[IP:]PORT:]CONTAINER_PORT[/PROTOCOL]"),
+    ),
     1,
     None,
 )
 
 
+def _ports(given: Given) -> dict[str, Any]:
+    try:
+        add, remove = (publish.bindings(given.many(name)) for name in ("publish-add", "publish-rm"))
+    except ValueError as error:
+        raise UsageError(f"cannot parse: {error}") from None
+    return {key: ports for key, ports in (("PublishAdd", add), ("PublishRemove", remove)) if ports}
+
+
 def update(argv: Sequence[str]) -> int:
     """``pysup update``."""
     given = UPDATE.parse(argv)
-    body = resources.limits(given)
+    body = resources.limits(given) | _ports(given)
     if not body:
         UPDATE.refuse("you must provide one or more flags when using this command", 1)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from pysup.store.endpoints import Port
@@ -44,38 +45,51 @@ class Ports:
     """Those of one run. close() gives them back."""
 
     def __init__(self) -> None:
-        self.taken: list[Taken] = []
-        self._sockets: list[socket.socket] = []
+        self._held: dict[Taken, socket.socket | None] = {}
+        """None: it was lost, and stays published."""
 
-    def take(self, bindings: Iterable[Binding], remembered: Sequence[Port], addresses: Sequence[str]) -> None:
-        """Take all of them, or raise Refused, and keep none.
+    @property
+    def taken(self) -> tuple[Taken, ...]:
+        """All that are ours."""
+        return tuple(self._held)
+
+    def take(
+        self, bindings: Iterable[Binding], remembered: Sequence[Port], addresses: Sequence[str]
+    ) -> list[Taken]:
+        """Take all of them besides what is taken already, or raise Refused, and take none.
 
         ``remembered``: what the container had before; a random port comes back if it can. ``addresses``: those of
         the host for a binding that names none, one for each IP version that the container has.
         """
+        new: list[Taken] = []
         try:
             for binding in bindings:
-                self._take(binding, remembered, (binding.host_ip,) if binding.host_ip else tuple(addresses))
+                new += self._take(binding, remembered, addresses_of(binding, addresses))
         except BaseException:
-            self.close()
+            self.give_back(new)
             raise
+        return new
 
     def take_again(self, ports: Iterable[Port]) -> None:
         """Those of a container that an earlier engine started; one that is lost stays published."""
         for port in ports:
-            self.taken.append(Taken(port.protocol, port.host_ip, port.host_port, port.container_port))
-            try:
-                self._sockets.append(_bound(port.protocol, port.host_ip, port.host_port))
-            except OSError:
-                continue
+            taken = Taken(port.protocol, port.host_ip, port.host_port, port.container_port)
+            self._held[taken] = None
+            with suppress(OSError):
+                self._held[taken] = _bound(port.protocol, port.host_ip, port.host_port)
+
+    def give_back(self, ports: Iterable[Taken]) -> None:
+        """Let others have these."""
+        for taken in ports:
+            sock = self._held.pop(taken, None)
+            if sock is not None:
+                sock.close()
 
     def close(self) -> None:
-        """Give them back."""
-        while self._sockets:
-            self._sockets.pop().close()
-        self.taken.clear()
+        """Give all of them back."""
+        self.give_back(self.taken)
 
-    def _take(self, binding: Binding, remembered: Sequence[Port], addresses: tuple[str, ...]) -> None:
+    def _take(self, binding: Binding, remembered: Sequence[Port], addresses: tuple[str, ...]) -> list[Taken]:
         failure: OSError | None = None
         for number in _candidates(binding, remembered):
             try:
@@ -84,9 +98,9 @@ class Ports:
                 failure = error
         if failure is not None:
             raise Refused(binding, addresses[0], failure) from failure
-        return None
+        return []
 
-    def _take_at(self, binding: Binding, addresses: tuple[str, ...], number: int) -> None:
+    def _take_at(self, binding: Binding, addresses: tuple[str, ...], number: int) -> list[Taken]:
         """The same port on each address."""
         bound: list[socket.socket] = []
         try:
@@ -97,8 +111,39 @@ class Ports:
             for one in bound:
                 one.close()
             raise
-        self._sockets += bound
-        self.taken += [Taken(binding.protocol, address, number, binding.port) for address in addresses]
+        new = [Taken(binding.protocol, address, number, binding.port) for address in addresses]
+        self._held.update(zip(new, bound, strict=True))
+        return new
+
+
+def addresses_of(binding: Binding, addresses: Sequence[str]) -> tuple[str, ...]:
+    """The host's addresses that a binding is for."""
+    return (binding.host_ip,) if binding.host_ip else tuple(addresses)
+
+
+def still_wanted(
+    bindings: Iterable[Binding], taken: Iterable[Taken], addresses: Sequence[str]
+) -> tuple[set[Taken], list[Binding]]:
+    """What is taken and goes on, and the bindings for which something must be taken yet. Pure."""
+    free, kept, missing = set(taken), set[Taken](), []
+    for binding in bindings:
+        places = addresses_of(binding, addresses)
+        numbers = sorted({one.host_port for one in free if _fits(binding, one)})
+        whole = (
+            {Taken(binding.protocol, place, number, binding.port) for place in places} for number in numbers
+        )
+        found = next((ports for ports in whole if ports <= free), None)
+        if found is None:
+            missing.append(binding)
+        else:
+            kept |= found
+            free -= found
+    return kept, missing
+
+
+def _fits(binding: Binding, taken: Taken) -> bool:
+    number = binding.first <= taken.host_port <= binding.last if binding.first else True
+    return number and (taken.protocol, taken.port) == (binding.protocol, binding.port)
 
 
 def _candidates(binding: Binding, remembered: Sequence[Port]) -> Iterator[int]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from ipaddress import ip_address
 from sqlite3 import Connection
@@ -14,12 +15,13 @@ from pysup.store import containers, endpoints
 from pysup.store.endpoints import Port
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.places import Place, any_address, published
-from pysup.supervisor.engine.ports import Ports, Refused, Taken
+from pysup.supervisor.engine.ports import Ports, Refused, Taken, still_wanted
 from pysup.supervisor.engine.record import Record, Write
 from pysup.supervisor.errors import Conflict, Forbidden, PysupError, Unavailable
 from pysup.supervisor.network.addresses import IPV4, IPV6
 from pysup.supervisor.network.rules import Published
 from pysup.supervisor.runtime.listeners import holder_of
+from pysup.supervisor.spec.container import NetworkSpec
 from pysup.supervisor.spec.network import wanted_bindings
 from pysup.supervisor.spec.networks import Options
 
@@ -54,6 +56,42 @@ class Publishing:
             return (chosen,) if ip_address(chosen).version in versions else ()
         return tuple(any_address(version) for version in versions)
 
+    @asynccontextmanager
+    async def changed(
+        self, network: NetworkSpec, places: Sequence[Place]
+    ) -> AsyncIterator[tuple[Write, ...]]:
+        """In the block the ports of another spec are published, besides those that go when it ends.
+
+        What it yields is to be committed in the block. If that fails, all is as before. Raises as take().
+        """
+        addresses = self._addresses(places)
+        kept, missing = still_wanted(wanted_bindings(network), self._ports.taken, addresses)
+        gone = [one for one in self._ports.taken if one not in kept]
+        try:
+            new = self._ports.take(missing, (), addresses)
+        except Refused as error:
+            raise await self._refused(error) from error
+        try:
+            await self._lead_further(new, places)
+            remaining = [*kept, *new]
+            yield (partial(_note, container_id=self._record.id, taken=remaining),)
+        except BaseException:
+            with trio.CancelScope(shield=True):
+                await self._withdraw(new, places)
+            raise
+        await self._withdraw(gone, places)
+
+    async def _lead_further(self, ports: Sequence[Taken], places: Sequence[Place]) -> None:
+        led = list(published(self._rows(ports), places))
+        await (await self._parts.networks.fabric()).publish(led)
+        self._led += led
+
+    async def _withdraw(self, ports: Sequence[Taken], places: Sequence[Place]) -> None:
+        led = [one for one in published(self._rows(ports), places) if one in self._led]
+        await (await self._parts.networks.fabric()).unpublish(led)
+        self._led = [one for one in self._led if one not in led]
+        self._ports.give_back(ports)
+
     async def _refused(self, error: Refused) -> PysupError:
         told = f"cannot publish {error.where} for container {self._record.row.name}: "
         if error.errno == errno.EADDRINUSE:
@@ -78,13 +116,13 @@ class Publishing:
         """Lead the ports to where the container is now. Raises Unavailable."""
         await self._lead_back()
         if self._ports.taken:
-            self._led = list(published(self._rows(), places))
+            self._led = list(published(self._rows(self._ports.taken), places))
             await (await self._parts.networks.fabric()).publish(self._led)
 
-    def _rows(self) -> list[Port]:
+    def _rows(self, taken: Iterable[Taken]) -> list[Port]:
         return [
             Port(0, self._record.id, one.protocol, one.host_ip, one.host_port, one.port, active=True)
-            for one in self._ports.taken
+            for one in taken
         ]
 
     async def _lead_back(self) -> None:
@@ -95,7 +133,7 @@ class Publishing:
     @property
     def writes(self) -> tuple[Write, ...]:
         """What is committed when the process runs."""
-        taken = tuple(self._ports.taken)
+        taken = self._ports.taken
         return (partial(_note, container_id=self._record.id, taken=taken),) if taken else ()
 
     async def close(self) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from sqlite3 import Connection
 
@@ -34,6 +34,7 @@ from pysup.supervisor.errors import PysupError
 from pysup.supervisor.network.names.resolv_conf import ResolvConf
 from pysup.supervisor.runtime import rootfs
 from pysup.supervisor.runtime.launch import Launched
+from pysup.supervisor.spec.container import NetworkSpec
 
 log = logging.getLogger(__name__)
 
@@ -156,6 +157,12 @@ class Sandbox:
         if endpoint_id in self._devices:
             await self._parts.store.write(partial(_note_devices, devices=dict(self._devices)))
         await self.changed()
+
+    @asynccontextmanager
+    async def published(self, network: NetworkSpec) -> AsyncIterator[tuple[Write, ...]]:
+        """In the block other ports are published: Publishing.changed()."""
+        async with self._publishing.changed(network, self._places) as writes:
+            yield writes
 
     def renamed(self) -> None:
         """The container has another name."""

@@ -69,7 +69,8 @@ def _network_mode(host: Fields, key: str) -> str:
     return BRIDGE if mode == "default" else mode
 
 
-def _port_bindings(host: Fields, key: str) -> Json:
+def port_bindings(host: Fields, key: str) -> dict[str, list[Json]]:
+    """HostConfig.PortBindings, and what has its form."""
     bindings = host.inner(key)
     return {
         port: [
@@ -173,7 +174,7 @@ _HOST: dict[str, Reader] = {
     "ContainerIDFile": Fields.text,
     "LogConfig": log_config,
     "NetworkMode": _network_mode,
-    "PortBindings": _port_bindings,
+    "PortBindings": port_bindings,
     "PublishAllPorts": Fields.flag,
     "Dns": Fields.texts,
     "DnsOptions": Fields.texts,

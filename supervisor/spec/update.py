@@ -6,10 +6,13 @@ back to their default by null. Source: moby container/container_unix.go UpdateCo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pysup.supervisor.errors import Conflict
 from pysup.supervisor.spec import limits
 from pysup.supervisor.spec.documents import OWN, host_document, own_settings, refuse_lacking
 from pysup.supervisor.spec.fields import Fields, Json
+from pysup.supervisor.spec.published_ports import Published, changed_bindings
 from pysup.supervisor.spec.restart import restart_policy
 
 UPDATE = "update container"
@@ -30,6 +33,7 @@ _FIXED = {
     "PortBindings": "--publish",
 }
 """Fields that docker's Resources has as well, but that only a new container can have changed."""
+_INSTEAD = {"PortBindings": " by docker; pysup update --publish-add and --publish-rm can"}
 _FIXED_OWN = {
     "UidMaps": "--uidmap",
     "GidMaps": "--gidmap",
@@ -39,12 +43,16 @@ _FIXED_OWN = {
 }
 
 
-def merge_update(host_config: Json, body: object) -> Json:
-    """The new HostConfig, complete and checked. Raises BadRequest, NotSupported, Conflict as docker does."""
+def merge_update(host_config: Json, body: object, published: Sequence[Published] = ()) -> Json:
+    """The new HostConfig, complete and checked. Raises BadRequest, NotSupported, Conflict as docker does.
+
+    ``published``: the ports that the container has now.
+    """
     asked = Fields(UPDATE, body)
     refuse_lacking(asked)
     _refuse_fixed(asked, host_config)
     merged = host_config | _limits(asked, host_config) | _policy(asked, host_config)
+    merged |= changed_bindings(asked, host_config, published)
     merged["Pysup"] = _own(asked, host_config.get("Pysup") or {})
     result = Fields(UPDATE, merged)
     limits.resources(result)
@@ -56,7 +64,9 @@ def merge_update(host_config: Json, body: object) -> Json:
 def _refuse_fixed(asked: Fields, host_config: Json) -> None:
     for key, flag in _FIXED.items():
         if asked.raw(key) and asked.raw(key) != host_config.get(key):
-            raise asked.bad(f"{flag} cannot be changed after the container was created")
+            raise asked.bad(
+                f"{flag} cannot be changed after the container was created{_INSTEAD.get(key, '')}"
+            )
     own = asked.inner("Pysup")
     for key, flag in _FIXED_OWN.items():
         if own.raw(key) or own.has_null(key):

@@ -1,4 +1,4 @@
-"""A container's place on a network: links, further addresses, its interface's name and settings; on a real daemon."""
+"""A container's place on a network, on a real daemon: links, addresses, its interface's name and settings, ports."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 from helpers.daemon import Daemon
-from helpers.network_use import address, clear_networks, networks_of, ok, refused
+from helpers.network_use import address, clear_networks, fetch, networks_of, ok, refused, serve
 
 pytestmark = pytest.mark.kernel
 
+SERVES = b"HTTP/1.0 200"
 SLEEP = ("host", "sleep", "1000")
 OPTION = "com.docker.network.endpoint"
 
@@ -82,3 +83,25 @@ def test_a_network_may_be_called_nearly_anything(shared: Daemon) -> None:
     ok(shared, "network", "create", "my own net")
     assert ok(shared, "run", "--rm", "--network", "my own net", "host", "echo", "hello") == "hello\n"
     ok(shared, "network", "rm", "my own net")
+
+
+def test_ports_change_while_the_container_runs(shared: Daemon) -> None:
+    serve(shared, "web", "-p", "18090:80")
+    pid = ok(shared, "inspect", "-f", "{{.State.Pid}}", "web")
+    shared.pysup("update", "--publish-add", "127.0.0.1:18091:80", "web", check=True)
+    assert fetch(18090).startswith(SERVES) and fetch(18091).startswith(SERVES)
+    told = shared.pysup("update", "--publish-add", "18091:81", "web").stderr
+    assert "18091/tcp for container web: port is already allocated: container web has it" in told
+    shared.pysup("update", "--publish-rm", "18090:80", "--publish-add", "18092:80", "web", check=True)
+    assert fetch(18092).startswith(SERVES)
+    with pytest.raises(ConnectionRefusedError):
+        fetch(18090)
+    both = "80/tcp -> 0.0.0.0:18092\n80/tcp -> 127.0.0.1:18091\n"
+    assert ok(shared, "port", "web") == both
+    assert ok(shared, "inspect", "-f", "{{.State.Pid}}", "web") == pid
+    ok(shared, "restart", "-t", "0", "web")
+    assert ok(shared, "port", "web") == both
+    ok(shared, "stop", "-t", "0", "web")
+    shared.pysup("update", "--publish-rm", "80", "web", check=True)
+    ok(shared, "start", "web")
+    assert ok(shared, "port", "web") == ""

@@ -1,0 +1,65 @@
+"""Ports of the host: what goes on when others are wanted, and what must be taken."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pysup.supervisor.engine.ports import Ports, Taken, addresses_of, still_wanted
+from pysup.supervisor.network.rules import ANY
+from pysup.supervisor.spec.container import Binding
+
+BOTH = (ANY[4], ANY[6])
+
+
+def test_what_is_bound_as_wanted_goes_on() -> None:
+    tcp, udp = (
+        [Taken(kind, place, *ports) for place in BOTH]
+        for kind, ports in (("tcp", (8080, 80)), ("udp", (40000, 53)))
+    )
+    random, fixed = Binding("udp", 53), Binding("tcp", 80, "", 8000, 8090)
+    elsewhere = Binding("tcp", 80, "127.0.0.1", 9, 9)
+    assert still_wanted([random, fixed], tcp + udp, BOTH) == ({*tcp, *udp}, [])
+    assert still_wanted([elsewhere], tcp + udp, BOTH) == (set(), [elsewhere])
+    assert still_wanted([fixed, fixed], tcp + udp, BOTH) == (set(tcp), [fixed])
+    assert still_wanted([random], tcp + udp, BOTH[:1]) == ({udp[0]}, [])
+
+
+BINDINGS = st.builds(
+    lambda kind, port, place, first: Binding(kind, port, place, first, first and first + 2),
+    st.sampled_from(["tcp", "udp"]),
+    st.sampled_from([80, 53]),
+    st.sampled_from(["", "127.0.0.1"]),
+    st.sampled_from([0, 8080, 8081]),
+)
+TAKEN = st.builds(
+    Taken,
+    st.sampled_from(["tcp", "udp"]),
+    st.sampled_from(["127.0.0.1", *BOTH]),
+    st.integers(8079, 8084),
+    st.sampled_from([80, 53]),
+)
+
+
+@given(st.lists(BINDINGS, max_size=5), st.sets(TAKEN, max_size=8))
+def test_every_binding_goes_on_whole_or_is_missing(bindings: list[Binding], taken: set[Taken]) -> None:
+    kept, missing = still_wanted(bindings, taken, BOTH)
+    assert kept <= taken
+
+    def count(some: list[Binding]) -> int:
+        return sum(len(addresses_of(one, BOTH)) for one in some)
+
+    assert len(kept) == count(bindings) - count(missing)
+
+
+def test_ports_are_taken_further_and_given_back() -> None:
+    ports, others = Ports(), Ports()
+    (first,) = ports.take([Binding("tcp", 80)], (), ("127.0.0.1",))
+    (second,) = ports.take([Binding("tcp", 81)], (), ("127.0.0.1",))
+    assert set(ports.taken) == {first, second}
+    ports.give_back([first])
+    (again,) = others.take([Binding("tcp", 80, "", first.host_port, first.host_port)], (), ("127.0.0.1",))
+    assert again == first and ports.taken == (second,)
+    ports.close()
+    others.close()
+    assert ports.taken == ()
