@@ -107,7 +107,7 @@ def _assemble(settings: Settings, store: Store, link: Link, nursery: trio.Nurser
         machine=survey(),
         filesystems=Filesystems((settings.root, settings.run)),
         filters=Filters(settings.filters_dir),
-        images=Images(store, settings),
+        images=Images(store, settings, trash),
         volumes=Volumes(store, settings, news=news, trash=trash, disk=disk),
         secrets=Secrets(store, settings, news),
         networks=Networks(store, settings, news=news, nursery=nursery, naming=naming, firewall=firewall),
@@ -121,8 +121,8 @@ def _assemble(settings: Settings, store: Store, link: Link, nursery: trio.Nurser
 async def _prepare(parts: Parts, nursery: trio.Nursery) -> None:
     """What must be right before the first container: what an earlier daemon left half done is ended here."""
     _prepare_cgroups(parts)
-    await parts.images.prepare()
     await nursery.start(parts.trash.keep_empty)
+    await parts.images.prepare()
     await parts.volumes.prepare()
     await parts.networks.prepare()
 

@@ -26,8 +26,9 @@ from pysup.store.store import Store
 from pysup.supervisor.engine import image_rows
 from pysup.supervisor.engine.commands import Caller
 from pysup.supervisor.engine.image_rows import Checked, Names
+from pysup.supervisor.engine.trash import Trash
 from pysup.supervisor.errors import Unavailable
-from pysup.supervisor.images import garbage, layers
+from pysup.supervisor.images import layers
 from pysup.supervisor.images.content import Blob, Content
 from pysup.supervisor.images.digests import digest_of
 from pysup.supervisor.images.documents import (
@@ -62,9 +63,10 @@ class Candidate:
 class Admissions:
     """One for each daemon."""
 
-    def __init__(self, store: Store, images_dir: str) -> None:
+    def __init__(self, store: Store, images_dir: str, trash: Trash) -> None:
         self.store = store
         self.images_dir = images_dir
+        self._trash = trash
         self._leases = Leases()
 
     @asynccontextmanager
@@ -81,20 +83,17 @@ class Admissions:
     async def sweep(self, names: Iterable[str] | None = None) -> None:
         """Remove what belongs to no image and to nobody on the way: of these names, or of all that is there."""
         chosen = (
-            names if names is not None else await trio.to_thread.run_sync(garbage.all_names, self.images_dir)
+            names if names is not None else await trio.to_thread.run_sync(layers.all_names, self.images_dir)
         )
-        graves = await self.store.write(partial(self._bury, names=chosen))
-        await trio.to_thread.run_sync(garbage.empty, graves)
+        await self.store.write(partial(self._hide, names=chosen))
+        self._trash.unlink()
 
-    def _bury(self, conn: Connection, names: Iterable[str]) -> list[str]:
+    def _hide(self, conn: Connection, names: Iterable[str]) -> None:
         """In the store's own thread: no image can come between the look at the rows and the removal."""
         used = image_rows.names_in_use(conn)
-        graves = [
-            self._leases.unless_held(name, partial(garbage.bury, self.images_dir, name))
-            for name in names
-            if name not in used
-        ]
-        return [grave for grave in graves if grave is not None]
+        for name in names:
+            if name not in used:
+                self._leases.unless_held(name, partial(self._trash.hide, os.path.join(self.images_dir, name)))
 
 
 class Admission:

@@ -20,7 +20,9 @@ from pysup.supervisor.engine.commands import Caller
 from pysup.supervisor.engine.image_admission import Admissions
 from pysup.supervisor.engine.image_rows import add_event, names_in_use, set_tag
 from pysup.supervisor.engine.registries import Registries
+from pysup.supervisor.engine.trash import Trash
 from pysup.supervisor.errors import BadRequest, Conflict, NotFound
+from pysup.supervisor.images.content import TEMPORARY
 from pysup.supervisor.images.host import HOST, HOST_ID, LAYER, architecture, host_config
 from pysup.supervisor.images.layers import EMPTY, LAYERS, make_directories
 from pysup.supervisor.images.platforms import Platform, platform_of, runs_on
@@ -45,14 +47,16 @@ class Image:
 class Images:
     """One for each daemon."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(self, store: Store, settings: Settings, trash: Trash) -> None:
         self._store = store
         self._settings = settings
-        self.admissions = Admissions(store, settings.images_dir)
+        self._trash = trash
+        self.admissions = Admissions(store, settings.images_dir, trash)
         self.registries = Registries(settings)
 
     async def prepare(self) -> None:
-        """Note the host image, and remove what a crash left of loads, imports and removals."""
+        """Note the host image, and remove what a crash left of loads, imports and removals. The trash is open."""
+        self._trash.throw(os.path.join(self._settings.images_dir, TEMPORARY))
         await trio.to_thread.run_sync(make_directories, self._settings.images_dir)
         await self._store.write(_note_host)
         await self.admissions.sweep()

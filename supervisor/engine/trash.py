@@ -28,9 +28,17 @@ class Trash:
 
     def throw(self, *paths: str) -> None:
         """Take files and directories out of sight; those that are not there need nothing. Raises OSError."""
+        self.hide(*paths)
+        self.unlink()
+
+    def hide(self, *paths: str) -> None:
+        """Like throw(), from any thread: somebody calls unlink() afterwards."""
         for path in paths:
             with contextlib.suppress(FileNotFoundError):
                 os.rename(path, os.path.join(self._directory, secrets.token_hex(8)))
+
+    def unlink(self) -> None:
+        """Begin to unlink what was hidden; nobody waits for it."""
         self._filled.set()
 
     async def keep_empty(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

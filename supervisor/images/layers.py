@@ -19,6 +19,7 @@ from pysup.supervisor.images.compression import decompressed
 from pysup.supervisor.images.content import BLOBS, TEMPORARY
 from pysup.supervisor.images.digests import PREFIX, WrongDigest, hex_of
 from pysup.supervisor.images.unpack import unpack
+from pysup.supervisor.kernel import inode_flags
 from pysup.supervisor.runtime import trees
 
 _BUFFER = 1 << 20
@@ -39,10 +40,15 @@ class Layer(NamedTuple):
 
 
 def make_directories(images: str) -> None:
-    """Make images/ with an empty tmp/. Users of the host must not reach set-uid files (0700)."""
-    trees.remove(os.path.join(images, TEMPORARY))
+    """Make images/, where it is not there. Users of the host must not reach set-uid files (0700)."""
     for name in ("", LAYERS, EMPTY, os.path.dirname(BLOBS), BLOBS, TEMPORARY):
         os.makedirs(os.path.join(images, name), 0o700, exist_ok=True)
+    inode_flags.spread(os.path.join(images, TEMPORARY))
+
+
+def all_names(images: str) -> list[str]:
+    """Every blob and layer that is there, as a path below images/."""
+    return [f"{kind}/{name}" for kind in (BLOBS, LAYERS) for name in os.listdir(os.path.join(images, kind))]
 
 
 def _nobody(_name: str) -> None:

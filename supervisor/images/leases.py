@@ -9,9 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from threading import Lock
 from types import TracebackType
-from typing import TypeVar
-
-T = TypeVar("T")
 
 
 class Leases:
@@ -36,10 +33,11 @@ class Leases:
             self._held.subtract(names)
             self._held = +self._held
 
-    def unless_held(self, name: str, remove: Callable[[], T]) -> T | None:
-        """Remove something, if nobody holds it, and so that nobody can begin to meanwhile; what remove() gives."""
+    def unless_held(self, name: str, remove: Callable[[], object]) -> None:
+        """Remove something, if nobody holds it, and so that nobody can begin to meanwhile."""
         with self._lock:
-            return None if self._held[name] else remove()
+            if not self._held[name]:
+                remove()
 
 
 class Lease:

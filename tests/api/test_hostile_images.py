@@ -30,6 +30,7 @@ from helpers.images import (
     layer,
     oci_archive,
 )
+from helpers.storage import stored
 
 from pysup.supervisor.images.digests import digest_of
 from pysup.supervisor.images.documents import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
@@ -65,7 +66,7 @@ def victim(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def daemon(shared: Daemon, victim: Path) -> Iterator[Daemon]:
-    before = _stored(shared)
+    before = stored(shared.root)
     yield shared
     status = victim.lstat()
     assert victim.read_text() == "untouched"
@@ -73,14 +74,7 @@ def daemon(shared: Daemon, victim: Path) -> Iterator[Daemon]:
     assert os.listdir(victim.parent) == ["victim"]
     for name in shared.pysup("images", "-q", "-f", "dangling=false", check=True).stdout.split():
         shared.pysup("rmi", "-f", name)
-    assert _stored(shared) == before, "nothing is left of it"
-
-
-def _stored(daemon: Daemon) -> list[str]:
-    images = daemon.root / "images"
-    return sorted(
-        str(path) for kind in ("blobs/sha256", "layers", "tmp") for path in (images / kind).iterdir()
-    )
+    assert stored(shared.root) == before, "nothing is left of it"
 
 
 def refused(daemon: Daemon, archive: bytes, *causes: str) -> None:

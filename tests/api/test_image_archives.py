@@ -16,6 +16,7 @@ import pytest
 import zstandard
 from helpers.daemon import Daemon
 from helpers.images import Image, blob, busybox, descriptor, docker_archive, encode, layer, oci_archive
+from helpers.storage import stored
 
 from pysup.supervisor.images.digests import digest_of
 from pysup.supervisor.images.documents import OCI_INDEX, OCI_MANIFEST
@@ -38,17 +39,7 @@ def daemon(shared: Daemon) -> Iterator[Daemon]:
     listed = json_lines(shared.docker("images", "-a", "--format", "json").stdout)
     for one in {one["ID"] for one in listed if one["Repository"] != "host"}:
         assert shared.docker("rmi", "-f", one).stderr == ""
-    assert stored(shared) == []
-
-
-def stored(daemon: Daemon) -> list[str]:
-    """Every blob and layer, and whatever lies in tmp/."""
-    images = daemon.root / "images"
-    return sorted(
-        str(path.relative_to(images))
-        for kind in ("blobs/sha256", "layers", "tmp")
-        for path in (images / kind).iterdir()
-    )
+    assert stored(shared.root) == []
 
 
 def json_lines(text: str) -> list[dict[str, str]]:
@@ -201,8 +192,8 @@ def test_an_import_is_saved_and_loaded_as_any_image(daemon: Daemon, tmp_path: Pa
 def test_shared_layers_stay_while_one_image_has_them(daemon: Daemon) -> None:
     one, other = image(), image("local/b:1", text="other")
     daemon.pysup("load", stdin=docker_archive(one, other), check=True)
-    layers = [path for path in stored(daemon) if path.startswith("layers/")]
+    layers = [path for path in stored(daemon.root) if path.startswith("layers/")]
     assert len(layers) == 3
     daemon.pysup("rmi", "local/a:1", check=True)
-    assert len([path for path in stored(daemon) if path.startswith("layers/")]) == 2
+    assert len([path for path in stored(daemon.root) if path.startswith("layers/")]) == 2
     assert daemon.docker("run", "--rm", "local/b:1").stdout == "other"

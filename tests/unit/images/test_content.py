@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pysup.supervisor.images import garbage
 from pysup.supervisor.images.content import Blob, Content
 from pysup.supervisor.images.digests import WrongDigest, digest_of
-from pysup.supervisor.images.layers import make_directories
+from pysup.supervisor.images.layers import all_names, make_directories
 from pysup.supervisor.images.leases import Leases
 
 HELLO = digest_of(b"hello")
@@ -99,9 +98,7 @@ def test_what_is_held_is_no_garbage(tmp_path: Path) -> None:
         assert one.names == {name}
         with leases.lease() as other:
             assert Content(str(tmp_path), other.hold).has(HELLO) == 5
-        assert leases.unless_held(name, lambda: garbage.bury(str(tmp_path), name)) is None
-    assert garbage.all_names(str(tmp_path)) == [name]
-    grave = leases.unless_held(name, lambda: garbage.bury(str(tmp_path), name))
-    assert grave is not None and garbage.all_names(str(tmp_path)) == []
-    garbage.empty([grave])
-    assert temporary(tmp_path) == []
+        leases.unless_held(name, (tmp_path / name).unlink)
+    assert all_names(str(tmp_path)) == [name]
+    leases.unless_held(name, (tmp_path / name).unlink)
+    assert all_names(str(tmp_path)) == []
