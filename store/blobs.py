@@ -61,6 +61,11 @@ def of_image(conn: Connection, image_id: str, role: str) -> list[Blob]:
     return BLOBS.many(conn, rest, image_id, role)
 
 
+def all_image_blobs(conn: Connection) -> list[ImageBlob]:
+    """Which image has which blobs."""
+    return IMAGE_BLOBS.many(conn, "ORDER BY image_id, role, position")
+
+
 def add_layers(conn: Connection, layers: Sequence[Layer]) -> None:
     """Note layers; those that are known stay as they are."""
     sql = "INSERT OR IGNORE INTO layer (name, size) VALUES (?, ?)"

@@ -78,9 +78,14 @@ class Settings(NamedTuple):
         """Locked (flock) by the one daemon that owns this root."""
         return os.path.join(self.root, "pysup.lock")
 
+    @property
+    def containers_dir(self) -> str:
+        """One directory for each container."""
+        return os.path.join(self.root, "containers")
+
     def container_dir(self, container_id: str) -> str:
         """A container's directory: upper/ work/ rootfs/ etc/ logs/."""
-        return os.path.join(self.root, "containers", container_id)
+        return os.path.join(self.containers_dir, container_id)
 
     @property
     def stage(self) -> str:

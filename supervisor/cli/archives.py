@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from pysup.supervisor.cli.connection import connect
 from pysup.supervisor.cli.flags import Syntax, switch, text
+from pysup.supervisor.cli.progress_lines import Lines
 from pysup.supervisor.errors import PysupError
 
 _PIECE = 1 << 20
@@ -44,13 +45,16 @@ SAVE = Syntax(
 def load(argv: Sequence[str]) -> int:
     """``pysup load``: prints what has been loaded."""
     given = LOAD.parse(argv)
-    query = {"quiet": "1"} | ({"platform": given.text("platform")} if given.text("platform") else {})
+    quiet = given.on("quiet") or not sys.stdout.isatty()
+    query = {"quiet": str(int(quiet))} | (
+        {"platform": given.text("platform")} if given.text("platform") else {}
+    )
+    progress = Lines(sys.stdout)
     name = given.text("input")
     with _opened(name) as file:
         pieces = iter(lambda: file.read(_PIECE), b"")
         for line in connect().stream_json("POST", f"/images/load?{urlencode(query)}", body=pieces):
-            if "error" in line:
-                raise PysupError(line["error"])
+            progress.show(line)
             sys.stdout.write(line.get("stream", ""))
     return 0
 

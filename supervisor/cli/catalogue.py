@@ -49,6 +49,7 @@ CONTAINER: dict[str, Entry] = {
 }
 
 IMAGE: dict[str, Entry] = {
+    "history": Entry("image_history:image_history", "Show the history of an image"),
     "import": Entry("images:import_", "Import the contents from a tarball to create a filesystem image"),
     "inspect": Entry("inspect:image_inspect", "Display detailed information on one or more images"),
     "load": Entry("archives:load", "Load an image from a tar archive or STDIN"),
@@ -62,6 +63,7 @@ IMAGE: dict[str, Entry] = {
     "rm": Entry("images:rmi", "Remove one or more images"),
     "remove": Entry("images:rmi", "Remove one or more images", alias=True),
     "tag": Entry("images:tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
+    "tree": Entry("image_tree:image_tree", "Show the layers of images, and which images share them"),
 }
 
 VOLUME: dict[str, Entry] = {
@@ -133,7 +135,7 @@ COMMANDS: dict[str, Entry] = {
     "inspect": Entry(
         "inspect:inspect", "Return low-level information on containers, images, volumes and networks"
     ),
-    "history": Entry("history:history", "Show every run of a container: when, how long, how it ended"),
+    "history": Entry("history:history", "Show every run of a container, or the steps of an image"),
     "query": Entry("query:run", "Ask pysup's database in SQL, read-only"),
     "events": SYSTEM["events"],
     "images": IMAGE["ls"],
@@ -163,7 +165,6 @@ LACKING: dict[str, str] = {
     "cp": "it comes with a later version",
     "diff": "it comes with a later version",
     "export": "it comes with a later version",
-    "image history": _BUILDS,
     "login": "registries come with a later version",
     "logout": "registries come with a later version",
     "manifest": "registries come with a later version",

@@ -34,8 +34,7 @@ def summary(usage: Any) -> Iterable[dict[str, Any]]:
     """One row for each kind of thing; only what nothing uses is reclaimable."""
     found, containers, volumes = (usage.get(key) or [] for key in ("Images", "Containers", "Volumes"))
     used = [image for image in found if image.get("Containers", 0) > 0]
-    free = sum(image["Size"] for image in found if image not in used)
-    yield _row("Images", found, used, usage.get("LayersSize") or 0, free)
+    yield _row("Images", found, used, usage.get("LayersSize") or 0, _unused_images(usage))
     running = [one for one in containers if one["State"] in ("running", "paused", "restarting")]
     size = sum(one.get("SizeRw") or 0 for one in containers)
     yield _row("Containers", containers, running, size, size - sum(one.get("SizeRw") or 0 for one in running))
@@ -43,6 +42,15 @@ def summary(usage: Any) -> Iterable[dict[str, Any]]:
     size = sum(_volume(one, "Size") for one in volumes)
     yield _row("Local Volumes", volumes, taken, size, size - sum(_volume(one, "Size") for one in taken))
     yield _row("Build Cache", [], [], 0, 0)
+    if logs := (usage.get("Pysup") or {}).get("Logs"):
+        yield _row("Logs", containers, running, logs["Size"], logs["Reclaimable"])
+
+
+def _unused_images(usage: Any) -> int:
+    """As pysup's daemon counts it; docker's only knows the size of each image."""
+    own = usage.get("Pysup") or {}
+    unused = [image["Size"] for image in usage.get("Images") or [] if image.get("Containers", 0) <= 0]
+    return int(own.get("ImagesReclaimable", sum(unused)))
 
 
 def _volume(volume: Any, name: str) -> int:

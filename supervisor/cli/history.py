@@ -1,5 +1,7 @@
-"""``pysup history``: one line for every run of a container, the latest last (docker's command of that name is
-about images; here the history of a container's life is what people ask for)."""
+"""``pysup history``: one line for every run of a container, the latest last.
+
+Docker's command of that name is about images; so is this one where no container has the name (image_history.py).
+"""
 
 from __future__ import annotations
 
@@ -9,13 +11,14 @@ from typing import Any
 
 from pysup.supervisor.cli import timetext
 from pysup.supervisor.cli.connection import connect, segment
-from pysup.supervisor.cli.flags import Syntax, number, switch
+from pysup.supervisor.cli.flags import Given, Syntax, number, switch
 from pysup.supervisor.cli.listing import FORMAT, Column, Listing, write
+from pysup.supervisor.errors import NotFound
 
 HISTORY = Syntax(
     "history",
-    "[OPTIONS] CONTAINER",
-    "Show every run of a container: when, how long, how it ended",
+    "[OPTIONS] CONTAINER|IMAGE",
+    "Show every run of a container, or the steps of an image",
     (
         FORMAT,
         number("last", "Show the last n runs only", short="n", default=-1),
@@ -30,9 +33,23 @@ HISTORY = Syntax(
 def history(argv: Sequence[str]) -> int:
     """``pysup history``."""
     given = HISTORY.parse(argv)
-    rows = connect().get(f"/pysup/containers/{segment(given.words[0])}/history")
-    last = given.number("last")
+    name, last = given.words[0], given.number("last")
+    try:
+        rows = connect().get(f"/pysup/containers/{segment(name)}/history")
+    except NotFound as error:
+        return _of_image(name, given, error)
     write(RUNS, rows[-last:] if last > 0 else rows, given, short=not given.on("no-trunc"))
+    return 0
+
+
+def _of_image(name: str, given: Given, no_container: NotFound) -> int:
+    from pysup.supervisor.cli import image_history
+
+    try:
+        steps = image_history.steps(name)
+    except NotFound:
+        raise NotFound(f"{no_container}, and no such image") from None
+    image_history.show(steps, given)
     return 0
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from pysup.supervisor.cli import timetext
 from pysup.supervisor.cli.connection import Client, connect, segment
 from pysup.supervisor.cli.flags import Syntax, lacking, many, switch, text
-from pysup.supervisor.cli.kinds import BOOL, LIST, TEXT
+from pysup.supervisor.cli.kinds import BOOL, LIST
 from pysup.supervisor.cli.lifecycle import each
 from pysup.supervisor.cli.listing import FORMAT, Column, Item, Listing, filter_flag, filters, write
 from pysup.supervisor.cli.ps import short_id
@@ -20,7 +20,8 @@ from pysup.supervisor.errors import PysupError
 
 NONE = "<none>"
 _PIECE = 1 << 20
-_PLATFORMS = "registries come with a later version"
+ONE_PLATFORM = "an image here is of one platform"
+"""Why commands on images have no choice of one."""
 
 IMAGES = Syntax(
     "images",
@@ -33,7 +34,7 @@ IMAGES = Syntax(
         FORMAT,
         switch("no-trunc", "Don't truncate output"),
         switch("quiet", "Only show image IDs", short="q"),
-        lacking("tree", BOOL, "List multi-platform images as a tree", _PLATFORMS),
+        lacking("tree", BOOL, "List multi-platform images as a tree", "pysup image tree shows layers"),
     ),
     0,
     1,
@@ -45,7 +46,7 @@ IMPORT_ = Syntax(
     (
         many("change", "Apply Dockerfile instruction to the created image", short="c"),
         text("message", "Set commit message for imported image", short="m"),
-        lacking("platform", TEXT, "Set platform", _PLATFORMS),
+        text("platform", "Set platform, os/arch[/variant], if it is not this machine's"),
     ),
     1,
     2,
@@ -57,7 +58,7 @@ RMI = Syntax(
     (
         switch("force", "Force removal of the image", short="f"),
         switch("no-prune", "Do not delete untagged parents"),
-        lacking("platform", LIST, "Remove only the given platform variant", _PLATFORMS),
+        lacking("platform", LIST, "Remove only the given platform variant", ONE_PLATFORM),
     ),
     1,
     None,
@@ -103,7 +104,7 @@ def import_(argv: Sequence[str]) -> int:
     source, *name = given.words
     repository, tag_name = split_reference(name[0]) if name else ("", "")
     query: list[tuple[str, str]] = [("fromSrc", "-"), ("repo", repository), ("tag", tag_name)]
-    query += [("message", given.text("message"))]
+    query += [("message", given.text("message")), ("platform", given.text("platform"))]
     query += [("changes", change) for change in given.many("change")]
     last = {}
     with _opened(source) as file:

@@ -18,6 +18,7 @@ from pysup.supervisor.images.documents import OCI_MANIFEST
 from pysup.supervisor.images.host import architecture
 from pysup.supervisor.images.layers import Layer
 from pysup.supervisor.images.making import encode, layer_type, manifest_of
+from pysup.supervisor.images.platforms import Platform, platform_of
 from pysup.supervisor.spec.reference import Reference
 from pysup.supervisor.spec.timestamps import rfc3339
 
@@ -38,12 +39,13 @@ async def import_tar(
     name: Reference | None = None,
     changes: Iterable[str] = (),
     message: str = "",
+    platform: Platform | None = None,
 ) -> str:
     """Make an image of an archive; its id. Raises BadRequest, Unavailable."""
     config = apply_changes(changes)
     async with admissions.begin() as admission:
         found = await feed(chunks, partial(_take_in, admission=admission), "import the image")
-        document = encode(_config(found.layer, config, message))
+        document = encode(_config(found.layer, config, message, platform or _host()))
         manifest = encode(manifest_of(document, [(found.blob, found.media_type)]))
         candidate = Candidate(manifest, OCI_MANIFEST, document, (found.layer,))
         return await admission.admit(candidate, Names((name,) if name else ()), "import", caller)
@@ -81,12 +83,17 @@ class _Through(io.RawIOBase):
         return count
 
 
-def _config(layer: Layer, config: dict[str, Any], message: str) -> dict[str, Any]:
+def _host() -> Platform:
+    return platform_of({"architecture": architecture()})
+
+
+def _config(layer: Layer, config: dict[str, Any], message: str, platform: Platform) -> dict[str, Any]:
     """The image configuration (OCI image-spec, config.md), whose digest is the image's id."""
     created = rfc3339(time.time_ns())
     return {
-        "architecture": architecture(),
-        "os": "linux",
+        "architecture": platform.architecture,
+        "os": platform.os,
+        **({"variant": platform.variant} if platform.variant else {}),
         "created": created,
         "comment": message,
         "config": config,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import re
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import IO, NamedTuple
 
@@ -12,20 +13,20 @@ from pysup.supervisor.engine.commands import Caller
 from pysup.supervisor.engine.feeding import feed, told
 from pysup.supervisor.engine.image_admission import Admission, Admissions, Candidate
 from pysup.supervisor.engine.image_rows import Names
+from pysup.supervisor.engine.progress import Progress, Step
 from pysup.supervisor.engine.unpacking import Unpacking
 from pysup.supervisor.errors import BadRequest, NotFound, PysupError
 from pysup.supervisor.images import docker_archive, oci_layout
-from pysup.supervisor.images.archive import Archive, take_in
+from pysup.supervisor.images.archive import Archive, Watch, take_in
 from pysup.supervisor.images.documents import parse_config
 from pysup.supervisor.images.host import architecture
-from pysup.supervisor.images.layers import Layer
 from pysup.supervisor.images.listed import Listed, merged
 from pysup.supervisor.images.platforms import Platform, platform_of, runs_on
 from pysup.supervisor.images.tar_stream import BadArchive
 from pysup.supervisor.spec.reference import Reference, parse_reference
 
-Told = Callable[[Layer], Awaitable[None]]
-"""Called with each layer that has been unpacked."""
+_SHORT = 12
+_DIGITS = re.compile("[0-9a-f]{64}", re.ASCII)
 
 
 class Loaded(NamedTuple):
@@ -40,7 +41,7 @@ async def load(
     admissions: Admissions,
     caller: Caller,
     chunks: AsyncIterator[bytes],
-    tell: Told,
+    progress: Progress | None = None,
     platform: Platform | None = None,
 ) -> list[Loaded]:
     """Load all images of an archive. Raises BadRequest, NotFound, Conflict, Unavailable.
@@ -49,24 +50,25 @@ async def load(
     """
     async with admissions.begin() as admission:
         loaded = []
-        for candidate, tags in await _candidates(admission, chunks, tell, platform):
+        for candidate, tags in await _candidates(admission, chunks, progress, platform):
             image_id = await admission.admit(candidate, Names(tags), "load", caller)
             loaded.append(Loaded(image_id, tuple(map(str, tags))))
         return loaded
 
 
 async def _candidates(
-    admission: Admission, chunks: AsyncIterator[bytes], tell: Told, platform: Platform | None
+    admission: Admission, chunks: AsyncIterator[bytes], progress: Progress | None, platform: Platform | None
 ) -> list[tuple[Candidate, tuple[Reference, ...]]]:
     """All images of the archive, unpacked, with their names. The first failure ends it."""
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
         unpacking = Unpacking(admission, nursery)
-        read = partial(_read, admission=admission, unpacking=unpacking, platform=platform)
+        watch = _Watch(unpacking, progress)
+        read = partial(_read, admission=admission, watch=watch, platform=platform)
         try:
             listed = await feed(chunks, read, "load the images")
             names = [_references(image) for image in listed]
-            candidates = [await _candidate(unpacking, image, tell) for image in listed]
+            candidates = [await _candidate(unpacking, image) for image in listed]
         except (PysupError, OSError) as error:
             failure = error
         nursery.cancel_scope.cancel()  # what is still being unpacked is no layer of any image
@@ -76,22 +78,40 @@ async def _candidates(
 
 
 def _read(
-    source: IO[bytes], *, admission: Admission, unpacking: Unpacking, platform: Platform | None
+    source: IO[bytes], *, admission: Admission, watch: Watch, platform: Platform | None
 ) -> list[Listed]:
-    def seen(digest: str) -> None:
-        trio.from_thread.run_sync(unpacking.begin, digest)
-
-    return images_of(take_in(source, admission.content, seen), platform)
+    return images_of(take_in(source, admission.content, watch), platform)
 
 
-async def _candidate(unpacking: Unpacking, image: Listed, tell: Told) -> Candidate:
+class _Watch(Watch):
+    """Unpacks each layer as soon as it is there, and tells how much of it has come."""
+
+    def __init__(self, unpacking: Unpacking, progress: Progress | None) -> None:
+        self._unpacking = unpacking
+        self._progress = progress
+
+    def part(self, name: str, size: int, whole: int) -> None:
+        """As docker's client shows it."""
+        if self._progress is not None:
+            step = Step("Loading layer", short_name(name), size, whole)
+            trio.from_thread.run_sync(self._progress.tell, step)
+
+    def layer(self, digest: str) -> None:
+        """Begin in another thread."""
+        trio.from_thread.run_sync(self._unpacking.begin, digest)
+
+
+def short_name(name: str) -> str:
+    """What a layer is called before its digest is known: by ``blobs/sha256/HEX``, ``HEX/layer.tar``, or other words."""
+    parts = [part.removesuffix(".tar") for part in name.split("/")]
+    return next((part[:_SHORT] for part in parts if _DIGITS.fullmatch(part)), name[-_SHORT:])
+
+
+async def _candidate(unpacking: Unpacking, image: Listed) -> Candidate:
     """Unpack what is not yet unpacked."""
     for layer in image.layers:
         unpacking.begin(layer.digest, layer.diff_id)
-    layers = []
-    for layer in image.layers:
-        layers.append(await unpacking.layer(layer))
-        await tell(layers[-1])
+    layers = [await unpacking.layer(layer) for layer in image.layers]
     return Candidate(image.manifest, image.media_type, image.config, layers)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import posixpath
 import tarfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -67,21 +66,24 @@ class Archive:
         return self.blobs.read(blob.digest, documents.LARGEST)
 
 
-def _nobody(_digest: str) -> None:
-    """Nobody wants to begin before the end."""
+class Watch:
+    """Somebody who wants to begin before the end. Called in the thread that reads."""
+
+    def part(self, name: str, size: int, whole: int) -> None:
+        """Of the layer that lies in the archive under this name, ``size`` of ``whole`` bytes are there."""
+
+    def layer(self, digest: str) -> None:
+        """A new blob that looks like a layer is there."""
 
 
-def take_in(source: IO[bytes], blobs: Content, seen: Callable[[str], None] = _nobody) -> Archive:
-    """Read an archive, compressed or not, to its end. Raises BadArchive, WrongDigest, OSError.
-
-    ``seen`` is told the digest of each new blob that looks like a layer, as soon as it is there.
-    """
+def take_in(source: IO[bytes], blobs: Content, watch: Watch) -> Archive:
+    """Read an archive, compressed or not, to its end. Raises BadArchive, WrongDigest, OSError."""
     archive = Archive(blobs)
     plain = decompressed(source)
     stream = Stream(plain)
     for member in members(stream):
         try:
-            _take_in(archive, stream, member, seen)
+            _take_in(archive, stream, member, watch)
         except (ValueError, EOFError) as error:
             raise BadArchive(f"cannot load entry {member.name[:200]!r}: {error}") from error
     while plain.read(_BUFFER):
@@ -89,13 +91,13 @@ def take_in(source: IO[bytes], blobs: Content, seen: Callable[[str], None] = _no
     return archive
 
 
-def _take_in(archive: Archive, stream: Stream, member: tarfile.TarInfo, seen: Callable[[str], None]) -> None:
+def _take_in(archive: Archive, stream: Stream, member: tarfile.TarInfo, watch: Watch) -> None:
     name = "/".join(parts_of(member.name))
     if len(archive.files) + len(archive.links) >= _MOST_FILES:
         raise ValueError(f"the archive has more than {_MOST_FILES} files")
     if member.isreg():
         archive.links.pop(name, None)
-        archive.files[name] = _ingest(archive.blobs, stream, member, name, seen)
+        archive.files[name] = _ingest(archive.blobs, stream, member, name, watch)
     elif member.issym():
         target = posixpath.join("/", posixpath.dirname(name), member.linkname)
         archive.links[name] = posixpath.normpath(target).lstrip("/")
@@ -105,9 +107,7 @@ def _take_in(archive: Archive, stream: Stream, member: tarfile.TarInfo, seen: Ca
         raise ValueError("it is neither a file nor a directory nor a link")
 
 
-def _ingest(
-    blobs: Content, stream: Stream, member: tarfile.TarInfo, name: str, seen: Callable[[str], None]
-) -> Blob:
+def _ingest(blobs: Content, stream: Stream, member: tarfile.TarInfo, name: str, watch: Watch) -> Blob:
     """A file of an OCI layout must be what its name says."""
     if getattr(member, "sparse", None) is not None:
         raise ValueError("it is a sparse file")
@@ -117,10 +117,12 @@ def _ingest(
         for data in content(stream, member):
             head = head or data[:_HEAD]
             writer.write(data)
+            if looks_like_layer(head):
+                watch.part(name, writer.size, member.size)
         is_new = blobs.has(writer.digest) is None
         blob = writer.commit(digest if directory == BLOBS and is_digest(digest) else None)
     if is_new and looks_like_layer(head):
-        seen(blob.digest)
+        watch.layer(blob.digest)
     return blob
 
 

@@ -262,7 +262,8 @@ def test_prune(shared: Daemon, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["images --tree", "rmi --platform x y", "image inspect --platform x host", "image history host",
+    "words", ["images --tree", "rmi --platform x y", "image inspect --platform x host",
+              "image history --platform x host",
               "swarm init", "context ls", "buildx ls", "container cp a:b c", "logs --details x",
               "start --checkpoint x y", "rm -l x"]
 )  # fmt: skip

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pysup.store.images import Digest, Image, Tag
 from pysup.supervisor.api.render.container import DRIVER
+from pysup.supervisor.images.digests import PREFIX
 from pysup.supervisor.spec.timestamps import rfc3339
 
 Json = dict[str, Any]
 
 _BILLION = 10**9
-_NOT_COUNTED = -1
+NOT_COUNTED = -1
 """Docker's value for a figure that was not asked for."""
 
 
@@ -28,7 +29,12 @@ def repo_digests(digests: Sequence[Digest]) -> list[str]:
 
 
 def image_entry(
-    row: Image, tags: Sequence[Tag], digests: Sequence[Digest] = (), *, containers: int = _NOT_COUNTED
+    row: Image,
+    tags: Sequence[Tag],
+    digests: Sequence[Digest] = (),
+    *,
+    containers: int = NOT_COUNTED,
+    shared: int = NOT_COUNTED,
 ) -> Json:
     """One entry of GET /images/json."""
     config = json.loads(row.config)
@@ -39,7 +45,7 @@ def image_entry(
         "RepoDigests": repo_digests(digests),
         "Created": row.created_at // _BILLION,
         "Size": row.size,
-        "SharedSize": _NOT_COUNTED,
+        "SharedSize": shared,
         "Labels": labels(config),
         "Containers": containers,
     }
@@ -69,7 +75,7 @@ def inspect_image(
         "Os": config.get("os") or "linux",
         "Size": row.size,
         "GraphDriver": {"Name": DRIVER, "Data": _graph(lower)},
-        "RootFS": {"Type": "layers", "Layers": (config.get("rootfs") or {}).get("diff_ids") or []},
+        "RootFS": {"Type": "layers", "Layers": _diff_ids(config)},
         "Metadata": {"LastTagTime": rfc3339(None)},
     }
 
@@ -85,22 +91,45 @@ def _graph(lower: Sequence[str]) -> Json:
     return {**below, "UpperDir": lower[0] if lower else ""}
 
 
-def history(row: Image, tags: Sequence[Tag]) -> list[Json]:
-    """GET /images/{name}/history, the newest step first; only the last one is an image that can be named."""
+def history(row: Image, tags: Sequence[Tag], sizes: Mapping[str, int]) -> list[Json]:
+    """GET /images/{name}/history, the newest step first; only the last one is an image that can be named.
+
+    ``sizes``: bytes of each layer, by its name. Layers that no step tells of have one of their own.
+    """
     config = json.loads(row.config)
-    steps = config.get("history") or [{"created": config.get("created")}]
-    entries = [_step(step) for step in reversed(steps)]
-    entries[0] |= {"Id": row.id, "Tags": repo_tags(tags) or None, "Size": row.size}
+    made = iter([_size(one, sizes) for one in _diff_ids(config)])
+    steps = config.get("history") or []
+    entries = [_step(step, 0 if step.get("empty_layer") else next(made, 0)) for step in steps]
+    entries += [_step({"created": config.get("created")}, size) for size in made]
+    entries = entries[::-1] or [_step({"created": config.get("created")}, row.size)]
+    entries[0] |= {"Id": row.id, "Tags": repo_tags(tags) or None}
     return entries
 
 
-def _step(step: Json) -> Json:
+def layers(row: Image, tags: Sequence[Tag], sizes: Mapping[str, int]) -> Json:
+    """An entry of GET /pysup/images/layers: what the image is made of, the lowest layer first."""
+    return {
+        "Id": row.id,
+        "RepoTags": repo_tags(tags),
+        "Layers": [{"Digest": one, "Size": _size(one, sizes)} for one in _diff_ids(json.loads(row.config))],
+    }
+
+
+def _diff_ids(config: Json) -> list[str]:
+    return list((config.get("rootfs") or {}).get("diff_ids") or [])
+
+
+def _size(diff_id: str, sizes: Mapping[str, int]) -> int:
+    return sizes.get(diff_id.removeprefix(PREFIX), 0)
+
+
+def _step(step: Json, size: int) -> Json:
     return {
         "Id": "<missing>",
         "Created": _unix(step.get("created")),
         "CreatedBy": step.get("created_by") or "",
         "Tags": None,
-        "Size": 0,
+        "Size": size,
         "Comment": step.get("comment") or "",
     }
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pysup.store.containers import Container
-from pysup.store.images import Image
 from pysup.supervisor.api.render.container import DRIVER
 from pysup.supervisor.api.render.words import state_word
+from pysup.supervisor.engine.disk_use import DiskUse
 from pysup.supervisor.settings import Settings
 from pysup.supervisor.spec.capabilities import DEFAULT
 
@@ -193,17 +193,24 @@ def _absent() -> Json:
 
 
 def disk_usage(
-    images: Sequence[Image],
     image_entries: Sequence[Json],
     containers: Sequence[Json],
     volumes: Sequence[Json],
+    *,
+    images: DiskUse,
+    logs: DiskUse,
 ) -> Json:
-    """GET /system/df."""
+    """GET /system/df. LayersSize has the blobs, too, from which images are saved and pushed."""
     return {
-        "LayersSize": sum(image.size for image in images),
+        "LayersSize": images.size,
         "Images": list(image_entries),
         "Containers": list(containers),
         "Volumes": list(volumes),
         "BuildCache": [],
         "BuilderSize": 0,
+        "Pysup": {"ImagesReclaimable": images.reclaimable, "Logs": _use(logs)},
     }
+
+
+def _use(use: DiskUse) -> Json:
+    return {"Size": use.size, "Reclaimable": use.reclaimable}

@@ -12,12 +12,11 @@ from pysup.supervisor.api.wire import Query, Request, Sink, Streamed
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.engine.image_loading import Loaded, load
 from pysup.supervisor.engine.image_saving import save, saved
+from pysup.supervisor.engine.progress import Progress, Step, with_progress
 from pysup.supervisor.errors import BadRequest, NotFound, PysupError
-from pysup.supervisor.images.layers import Layer
 from pysup.supervisor.images.platforms import Platform, parse_platform
 
 _TAR = "application/x-tar"
-_SHORT = 12
 
 
 def platform_of_query(query: Query) -> Platform | None:
@@ -39,15 +38,17 @@ async def load_images(engine: Engine, request: Request) -> Streamed:
     """POST /images/load: lines of JSON, the last ones say what has been loaded."""
     platform, quiet = platform_of_query(request.query), request.query.flag("quiet")
 
+    async def work(progress: Progress) -> list[Loaded]:
+        told = None if quiet else progress
+        return await load(engine.images.admissions, request.caller, request.chunks(), told, platform)
+
     async def write(sink: Sink) -> None:
+        async def send(step: Step) -> None:
+            await sink.send(_line(_progress(step)))
+
         await sink.begin()
-
-        async def tell(layer: Layer) -> None:
-            if not quiet:
-                await sink.send(_line(_progress(layer)))
-
         try:
-            loaded = await load(engine.images.admissions, request.caller, request.chunks(), tell, platform)
+            loaded = await with_progress(send, work)
         except PysupError as error:
             await sink.send(_line({"errorDetail": {"message": str(error)}, "error": str(error)}))
             return
@@ -57,13 +58,9 @@ async def load_images(engine: Engine, request: Request) -> Streamed:
     return Streamed(write)
 
 
-def _progress(layer: Layer) -> Any:  # noqa: ANN401 - JSON
-    short = layer.name[:_SHORT]
-    return {
-        "status": "Loading layer",
-        "progressDetail": {"current": layer.size, "total": layer.size},
-        "id": short,
-    }
+def _progress(step: Step) -> Any:  # noqa: ANN401 - JSON
+    detail = {"current": step.current, "total": step.total}
+    return {"status": step.status, "progressDetail": detail, "id": step.id}
 
 
 def _told(image: Loaded) -> str:

@@ -4,20 +4,40 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
+from functools import partial
+
+import trio
 
 from pysup.store import containers, images
 from pysup.store.images import Digest, Tag
 from pysup.store.images import Image as Row
 from pysup.supervisor.api import filters
 from pysup.supervisor.api.filters import Filters
-from pysup.supervisor.api.render.image import history, image_entry, inspect_image, labels
+from pysup.supervisor.api.render.image import (
+    NOT_COUNTED,
+    history,
+    image_entry,
+    inspect_image,
+    labels,
+    layers,
+)
 from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.routes.registry import pull_image
 from pysup.supervisor.api.selection import prune_labels_match, select_images
 from pysup.supervisor.api.wire import Request, Response, Sink, Streamed, empty, json_response
+from pysup.supervisor.engine.disk_use import (
+    Parts,
+    layer_sizes,
+    measured,
+    parts_of_images,
+    shared_sizes,
+    without,
+)
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.engine.image_import import import_tar
 from pysup.supervisor.errors import BadRequest, Conflict, NotFound, NotSupported, PysupError
+from pysup.supervisor.images.platforms import parse_platform
 from pysup.supervisor.spec.reference import Reference, parse_reference
 
 
@@ -35,6 +55,11 @@ async def all_digests(engine: Engine) -> dict[str, list[Digest]]:
     for digest in await engine.parts.store.query(images.list_digests):
         found[digest.image_id].append(digest)
     return found
+
+
+async def sizes(engine: Engine) -> dict[str, int]:
+    """Bytes of each layer, by its name."""
+    return await engine.parts.store.query(layer_sizes)
 
 
 def find(engine: Engine, ref: str) -> tuple[Row, list[Tag]]:
@@ -60,7 +85,13 @@ async def list_images(engine: Engine, request: Request) -> Response:
         rows, await all_tags(engine), wanted, before=min(limits) if limits else None, since=since
     )
     digests = await all_digests(engine)
-    return json_response([image_entry(row, tags, digests.get(row.id, ())) for row, tags in chosen])
+    shared = shared_sizes(rows, await sizes(engine)) if request.query.flag("shared-size") else {}
+    return json_response(
+        [
+            image_entry(row, tags, digests.get(row.id, ()), shared=shared.get(row.id, NOT_COUNTED))
+            for row, tags in chosen
+        ]
+    )
 
 
 def _made(engine: Engine, wanted: Filters, key: str) -> int | None:
@@ -77,7 +108,14 @@ async def get_image(engine: Engine, request: Request) -> Response:
 
 async def get_history(engine: Engine, request: Request) -> Response:
     """GET /images/{name}/history."""
-    return json_response(history(*find(engine, request.params["name"])))
+    return json_response(history(*find(engine, request.params["name"]), await sizes(engine)))
+
+
+async def get_layers(engine: Engine, _request: Request) -> Response:
+    """GET /pysup/images/layers: what every image is made of."""
+    tags, known = await all_tags(engine), await sizes(engine)
+    rows = await engine.parts.store.query(images.list_images)
+    return json_response([layers(row, tags.get(row.id, ()), known) for row in rows])
 
 
 # -- making --------------------------------------------------------------------------------------------------
@@ -92,6 +130,7 @@ async def create_image(engine: Engine, request: Request) -> Streamed:
         raise NotSupported("cannot import from a URL: not supported yet; send the archive itself")
     name = named(query.text("repo"), query.text("tag"), "import image") if query.text("repo") else None
     changes = query.values("changes")
+    platform = parse_platform(query.text("platform")) if query.text("platform") else None
 
     async def write(sink: Sink) -> None:
         await sink.begin()
@@ -103,6 +142,7 @@ async def create_image(engine: Engine, request: Request) -> Streamed:
                 name=name,
                 changes=changes,
                 message=query.text("message"),
+                platform=platform,
             )
         except PysupError as error:
             await sink.send(_line({"errorDetail": {"message": str(error)}, "error": str(error)}))
@@ -150,16 +190,24 @@ async def prune_images(engine: Engine, request: Request) -> Response:
     wanted = filters.parse(request.query.text("filters"), filters.IMAGE_PRUNE)
     until = filters.until_ns(wanted, engine.parts.now_ns())
     untagged_only = wanted.flag("dangling") is not False
-    tags = await all_tags(engine)
-    deleted: list[dict[str, str]] = []
-    freed = 0
-    for row in await engine.parts.store.query(images.list_images):
-        if (untagged_only and tags.get(row.id)) or not _prunable(engine, row, wanted, until):
-            continue
-        steps = await _remove_unused(engine, row, request)
-        deleted += steps
-        freed += row.size if steps else 0
+    tags, rows = await all_tags(engine), await engine.parts.store.query(images.list_images)
+    chosen = [
+        row
+        for row in rows
+        if not (untagged_only and tags.get(row.id)) and _prunable(engine, row, wanted, until)
+    ]
+    parts = await engine.parts.store.query(partial(parts_of_images, rows=rows))
+    sizes_before = await _measured(engine, parts, chosen)
+    deleted = [step for row in chosen for step in await _remove_unused(engine, row, request)]
+    kept = {row.id for row in await engine.parts.store.query(images.list_images)}
+    freed = without(sizes_before, parts, kept) if deleted else 0
     return json_response({"ImagesDeleted": deleted or None, "SpaceReclaimed": freed})
+
+
+async def _measured(engine: Engine, parts: Parts, rows: Sequence[Row]) -> dict[str, int]:
+    names = frozenset[str]().union(*(parts[row.id] for row in rows))
+    measure = partial(measured, engine.parts.settings.images_dir, names)
+    return await trio.to_thread.run_sync(measure, limiter=engine.parts.disk)
 
 
 async def _remove_unused(engine: Engine, row: Row, request: Request) -> list[dict[str, str]]:
@@ -180,6 +228,7 @@ ROUTES = (
     Route("GET", "/images/json", list_images),
     Route("POST", "/images/create", create_image),
     Route("POST", "/images/prune", prune_images),
+    Route("GET", "/pysup/images/layers", get_layers),
     Route("GET", "/images/{name*}/json", get_image),
     Route("GET", "/images/{name*}/history", get_history),
     Route("POST", "/images/{name*}/tag", tag_image),

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any
 
+import trio
+
 from pysup.store import containers, images, volumes
+from pysup.store.images import Image
 from pysup.supervisor.api.attached import all_attached
 from pysup.supervisor.api.machine import machine
 from pysup.supervisor.api.render.container import list_entry
@@ -12,8 +17,9 @@ from pysup.supervisor.api.render.image import image_entry
 from pysup.supervisor.api.render.system import Machine, disk_usage, info, version
 from pysup.supervisor.api.render.volume import volume_usage
 from pysup.supervisor.api.router import Route
-from pysup.supervisor.api.routes.images import all_digests, all_tags
+from pysup.supervisor.api.routes.images import all_digests, all_tags, sizes
 from pysup.supervisor.api.wire import Request, Response, json_response
+from pysup.supervisor.engine.disk_use import DiskUse, of_images, of_logs, parts_of_images, shared_sizes
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.spec.timestamps import rfc3339
 
@@ -66,11 +72,31 @@ async def get_disk_usage(engine: Engine, _request: Request) -> Response:
     tags = await all_tags(engine)
     used = [row.image_id for row in rows]
     digests = await all_digests(engine)
+    shared = shared_sizes(found, await sizes(engine))
     shown = [
-        image_entry(one, tags.get(one.id, ()), digests.get(one.id, ()), containers=used.count(one.id))
+        image_entry(
+            one,
+            tags.get(one.id, ()),
+            digests.get(one.id, ()),
+            containers=used.count(one.id),
+            shared=shared[one.id],
+        )
         for one in found
     ]
-    return json_response(disk_usage(found, shown, entries, await _volumes(engine)))
+    images_use = await _images_use(engine, found, frozenset(used))
+    logs_use = await _logs_use(engine, frozenset(row.id for row in rows))
+    return json_response(disk_usage(shown, entries, await _volumes(engine), images=images_use, logs=logs_use))
+
+
+async def _images_use(engine: Engine, rows: Sequence[Image], used: Collection[str]) -> DiskUse:
+    parts = await engine.parts.store.query(partial(parts_of_images, rows=rows))
+    measure = partial(of_images, engine.parts.settings.images_dir, parts, used)
+    return await trio.to_thread.run_sync(measure, limiter=engine.parts.disk)
+
+
+async def _logs_use(engine: Engine, living: Collection[str]) -> DiskUse:
+    measure = partial(of_logs, engine.parts.settings.containers_dir, living)
+    return await trio.to_thread.run_sync(measure, limiter=engine.parts.disk)
 
 
 async def _volumes(engine: Engine) -> list[dict[str, Any]]:

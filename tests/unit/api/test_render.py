@@ -17,7 +17,7 @@ from pysup.supervisor.api.render.container import Places, Sizes, inspect, list_e
 from pysup.supervisor.api.render.event import event_message
 from pysup.supervisor.api.render.execs import inspect_exec
 from pysup.supervisor.api.render.history import run_entry
-from pysup.supervisor.api.render.image import history, image_entry, inspect_image
+from pysup.supervisor.api.render.image import history, image_entry, inspect_image, layers
 from pysup.supervisor.api.render.networks import Attached
 from pysup.supervisor.api.render.stats import Sample, stats
 from pysup.supervisor.api.render.system import Machine, info, version
@@ -188,14 +188,25 @@ def test_an_image_is_shown_with_its_tags() -> None:
     assert shown["RootFS"]["Layers"] == ["sha256:x", "sha256:y"]
     assert shown["Config"]["Cmd"] == ["sh"]
     assert shown["GraphDriver"]["Data"] == {"UpperDir": "/l2", "LowerDir": "/l1"}
-    steps = history(IMAGE, tags)
+    steps = history(IMAGE, tags, {"x": 1, "y": 2})
+    assert [step["Size"] for step in steps] == [2, 1]
     assert [step["CreatedBy"] for step in steps] == ["two", "one"]
     assert (steps[0]["Id"], steps[1]["Id"], steps[1]["Created"]) == (IMAGE.id, "<missing>", 1735689600)
 
 
+def test_steps_without_a_layer_and_layers_without_a_step() -> None:
+    config = json.loads(IMAGE.config) | {
+        "history": [{"created_by": "FROM"}, {"created_by": "ENV", "empty_layer": True}]
+    }
+    steps = history(replace(IMAGE, config=json.dumps(config)), [], {"x": 1, "y": 2})
+    assert [(step["CreatedBy"], step["Size"]) for step in steps] == [("", 2), ("ENV", 0), ("FROM", 1)]
+
+
 def test_an_image_without_any_facts_can_be_shown() -> None:
     bare = replace(IMAGE, config="{}")
-    assert history(bare, [])[0]["Id"] == IMAGE.id
+    assert history(bare, [], {})[0]["Id"] == IMAGE.id
+    assert layers(bare, [], {}) == {"Id": IMAGE.id, "RepoTags": [], "Layers": []}
+    assert history(bare, [], {})[0]["Size"] == IMAGE.size
     assert inspect_image(bare, [], [])["Config"] == {}
 
 
