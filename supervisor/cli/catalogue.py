@@ -88,6 +88,10 @@ NETWORK: dict[str, Entry] = {
     "remove": Entry("networks:rm", "Remove one or more networks", alias=True),
 }
 
+EXPLAIN: dict[str, Entry] = {
+    "port": Entry("explain:port", "Show who has a port of the host, and which rule leads it where"),
+}
+
 SECRET: dict[str, Entry] = {
     "create": Entry("secrets:create", "Create a secret from a file or STDIN as content"),
     "inspect": Entry("inspect:secret_inspect", "Display detailed information on one or more secrets"),
@@ -106,6 +110,7 @@ SYSTEM: dict[str, Entry] = {
 
 GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
     "container": ("Manage containers", CONTAINER),
+    "explain": ("Explain what is seen from outside", EXPLAIN),
     "image": ("Manage images", IMAGE),
     "network": ("Manage networks", NETWORK),
     "secret": ("Manage secrets", SECRET),

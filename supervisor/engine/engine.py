@@ -22,6 +22,7 @@ from pysup.supervisor.engine.commit import Wanted, commit
 from pysup.supervisor.engine.container import Container
 from pysup.supervisor.engine.creation import Draft, draft, refusable
 from pysup.supervisor.engine.execs import Execs
+from pysup.supervisor.engine.explaining import Explanation, explain_port
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Record
 from pysup.supervisor.engine.sizes import Sizes, tree_sizes
@@ -225,6 +226,10 @@ class Engine:
         except NotFound:
             row = self._find_removed(ref)
         return await self.parts.store.query(partial(runs.list_runs, container_id=row.id))
+
+    async def explain_port(self, protocol: str, number: int) -> Explanation:
+        """All that is known of a port of the host. Raises Unavailable."""
+        return await explain_port(self.parts, self.parts.networks.firewall, protocol, number)
 
     async def usage(self, ref: str) -> Usage | None:
         """What the cgroup has used; None if the container does not run."""

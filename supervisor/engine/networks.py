@@ -71,7 +71,7 @@ class Networks:
     ) -> None:
         self.naming = naming
         self._nursery = nursery
-        self._firewall = firewall
+        self.firewall = firewall
         self._store = store
         self._settings = settings
         self._news = news
@@ -85,8 +85,8 @@ class Networks:
                 module = await trio.to_thread.run_sync(
                     importlib.import_module, "pysup.supervisor.engine.healing"
                 )
-                fabric: Fabric = module.Fabric(self._store, self._news, self._firewall)
-                await self._nursery.start(module.heal, fabric, self._firewall)
+                fabric: Fabric = module.Fabric(self._store, self._news, self.firewall)
+                await self._nursery.start(module.heal, fabric, self.firewall)
                 self._fabric = fabric
             return self._fabric
 

@@ -104,16 +104,22 @@ def remove_network(network: Ruled) -> str:
 def publish(ports: Iterable[Published]) -> str:
     """Lead ports into a container."""
     return "\n".join(
-        f"add element {TABLE} {_map(port)} {{ {_key(port)} : {_target(port)} }}" for port in ports
+        f"add element {TABLE} {map_of(port)} {{ {_key(port)} : {target(port)} }}" for port in ports
     )
 
 
 def unpublish(ports: Iterable[Published]) -> str:
     """Take them back; they must be there."""
-    return "\n".join(f"delete element {TABLE} {_map(port)} {{ {_key(port)} }}" for port in ports)
+    return "\n".join(f"delete element {TABLE} {element(port)}" for port in ports)
 
 
-def _map(port: Published) -> str:
+def element(port: Published) -> str:
+    """What leads a port, to find it by, or to take it away."""
+    return f"{map_of(port)} {{ {_key(port)} }}"
+
+
+def map_of(port: Published) -> str:
+    """The map that leads it."""
     version = ip_version(port.address)
     return f"{'any' if port.host_ip == ANY[version] else 'at'}{version}"
 
@@ -123,7 +129,8 @@ def _key(port: Published) -> str:
     return f"{place}{port.protocol} . {port.host_port}"
 
 
-def _target(port: Published) -> str:
+def target(port: Published) -> str:
+    """Where a port leads, as the map has it."""
     return f"{port.address} . {port.port}"
 
 

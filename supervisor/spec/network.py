@@ -16,8 +16,8 @@ BRIDGE = "bridge"
 """The name of the network that a container is on if it does not say."""
 CONTAINER = "container:"
 DEFAULTS = ("", "default")
-_PROTOCOLS = ("tcp", "udp", "sctp")
-_LAST_PORT = 65535
+PROTOCOLS = ("tcp", "udp", "sctp")
+LAST_PORT = 65535
 HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9_])?", re.ASCII)
 SHARING = "a container in the network of another one, or of the host, has no settings of its own"
 
@@ -120,8 +120,8 @@ def _binding(host: Fields, port: int, protocol: str, one: Fields) -> Binding:
 def _port_key(fields: Fields, flag: str, key: str) -> tuple[int, int, str]:
     numbers, _, protocol = key.partition("/")
     protocol = protocol.lower() or "tcp"
-    if protocol not in _PROTOCOLS:
-        raise fields.bad(f"{flag} {key[:64]!r}: the protocol is one of {', '.join(_PROTOCOLS)}")
+    if protocol not in PROTOCOLS:
+        raise fields.bad(f"{flag} {key[:64]!r}: the protocol is one of {', '.join(PROTOCOLS)}")
     low, dash, high = numbers.partition("-")
     first = _port(fields, flag, low)
     return first, _port(fields, flag, high) if dash else first, protocol
@@ -140,9 +140,9 @@ def _port_range(fields: Fields, text: str) -> tuple[int, int]:
 
 
 def _port(fields: Fields, flag: str, text: str) -> int:
-    number = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(_LAST_PORT)) else 0
-    if not 1 <= number <= _LAST_PORT:
-        raise fields.bad(f"{flag} {text[:64]!r} is not a port from 1 to {_LAST_PORT}")
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(LAST_PORT)) else 0
+    if not 1 <= number <= LAST_PORT:
+        raise fields.bad(f"{flag} {text[:64]!r} is not a port from 1 to {LAST_PORT}")
     return number
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 from helpers.daemon import Daemon
+from helpers.mortal import until
 from helpers.network_use import address, clear_networks, fetch, networks_of, ok, refused, serve
 
 pytestmark = pytest.mark.kernel
@@ -105,3 +109,32 @@ def test_ports_change_while_the_container_runs(shared: Daemon) -> None:
     shared.pysup("update", "--publish-rm", "80", "web", check=True)
     ok(shared, "start", "web")
     assert ok(shared, "port", "web") == ""
+
+
+def test_a_port_is_explained(shared: Daemon) -> None:
+    ok(shared, "run", "-d", "--name", "web", "-p", "18093:80", *SLEEP)
+    told = shared.pysup("explain", "port", "18093", check=True).stdout
+    assert f"0.0.0.0:18093/tcp leads to {address(shared, 'web')}:80: container web, network bridge.\n" in told
+    assert "The rule is there: element { tcp . 18093 } of map any4 in table inet pysup.\n" in told
+    hooks = [line.split()[:5] for line in told.splitlines()]
+    assert ["prerouting", "-100", "inet", "pysup", "prerouting"] in hooks
+    assert ["forward", "0", "inet", "pysup", "forward"] in hooks
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        number = listener.getsockname()[1]
+        told = shared.pysup("explain", "port", str(number), check=True).stdout
+    assert f"{number}/tcp is not published by any container that runs.\n" in told
+    assert f"127.0.0.1:{number} is bound by " in told and f"(pid {os.getpid()})." in told
+    shown = json.loads(shared.pysup("explain", "port", "18093/udp", "--format", "json", check=True).stdout)
+    assert (shown["Published"], shown["BoundBy"]) == ([], [])
+    assert "it is NUMBER/tcp" in shared.pysup("explain", "port", "0").stderr
+
+
+def test_the_rule_of_one_published_port_that_somebody_deletes_comes_back(shared: Daemon) -> None:
+    ok(shared, "run", "-d", "--name", "web", "-p", "18094:80", *SLEEP)
+    subprocess.run(["nft", "delete", "element", "inet", "pysup", "any4", "{ tcp . 18094 }"], check=True)
+
+    def present() -> bool:
+        shown = shared.pysup("explain", "port", "18094", "--format", "json", check=True).stdout
+        return bool(json.loads(shown)["Published"][0]["Present"])
+
+    until(present, "the repair of one element")

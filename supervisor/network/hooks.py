@@ -1,0 +1,48 @@
+"""The base chains that packets pass, in their order, as ``nft list chains`` tells of them (nft(8)). Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_NAMED = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100}
+_HOOKS = ("ingress", "prerouting", "input", "forward", "output", "postrouting", "egress")
+_TABLE = re.compile(r"table (\S+) (\S+) \{")
+_CHAIN = re.compile(r"\s+chain (\S+) \{")
+_BASE = re.compile(r"\s+type (\w+) hook (\w+) .*?priority ([^;]+);(?: policy (\w+);)?")
+
+
+class BaseChain(NamedTuple):
+    """A chain that the kernel calls."""
+
+    hook: str
+    priority: int
+    table: str
+    """Family and name: ``inet pysup``."""
+    chain: str
+    kind: str
+    """filter, nat or route."""
+    policy: str
+
+
+def base_chains(listed: str) -> list[BaseChain]:
+    """All of them: by hook, in the order in which a packet passes them."""
+    found, table, chain = [], "", ""
+    for line in listed.splitlines():
+        if match := _TABLE.match(line):
+            table = f"{match[1]} {match[2]}"
+        elif match := _CHAIN.match(line):
+            chain = match[1]
+        elif match := _BASE.match(line):
+            kind, hook, priority, policy = match.groups()
+            found.append(BaseChain(hook, _number(priority), table, chain, kind, policy or "accept"))
+    return sorted(found, key=lambda one: (_HOOKS.index(one.hook), one.priority))
+
+
+def _number(priority: str) -> int:
+    """``-300``, ``filter`` or ``filter + 10``."""
+    name, sign, rest = priority.strip().partition(" ")
+    base = _NAMED.get(name)
+    if base is None:
+        return int(name)
+    return base + int(rest.replace(" ", "")) if sign else base
