@@ -29,6 +29,14 @@ class CannotStart(PysupError):
     """The daemon cannot start; the text says why."""
 
 
+class InUse(Conflict):
+    """Another daemon has this root; ``owner`` is its pid, 0 if it has not said so."""
+
+    def __init__(self, root: str, owner: int) -> None:
+        super().__init__(f"cannot start the daemon: another one (pid {owner or 'unknown'}) uses {root}")
+        self.owner = owner
+
+
 def make_directories(settings: Settings) -> None:
     """Make the state and run directories if they are missing."""
     for path, mode in ((settings.root, 0o710), (settings.run, 0o755)):
@@ -44,7 +52,10 @@ def make_directories(settings: Settings) -> None:
 
 
 def take_lock(settings: Settings) -> int:
-    """Lock the root for this daemon, for as long as the descriptor (or a duplicate) is open. flock(2)."""
+    """Lock the root for this daemon, for as long as the descriptor (or a duplicate) is open. flock(2).
+
+    Raises CannotStart, InUse.
+    """
     try:
         fd = os.open(settings.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
@@ -52,14 +63,14 @@ def take_lock(settings: Settings) -> int:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        owner = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
+        owner = os.pread(fd, 32, 0).strip()
         os.close(fd)
-        raise Conflict(f"cannot start the daemon: another one (pid {owner}) uses {settings.root}") from None
+        raise InUse(settings.root, int(owner) if owner.isdigit() else 0) from None
     return fd
 
 
 def ask_to_upgrade(settings: Settings) -> int:
-    """Send SIGHUP to the daemon of this root; its pid. Raises CannotStart if there is none.
+    """Send SIGUSR2 to the daemon of this root; its pid. Raises CannotStart if there is none.
 
     The pid in the lock file is that of whoever holds the lock, so it is worth nothing while nobody does.
     """
@@ -69,7 +80,7 @@ def ask_to_upgrade(settings: Settings) -> int:
     except BlockingIOError:
         with open(settings.lock, encoding="ascii") as file:
             pid = int(file.read())
-        os.kill(pid, signal.SIGHUP)
+        os.kill(pid, signal.SIGUSR2)
         return pid
     except FileNotFoundError:
         pass
@@ -133,16 +144,3 @@ def remove_socket(settings: Settings) -> None:
     """Remove the API socket when the daemon ends."""
     with contextlib.suppress(OSError):
         os.unlink(settings.socket_path)
-
-
-def notify(text: str) -> None:
-    """Tell the service manager that started us (sd_notify(3)), if there is one."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
-    try:
-        with contextlib.suppress(OSError):
-            sock.sendto(text.encode(), "\0" + address[1:] if address.startswith("@") else address)
-    finally:
-        sock.close()

@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import Sequence
 
-from pysup.supervisor.keeper import codec, engine, ground, handover, log
+from pysup.supervisor.keeper import codec, engine, handover, log, systemd
 from pysup.supervisor.keeper.engine import EngineProcess
 from pysup.supervisor.keeper.outbox import Outbox
 from pysup.supervisor.keeper.poller import Poller
@@ -192,7 +192,7 @@ class Keeper:
     def _on_message(self, message: Message, fds: list[int]) -> None:
         if isinstance(message, Ready):
             self._delay = 0.0
-            ground.notify(f"READY=1\nMAINPID={os.getpid()}\n")
+            systemd.notify(f"READY=1\nMAINPID={os.getpid()}\n")
         elif isinstance(message, Upgrade):
             self._start_upgrade()
         elif isinstance(message, Shutdown):
@@ -208,7 +208,7 @@ class Keeper:
         for number in signals.take_signals(self._signal_fd):
             if number == signal.SIGCHLD:
                 self._reap_orphans()
-            elif number == signal.SIGHUP:
+            elif number in (signal.SIGHUP, signal.SIGUSR2):
                 self._start_upgrade()
             else:
                 self._stop_signal = number

@@ -13,7 +13,7 @@ import signal
 import sys
 
 from pysup.supervisor.errors import PysupError
-from pysup.supervisor.keeper import ground, handover, rehearsal
+from pysup.supervisor.keeper import ground, handover, rehearsal, systemd
 from pysup.supervisor.keeper.engine import ENGINE_ARGV
 from pysup.supervisor.keeper.loop import Keeper
 from pysup.supervisor.keeper.table import Handover, Table
@@ -30,7 +30,12 @@ def run(settings: Settings, engine_argv: list[str] | None = None) -> int:
     program.protect()
     _open_standard_streams()
     ground.make_directories(settings)
-    lock_fd = ground.take_lock(settings)
+    try:
+        lock_fd = ground.take_lock(settings)
+    except ground.InUse as error:
+        if systemd.leave_to(error.owner):
+            return 0
+        raise
     ground.sign_lock(lock_fd)
     listen_fd = ground.listen(settings)
     return _serve(Handover(settings, engine_argv or ENGINE_ARGV, listen_fd, lock_fd, Table()))
@@ -45,7 +50,7 @@ def adopt(document_fd: int) -> int:
 
 
 def _serve(kept: Handover) -> int:
-    watched = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
+    watched = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2, signal.SIGCHLD}
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         watched.discard(signal.SIGHUP)  # nohup: the terminal's end is no order to upgrade
     signals.block_all()

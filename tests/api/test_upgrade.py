@@ -1,4 +1,4 @@
-"""``pysup daemon --upgrade`` and SIGHUP: both programs are executed anew, and no container notices."""
+"""``pysup daemon --upgrade`` and its signals: both programs are executed anew, and no container notices."""
 
 from __future__ import annotations
 
@@ -72,6 +72,25 @@ def test_containers_run_on(daemon: Daemon, upgrade: Callable[[Daemon], None]) ->
     assert len(causes.splitlines()) == 2
     assert daemon.pysup("query", "--csv", "select count(*) from run").stdout.split() == ["count(*)", "1"]
     daemon.pysup("rm", "counter", check=True)
+
+
+def test_under_nohup_it_is_the_command_alone(daemon: Daemon) -> None:
+    """The end of a terminal is no order to upgrade."""
+    daemon.stop()
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        daemon.start()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    old = daemon.engine_pid
+    by_signal(daemon)
+    assert daemon.engine_pid == old
+    by_command(daemon)
+    wait_for_another_engine(daemon, old)
+    daemon.pysup("ps", check=True)
+    assert (
+        len(daemon.pysup("query", "--nl", "select id from daemon_starts", check=True).stdout.split("\n")) == 4
+    )
 
 
 def test_there_is_none_to_upgrade(daemon: Daemon, tmp_path: Path) -> None:
