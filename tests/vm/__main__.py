@@ -1,6 +1,7 @@
 """Run a command, by default the tests marked ``vm``, in a guest with cgroup v2 alone and Linux 6.1.
 
 Usage: python -m tests.vm [COMMAND ARG...]        (from the top of the checkout)
+       python -m tests.vm --systemd               (systemd is the guest's init: unit.py)
 
 The guest is qemu without KVM, about 40 times slower than the machine. It sees the machine's tree read-only, with
 a tmpfs over it; nothing that it does outlives it. Its output is this program's, and so is its exit code.
@@ -17,7 +18,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.vm import initramfs, kernel
+from tests.vm import initramfs, kernel, systemd
 
 TOP = Path(__file__).parents[2]
 CACHE = TOP / ".cache" / "vm"
@@ -34,14 +35,22 @@ PYTEST = ["-m", "pytest", "-q", "-m", "vm", "-p", "no:cacheprovider", "--basetem
 
 def main(arguments: list[str]) -> int:
     """Boot, run, power off; the command's exit code."""
-    command = arguments or [sys.executable, *PYTEST]
+    with_systemd = arguments == ["--systemd"]
+    command = (
+        [sys.executable, "-m", "tests.vm.unit"] if with_systemd else arguments or [sys.executable, *PYTEST]
+    )
     settings = f"export CI=true HOME=/root PATH={shlex.quote(os.environ['PATH'])}"
     script = f"cd {shlex.quote(str(TOP))} && {settings} && {shlex.join(command)}"
     compile_everything()
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pysup-vm-")))
         package = kernel.fetch(CACHE)
-        initramfs.build(work / "initramfs.gz", modules=kernel.modules(package), command=script)
+        init, files = (
+            _under_systemd(script)
+            if with_systemd
+            else (["/bin/busybox", "sh", "-c", initramfs.after(script)], {})
+        )
+        initramfs.build(work / "initramfs.gz", modules=kernel.modules(package), init=init, files=files)
         socket = work / "fs.sock"
         sharing = stack.enter_context(_running(_share(socket)))
         guest = stack.enter_context(
@@ -56,6 +65,11 @@ def main(arguments: list[str]) -> int:
         print(f"the guest ended without telling an exit code (within {BOUND} s)", file=sys.stderr)
         return 1
     return code
+
+
+def _under_systemd(script: str) -> tuple[list[str], dict[str, str]]:
+    argv = [systemd.INIT, "--unit", systemd.UNIT, "--show-status=no", "--log-level=warning"]
+    return argv, systemd.files(script, Path(sys.executable).parent / "pysup")
 
 
 def compile_everything() -> None:

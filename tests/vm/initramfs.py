@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 STATUS = "pysup-guest-status:"
@@ -30,13 +30,19 @@ $b mount -t tmpfs tmpfs /root/run
 $b mount -t cgroup2 cgroup2 /root/sys/fs/cgroup
 $b ip link set lo up
 $b hostname guest
-exec $b switch_root /root /bin/busybox sh -c {command}
+{files}
+exec $b switch_root /root {init}
 """
 """switch_root, not chroot: setns(2) into a mount namespace leads to its root, past any chroot."""
 
 
-def build(target: Path, *, modules: Sequence[Path], command: str) -> None:
-    """Write a compressed cpio archive (initramfs, Documentation/driver-api/early-userspace)."""
+def build(
+    target: Path, *, modules: Sequence[Path], init: Sequence[str], files: Mapping[str, str] | None = None
+) -> None:
+    """Write a compressed cpio archive (initramfs, Documentation/driver-api/early-userspace).
+
+    ``init`` is the argv of process 1, ``files`` what is written over the machine's tree before it starts.
+    """
     tree = target.parent / "initramfs"
     subprocess.run(["rm", "-rf", str(tree)], check=True)
     for name in ("bin", "modules"):
@@ -44,12 +50,18 @@ def build(target: Path, *, modules: Sequence[Path], command: str) -> None:
     _copy(Path("/bin/busybox"), tree / "bin" / "busybox")
     for module in modules:
         _copy(module, tree / "modules" / module.name)
-    init = tree / "init"
+    script = tree / "init"
     names = " ".join(module.stem for module in modules)
-    init.write_text(INIT.format(modules=names, command=shlex.quote(after(command))))
-    init.chmod(0o755)
+    written = "\n".join(_write(path, text) for path, text in (files or {}).items())
+    script.write_text(INIT.format(modules=names, files=written, init=shlex.join(init)))
+    script.chmod(0o755)
     pack = f"cd {shlex.quote(str(tree))} && find . | cpio -o -H newc --quiet | gzip -1 >{shlex.quote(str(target))}"
     subprocess.run(["sh", "-c", pack], check=True)
+
+
+def _write(path: str, text: str) -> str:
+    target = shlex.quote("/root" + path)
+    return f"$b mkdir -p $($b dirname {target}); $b printf %s {shlex.quote(text)} >{target}"
 
 
 def after(command: str) -> str:
