@@ -37,6 +37,7 @@ TABLES = {
     "port": "ports of the host that lead into containers; inactive: what a container at rest had",
     "volume": "volumes: labels, the driver's options, whether somebody has named it",
     "volume_use": "which container shows which volume, and where",
+    "id_range": "which ids of the host are one container's alone (--userns auto)",
     "secret": "secrets: their names, and their values sealed with a key that is not here",
     "secret_use": "which container has which secret, and where",
 }
@@ -250,6 +251,15 @@ FROM lease l JOIN endpoint e ON e.id = l.endpoint_id
     JOIN network n ON n.id = l.network_id JOIN container c ON c.id = e.container_id
 ORDER BY n.name, c.name, l.address"""
 
+ID_RANGES = """SELECT
+    r.start,
+    r.start + r.size - 1 AS last,
+    r.size,
+    c.name AS container,
+    c.state
+FROM id_range r JOIN container c ON c.id = r.container_id
+ORDER BY r.start"""
+
 PORTS = """SELECT
     p.host_ip,
     p.host_port,
@@ -277,5 +287,6 @@ VIEWS = (
     View("networks", "the networks: subnets, bridge, how many containers are on them", NETWORKS),
     View("addresses", "which container has which address on which network", ADDRESSES),
     View("ports", "ports of the host, and where they lead", PORTS),
+    View("id_ranges", "which ids of the host are whose (--userns auto)", ID_RANGES),
     View("daemon_starts", "when the daemon started and stopped, and why", DAEMON_STARTS),
 )

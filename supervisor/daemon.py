@@ -23,6 +23,7 @@ from pysup.supervisor.api.server import serve
 from pysup.supervisor.daemon_log import configure
 from pysup.supervisor.engine.boot import boot
 from pysup.supervisor.engine.engine import Engine
+from pysup.supervisor.engine.id_ranges import IdRanges
 from pysup.supervisor.engine.images import Images
 from pysup.supervisor.engine.launching import default_filter, order_stages
 from pysup.supervisor.engine.naming import Naming
@@ -108,6 +109,7 @@ def _assemble(settings: Settings, store: Store, link: Link, nursery: trio.Nurser
         filesystems=Filesystems((settings.root, settings.run)),
         filters=Filters(settings.filters_dir),
         images=Images(store, settings, trash),
+        id_ranges=IdRanges(store.read, settings),
         volumes=Volumes(store, settings, news=news, trash=trash, disk=disk),
         secrets=Secrets(store, settings, news),
         networks=Networks(store, settings, news=news, nursery=nursery, naming=naming, firewall=firewall),

@@ -55,6 +55,10 @@ class Settings(NamedTuple):
     """The address of the host that ports are published on if they name none; empty: all."""
     dns: str = ""
     """Name servers of containers that name none, with blanks between; empty: the host's."""
+    userns: str = ""
+    """The user namespace of containers that do not say: "auto" with its options; empty or "host": the host's."""
+    userns_pool: str = ""
+    """START:SIZE, the ids that ranges are taken from; empty: those in /etc/subuid, or a usual pool."""
     mtu: int = 0
     """Of the default network, bytes; 0: the kernel's default."""
 
@@ -138,6 +142,7 @@ def from_environment(**given: str | int | tuple[str, ...] | None) -> Settings:
         "socket": os.environ.get("PYSUP_SOCKET"),
         "cgroup_root": os.environ.get("PYSUP_CGROUP_ROOT"),
         "bridge": os.environ.get("PYSUP_BRIDGE"),
+        "userns": os.environ.get("PYSUP_USERNS"),
     }
     chosen = {key: value for key, value in {**env, **given}.items() if value is not None and value != ""}
     for key in ("root", "run", "socket"):

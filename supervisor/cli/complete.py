@@ -38,7 +38,7 @@ _VALUES: dict[str, tuple[str, ...]] = {
     "restart": ("no", "always", "unless-stopped", "on-failure", "on-failure:"),
     "pid": ("host",),
     "uts": ("host",),
-    "userns": _HOST_OR_PRIVATE,
+    "userns": ("auto", "host", "private"),
     "cgroupns": _HOST_OR_PRIVATE,
     "ipc": ("host", "private", "none", "shareable"),
     "log-format": ("text", "json"),

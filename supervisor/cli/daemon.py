@@ -12,6 +12,7 @@ from pysup.supervisor.cli.flags import Flag, Given, Syntax, UsageError, many, sw
 from pysup.supervisor.errors import BadRequest, Forbidden, Unavailable
 from pysup.supervisor.images.registry.endpoints import check_insecure, check_mirror
 from pysup.supervisor.settings import Settings
+from pysup.supervisor.spec.auto_ids import check_mode, parse_pool
 
 _DEFAULT = Settings()
 _MISUSE = 2
@@ -63,6 +64,12 @@ DAEMON = Syntax(
             default=_DEFAULT.max_download_attempts,
         ),
         *daemon_networks.FLAGS,
+        text(
+            "userns", "User namespace of containers that do not say: host, auto[:OPTIONS] (also PYSUP_USERNS)"
+        ),
+        text(
+            "userns-pool", "START:SIZE, the ids for --userns auto (default: what /etc/subuid gives to pysup)"
+        ),
         switch("upgrade", "Have the running daemon execute its program anew; containers run on"),
     ),
 )
@@ -108,7 +115,18 @@ def chosen_settings(given: Given) -> Settings:
     _check_registries(given)
     changed = given.changed - {"upgrade", *daemon_networks.TEXTS}
     values = {_FIELDS.get(name, name.replace("-", "_")): _plain(given[name]) for name in changed}
-    return settings.from_environment(**{**values, **daemon_networks.chosen(given)})
+    return _checked(settings.from_environment(**{**values, **daemon_networks.chosen(given)}))
+
+
+def _checked(chosen: Settings) -> Settings:
+    """What would only be found wrong when a container is made."""
+    try:
+        check_mode(chosen.userns)
+        if chosen.userns_pool:
+            parse_pool(chosen.userns_pool)
+    except ValueError as error:
+        raise UsageError(f"cannot parse: {error}") from None
+    return chosen
 
 
 def _check_registries(given: Given) -> None:

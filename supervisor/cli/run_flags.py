@@ -64,7 +64,7 @@ _NAMESPACES = (
     text("ipc", "IPC mode to use (private, host)"),
     text("uts", "UTS namespace to use (private, host)"),
     text("cgroupns", "Cgroup namespace to use (private, host)"),
-    text("userns", "User namespace to use (private, host)"),
+    text("userns", "User namespace to use (auto[:OPTIONS], private, host)"),
     many("uidmap", "Map user ids of the container: container:host:size"),
     many("gidmap", "Map group ids of the container: container:host:size"),
 )

@@ -23,6 +23,7 @@ from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Change, Record, Told
 from pysup.supervisor.engine.secrets import note_secrets
 from pysup.supervisor.engine.specs import DEFAULTS, image_of
+from pysup.supervisor.engine.user_mode import with_user_namespace
 from pysup.supervisor.engine.volume_uses import discard_volumes, make_volumes, note_volumes, objects_of
 from pysup.supervisor.errors import BadRequest, Conflict, NotFound, Unavailable
 from pysup.supervisor.runtime import rootfs
@@ -49,15 +50,23 @@ class Draft(NamedTuple):
 async def draft(parts: Parts, body: dict[str, Any], name: str | None, caller: Caller) -> Draft:
     """Prepare a container from docker's create body; to be used in refusable().
 
-    Raises BadRequest, NotSupported, NotFound (the image), Unavailable (a controller, a full disk).
+    Raises BadRequest, NotSupported, NotFound (the image), Unavailable (a controller, a full disk), Conflict.
     """
-    given = check_name(name) if name else ""
-    asked = asked_root(body)
     container_id = token_hex(32)
+    try:
+        return await _draft(parts, body, check_name(name) if name else "", container_id, caller)
+    except BaseException:
+        parts.id_ranges.forget(container_id)
+        raise
+
+
+async def _draft(parts: Parts, body: dict[str, Any], given: str, container_id: str, caller: Caller) -> Draft:
+    asked = asked_root(body)
     body, given_secrets = without_values(body, container_id, CREATE)
     body = settled(parts, body)
     body = with_inherited(CREATE, body, partial(objects_of, parts))
     image = image_of(parts.images, asked)
+    body, ids, warnings = await with_user_namespace(parts, body, container_id, image.lower)
     wanted = normalise(body, image.config, container_id=container_id, lower=image.lower, defaults=DEFAULTS)
     parts.hierarchy.check(wanted.spec.resources)
     _check_sources(wanted.spec)
@@ -84,10 +93,10 @@ async def draft(parts: Parts, body: dict[str, Any], name: str | None, caller: Ca
         container_id=container_id,
     )
     insertion = Change(
-        first=(partial(_insert, row=row), volumes, secrets, partial(join, wanted=places)),
+        first=(partial(_insert, row=row), *ids, volumes, secrets, partial(join, wanted=places)),
         told=(Told("create", {}, caller),),
     )
-    return Draft(Record(parts, row, wanted.spec), insertion, [*wanted.warnings, *image.warnings])
+    return Draft(Record(parts, row, wanted.spec), insertion, [*wanted.warnings, *image.warnings, *warnings])
 
 
 def _insert(conn: Connection, row: Row) -> None:
@@ -130,6 +139,8 @@ async def refusable(parts: Parts, drafted: Draft, caller: Caller) -> AsyncIterat
                 f"cannot create container {name}: the name is taken by container {error.holder}"
             ) from error
         raise
+    finally:
+        parts.id_ranges.forget(drafted.id)
 
 
 def _free_name(conn: Connection) -> str:

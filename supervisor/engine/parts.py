@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import trio
 
 from pysup.store.store import Store
+from pysup.supervisor.engine.id_ranges import IdRanges
 from pysup.supervisor.engine.images import Images
 from pysup.supervisor.engine.networks import Networks
 from pysup.supervisor.engine.news import NewsDesk
@@ -37,6 +38,7 @@ class Parts:
     filters: Filters
     images: Images
     volumes: Volumes
+    id_ranges: IdRanges
     secrets: Secrets
     networks: Networks
     news: NewsDesk

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from pysup.supervisor.engine.namespaces import HeldNamespaces
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Record
+from pysup.supervisor.errors import StartFailed
 from pysup.supervisor.kernel.process import CLONE_NEWUSER
 from pysup.supervisor.runtime import layers, plan
 from pysup.supervisor.runtime.launch import StdioPlan, launch
@@ -129,11 +130,14 @@ async def maps_volumes(parts: Parts, spec: ContainerSpec, container_id: str) -> 
     """Whether the volumes of a container will be shown with its own ids."""
     if spec.namespaces.user == "host":
         return False
-    return not await first_unmappable(parts, f"volumes/{container_id}", [parts.settings.volumes_dir])
+    return not await why_unmappable(parts, f"volumes/{container_id}", [parts.settings.volumes_dir])
 
 
-async def first_unmappable(parts: Parts, key: str, paths: list[str]) -> str:
-    """The first of these paths whose file system cannot show other ids; empty: all can."""
-    namespace = await new_namespace(parts, "a user namespace", f"user/{key}", _ANY)
+async def why_unmappable(parts: Parts, key: str, paths: list[str]) -> str:
+    """Why one of these paths cannot be shown with other ids; empty: all can."""
+    try:
+        namespace = await new_namespace(parts, "a user namespace", f"user/{key}", _ANY)
+    except StartFailed as error:
+        return str(error)
     with _closed(namespace):
-        return next((path for path in paths if not layers.can_map(path, namespace)), "")
+        return next(filter(None, (layers.why_unmappable(path, namespace) for path in paths)), "")

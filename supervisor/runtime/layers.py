@@ -31,7 +31,8 @@ class CannotMap(Unavailable):
     def __init__(self, path: str) -> None:
         super().__init__(
             f"cannot show {path} with the ids of a user namespace: "
-            f"its file system ({type_of(path)}) has no idmapped mounts on Linux {os.uname().release}"
+            f"its file system ({type_of(path)}) has no idmapped mounts on Linux {os.uname().release}; "
+            "--userns host does without"
         )
 
 
@@ -99,11 +100,11 @@ def give_ids(tree: int, user: int, path: str, *, recursive: bool = False) -> Non
         raise CannotMap(path) from error
 
 
-def can_map(path: str, user: int) -> bool:
-    """Whether the file system of a path can show the ids of a user namespace. Raises OSError."""
+def why_unmappable(path: str, user: int) -> str:
+    """Why a path cannot be shown with the ids of a user namespace; empty: it can. Raises OSError."""
     with ExitStack() as stack:
         try:
             _copy(path, stack, user)
-        except CannotMap:
-            return False
-        return True
+        except CannotMap as error:
+            return str(error)
+        return ""

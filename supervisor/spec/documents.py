@@ -269,12 +269,18 @@ def _directory(own: Fields, key: str) -> str:
     return path
 
 
+def _range(own: Fields, key: str) -> Json:
+    ids = own.inner(key)
+    return {"Start": ids.integer("Start"), "Size": ids.integer("Size")}
+
+
 OWN: dict[str, Reader] = {
     "RestartDelay": Fields.seconds,
     "RestartMaxDelay": Fields.seconds,
     "RestartResetAfter": Fields.seconds,
     "RestartLimit": _limit,
     "RunTimeout": Fields.seconds,
+    "IdRange": _range,
     "UidMaps": Fields.raw,
     "GidMaps": Fields.raw,
     "Rootfs": _directory,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import re
 
+from pysup.supervisor.spec.auto_ids import is_auto, maps_of, parse_auto
 from pysup.supervisor.spec.container import IdMap, NamespaceMode, Namespaces
 from pysup.supervisor.spec.fields import Fields
 from pysup.supervisor.spec.network import mode_of
 
-_EXAMPLE = "give --uidmap 0:100000:65536, or --uidmap 0:0:65536 to keep the host's ids"
-"""No map is guessed: docker (userns-remap) and podman take a range that somebody gave away in /etc/subuid."""
+_EXAMPLE = "give --userns auto, or --uidmap 0:100000:65536"
 _MODES = {
     "PidMode": "--pid",
     "IpcMode": "--ipc",
@@ -29,7 +29,8 @@ def namespaces(host: Fields) -> Namespaces:
     uids, gids = _id_maps(host)
     if uids and mode_of(host) == "container":
         raise host.bad(
-            "--network container: conflicts with --uidmap: the network belongs to another user namespace"
+            "--network container: conflicts with a user namespace of its own: "
+            "the network belongs to another one; give --userns host"
         )
     return Namespaces(
         pid=_mode(host, "PidMode"),
@@ -38,6 +39,7 @@ def namespaces(host: Fields) -> Namespaces:
         net=mode_of(host),
         cgroup=_mode(host, "CgroupnsMode"),
         user="private" if uids else "host",
+        user_auto=is_auto(host.text("UsernsMode")),
         uid_maps=uids,
         gid_maps=gids,
     )
@@ -48,7 +50,8 @@ def _mode(host: Fields, key: str) -> NamespaceMode:
     if mode == "private":
         return "private"
     if mode != "host":
-        raise host.lacking(f"{_MODES[key]} {mode[:64]!r}", "there is private and host")
+        modes = "there are auto, private and host" if key == "UsernsMode" else "there is private and host"
+        raise host.lacking(f"{_MODES[key]} {mode[:64]!r}", modes)
     return "host"
 
 
@@ -59,6 +62,8 @@ def _id_maps(host: Fields) -> tuple[tuple[IdMap, ...], tuple[IdMap, ...]]:
     """Uid and gid maps; one of them alone stands for both. Maps imply a namespace of its own."""
     mode = host.text("UsernsMode")
     own = host.inner("Pysup")
+    if is_auto(mode):
+        return _auto_maps(host, own, mode)
     uids, gids = _id_map(own, "UidMaps", "--uidmap"), _id_map(own, "GidMaps", "--gidmap")
     if (uids or gids) and mode == "host":
         raise host.bad("--uidmap and --gidmap conflict with --userns host")
@@ -69,13 +74,36 @@ def _id_maps(host: Fields) -> tuple[tuple[IdMap, ...], tuple[IdMap, ...]]:
     raise host.bad(f"--userns private needs to know which ids of the host are its own: {_EXAMPLE}")
 
 
+def _auto_maps(host: Fields, own: Fields, mode: str) -> tuple[tuple[IdMap, ...], tuple[IdMap, ...]]:
+    """The range was chosen when the container was made (engine/user_mode.py)."""
+    if own.raw("UidMaps") or own.raw("GidMaps"):
+        raise host.bad("--uidmap and --gidmap conflict with --userns auto: there is auto:uidmapping=…")
+    try:
+        auto = parse_auto(mode)
+    except ValueError as error:
+        raise host.bad(str(error)) from None
+    chosen = own.inner("IdRange")
+    start, size = chosen.integer("Start"), chosen.integer("Size")
+    if not 0 < start < start + size <= _IDS:
+        raise host.bad("--userns auto: no range of ids was chosen for it")
+    return tuple(
+        _checked(own, flag, maps_of(start, size, given))
+        for flag, given in (
+            ("--userns auto: uidmapping", auto.uids),
+            ("--userns auto: gidmapping", auto.gids),
+        )
+    )  # type: ignore[return-value]
+
+
 def _id_map(own: Fields, key: str, flag: str) -> tuple[IdMap, ...]:
     lines = own.raw(key) or []
     if not isinstance(lines, list) or len(lines) > _MOST_LINES:
         raise own.bad(f"{flag} must be a list of at most {_MOST_LINES} ranges")
     maps = tuple(_line(own, flag, line) for line in lines)
-    if not maps:
-        return ()
+    return _checked(own, flag, maps) if maps else ()
+
+
+def _checked(own: Fields, flag: str, maps: tuple[IdMap, ...]) -> tuple[IdMap, ...]:
     for side in ("container", "host"):
         _refuse_overlap(own, flag, sorted((getattr(one, side), one.size) for one in maps))
     if not any(one.container == 0 for one in maps):

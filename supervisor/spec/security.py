@@ -35,7 +35,10 @@ def security(host: Fields, spaces: Namespaces, *, modules: Iterable[str] = ()) -
     """HostConfig's fields about confinement. ``modules``: the security modules of the kernel (``apparmor``)."""
     options, privileged = _options(host), host.flag("Privileged")
     if privileged and spaces.user == "private":
-        raise host.bad("--privileged conflicts with --userns private: it would have no power over the host")
+        raise host.bad(
+            "--privileged conflicts with a user namespace of its own: "
+            "it would have no power over the host; give --userns host"
+        )
     if options.apparmor and "apparmor" not in modules:
         raise Unavailable(
             f"cannot {host.verb}: --security-opt apparmor={options.apparmor}: this kernel has no AppArmor"

@@ -161,8 +161,12 @@ def test_inspect_shows_it(shared: Daemon, volume: Path, flags: str, template: st
 
 
 REFUSED = [
-    ("--userns private", "give --uidmap 0:100000:65536"),
-    ("--userns auto", "'auto' is not supported yet"),
+    ("--userns private", "give --userns auto, or --uidmap 0:100000:65536"),
+    ("--userns keep-id", "'keep-id' is not supported yet (there are auto, private and host)"),
+    ("--userns auto:sise=3", "unknown option 'sise=3'"),
+    ("--userns auto --uidmap 0:1:1", "there is auto:uidmapping"),
+    ("--userns auto --privileged", "give --userns host"),
+    ("--userns auto:size=16777216", "no 16777216 ids in a row are free"),
     ("--ipc shareable", "'shareable' is not supported yet"),
     ("-v named:/v:rshared", "a volume has no propagation"),
     ("--dns ns1", "--dns"),

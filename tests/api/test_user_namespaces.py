@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import signal
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,3 +119,90 @@ def test_a_set_uid_program_gains_no_more_than_the_containers_root(shared: Daemon
     found = program.stat()
     assert found.st_mode & stat.S_ISUID and found.st_uid == 100000
     shared.pysup("rm", "suid", check=True)
+
+
+# -- --userns auto -------------------------------------------------------------------------------------------
+
+
+def uid_map(daemon: Daemon, *flags: str) -> list[int]:
+    return [int(word) for word in run(daemon, *flags, "host", "cat", "/proc/self/uid_map").split()]
+
+
+def test_each_container_has_ids_that_no_other_one_has(shared: Daemon) -> None:
+    words = ("--userns", "auto:size=2000", "-v", "auto:/v", "host", "sh", "-c", "touch /v/$0; exec sleep 60")
+    for name in ("one", "two"):
+        shared.pysup("run", "-d", "--name", name, *words, name, check=True)
+    rows = json.loads(shared.pysup("query", "--json", "select * from id_ranges").stdout)
+    assert [row["container"] for row in rows] == ["one", "two"]
+    assert rows[0]["last"] < rows[1]["start"] and rows[0]["size"] == 2000
+    chosen = shared.inspect("two")["HostConfig"]
+    assert chosen["UsernsMode"] == "auto:size=2000"  # type: ignore[index]
+    assert chosen["Pysup"]["IdRange"] == {"Start": rows[1]["start"], "Size": 2000}  # type: ignore[index]
+    assert shared.pysup("exec", "two", "stat", "-c", "%u", "/v/one", "/etc/passwd").stdout == "0\n0\n"
+    pid = shared.inspect("two")["State"]["Pid"]  # type: ignore[index]
+    assert os.stat(f"/proc/{pid}").st_uid == rows[1]["start"]
+    shared.pysup("rm", "-f", "one", check=True)
+    assert uid_map(shared, "--userns", "auto:size=2000") == [0, rows[0]["start"], 2000], "it is free again"
+    shared.pysup("rm", "-f", "two", check=True)
+
+
+def test_some_ids_may_be_the_hosts(shared: Daemon, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    os.chown(tmp_path / "home", 1234, 1234)
+    flags = ("--userns", "auto:uidmapping=1000:1234:1,gidmapping=1000:1234:1", "-u", "1000:1000")
+    run(shared, *flags, "-v", f"{tmp_path}/home:/home", "host", "touch", "/home/file")
+    assert (tmp_path / "home/file").stat().st_uid == 1234
+
+
+def test_a_daemons_default(tmp_path: Path) -> None:
+    with Daemon(tmp_path, "--userns", "auto:size=3000", "--userns-pool", "500000:4000") as daemon:
+        assert uid_map(daemon) == [0, 500000, 3000]
+        assert uid_map(daemon, "--userns", "host") == [0, 0, 4294967295]
+        assert uid_map(daemon, *MAPPED) == [0, 100000, 65536]
+        assert daemon.docker("run", "--rm", "host", "cat", "/proc/self/uid_map").stdout.split()[1] == "500000"
+        refused = daemon.docker("run", "--rm", "--privileged", "host", "true")
+        assert refused.returncode == 125 and "give --userns host" in refused.stderr
+        assert run(daemon, "--privileged", "--userns", "host", "host", "id", "-u") == "0\n"
+        assert "name=userns" in json.loads(
+            daemon.docker("info", "--format", "{{json .SecurityOptions}}").stdout
+        )
+        daemon.pysup("create", "--name", "full", "host", "true", check=True)
+        full = daemon.pysup("create", "host", "true")
+        assert full.returncode == 1
+        assert "no 3000 ids in a row are free for it in --userns-pool 500000:4000" in full.stderr
+        daemon.pysup("create", "--userns", "host", "host", "true", check=True)
+
+
+def test_a_file_system_without_idmapped_mounts_is_named(shared: Daemon, tmp_path: Path) -> None:
+    """An overlay is none that the kernel can map: what is asked for is refused, or given up if that was asked for."""
+    for name in ("lower", "upper", "work", "merged"):
+        (tmp_path / name).mkdir()
+    options = f"lowerdir={tmp_path}/lower,upperdir={tmp_path}/upper,workdir={tmp_path}/work"
+    enter = ["nsenter", "--mount", "--target", str(shared.pid)]
+    subprocess.run([*enter, "mount", "-t", "overlay", "o", "-o", options, f"{tmp_path}/merged"], check=True)
+    (tmp_path / "lower/bin").mkdir()
+    shutil.copy("/bin/busybox", tmp_path / "lower/bin/cat")
+    rootfs = ("--rootfs", f"{tmp_path}/merged")
+    refused = shared.pysup("run", "--rm", "--userns", "auto", *rootfs, "cat", "/proc/self/uid_map")
+    assert refused.returncode == 125
+    assert f"cannot show {tmp_path}/merged with the ids of a user namespace" in refused.stderr
+    assert "(overlay) has no idmapped mounts" in refused.stderr
+    fallen = shared.pysup(
+        "run", "--rm", "--userns", "auto:fallback=host", *rootfs, "cat", "/proc/self/uid_map"
+    )
+    assert fallen.stdout.split() == ["0", "0", "4294967295"]
+    assert "no user namespace of its own: cannot show" in fallen.stderr
+    plain = shared.pysup("run", "--rm", *MAPPED, *rootfs, "cat", "/proc/self/uid_map")
+    assert plain.stdout.split() == ["0", "100000", "65536"], "--uidmap does with the host's ids"
+    subprocess.run([*enter, "umount", f"{tmp_path}/merged"], check=True)
+
+
+def test_what_is_made_stays_when_the_engine_is_killed(shared: Daemon) -> None:
+    shared.pysup("run", "-d", "--name", "kept", "--userns", "auto", "host", "sleep", "60", check=True)
+    before, rows = links(shared, "kept"), shared.pysup("query", "select * from id_ranges").stdout
+    os.kill(shared.engine_pid, signal.SIGKILL)
+    shared.pysup("exec", "kept", "sh", "-c", "kill -9 1 || :")
+    shared.pysup("restart", "-t", "0", "kept", check=True)
+    assert links(shared, "kept") == before
+    assert shared.pysup("query", "select * from id_ranges").stdout == rows
+    shared.pysup("rm", "-f", "kept", check=True)

@@ -64,6 +64,11 @@ def version(machine: Machine) -> Json:
     return {"Platform": {"Name": "pysup"}, "Components": [component], "Version": machine.pysup, **facts}
 
 
+def _security(settings: Settings) -> list[str]:
+    userns = ["name=userns"] if settings.userns not in ("", "host") else []
+    return ["name=seccomp,profile=builtin", *userns, "name=cgroupns"]
+
+
 def info(
     machine: Machine,
     settings: Settings,
@@ -111,7 +116,7 @@ def _driver(settings: Settings) -> Json:
         "Runtimes": {"pysup": {"path": "pysup"}},
         "InitBinary": "pysup",
         "LiveRestoreEnabled": True,
-        "SecurityOptions": ["name=seccomp,profile=builtin", "name=cgroupns"],
+        "SecurityOptions": _security(settings),
         "Debug": False,
         "NFd": 0,
         "NGoroutines": 0,

@@ -240,7 +240,7 @@ def test_a_container_in_the_hosts_network_has_the_hosts_name() -> None:
         ({"CapAdd": ["CAP_NOPE"]}, "--cap-add"),
         ({"Pysup": {"Nope": 1}}, "not a setting of pysup"),
         ({"Pysup": {"UidMaps": [[1, 0, 1]]}}, "id 0"),
-        ({"UsernsMode": "private"}, "give --uidmap 0:100000:65536"),
+        ({"UsernsMode": "private"}, "or --uidmap 0:100000:65536"),
         ({"Pysup": {"UidMaps": [[0, 0, 10], [5, 20, 10]]}}, "overlap"),
         ({"Pysup": {"RestartLimit": {"Count": 3}}}, "--restart-limit"),
         ({"Memory": "1g"}, "must be an integer"),

@@ -141,7 +141,7 @@ def test_privileged() -> None:
     chosen = read(Privileged=True)
     assert masks.masked(chosen, 8) == masks.read_only(chosen) == ()
     assert masks.masked(read(Privileged=True, SecurityOpt=["mask=/etc/a"]), 8) == ("/etc/a",)
-    with pytest.raises(BadRequest, match="--privileged conflicts with --userns private"):
+    with pytest.raises(BadRequest, match="--privileged conflicts with a user namespace"):
         security(fields(Privileged=True), Namespaces(user="private"))
 
 
