@@ -45,7 +45,7 @@ _VALUES: dict[str, tuple[str, ...]] = {
     "log-driver": ("json-file", "none"),
     "format": ("json", "table"),
     "type": ("container", "image", "volume", "network"),
-    "driver": ("local", "bridge"),
+    "driver": ("local", "bridge", "macvlan"),
     "volume-driver": ("local",),
     "attach": ("stdin", "stdout", "stderr"),
     "signal": ("HUP", "INT", "QUIT", "KILL", "USR1", "USR2", "TERM", "CONT", "STOP", "WINCH"),

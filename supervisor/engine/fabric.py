@@ -18,6 +18,7 @@ from sqlite3 import Connection
 import trio
 
 from pysup.store import endpoints, networks
+from pysup.store.endpoints import Endpoint
 from pysup.store.networks import Network, Subnet
 from pysup.store.store import Store
 from pysup.supervisor.engine import event_rows
@@ -31,7 +32,7 @@ from pysup.supervisor.network.netlink import Netlink, NetlinkError
 from pysup.supervisor.network.rules import Published, Ruled, ip_version
 from pysup.supervisor.network.wiring import Bridge, Placed, Plug
 from pysup.supervisor.spec.joining import link_local, sysctls_of
-from pysup.supervisor.spec.networks import Options
+from pysup.supervisor.spec.networks import MACVLAN, Options
 
 log = logging.getLogger(__name__)
 
@@ -133,22 +134,34 @@ class Fabric:
 
     async def plug(self, namespace: int, place: Place, device: str, gateways: Sequence[str]) -> None:
         """Put a network namespace (a descriptor) in its place; ``device`` is the host's end. Raises Unavailable."""
-        network_id = place.network.id
-        plug = _plug(place, device, gateways, await self.bridge(network_id))
+        network = place.network
         try:
-            try:
-                await wiring.plug_in(self._host, namespace, plug)
-            except NetlinkError:
-                if await wiring.is_bridge(self._host, plug.bridge):
-                    raise
-                repaired = replace(plug, bridge=await self._repaired(network_id))
-                await wiring.plug_in(self._host, namespace, repaired)
+            if network.driver == MACVLAN:
+                options = Options(network.options)
+                parent = await wiring.find_parent(self._host, options.parent)
+                plug = _plug(place, device, gateways, parent)
+                await wiring.put_beside(self._host, namespace, plug, options.mode)
+            else:
+                plug = _plug(place, device, gateways, await self.bridge(network.id))
+                await self._plug_in(namespace, plug, network.id)
         except NetlinkError as error:
-            raise Unavailable(f"cannot connect to network {place.network.name}: {error}") from error
+            raise Unavailable(f"cannot connect to network {network.name}: {error}") from error
 
-    async def unplug(self, device: str) -> None:
-        """Take an endpoint off; the container's end goes too."""
-        await wiring.unplug(self._host, device)
+    async def _plug_in(self, namespace: int, plug: Plug, network_id: str) -> None:
+        try:
+            await wiring.plug_in(self._host, namespace, plug)
+        except NetlinkError:
+            if await wiring.is_bridge(self._host, plug.bridge):
+                raise
+            repaired = replace(plug, bridge=await self._repaired(network_id))
+            await wiring.plug_in(self._host, namespace, repaired)
+
+    async def unplug(self, namespace: int | None, endpoint: Endpoint) -> None:
+        """Take an endpoint off; of a pair, both ends go. ``namespace``: the container's, if it has one now."""
+        if endpoint.device:
+            await wiring.unplug(self._host, endpoint.device)
+        elif namespace is not None:
+            await wiring.take_out(namespace, endpoint.interface)
 
     async def route(self, namespace: int, place: Place, gateways: Sequence[str]) -> None:
         """Let the default routes of a namespace go through a place of it. Raises Unavailable."""

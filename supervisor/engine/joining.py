@@ -24,6 +24,7 @@ from pysup.supervisor.network.addresses import mac_of
 from pysup.supervisor.spec.from_docker import CREATE
 from pysup.supervisor.spec.joining import Joining, links_of
 from pysup.supervisor.spec.network import BRIDGE, CONTAINER, with_default
+from pysup.supervisor.spec.networks import MACVLAN
 
 
 def settled(parts: Parts, body: dict[str, Any]) -> dict[str, Any]:
@@ -55,7 +56,7 @@ def wanted_endpoints(
     free = (name for name in interfaces if name not in asked)
     for one in joined:
         network = _network(parts, one.network)
-        if network.driver != "bridge":
+        if network.driver not in ("bridge", MACVLAN):
             raise BadRequest(
                 f"cannot connect to network {network.name}: a container has it alone, or not at all"
             )

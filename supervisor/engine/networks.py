@@ -35,6 +35,7 @@ from pysup.supervisor.settings import Settings
 from pysup.supervisor.spec.network import BRIDGE
 from pysup.supervisor.spec.networks import (
     CREATE,
+    MACVLAN,
     Options,
     WantedNetwork,
     WantedSubnet,
@@ -130,11 +131,13 @@ class Networks:
     async def create(self, wanted: WantedNetwork, caller: Caller) -> Row:
         """Raises Conflict (the name, an overlap), BadRequest, Unavailable (no subnet is left)."""
         network_id = secrets.token_hex(32)
-        device = Options(wanted.options).device or f"br-{network_id[:_SHORT]}"
-        row = _row(wanted, network_id, device, "bridge")
+        options, beside = Options(wanted.options), wanted.driver == MACVLAN
+        device = options.parent if beside else options.device or f"br-{network_id[:_SHORT]}"
+        row = _row(wanted, network_id, device, wanted.driver)
+        occupied = () if beside else routes.routed()  # a macvlan is where the host's own network is
         try:
             await self._store.write(
-                partial(self._insert, row=row, wanted=wanted, occupied=routes.routed(), caller=caller)
+                partial(self._insert, row=row, wanted=wanted, occupied=occupied, caller=caller)
             )
         except NameTaken:
             raise Conflict(
@@ -149,7 +152,7 @@ class Networks:
         for other in networks.list_networks(conn):
             if other.device == row.device:
                 raise Conflict(
-                    f"cannot {CREATE} {row.name}: network {other.name} has the bridge {row.device}"
+                    f"cannot {CREATE} {row.name}: network {other.name} has the interface {row.device}"
                 )
         networks.insert(conn, row)
         self._add_subnets(conn, row, wanted.subnets, occupied)
@@ -197,7 +200,7 @@ class Networks:
                 f"cannot remove network {row.name}: it is a pre-defined network and cannot be removed"
             )
         self._refuse_used(self._store.read(), row)
-        if self._fabric is not None or row.driver == "bridge":
+        if row.driver != MACVLAN:
             await (await self.fabric()).remove(row)
         await self._store.write(partial(self._delete, row=row, caller=caller))
         self._news.publish(Happening("network", row.id, "destroy"))

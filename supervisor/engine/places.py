@@ -10,6 +10,7 @@ from pysup.store import endpoints, networks
 from pysup.store.endpoints import Endpoint, Lease, Port
 from pysup.store.networks import Network, Subnet
 from pysup.supervisor.network.rules import ANY, Published, ip_version
+from pysup.supervisor.spec.networks import MACVLAN
 
 
 class Place(NamedTuple):
@@ -75,11 +76,17 @@ def gateways(places: Sequence[Place], place: Place) -> tuple[str, ...]:
     return tuple(gateway for owner, gateway in found.values() if owner is place)
 
 
+def on_bridges(places: Sequence[Place]) -> list[Place]:
+    """Those that the host reaches: a macvlan's parent never talks to the macvlan."""
+    return [place for place in places if place.network.driver != MACVLAN]
+
+
 def published(ports: Sequence[Port], places: Sequence[Place]) -> Iterator[Published]:
     """Where each port leads: to the first address of its version."""
+    reached = on_bridges(places)
     for port in ports:
         version = ip_version(port.host_ip)
-        address = next((place.address(version) for place in places if place.address(version)), "")
+        address = next((place.address(version) for place in reached if place.address(version)), "")
         if address:
             yield Published(port.protocol, port.host_ip, port.host_port, address, port.container_port)
 

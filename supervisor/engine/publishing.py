@@ -14,7 +14,7 @@ import trio
 from pysup.store import containers, endpoints
 from pysup.store.endpoints import Port
 from pysup.supervisor.engine.parts import Parts
-from pysup.supervisor.engine.places import Place, any_address, published
+from pysup.supervisor.engine.places import Place, any_address, on_bridges, published
 from pysup.supervisor.engine.ports import Ports, Refused, Taken, still_wanted
 from pysup.supervisor.engine.record import Record, Write
 from pysup.supervisor.errors import Conflict, Forbidden, PysupError, Unavailable
@@ -51,7 +51,8 @@ class Publishing:
         """Where a port is published that names no address: one for each IP version that the container has."""
         chosen = next(filter(None, (Options(one.network.options).host_ip for one in places)), "")
         chosen = chosen or self._parts.settings.publish_default
-        versions = [version for version in (IPV4, IPV6) if any(place.address(version) for place in places)]
+        reached = on_bridges(places)
+        versions = [version for version in (IPV4, IPV6) if any(place.address(version) for place in reached)]
         if chosen:
             return (chosen,) if ip_address(chosen).version in versions else ()
         return tuple(any_address(version) for version in versions)

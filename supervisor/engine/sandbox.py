@@ -25,7 +25,7 @@ from pysup.supervisor.engine.namespaces import HeldNamespaces
 from pysup.supervisor.engine.naming import named
 from pysup.supervisor.engine.network_sharing import network_of
 from pysup.supervisor.engine.parts import Parts
-from pysup.supervisor.engine.places import Place, gateways, places_of
+from pysup.supervisor.engine.places import Place, gateways, on_bridges, places_of
 from pysup.supervisor.engine.publishing import Publishing
 from pysup.supervisor.engine.record import Record, Write
 from pysup.supervisor.engine.states import ALIVE, State
@@ -35,6 +35,7 @@ from pysup.supervisor.network.names.resolv_conf import ResolvConf
 from pysup.supervisor.runtime import rootfs
 from pysup.supervisor.runtime.launch import Launched
 from pysup.supervisor.spec.container import NetworkSpec
+from pysup.supervisor.spec.networks import MACVLAN
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +112,8 @@ class Sandbox:
             fabric = await self._parts.networks.fabric()
             device = self._device(place.endpoint)
             await fabric.plug(namespace, place, device, gateways(self._places, place))
-            self._devices[place.endpoint.id] = device
+            if place.network.driver != MACVLAN:
+                self._devices[place.endpoint.id] = device
 
     def _device(self, endpoint: Endpoint) -> str:
         return f"{_OUTER}{endpoint.id[:_SHORT]}{self._run % _RUNS}"
@@ -154,7 +156,7 @@ class Sandbox:
         place = next(one for one in self._places if one.endpoint.id == endpoint_id)
         with self._namespace() as namespace:
             await self._plug(namespace, place)
-        if endpoint_id in self._devices:
+        if self._devices:
             await self._parts.store.write(partial(_note_devices, devices=dict(self._devices)))
         await self.changed()
 
@@ -172,8 +174,8 @@ class Sandbox:
     async def unplug(self, endpoint: Endpoint) -> None:
         """Take an endpoint off, if it is plugged in; the container's end goes too."""
         self._devices.pop(endpoint.id, None)
-        if endpoint.device:
-            await (await self._parts.networks.fabric()).unplug(endpoint.device)
+        with self._namespace() as namespace:
+            await (await self._parts.networks.fabric()).unplug(namespace, endpoint)
 
     async def changed(self) -> None:
         """The endpoints are others now: names, default routes and published ports follow."""
@@ -203,13 +205,13 @@ class Sandbox:
     async def _take_over(self, *, anew: bool) -> None:
         self._places = self._known_places()
         if anew:
-            self._devices = {place.endpoint.id: self._device(place.endpoint) for place in self._places}
+            self._devices = {one.endpoint.id: self._device(one.endpoint) for one in on_bridges(self._places)}
             await self._publishing.take(self._places)
             await self._publishing.lead(self._places)
         else:
             self._publishing.take_again(self._places)
         await self._serve_names()
-        for place in self._places:
+        for place in on_bridges(self._places):
             await (await self._parts.networks.fabric()).bridge(place.network.id)
 
     async def close(self) -> None:

@@ -107,17 +107,19 @@ def set_port(outer: str, *, isolated: bool) -> Message:
     return _link(_NEWLINK, 0, attributes, f"set up the port {outer}")
 
 
-def add_macvlan(inner: str, parent: int, mac: str, namespace: int, mode: str) -> Message:
+def add_macvlan(peer: Peer, parent: int, mode: str, mtu: int = 0) -> Message:
     """Make a macvlan interface of a parent, at once inside."""
     data = {"attrs": [("IFLA_MACVLAN_MODE", mode)]}
+    size: Attributes = [("IFLA_MTU", mtu)] if mtu else []
     attributes: Attributes = [
-        ("IFLA_IFNAME", inner),
+        ("IFLA_IFNAME", peer.name),
         ("IFLA_LINK", parent),
-        ("IFLA_ADDRESS", mac),
-        ("IFLA_NET_NS_FD", namespace),
+        ("IFLA_ADDRESS", peer.mac),
+        *size,
+        ("IFLA_NET_NS_FD", peer.namespace),
         ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", "macvlan"), ("IFLA_INFO_DATA", data)]}),
     ]
-    return _link(_NEWLINK, _CREATE | _EXCLUSIVE, attributes, f"add interface {inner}")
+    return _link(_NEWLINK, _CREATE | _EXCLUSIVE, attributes, f"add interface {peer.name}")
 
 
 def set_up(index: int, name: str) -> Message:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import trio
 
-from pysup.supervisor.errors import Conflict
+from pysup.supervisor.errors import Conflict, NotFound
 from pysup.supervisor.kernel import netns
 from pysup.supervisor.network import messages
 from pysup.supervisor.network.addresses import IPV6, Address, Network
@@ -39,7 +39,7 @@ class Plug:
     outer: str
     """The name of the host's end."""
     bridge: int
-    """The bridge's index."""
+    """The bridge's index; of a macvlan, its parent's."""
     inner: str
     """``eth0``."""
     mac: str
@@ -79,6 +79,14 @@ async def remove_bridge(host: Netlink, name: str, mac: str) -> None:
         await host.ask(messages.delete_link(name))
 
 
+async def find_parent(host: Netlink, name: str) -> int:
+    """The index of an interface of the host, for macvlans. Raises NotFound."""
+    found = await _link(host, name)
+    if found is None:
+        raise NotFound(f"cannot find interface {name} of the host, on which a macvlan network is")
+    return found.index
+
+
 async def _link(host: Netlink, name: str) -> Link | None:
     return messages.by_name(await host.dump(messages.list_links(), messages.read_link)).get(name)
 
@@ -99,6 +107,24 @@ async def plug_in(host: Netlink, namespace: int, plug: Plug) -> None:
         with trio.CancelScope(shield=True):
             await unplug(host, plug.outer)
         raise
+
+
+async def put_beside(host: Netlink, namespace: int, plug: Plug, mode: str) -> None:
+    """Give a network namespace a macvlan of an interface of the host. Raises NetlinkError, and leaves nothing then."""
+    peer = Peer(plug.inner, plug.mac, namespace)
+    await host.ask(messages.add_macvlan(peer, plug.bridge, mode, plug.mtu))
+    try:
+        await _set_up_inside(namespace, plug, None)
+    except BaseException:
+        with trio.CancelScope(shield=True):
+            await take_out(namespace, plug.inner)
+        raise
+
+
+async def take_out(namespace: int, inner: str) -> None:
+    """Delete an interface of a namespace; it does not matter if it is gone."""
+    with Netlink(namespace) as inside:
+        await inside.attempt(messages.delete_link(inner))
 
 
 async def _set_up_inside(namespace: int, plug: Plug, failure: NetlinkError | None) -> None:

@@ -25,7 +25,11 @@ _ICC = "com.docker.network.bridge.enable_icc"
 _MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
 _HOST_IP = "com.docker.network.bridge.host_binding_ipv4"
 _MTU = "com.docker.network.driver.mtu"
-_KNOWN = (_NAME, _ICC, _MASQUERADE, _HOST_IP, _MTU)
+_PARENT, _MODE = "parent", "macvlan_mode"
+_KNOWN = {"bridge": (_NAME, _ICC, _MASQUERADE, _HOST_IP, _MTU), "macvlan": (_PARENT, _MODE, _MTU)}
+"""Options by driver (libnetwork/drivers/bridge/labels.go, drivers/macvlan/macvlan_store.go)."""
+MACVLAN = "macvlan"
+_MODES = ("bridge", "private", "vepa", "passthru")
 _MTUS = range(68, 65536)
 """RFC 791: every link carries 68 bytes."""
 
@@ -49,6 +53,8 @@ class WantedNetwork(NamedTuple):
     """A network to be made."""
 
     name: str
+    driver: str = "bridge"
+    """``bridge`` or ``macvlan``."""
     internal: bool = False
     ipv4: bool = True
     ipv6: bool = False
@@ -70,6 +76,10 @@ class Options:
         self.host_ip = options.get(_HOST_IP, "")
         """Where ports are published that name no address."""
         self.mtu = int(options.get(_MTU) or 0)
+        self.parent = options.get(_PARENT, "")
+        """The interface of the host that a macvlan network is on."""
+        self.mode = options.get(_MODE) or _MODES[0]
+        """What containers on it may say to each other (ip-link(8))."""
 
 
 def default_options(device: str, mtu: int) -> dict[str, str]:
@@ -91,15 +101,17 @@ def wanted_network(body: object) -> WantedNetwork:
         )
     if name == "default" or name.startswith(CONTAINER):
         raise fields.bad(f"{name[:64]} means something else where a network is named")
+    driver = _driver(fields)
     _refuse(fields)
     ipam = fields.inner("IPAM")
     subnets = tuple(_subnet(one) for one in ipam.inners("Config") if list(one.given()))
     return WantedNetwork(
         name=name,
+        driver=driver,
         internal=fields.flag("Internal"),
         ipv4=fields.raw("EnableIPv4") is not False,
         ipv6=fields.flag("EnableIPv6") or any(one.subnet.version == 6 for one in subnets),  # noqa: PLR2004
-        options=_options(fields),
+        options=_options(fields, driver),
         labels=fields.mapping("Labels"),
         subnets=subnets,
         document={"Attachable": fields.flag("Attachable"), "IPAMOptions": ipam.mapping("Options")},
@@ -111,14 +123,19 @@ def _is_network_name(name: str) -> bool:
     return bool(name.strip()) and len(name) <= LONGEST and "/" not in name and name.isprintable()
 
 
-def _refuse(fields: Fields) -> None:
+def _driver(fields: Fields) -> str:
     driver = fields.text("Driver", "bridge")
+    there = " and ".join(_KNOWN)
     if driver in ("host", "null", "none"):
         raise fields.bad(f"there is one network of driver {driver!r}, and it is there already")
-    if driver in ("macvlan", "ipvlan", "overlay"):
-        raise fields.lacking(f"--driver {driver}", "there is bridge")
-    if driver != "bridge":
-        raise fields.bad(f"no network driver named {driver[:64]!r} (there is bridge)")
+    if driver in ("ipvlan", "overlay"):
+        raise fields.lacking(f"--driver {driver}", f"there is {there}")
+    if driver not in _KNOWN:
+        raise fields.bad(f"no network driver named {driver[:64]!r} (there is {there})")
+    return driver
+
+
+def _refuse(fields: Fields) -> None:
     for key, flag in (("Ingress", "--ingress"), ("ConfigOnly", "--config-only")):
         if fields.flag(key):
             raise fields.lacking(flag, "pysup is for one host")
@@ -130,21 +147,30 @@ def _refuse(fields: Fields) -> None:
         raise fields.lacking("--ipam-driver", "there is default")
 
 
-def _options(fields: Fields) -> dict[str, str]:
+def _options(fields: Fields, driver: str) -> dict[str, str]:
     options = fields.mapping("Options")
     for key in options:
-        if key not in _KNOWN:
-            raise fields.lacking(f"--opt {key[:80]}", f"there is {', '.join(_KNOWN)}")
-    device, mtu = options.get(_NAME, ""), options.get(_MTU, "")
-    if device and (len(device) > _LONGEST_DEVICE or not _DEVICE.fullmatch(device) or device in (".", "..")):
-        raise fields.bad(
-            f"{_NAME} {device[:64]!r} cannot be the name of an interface (at most 15 characters)"
-        )
+        if key not in _KNOWN[driver]:
+            raise fields.lacking(
+                f"--opt {key[:80]}", f"with driver {driver} there is {', '.join(_KNOWN[driver])}"
+            )
+    for key in (_NAME, _PARENT):
+        _check_device(fields, key, options.get(key, ""))
+    if driver == MACVLAN and not options.get(_PARENT):
+        raise fields.bad("a macvlan network needs the interface of the host that it is on: --opt parent=eth0")
+    if options.get(_MODE, _MODES[0]) not in _MODES:
+        raise fields.bad(f"{_MODE} {options[_MODE][:64]!r} is none of {', '.join(_MODES)}")
+    mtu = options.get(_MTU, "")
     if mtu and not (mtu.isascii() and mtu.isdigit() and len(mtu) <= len("65535") and int(mtu) in _MTUS):
         raise fields.bad(f"{_MTU} {mtu[:64]!r} is not a size from 68 to 65535 bytes")
     if options.get(_HOST_IP):
         _address(fields, _HOST_IP, options[_HOST_IP])
     return options
+
+
+def _check_device(fields: Fields, key: str, device: str) -> None:
+    if device and (len(device) > _LONGEST_DEVICE or not _DEVICE.fullmatch(device) or device in (".", "..")):
+        raise fields.bad(f"{key} {device[:64]!r} cannot be the name of an interface (at most 15 characters)")
 
 
 def _subnet(one: Fields) -> WantedSubnet:

@@ -98,9 +98,8 @@ def test_lists_of_what_there_is_none_of(daemon: Daemon) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ("run", "--link", "a:b", "host", "true"),
         ("run", "--device", "vendor.com/gpu=all", "host", "true"),
-        ("network", "create", "-d", "macvlan", "x"),
+        ("network", "create", "-d", "ipvlan", "x"),
         ("login", "-u", "a", "-p", "b"),
         ("search", "x"),
     ],

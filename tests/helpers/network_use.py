@@ -10,10 +10,13 @@ from typing import Any
 
 from helpers.daemon import Daemon
 
-SERVER = (
-    "import http.server; s = http.server.ThreadingHTTPServer(('', 80), http.server.SimpleHTTPRequestHandler);"
-    "print('listening', flush=True); s.serve_forever()"
-)
+SERVER = """
+import http.server as h, socket
+server = h.ThreadingHTTPServer(("", 80), h.SimpleHTTPRequestHandler, bind_and_activate=False)
+server.socket = socket.create_server(("::", 80), family=socket.AF_INET6, dualstack_ipv6=True)
+print("listening", flush=True)
+server.serve_forever()
+"""
 FETCH = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=5).status)"
 
 

@@ -105,7 +105,7 @@ def _driver(settings: Settings) -> Json:
         "DriverStatus": [["Backing Filesystem", settings.root]],
         "Plugins": {
             "Volume": [],
-            "Network": ["host", "null"],
+            "Network": ["bridge", "host", "macvlan", "null"],
             "Authorization": None,
             "Log": ["json-file", "local", "pysup"],
         },

@@ -83,7 +83,7 @@ def test_wrong_bodies_are_refused(body: dict[str, Any], words: str) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        {"Driver": "macvlan"},
+        {"Driver": "ipvlan"},
         {"Ingress": True},
         {"ConfigFrom": {"Network": "x"}},
         {"Scope": "swarm"},

@@ -1,0 +1,116 @@
+"""A daemon's host on a network with another host (network namespaces): who reaches whom, past which firewalls."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from helpers.daemon import Daemon
+from helpers.netlab import ip, namespace, run
+from helpers.network_use import FETCH, SERVER, address, clear_networks, networks_of, ok, refused, serve
+
+from pysup.supervisor.kernel import netns
+
+pytestmark = pytest.mark.kernel
+
+HERE, THERE = "10.77.0.2", "10.77.0.1"
+HERE6, THERE6 = "fd77::2", "fd77::1"
+LAN = "lan0"
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    with Daemon(tmp_path_factory.mktemp("daemon")) as daemon:
+        yield daemon
+
+
+@pytest.fixture(autouse=True)
+def clean(shared: Daemon) -> Iterator[None]:
+    """No container and no network of a test, before and after."""
+    yield
+    clear_networks(shared)
+
+
+@pytest.fixture(scope="module")
+def other(shared: Daemon) -> Iterator[int]:
+    """The other host: a descriptor of its network namespace. It is at the other end of lan0."""
+    assert shared.socket.exists()
+    with namespace() as there:
+        ip("link", "add", LAN, "type", "veth", "peer", "name", "lan1")
+        ip("link", "set", "lan1", "netns", f"/proc/{os.getpid()}/fd/{there}")
+        for words, inside in (((HERE, HERE6, LAN), None), ((THERE, THERE6, "lan1"), there)):
+            ip("addr", "add", f"{words[0]}/24", "dev", words[2], inside=inside)
+            ip("addr", "add", f"{words[1]}/64", "dev", words[2], "nodad", inside=inside)
+            ip("link", "set", words[2], "up", inside=inside)
+        with netns.entered(there):
+            server = subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True)
+        with server:
+            assert server.stdout is not None and server.stdout.readline() == "listening\n"
+            yield there
+            server.kill()
+        ip("link", "delete", LAN)
+
+
+def reaches(url: str, inside: int | None = None) -> bool:
+    """Whether a web server answers."""
+    with contextlib.suppress(AssertionError):
+        return run([sys.executable, "-c", FETCH, url], inside=inside) == "200\n"
+    return False
+
+
+def test_a_published_port_is_reached_from_another_host_by_ipv4_and_ipv6(shared: Daemon, other: int) -> None:
+    ok(shared, "network", "create", "--ipv6", "mine")
+    serve(shared, "web", "--network", "mine", "-p", "18100:80")
+    for host in (HERE, f"[{HERE6}]"):
+        assert reaches(f"http://{host}:18100/", other), host
+    ok(shared, "run", "-d", "--name", "inside", "-p", "127.0.0.1:18101:80", "host", "sleep", "1000")
+    assert not reaches(f"http://{HERE}:18101/", other)
+
+
+def test_a_container_reaches_another_host_by_the_addresses_of_its_own(shared: Daemon, other: int) -> None:
+    """Masqueraded: the other host knows no way to the container's network."""
+    ok(shared, "network", "create", "--ipv6", "mine")
+    look = ("host", "python3", "-c", FETCH)
+    for target in (THERE, f"[{THERE6}]"):
+        assert ok(shared, "run", "--rm", "--network", "mine", *look, f"http://{target}/") == "200\n"
+    ok(shared, "network", "create", "--internal", "shut")
+    assert "unreachable" in refused(shared, "run", "--rm", "--network", "shut", *look, f"http://{THERE}/")
+    assert other
+
+
+def test_a_macvlan_is_a_host_among_the_others(shared: Daemon, other: int) -> None:
+    lan = ("--subnet", "10.77.0.0/24", "--gateway", THERE, "--ip-range", "10.77.0.128/25")
+    assert "needs the interface of the host" in refused(
+        shared, "network", "create", "-d", "macvlan", *lan, "lan"
+    )
+    ok(shared, "network", "create", "-d", "macvlan", "-o", f"parent={LAN}", *lan, "lan")
+    told = refused(shared, "network", "create", "-d", "macvlan", "-o", f"parent={LAN}", "again")
+    assert f"network lan has the interface {LAN}" in told
+    serve(shared, "web", "--network", "lan", "--mac-address", "02:00:00:00:77:99")
+    given = address(shared, "web", "lan")
+    assert given.startswith("10.77.0.1")
+    assert reaches(f"http://{given}/", other)
+    (neighbour,) = json.loads(ip("-j", "neigh", "show", given, inside=other))
+    assert neighbour["lladdr"] == "02:00:00:00:77:99"
+    assert networks_of(shared, "web")["lan"]["Gateway"] == THERE
+    ok(shared, "restart", "-t", "0", "web")
+    assert address(shared, "web", "lan") == given
+    ok(shared, "run", "-d", "--name", "comer", "host", "sleep", "1000")
+    ok(shared, "network", "connect", "lan", "comer")
+    assert ok(shared, "exec", "comer", "python3", "-c", FETCH, "http://web/") == "200\n"
+    ok(shared, "network", "disconnect", "lan", "comer")
+    assert ok(shared, "exec", "comer", "ls", "/sys/class/net").split() == ["eth0", "lo"]
+    ok(shared, "rm", "-f", "web")
+    ok(shared, "network", "rm", "lan")
+    assert LAN in ok(shared, "run", "--rm", "--network", "host", "host", "ls", "/sys/class/net")
+
+
+def test_a_macvlan_on_nothing_says_so(shared: Daemon) -> None:
+    ok(shared, "network", "create", "-d", "macvlan", "-o", "parent=nosuch0", "lan")
+    told = refused(shared, "run", "--rm", "--network", "lan", "host", "true")
+    assert "cannot find interface nosuch0 of the host" in told
