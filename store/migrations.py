@@ -22,6 +22,7 @@ from pysup.store import (
     m0004_volumes,
     m0005_interfaces,
     m0006_secrets,
+    m0007_builds,
     m0008_id_ranges,
 )
 from pysup.store.views import VIEWS
@@ -49,6 +50,7 @@ MIGRATIONS = (
     Migration(m0004_volumes.NAME, m0004_volumes.apply),
     Migration(m0005_interfaces.NAME, m0005_interfaces.apply),
     Migration(m0006_secrets.NAME, m0006_secrets.apply),
+    Migration(m0007_builds.NAME, m0007_builds.apply),
     Migration(m0008_id_ranges.NAME, m0008_id_ranges.apply),
 )
 

@@ -28,6 +28,8 @@ TABLES = {
     "image_blob": "which blobs an image has, and what each is to it",
     "blob": "files in images/blobs: manifests, configs and layers as they came",
     "layer": "directories in images/layers: unpacked layers",
+    "build_step": "the cache of builds: which step gave which image",
+    "build_container": "containers in which steps of builds run: an engine that finds one at its start removes it",
     "exec": "further processes in running containers (pysup exec)",
     "daemon_start": "starts of the daemon: after a boot, a crash, an upgrade",
     "network": "networks: their driver, their bridge, what was asked for",
@@ -180,6 +182,18 @@ IMAGES = f"""SELECT
 FROM image i LEFT JOIN image_tag t ON t.image_id = i.id
 ORDER BY t.repository, t.tag"""
 
+BUILD_CACHE = f"""SELECT
+    substr(s.image_id, 8, 12) AS id,
+    substr(s.parent_id, 8, 12) AS parent,
+    s.instruction,
+    round(s.size * 1.0 / {_MIB}, 1) AS size_mib,
+    {_utc("s.created_at")} AS created,
+    {_utc("s.used_at")} AS used,
+    s.uses,
+    (SELECT group_concat(t.repository || ':' || t.tag, ' ') FROM image_tag t WHERE t.image_id = s.image_id) AS names
+FROM build_step s
+ORDER BY s.created_at DESC"""
+
 EXECS = f"""SELECT
     c.name,
     substr(x.id, 1, 12) AS id,
@@ -281,6 +295,9 @@ VIEWS = (
     View("removed", "removed containers whose history and logs are still kept", REMOVED),
     View("totals", "each container's runs together: failures, OOM kills, time, CPU, memory", TOTALS),
     View("images", "the images by tag, with their size and how many containers use them", IMAGES),
+    View(
+        "build_cache", "the steps of builds that are remembered, and how often each saved work", BUILD_CACHE
+    ),
     View("execs", "further processes in containers, with start, end and exit code", EXECS),
     View("volumes", "the volumes, and which containers use them", VOLUMES),
     View("secrets", "the secrets, without their values, and which containers use them", SECRETS),

@@ -9,6 +9,7 @@ Every case is one row of this table; nothing else is remembered across engines.
 | starting, running, …  | nothing             | the exit status is lost (255); the policy decides             |
 | backoff               |                     | wait on, until the time that is in the row                    |
 | at rest               |                     | a new daemon: start it if its policy says so                  |
+| a step of a build     | anything            | remove it: whoever wanted it is gone                          |
 | no such row           | anything            | kill, reap, forget                                            |
 """
 
@@ -23,7 +24,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 
-from pysup.store import containers, daemon_starts
+from pysup.store import builds, containers, daemon_starts
 from pysup.store.containers import Container as Row
 from pysup.supervisor import __version__
 from pysup.supervisor.engine import commands, naming, policy
@@ -61,6 +62,8 @@ async def boot(engine: Engine) -> int:
             _resume(engine, row, entries, same_daemon=same_daemon)
         except Exception:  # one container that cannot be resumed must not keep the others down
             log.exception("cannot resume container %s", row.name)
+    for container_id in await engine.parts.store.query(builds.list_containers):
+        engine.container(container_id).tell(commands.Remove(DAEMON, force=True, volumes=True))
     if not same_daemon:
         await _leave_marker(engine.parts.link)
     return await _note_start(engine.parts, "engine" if same_daemon else "start")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from pysup.store.networks import Network
 from pysup.store.runs import Run
 from pysup.supervisor.engine import commands
 from pysup.supervisor.engine.attachment import Attachment
+from pysup.supervisor.engine.building.builds import Builds
 from pysup.supervisor.engine.commands import Caller
 from pysup.supervisor.engine.commit import Wanted, commit
 from pysup.supervisor.engine.container import Container
@@ -24,7 +26,7 @@ from pysup.supervisor.engine.creation import Draft, draft, refusable
 from pysup.supervisor.engine.execs import Execs
 from pysup.supervisor.engine.explaining import Explanation, explain_port
 from pysup.supervisor.engine.parts import Parts
-from pysup.supervisor.engine.record import Record
+from pysup.supervisor.engine.record import Change, Record
 from pysup.supervisor.engine.sizes import Sizes, tree_sizes
 from pysup.supervisor.engine.specs import spec_of
 from pysup.supervisor.engine.states import State
@@ -58,6 +60,7 @@ class Engine:
         self.parts = parts
         self.images = parts.images
         self.execs = Execs(parts, nursery, self.container)
+        self.builds = Builds(parts, self)
         self._nursery = nursery
         self._containers: dict[str, Container] = {}
         self._most_kept = IDLE_KEPT
@@ -94,11 +97,18 @@ class Engine:
 
     # -- commands --------------------------------------------------------------------------------------------
 
-    async def create(self, body: dict[str, Any], name: str | None, caller: Caller) -> Draft:
-        """Make a container from docker's create body."""
+    async def create(
+        self,
+        body: dict[str, Any],
+        name: str | None,
+        caller: Caller,
+        also: Callable[[str], Change] | None = None,
+    ) -> Draft:
+        """Make a container from docker's create body. ``also``: what is committed with it, by its id."""
         drafted = await draft(self.parts, body, name, caller)
+        change = drafted.change if also is None else drafted.change.then(also(drafted.id))
         async with refusable(self.parts, drafted, caller):
-            await drafted.record.make(drafted.change)
+            await drafted.record.make(change)
         self._keep(drafted.record)
         return drafted
 

@@ -25,7 +25,7 @@ from pysup.store import blobs
 from pysup.store.store import Store
 from pysup.supervisor.engine import image_rows
 from pysup.supervisor.engine.commands import Caller
-from pysup.supervisor.engine.image_rows import Checked, Names
+from pysup.supervisor.engine.image_rows import Also, Checked, Names
 from pysup.supervisor.engine.trash import Trash
 from pysup.supervisor.errors import Unavailable
 from pysup.supervisor.images import layers
@@ -126,14 +126,22 @@ class Admission:
         for name in names:
             self._lease.hold(f"{layers.LAYERS}/{name}")
 
-    async def admit(self, candidate: Candidate, names: Names, action: str, caller: Caller) -> str:
+    async def admit(
+        self,
+        candidate: Candidate,
+        names: Names,
+        action: str,
+        caller: Caller,
+        *,
+        also: Also = image_rows.nothing,
+    ) -> str:
         """Make it an image and give it its names; its id. Raises BadImage, Conflict, Unavailable.
 
         The same config is the same image: it keeps the manifest that it had first, and gets the new names.
         """
         checked = await trio.to_thread.run_sync(self._check, candidate)
         await self._admissions.store.write(
-            partial(image_rows.write, checked=checked, names=names, action=action, caller=caller)
+            partial(image_rows.write, checked=checked, names=names, action=action, caller=caller, also=also)
         )
         return checked.id
 

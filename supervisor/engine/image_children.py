@@ -17,7 +17,7 @@ from pysup.store.images import Image as Row
 from pysup.store.store import Store
 from pysup.supervisor.engine.commands import Caller
 from pysup.supervisor.engine.image_admission import Admission, Candidate
-from pysup.supervisor.engine.image_rows import Names
+from pysup.supervisor.engine.image_rows import Also, Names, nothing
 from pysup.supervisor.errors import BadRequest, NotFound, Unavailable
 from pysup.supervisor.images.children import MANIFEST, Child, Parent
 from pysup.supervisor.images.content import Blob
@@ -64,7 +64,9 @@ def _hold(admission: Admission, row: Row, kept: list[blobs.Blob]) -> None:
             raise Unavailable(f"cannot use image {row.id}: blob {one.digest} is damaged or missing")
 
 
-async def admit_child(admission: Admission, child: Child, names: Names, action: str, caller: Caller) -> str:
+async def admit_child(
+    admission: Admission, child: Child, names: Names, action: str, caller: Caller, *, also: Also = nothing
+) -> str:
     """Make it an image, in one transaction; its id. Raises as Admission.admit()."""
     candidate = Candidate(child.manifest, MANIFEST, child.config, child.layers)
-    return await admission.admit(candidate, names, action, caller)
+    return await admission.admit(candidate, names, action, caller, also=also)

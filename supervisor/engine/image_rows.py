@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from sqlite3 import Connection
 
@@ -43,14 +43,27 @@ class Checked:
     """The directories that make up its root, the topmost first."""
 
 
+Also = Callable[[Connection, str], None]
+"""Takes the image's id, in the same transaction."""
+
+
+def nothing(_conn: Connection, _image_id: str) -> None:
+    """The image is all."""
+
+
 def names_in_use(conn: Connection) -> set[str]:
     """Paths below images/ of all that belongs to images."""
     found = {f"{BLOBS}/{hex_of(blob.digest)}" for blob in blobs.all_blobs(conn)}
     return found | {f"{LAYERS}/{name}" for name in blobs.layers_in_use(conn)}
 
 
-def write(conn: Connection, *, checked: Checked, names: Names, action: str, caller: Caller) -> None:
-    """An image with its blobs, layers, names and event. Raises Conflict for a name that it cannot have."""
+def write(
+    conn: Connection, *, checked: Checked, names: Names, action: str, caller: Caller, also: Also = nothing
+) -> None:
+    """An image with its blobs, layers, names and event. Raises Conflict for a name that it cannot have.
+
+    ``action``: empty for a step on the way to an image, of which no event tells; ``also``: more to be written with it.
+    """
     known = images.get(conn, checked.id)
     if known is None:
         _insert(conn, checked)
@@ -63,6 +76,7 @@ def write(conn: Connection, *, checked: Checked, names: Names, action: str, call
             blobs.attach(conn, checked.id, role, found)
         images.set_manifest(conn, checked.id, checked.manifest.digest)
     _give(conn, checked.id, names, action, caller)
+    also(conn, checked.id)
 
 
 def give_names(conn: Connection, *, image_id: str, names: Names, action: str, caller: Caller) -> bool:
@@ -79,7 +93,8 @@ def _give(conn: Connection, image_id: str, names: Names, action: str, caller: Ca
         set_tag(conn, name, image_id)
     for name in names.digests:
         images.add_digest(conn, name.repository, name.digest, image_id)
-    add_event(conn, action, image_id, str([*names.tags, *names.digests, image_id][0]), caller)
+    if action:
+        add_event(conn, action, image_id, str([*names.tags, *names.digests, image_id][0]), caller)
 
 
 def _insert(conn: Connection, checked: Checked) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from sqlite3 import Connection
 from typing import Any
 
 import trio
 
-from pysup.store import blobs, containers, images
+from pysup.store import blobs, builds, containers, images
 from pysup.store.errors import Ambiguous, Missing
+from pysup.store.images import Digest, Tag
 from pysup.store.images import Image as Row
-from pysup.store.images import Tag
 from pysup.store.store import Store
 from pysup.supervisor.engine.commands import Caller
 from pysup.supervisor.engine.image_admission import Admissions
@@ -53,6 +56,8 @@ class Images:
         self._trash = trash
         self.admissions = Admissions(store, settings.images_dir, trash)
         self.registries = Registries(settings)
+        self.in_builds: Counter[str] = Counter()
+        """Images that builds in progress stand on: what is there for the cache alone stays until they are over."""
 
     async def prepare(self) -> None:
         """Note the host image, and remove what a crash left of loads, imports and removals. The trash is open."""
@@ -106,14 +111,19 @@ class Images:
 
         await self._store.write(write)
 
-    async def remove(self, ref: str, caller: Caller, *, force: bool = False) -> list[dict[str, str]]:
+    async def remove(
+        self, ref: str, caller: Caller, *, force: bool = False, alone: bool = False
+    ) -> list[dict[str, str]]:
         """Take a name away, and the image with its last one; docker's list of what was done.
+
+        What the cache of builds has for this image only goes with it, unless it is to go ``alone``.
 
         Raises Conflict if a container uses the image, or if it has several names and was given by its id.
         """
         row, name = self._find(ref), self._tag_of(ref)
+        kept = None if alone else frozenset(self.in_builds)
         steps, unused = await self._store.write(
-            partial(_remove, row=row, name=name, ref=ref, caller=caller, force=force)
+            partial(_remove, row=row, name=name, ref=ref, caller=caller, force=force, kept=kept)
         )
         await self.admissions.sweep(unused)
         return steps
@@ -159,7 +169,14 @@ def _note_host(conn: Connection) -> None:
 
 
 def _remove(  # the arguments are those of one request
-    conn: Connection, *, row: Row, name: Tag | None, ref: str, caller: Caller, force: bool
+    conn: Connection,
+    *,
+    row: Row,
+    name: Tag | None,
+    ref: str,
+    caller: Caller,
+    force: bool,
+    kept: Collection[str] | None,
 ) -> tuple[list[dict[str, str]], set[str]]:
     tags = images.list_tags(conn, row.id)
     if name is not None and (name.repository, name.tag) == (HOST, "latest"):
@@ -169,13 +186,41 @@ def _remove(  # the arguments are those of one request
         add_event(conn, "untag", row.id, f"{name.repository}:{name.tag}", caller)
         return [{"Untagged": f"{name.repository}:{name.tag}"}], set()
     _refuse_removal(conn, row, ref, tags, by_id=name is None and not force)
-    before, digests = names_in_use(conn), images.list_digests(conn, row.id)
-    images.delete(conn, row.id)
-    blobs.forget_unused(conn)
-    add_event(conn, "delete", row.id, ref, caller)
+    digests = images.list_digests(conn, row.id)
     steps = [{"Untagged": f"{tag.repository}:{tag.tag}"} for tag in tags]
     steps += [{"Untagged": f"{one.repository}@{one.digest}"} for one in digests]
-    return [*steps, {"Deleted": row.id}], before - names_in_use(conn)
+    if steps and builds.has_children(conn, row.id):
+        _give_to_cache(conn, row.id, tags, digests)
+        add_event(conn, "untag", row.id, ref, caller)
+        return steps, set()
+    gone = [row.id] if kept is None else [row.id, *_only_for(conn, row.id, kept)]
+    unused = delete_rows(conn, gone)
+    add_event(conn, "delete", row.id, ref, caller)
+    return steps + [{"Deleted": image_id} for image_id in gone], unused
+
+
+def delete_rows(conn: Connection, ids: Iterable[str]) -> set[str]:
+    """Forget images; paths below images/ of what belongs to none any more."""
+    before = names_in_use(conn)
+    for image_id in ids:
+        images.delete(conn, image_id)
+    blobs.forget_unused(conn)
+    return before - names_in_use(conn)
+
+
+def _only_for(conn: Connection, image_id: str, kept: Collection[str]) -> list[str]:
+    """Images of the cache that were made on the way to this one and to no other."""
+    found = builds.unneeded_above(conn, image_id)
+    return list(takewhile(lambda above: above not in kept, found))
+
+
+def _give_to_cache(conn: Connection, image_id: str, tags: Iterable[Tag], digests: Iterable[Digest]) -> None:
+    """Others were built on it: it loses its names, and is a step on their way, as with docker."""
+    for tag in tags:
+        images.untag(conn, tag.repository, tag.tag)
+    for one in digests:
+        images.drop_digest(conn, one.repository, one.digest)
+    builds.set_result(conn, image_id, result=False)
 
 
 def _refuse_removal(conn: Connection, row: Row, ref: str, tags: list[Tag], *, by_id: bool) -> None:

@@ -11,7 +11,7 @@ import errno
 import os
 import stat
 import tarfile
-from typing import IO
+from typing import IO, NamedTuple
 
 from pysup.supervisor.images import attributes, whiteouts
 from pysup.supervisor.images.directories import Directories, Parts, make_directory
@@ -20,21 +20,39 @@ from pysup.supervisor.runtime import trees
 
 _ZEROS = bytes(CHUNK)
 _SMALLEST_HOLE = 1 << 16
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 """The machine's fault, not the archive's."""
 _SHOWN = 200
 """Characters of an entry's name in a message."""
 
 
-def unpack(archive: IO[bytes], root: int) -> int:
+class Bounds(NamedTuple):
+    """How an archive is to be read. The defaults are those of a layer."""
+
+    whiteouts: bool = True
+    """Names that begin with ``.wh.`` take something away; else they are names like others."""
+    owner: tuple[int, int] | None = None
+    """Whose everything is to be; None: whom the archive names."""
+    files: int = 1 << 62
+    """Entries, at most."""
+    size: int = 1 << 62
+    """Bytes of files, at most."""
+
+
+LAYER = Bounds()
+
+
+def unpack(archive: IO[bytes], root: int, bounds: Bounds = LAYER) -> int:
     """Unpack an uncompressed tar stream into the directory ``root``; how many bytes of files it had.
 
     Raises BadArchive, and OSError for a full disk.
     """
     stream = Stream(archive)
-    unpacker = _Unpacker(root, stream)
+    unpacker = _Unpacker(root, stream, bounds)
     try:
-        for member in members(stream):
+        for count, member in enumerate(members(stream), 1):
+            if count > bounds.files:
+                raise BadArchive(f"cannot unpack the archive: it has more than {bounds.files} entries")
             unpacker.add(member)
         unpacker.finish()
     finally:
@@ -53,7 +71,8 @@ def parts_of(name: str) -> Parts:
 
 
 class _Unpacker:
-    def __init__(self, root: int, stream: Stream) -> None:
+    def __init__(self, root: int, stream: Stream, bounds: Bounds) -> None:
+        self._bounds = bounds
         self._root = root
         self._stream = stream
         self._found = Directories(root)
@@ -67,10 +86,12 @@ class _Unpacker:
 
     def add(self, member: tarfile.TarInfo) -> None:
         """Make one entry. Raises BadArchive with its name."""
+        if self._bounds.owner is not None:
+            member.uid, member.gid = self._bounds.owner
         try:
             self._add(member, parts_of(member.name))
         except (OSError, ValueError, OverflowError, EOFError) as error:
-            if isinstance(error, OSError) and error.errno in _FULL:
+            if isinstance(error, OSError) and error.errno in FULL:
                 raise
             raise _bad(member, error) from error
 
@@ -79,7 +100,7 @@ class _Unpacker:
             if member.isdir():
                 self._directories[parts] = member
             return
-        kind, hidden = whiteouts.kind_of(parts[-1])
+        kind, hidden = whiteouts.kind_of(parts[-1]) if self._bounds.whiteouts else ("entry", "")
         if kind == "opaque":
             self._opaque(parts[:-1])
         elif kind == "whiteout":
@@ -175,7 +196,7 @@ class _Unpacker:
         """A hole is left for a piece of zeros only."""
         hole = False
         for data in content(self._stream, member):
-            self.size += len(data)
+            self._count(len(data))
             hole = len(data) >= _SMALLEST_HOLE and data == _ZEROS[: len(data)]
             if hole:
                 os.lseek(fd, len(data), os.SEEK_CUR)
@@ -194,7 +215,12 @@ class _Unpacker:
                 data = self._stream.data(min(left, CHUNK))
                 _write_all(fd, data)
                 left -= len(data)
-            self.size += length
+            self._count(length)
+
+    def _count(self, length: int) -> None:
+        self.size += length
+        if self.size > self._bounds.size:
+            raise ValueError(f"the archive has more than {self._bounds.size} bytes of files")
 
     def _make_room(self, name: str, parent: int) -> None:
         """A later entry takes the place of an earlier one."""

@@ -6,6 +6,7 @@ from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.routes import (
     absent,
     attach,
+    builds,
     commit,
     containers,
     events,
@@ -37,6 +38,7 @@ ALL_ROUTES: tuple[Route, ...] = (
     *execs.ROUTES,
     *registry.ROUTES,
     *commit.ROUTES,
+    *builds.ROUTES,
     *image_archives.ROUTES,
     *images.ROUTES,
     *networks.ROUTES,

@@ -59,8 +59,6 @@ _LACKING = (
     ("PUT", "/containers/{name}/archive", "copy into a container"),
     ("GET", "/containers/{name}/checkpoints", "list checkpoints"),
     ("POST", "/containers/{name}/checkpoints", "make a checkpoint"),
-    ("POST", "/build", "build an image"),
-    ("POST", "/session", "build an image with BuildKit"),
     ("GET", "/images/search", "search images"),
     ("POST", "/images/{name*}/push", "push an image"),
     ("POST", "/auth", "log in"),

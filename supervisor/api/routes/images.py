@@ -9,7 +9,7 @@ from functools import partial
 
 import trio
 
-from pysup.store import containers, images
+from pysup.store import builds, containers, images
 from pysup.store.images import Digest, Tag
 from pysup.store.images import Image as Row
 from pysup.supervisor.api import filters
@@ -79,7 +79,7 @@ async def list_images(engine: Engine, request: Request) -> Response:
     wanted = filters.parse(request.query.text("filters"), filters.IMAGES)
     before, since = _made(engine, wanted, "before"), _made(engine, wanted, "since")
     until = filters.until_ns(wanted, engine.parts.now_ns())
-    rows = await engine.parts.store.query(images.list_images)
+    rows = await visible(engine, request)
     limits = [time for time in (before, until) if time is not None]
     chosen = select_images(
         rows, await all_tags(engine), wanted, before=min(limits) if limits else None, since=since
@@ -94,6 +94,13 @@ async def list_images(engine: Engine, request: Request) -> Response:
     )
 
 
+async def visible(engine: Engine, request: Request) -> list[Row]:
+    """The images; those that are there for the cache of builds alone only with ``all``."""
+    rows = await engine.parts.store.query(images.list_images)
+    hidden = frozenset() if request.query.flag("all") else await engine.parts.store.query(builds.hidden)
+    return [row for row in rows if row.id not in hidden]
+
+
 def _made(engine: Engine, wanted: Filters, key: str) -> int | None:
     times = [find(engine, ref)[0].created_at for ref in wanted.get(key, ())]
     return min(times) if times else None
@@ -103,7 +110,9 @@ async def get_image(engine: Engine, request: Request) -> Response:
     """GET /images/{name}/json."""
     row, tags = find(engine, request.params["name"])
     digests = images.list_digests(engine.parts.store.read(), row.id)
-    return json_response(inspect_image(row, tags, engine.images.resolve(row.id).lower, digests))
+    parent = builds.parent(engine.parts.store.read(), row.id)
+    lower = engine.images.resolve(row.id).lower
+    return json_response(inspect_image(row, tags, lower, digests) | {"Parent": parent})
 
 
 async def get_history(engine: Engine, request: Request) -> Response:
@@ -180,7 +189,10 @@ async def tag_image(engine: Engine, request: Request) -> Response:
 async def remove_image(engine: Engine, request: Request) -> Response:
     """DELETE /images/{name}: the tag, and the image with its last one."""
     steps = await engine.images.remove(
-        request.params["name"], request.caller, force=request.query.flag("force")
+        request.params["name"],
+        request.caller,
+        force=request.query.flag("force"),
+        alone=request.query.flag("noprune"),
     )
     return json_response(steps)
 
@@ -191,21 +203,24 @@ async def prune_images(engine: Engine, request: Request) -> Response:
     until = filters.until_ns(wanted, engine.parts.now_ns())
     untagged_only = wanted.flag("dangling") is not False
     tags, rows = await all_tags(engine), await engine.parts.store.query(images.list_images)
+    hidden = await engine.parts.store.query(builds.hidden)
     chosen = [
         row
         for row in rows
-        if not (untagged_only and tags.get(row.id)) and _prunable(engine, row, wanted, until)
+        if row.id not in hidden
+        and not (untagged_only and tags.get(row.id))
+        and _prunable(engine, row, wanted, until)
     ]
     parts = await engine.parts.store.query(partial(parts_of_images, rows=rows))
-    sizes_before = await _measured(engine, parts, chosen)
+    sizes_before = await _measured(engine, parts, [*hidden, *(row.id for row in chosen)])
     deleted = [step for row in chosen for step in await _remove_unused(engine, row, request)]
     kept = {row.id for row in await engine.parts.store.query(images.list_images)}
     freed = without(sizes_before, parts, kept) if deleted else 0
     return json_response({"ImagesDeleted": deleted or None, "SpaceReclaimed": freed})
 
 
-async def _measured(engine: Engine, parts: Parts, rows: Sequence[Row]) -> dict[str, int]:
-    names = frozenset[str]().union(*(parts[row.id] for row in rows))
+async def _measured(engine: Engine, parts: Parts, ids: Sequence[str]) -> dict[str, int]:
+    names = frozenset[str]().union(*(parts[image_id] for image_id in ids))
     measure = partial(measured, engine.parts.settings.images_dir, names)
     return await trio.to_thread.run_sync(measure, limiter=engine.parts.disk)
 

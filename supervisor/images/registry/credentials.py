@@ -8,6 +8,7 @@ import json
 from typing import Any, NamedTuple
 
 from pysup.supervisor.errors import BadRequest
+from pysup.supervisor.spec.reference import HUB
 
 _LONGEST = 64 << 10
 _FIELDS = ("username", "password", "identitytoken", "registrytoken")
@@ -62,12 +63,31 @@ def split_auth(text: str) -> tuple[str, str]:
 
 def from_header(header: str | None) -> Credentials:
     """X-Registry-Auth: base64url of a JSON document, with or without padding. Raises BadRequest."""
+    return from_document(_decoded(header, "X-Registry-Auth")) if header else NOBODY
+
+
+def registries_from_header(header: str | None) -> dict[str, Credentials]:
+    """X-Registry-Config, of a build: an object of such documents, by registry. Raises BadRequest."""
     if not header:
-        return NOBODY
+        return {}
+    document = _decoded(header, "X-Registry-Config")
+    if not isinstance(document, dict):
+        raise BadRequest("cannot use the header X-Registry-Config: it is not a JSON object")
+    return {_registry(name): from_document(one) for name, one in document.items()}
+
+
+def _registry(name: str) -> str:
+    """``https://index.docker.io/v1/`` is how docker's clients call the hub."""
+    host = name.partition("://")[2] or name
+    host = host.partition("/")[0]
+    return HUB if host in {"index.docker.io", "registry-1.docker.io"} else host
+
+
+def _decoded(header: str, name: str) -> Any:  # noqa: ANN401 - JSON
     try:
         padded = header.strip().replace("+", "-").replace("/", "_").rstrip("=")
         content = base64.b64decode(padded + "=" * (-len(padded) % 4), altchars=b"-_", validate=True)
         document = json.loads(content[:_LONGEST]) if content else {}
     except (ValueError, RecursionError, binascii.Error):
-        raise BadRequest("cannot use the header X-Registry-Auth: it is not base64url of JSON") from None
-    return from_document({} if document is None else document)
+        raise BadRequest(f"cannot use the header {name}: it is not base64url of JSON") from None
+    return {} if document is None else document

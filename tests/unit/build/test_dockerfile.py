@@ -36,6 +36,14 @@ def instruction(text: str) -> Any:
     return parse(found.lines[0], found.lexer)
 
 
+def _exec(*words: str) -> Command:
+    return Command(words=words, shell=False)
+
+
+def _shell(*words: str) -> Command:
+    return Command(words=words, shell=True)  # noqa: S604 - docker's word for a form
+
+
 def test_lines_are_joined_and_comments_left_out() -> None:
     found = read("# a comment\nFROM a\n\nRUN one \\\n  # in between\n  two \\  \n three\n  run four\r\n")
     assert [(line.number, line.keyword, line.rest) for line in found.lines] == [
@@ -70,7 +78,10 @@ def test_here_documents() -> None:
     assert copy.sources == ("a",)
     filled = expanded(copy, {"x": "you"}, Lexer())
     assert isinstance(filled, Copy)
-    assert [(one.name, one.content) for one in filled.contents] == [("one.txt", "hello you\n"), ("two.txt", "")]
+    assert [(one.name, one.content) for one in filled.contents] == [
+        ("one.txt", "hello you\n"),
+        ("two.txt", ""),
+    ]
     assert instruction("RUN echo $((1 << 2)) '<<no'").heredocs == ()
     with pytest.raises(BadDockerfile, match="unterminated heredoc"):
         read("RUN <<EOF\necho")
@@ -79,13 +90,16 @@ def test_here_documents() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("FROM --platform=linux/amd64 a:1 AS Build", {"base": "a:1", "name": "build", "platform": "linux/amd64"}),
+        (
+            "FROM --platform=linux/amd64 a:1 AS Build",
+            {"base": "a:1", "name": "build", "platform": "linux/amd64"},
+        ),
         ("ARG a b=c d='e f'", {"args": (("a", None), ("b", "c"), ("d", "'e f'"))}),
         ("ENV a b  c", {"pairs": (("a", "b  c"),)}),
         ('ENV a="b c" d=e\\ f', {"pairs": (("a", '"b c"'), ("d", "e\\ f"))}),
-        ('RUN ["a", "b"]', {"command": Command(words=("a", "b"), shell=False)}),
-        ("RUN [ -f a ]", {"command": Command(words=("[ -f a ]",), shell=True)}),
-        ("CMD", {"command": Command(words=(), shell=True)}),
+        ('RUN ["a", "b"]', {"command": _exec("a", "b")}),
+        ("RUN [ -f a ]", {"command": _shell("[ -f a ]")}),
+        ("CMD", {"command": _shell()}),
         ("COPY --from=b --chown=1:2 --chmod=755 x y /z", {"origin": "b", "chown": "1:2", "chmod": "755"}),
         ('ADD ["a b", "/c d"]', {"sources": ("a b",), "target": "/c d", "add": True}),
         ("EXPOSE 90 80/udp", {"ports": ("80/udp", "90")}),
@@ -197,4 +211,6 @@ def test_which_parts_are_expanded() -> None:
     assert isinstance(found := of("RUN echo $d"), Run) and found.command.words == ("echo $d",)
     assert isinstance(found := of("ONBUILD RUN $d"), OnBuild) and found.trigger == "RUN $d"
     assert isinstance(found := of("HEALTHCHECK CMD $d"), Healthcheck) and found.check["Test"][1] == "$d"
-    assert isinstance(found := of("FROM $d"), From) and found.base == "$d", "only ARG before FROM counts there"
+    assert isinstance(found := of("FROM $d"), From) and found.base == "$d", (
+        "only ARG before FROM counts there"
+    )

@@ -24,7 +24,7 @@ def after(text: str, before: Described | None = None) -> tuple[Described, list[s
 def test_the_words_of_the_history_are_dockers() -> None:
     _, told = after(
         'ENV a=b c=d\nLABEL l=m\nCMD echo hi\nENTRYPOINT ["x"]\nEXPOSE 80 90\nVOLUME /a /b\nUSER me\n'
-        "WORKDIR x\nSTOPSIGNAL TERM\nONBUILD RUN y\nMAINTAINER you\nSHELL [\"bash\"]\nHEALTHCHECK NONE"
+        'WORKDIR x\nSTOPSIGNAL TERM\nONBUILD RUN y\nMAINTAINER you\nSHELL ["bash"]\nHEALTHCHECK NONE'
     )
     assert told == [
         "ENV a=b c=d",

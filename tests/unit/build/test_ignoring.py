@@ -94,7 +94,9 @@ def test_a_bad_rule_is_refused(rules: str) -> None:
 
 
 @given(st.text(alphabet="ab/*?!.#[]\\ \n", max_size=30), st.text(alphabet="ab/.", min_size=1, max_size=10))
-def test_any_file_is_read_or_refused_and_what_is_left_out_wholly_has_no_exception(rules: str, path: str) -> None:
+def test_any_file_is_read_or_refused_and_what_is_left_out_wholly_has_no_exception(
+    rules: str, path: str
+) -> None:
     with contextlib.suppress(BadRequest):
         ignored = read_ignore_file(rules)
         if ignored(path) and ignored.wholly(path):

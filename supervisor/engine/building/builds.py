@@ -1,0 +1,78 @@
+"""Builds: from a context and its Dockerfile to an image with its names.
+
+Nothing that a build makes on its way has a name: images of steps are the cache's (store/builds.py), files lie in
+images/tmp, containers are noted as steps. So a daemon that is killed leaves an image of the cache, which the next build
+uses again, or what its start removes.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import trio
+
+from pysup.supervisor.build.lexing import read
+from pysup.supervisor.build.stages import plan
+from pysup.supervisor.engine.building.build import Build, Job
+from pysup.supervisor.engine.building.containers import Engine
+from pysup.supervisor.engine.building.context import Context, receive
+from pysup.supervisor.engine.building.orders import Order
+from pysup.supervisor.engine.building.output import Output, Send
+from pysup.supervisor.engine.parts import Parts
+from pysup.supervisor.images.content import TEMPORARY
+from pysup.supervisor.runtime import trees
+
+
+class Builds:
+    """One for each daemon."""
+
+    def __init__(self, parts: Parts, engine: Engine) -> None:
+        self._parts = parts
+        self._engine = engine
+
+    async def build(self, order: Order, chunks: AsyncIterator[bytes], send: Send) -> str:
+        """Build an image; its id. Raises BadDockerfile, StepFailed, NotFound, Conflict, Unavailable, …
+
+        With ``quiet`` what would have been told is sent only if the build fails.
+        """
+        output = Output(send, quiet=order.quiet)
+        try:
+            with self._holding() as hold:
+                async with self._context(order, chunks) as context:
+                    wanted = plan(read(context.dockerfile), order.target, order.labels)
+                    job = Job(order, context, wanted, output, hold)
+                    return await Build(self._parts, self._engine, job).perform()
+        except Exception:
+            await output.flush()
+            raise
+
+    @contextmanager
+    def _holding(self) -> Iterator[Callable[[str], None]]:
+        """What is held in the block is not pruned before its end."""
+        held: Counter[str] = Counter()
+
+        def hold(image_id: str) -> None:
+            held[image_id] += 1
+            self._parts.images.in_builds[image_id] += 1
+
+        try:
+            yield hold
+        finally:
+            self._parts.images.in_builds -= held
+
+    @asynccontextmanager
+    async def _context(self, order: Order, chunks: AsyncIterator[bytes]) -> AsyncIterator[Context]:
+        """Its files, for as long as the block lasts."""
+        place = os.path.join(self._parts.settings.images_dir, TEMPORARY)
+        directory = await trio.to_thread.run_sync(lambda: tempfile.mkdtemp(dir=place))
+        try:
+            files = os.path.join(directory, "context")
+            os.mkdir(files, 0o755)
+            yield await receive(chunks, files, order.dockerfile)
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(trees.remove, directory, limiter=self._parts.disk)
