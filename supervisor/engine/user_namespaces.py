@@ -16,7 +16,7 @@ from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Record
 from pysup.supervisor.errors import StartFailed
 from pysup.supervisor.kernel.process import CLONE_NEWUSER
-from pysup.supervisor.runtime import layers, plan
+from pysup.supervisor.runtime import layers, plan, sharing
 from pysup.supervisor.runtime.launch import StdioPlan, launch
 from pysup.supervisor.spec.container import ContainerSpec, IdMap, Namespaces
 
@@ -87,11 +87,11 @@ def shown(
     """Layers and volumes of one start, with the ids of ``user`` where the kernel can show them.
 
     Where it cannot, layers show the host's ids, unless the container's range is its own alone: such a container could
-    do nothing. Raises OSError, CannotMap.
+    do nothing. Raises OSError, CannotMap, BadRequest.
     """
     with ExitStack() as stack:
         idmapped, attached = _layers(spec, below, user, stack)
-        trees = _volumes(spec, volumes, user, stack)
+        trees = {**_volumes(spec, volumes, user, stack), **stack.enter_context(sharing.shared(spec))}
         names = {target: f"tree{number}" for number, target in enumerate(trees)}
         attached |= {names[target]: fd for target, fd in trees.items()}
         yield Shown(attached, idmapped, tuple(names.items()))

@@ -48,6 +48,8 @@ class Mount(NamedTuple):
     point: str
     options: str
     fstype: str
+    propagation: tuple[str, ...] = ()
+    """``shared:N``, ``master:N``, …; none if it is private."""
 
 
 class Filesystems:
@@ -83,9 +85,10 @@ def parse(text: str) -> list[Mount]:
     found = []
     for line in text.splitlines():
         fields, _, after = line.partition(" - ")
-        number, parent, device, root, point, options, *_ = fields.split(" ")
+        number, parent, device, root, point, options, *optional = fields.split(" ")
         kind = after.partition(" ")[0]
-        found.append(Mount(int(number), int(parent), device, _plain(root), _plain(point), options, kind))
+        place = (device, _plain(root), _plain(point))
+        found.append(Mount(int(number), int(parent), *place, options, kind, tuple(filter(None, optional))))
     return found
 
 

@@ -164,6 +164,8 @@ def _spec(
     if spaces.uts == "host" and (config.text("Hostname") or config.text("Domainname")):
         raise config.bad("--hostname and --domainname conflict with --uts host: they would change the host's")
     mounted = mounts(config, host, container_id, modules=defaults.modules)
+    if spaces.user == "private" and any("shared" in mount.propagation for mount in mounted):
+        raise host.bad("shared propagation conflicts with --userns private: its mounts never reach the host")
     hostname = _hostname(config) or (defaults.hostname if follows_host else "") or container_id[:_SHORT_ID]
     return ContainerSpec(
         hostname=hostname,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pysup.supervisor.errors import NotSupported
 from pysup.supervisor.kernel import process
 from pysup.supervisor.runtime.plan.facts import Facts, Step
 from pysup.supervisor.runtime.plan.mounts import INIT, mask_steps, mount_steps, on_stage
@@ -58,13 +57,11 @@ def _enter_namespaces(spec: ContainerSpec, facts: Facts, sources: Sources) -> It
 
 
 def _propagation(spec: ContainerSpec) -> str:
-    """Private, unless a volume is to see what the host mounts in it later (mount_namespaces(7)).
+    """Private, unless a bind is to see what the host mounts in it later (mount_namespaces(7)).
 
-    Shared would let the overlay appear on the host. Raises NotSupported for it.
+    Never shared, which would let the overlay appear on the host: what is to be shared comes as a mount of its own.
     """
     kinds = {mount.propagation.removeprefix("r") for mount in spec.mounts if mount.kind == "bind"}
-    if "shared" in kinds:
-        raise NotSupported("cannot mount a volume with shared propagation: there is private and slave")
     return "slave" if "slave" in kinds else "private"
 
 

@@ -18,7 +18,8 @@ def points(*lines: str, state: tuple[str, ...] = STATE) -> list[str]:
 
 def test_a_line_of_mountinfo() -> None:
     line = r"36 35 98:0 /sub\040dir /mnt\134x rw,nosuid master:1 propagate_from:2 - ext3 /dev/root rw,errors=continue"
-    assert parse(line) == [Mount(36, 35, "98:0", "/sub dir", r"/mnt\x", "rw,nosuid", "ext3")]
+    fields = ("master:1", "propagate_from:2")
+    assert parse(line) == [Mount(36, 35, "98:0", "/sub dir", r"/mnt\x", "rw,nosuid", "ext3", fields)]
 
 
 def test_local_disks_are_shown_parents_first() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pysup.supervisor.errors import NotSupported, Unavailable
+from pysup.supervisor.errors import Unavailable
 from pysup.supervisor.runtime import plan
 from pysup.supervisor.runtime.plan import namespaces
 from pysup.supervisor.spec.container import (
@@ -191,8 +191,6 @@ def test_what_is_mapped_needs_preparation_only_in_directories_of_the_host() -> N
 
 
 def test_refusals() -> None:
-    with pytest.raises(NotSupported, match="shared propagation"):
-        plan.build(host_image(mounts=(Mount("bind", "/x", "/x", propagation="rshared"),)), facts())
     with pytest.raises(Unavailable, match="cannot use --init"):
         plan.build(host_image(init=True), facts(machine=plan.Machine(capabilities=())))
 
