@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from helpers import own_network
 from helpers.daemon import Daemon
+from hypothesis import settings
 
 if os.geteuid() == 0:  # here, and not in a fixture: before any thread is made
     own_network.enter()
@@ -18,6 +19,10 @@ if os.geteuid() == 0:  # here, and not in a fixture: before any thread is made
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Under nohup(1) every daemon of a test would ignore it, too, and never be upgraded.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# How long an example takes says nothing on a machine that others use, too: 200 ms are over by chance.
+settings.register_profile("pysup", deadline=None)
+settings.load_profile("pysup")
 
 
 @pytest.fixture
