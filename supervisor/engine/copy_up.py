@@ -18,7 +18,7 @@ from pysup.supervisor.runtime import plan
 from pysup.supervisor.runtime.launch import StdioPlan, launch
 from pysup.supervisor.spec.container import ContainerSpec, Volume
 from pysup.supervisor.volumes.copying import Owners
-from pysup.supervisor.volumes.filling import Image
+from pysup.supervisor.volumes.filling import Image, Place
 
 _NOT_OF_THE_MACHINE = ("/dev", "/proc", "/run", "/sys", "/tmp")  # noqa: S108 - paths in an image
 """What a container of the host image has anew."""
@@ -26,20 +26,26 @@ _NOT_OF_THE_MACHINE = ("/dev", "/proc", "/run", "/sys", "/tmp")  # noqa: S108 - 
 
 async def fill_volumes(parts: Parts, spec: ContainerSpec, container_id: str) -> None:
     """Fill the empty ones. Raises Unavailable (a full disk), StartFailed."""
-    empty = [(mount, volume) for mount, volume in shown_volumes(spec) if _may_fill(parts, volume)]
+    empty = [
+        (mount, place)
+        for mount, volume in shown_volumes(spec)
+        if (place := _place_to_fill(parts, volume)) is not None
+    ]
     if not empty:
         return
-    owners = Owners() if await maps_volumes(parts, spec, container_id) else _owners(spec)
+    on_host = _owners(spec)
+    in_volumes = Owners() if await maps_volumes(parts, spec, container_id) else on_host
     async with _image(parts, spec, container_id) as image:
-        for mount, volume in empty:
-            await parts.volumes.fill(volume.name, image, mount.target, owners)
+        for mount, place in empty:
+            owners = on_host if place.is_host else in_volumes
+            await parts.volumes.fill(place, image, mount.target, owners)
 
 
-def _may_fill(parts: Parts, volume: Volume) -> bool:
-    """A volume that is a file system of its own, or a directory of the host, begins as what it is."""
+def _place_to_fill(parts: Parts, volume: Volume) -> Place | None:
+    """None: there is something, or nothing is wanted."""
     row = volumes.get(parts.store.read(), volume.name)
     options = dict(volume.options) if row is None else row.options
-    return volume.copy and not options and parts.volumes.is_empty(volume.name)
+    return parts.volumes.empty_place(volume.name, options) if volume.copy else None
 
 
 def _owners(spec: ContainerSpec) -> Owners:

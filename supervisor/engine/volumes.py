@@ -7,6 +7,7 @@ before the row and goes after it: what a crash leaves is a directory without a r
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import sqlite3
 import time
@@ -28,10 +29,10 @@ from pysup.supervisor.engine.trash import Trash
 from pysup.supervisor.errors import Conflict, NotFound, Unavailable
 from pysup.supervisor.settings import Settings
 from pysup.supervisor.spec.container import Volume
-from pysup.supervisor.spec.volumes import ANONYMOUS, DRIVER, check_driver, check_volume
+from pysup.supervisor.spec.volumes import ANONYMOUS, DRIVER, check_driver, check_volume, source_of
 from pysup.supervisor.volumes import directories, filling
 from pysup.supervisor.volumes.copying import Owners
-from pysup.supervisor.volumes.filling import Image
+from pysup.supervisor.volumes.filling import Image, Place
 
 log = logging.getLogger(__name__)
 
@@ -61,16 +62,18 @@ class Volumes:
     async def prepare(self) -> None:
         """Remove what a crash left; the trash is open."""
         await trio.to_thread.run_sync(directories.prepare, self._directory)
-        known = {row.name for row in volumes.list_volumes(self._store.read())}
-        self._trash.throw(*directories.leftovers(self._directory, known))
+        known = volumes.list_volumes(self._store.read())
+        self._trash.throw(*directories.leftovers(self._directory, {row.name for row in known}))
         await trio.to_thread.run_sync(self._finish_fillings, known)
 
-    def _finish_fillings(self, names: Iterable[str]) -> None:
-        for name in names:
+    def _finish_fillings(self, known: Iterable[Row]) -> None:
+        for row in known:
+            place = self.place(row.name, row.options)
             try:
-                filling.finish(self._directory, name)
+                if place is not None and os.path.isdir(place.data):
+                    filling.finish(place)
             except OSError as error:
-                log.error("cannot fill volume %s: %s", name, error.strerror)
+                log.error("cannot fill volume %s: %s", row.name, error.strerror)
 
     # -- finding ---------------------------------------------------------------------------------------------
 
@@ -85,10 +88,20 @@ class Volumes:
         """Where its content is on the host."""
         return directories.data_of(self._directory, name)
 
-    def is_empty(self, name: str) -> bool:
-        """Whether there is nothing in it. Raises Unavailable."""
+    def place(self, name: str, options: Mapping[str, str]) -> Place | None:
+        """Where something can be copied into it; None: it is a file system of its own, or may not be written."""
+        source = source_of(name, options)
+        if source is None:
+            return filling.own_place(self._directory, name)
+        if source.fstype or "ro" in source.options:
+            return None
+        return filling.host_place(source.device.rstrip("/"), name)
+
+    def empty_place(self, name: str, options: Mapping[str, str]) -> Place | None:
+        """The same, if there is nothing in it. Raises Unavailable."""
+        place = self.place(name, options)
         try:
-            return filling.is_empty(self._directory, name)
+            return place if place is not None and filling.is_empty(place) else None
         except OSError as error:
             raise Unavailable(f"cannot use volume {name}: {error.filename}: {error.strerror}") from error
 
@@ -127,15 +140,15 @@ class Volumes:
         except OSError as error:
             raise Unavailable(f"cannot create volume {name}: {error.strerror}") from error
 
-    async def fill(self, name: str, image: Image, path: str, owners: Owners) -> None:
+    async def fill(self, place: Place, image: Image, path: str, owners: Owners) -> None:
         """Copy a directory of an image into a volume, if that is empty. Raises Unavailable."""
-        fill = partial(filling.fill, self._directory, name, image, path, owners)
+        fill = partial(filling.fill, place, image, path, owners)
         async with self._fills:
             try:
                 await trio.to_thread.run_sync(fill, limiter=self._disk)
             except OSError as error:
                 raise Unavailable(
-                    f"cannot copy {path} of the image into volume {name}: {error.strerror}"
+                    f"cannot copy {path} of the image into volume {place.name}: {error.strerror}"
                 ) from error
 
     def discard(self, name: str) -> None:

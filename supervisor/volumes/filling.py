@@ -3,8 +3,9 @@
 VOLUMES/NAME/_new    a copy in the making: worth nothing until it is whole
 VOLUMES/NAME/_copy   a whole copy: its entries are moved into _data, by whoever finds it
 
-A container that runs already may have the volume: so _data stays the directory that it is, and what somebody else has
-put there meanwhile stays, too. Everything here blocks; call it in a thread.
+Where the volume is a directory of the host (o=bind), the two lie in that, as .pysup-new-NAME and .pysup-copy-NAME: a
+rename leads no further than its file system. A container that runs already may have the volume: so its directory stays
+what it is, and what somebody else has put there meanwhile stays, too. Everything here blocks; call it in a thread.
 """
 
 from __future__ import annotations
@@ -25,10 +26,33 @@ _INSIDE = mounts.RESOLVE_IN_ROOT | mounts.RESOLVE_NO_MAGICLINKS
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-def is_empty(volumes: str, name: str) -> bool:
+class Place(NamedTuple):
+    """Where a volume's content is, and where a copy is made."""
+
+    name: str
+    data: str
+    new: str
+    copy: str
+    is_host: bool
+    """A directory of the host, which is shown with the host's ids whoever looks at it."""
+
+
+def own_place(volumes: str, name: str) -> Place:
+    """Of a volume that pysup keeps."""
+    volume = os.path.join(volumes, name)
+    return Place(name, data_of(volumes, name), f"{volume}/_new", f"{volume}/_copy", is_host=False)
+
+
+def host_place(directory: str, name: str) -> Place:
+    """Of a volume that is a directory of the host."""
+    new, copy = f"{directory}/.pysup-new-{name}", f"{directory}/.pysup-copy-{name}"
+    return Place(name, directory, new, copy, is_host=True)
+
+
+def is_empty(place: Place) -> bool:
     """Whether a volume has nothing in it."""
-    with os.scandir(data_of(volumes, name)) as entries:
-        return next(entries, None) is None
+    unfinished = {place.new, place.copy}
+    return all(f"{place.data}/{name}" in unfinished for name in os.listdir(place.data))
 
 
 class Image(NamedTuple):
@@ -62,19 +86,19 @@ class Image(NamedTuple):
         return found
 
 
-def fill(volumes: str, name: str, image: Image, path: str, owners: Owners) -> None:
+def fill(place: Place, image: Image, path: str, owners: Owners) -> None:
     """Copy a directory of an image into an empty volume; one that the image has not leaves it empty.
 
     Raises OSError, and the volume is empty then.
     """
-    if not is_empty(volumes, name):
+    if not is_empty(place):
         return
     with _directory_in(image, path) as source:
         if source is None:
-            _give(data_of(volumes, name), owners)
+            _give(place.data, owners)
             return
-        _stage(os.path.join(volumes, name), source, owners, image.hidden_inodes())
-    finish(volumes, name)
+        _stage(place, source, owners, image.hidden_inodes())
+    finish(place)
 
 
 @contextlib.contextmanager
@@ -99,19 +123,18 @@ def _give(data: str, owners: Owners) -> None:
         os.chown(data, uid, gid)
 
 
-def _stage(volume: str, source: int, owners: Owners, hidden: Collection[Inode]) -> None:
-    new = os.path.join(volume, "_new")
-    trees.remove(new)
-    os.mkdir(new, 0o700)
+def _stage(place: Place, source: int, owners: Owners, hidden: Collection[Inode]) -> None:
+    trees.remove(place.new)
+    os.mkdir(place.new, 0o700)
     try:
-        with _opened(new) as target:
+        with _opened(place.new) as target:
             copy_tree(source, target, owners, hidden)
-        syncfs(volume)
-        os.rename(new, os.path.join(volume, "_copy"))
+        syncfs(place.new)
+        os.rename(place.new, place.copy)
     except BaseException:
-        trees.remove(new)
+        trees.remove(place.new)
         raise
-    sync_directory(volume)
+    sync_directory(os.path.dirname(place.copy))
 
 
 @contextlib.contextmanager
@@ -123,18 +146,16 @@ def _opened(path: str) -> Iterator[int]:
         os.close(fd)
 
 
-def finish(volumes: str, name: str) -> None:
+def finish(place: Place) -> None:
     """Whatever a crash left of filling a volume: half a copy goes, a whole one is put in its place. Raises OSError."""
-    volume, data = os.path.join(volumes, name), data_of(volumes, name)
-    trees.remove(os.path.join(volume, "_new"))
-    copy = os.path.join(volume, "_copy")
-    if not os.path.isdir(copy):
+    trees.remove(place.new)
+    if not os.path.isdir(place.copy):
         return
-    with _opened(copy) as source, _opened(data) as target:
+    with _opened(place.copy) as source, _opened(place.data) as target:
         before = os.fstat(source)
         for entry in os.listdir(source):
             rename_to_free(entry, entry, source, target)
         make_alike(source, target, Owners(), before)
         os.fsync(target)
-    trees.remove(copy)
-    sync_directory(volume)
+    trees.remove(place.copy)
+    sync_directory(os.path.dirname(place.copy))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -80,6 +82,28 @@ def test_nocopy_leaves_it_empty(daemon: Daemon) -> None:
     image = load(daemon, "nocopy:1", layer(*FILES))
     assert run(daemon, "-v", "n1:/data:nocopy", image, "ls", "/data") == ""
     assert run(daemon, "--mount", "source=n2,target=/data,volume-nocopy", image, "ls", "/data") == ""
+
+
+def test_a_directory_of_the_host_that_is_empty_is_filled(daemon: Daemon, tmp_path: Path) -> None:
+    """docker's way to see what an image has: the driver's options type=none, o=bind and device."""
+    image = load(daemon, "device:1", layer(*FILES))
+    place = tmp_path / "place"
+    place.mkdir()
+    for name, mode in (("bound", "bind"), ("bound-ro", "bind,ro")):
+        words = ["-o", "type=none", "-o", f"o={mode}", "-o", f"device={place}", name]
+        daemon.pysup("volume", "create", *words, check=True)
+    assert run(daemon, "-v", "bound-ro:/data", image, "ls", "/data") == ""
+    assert run(daemon, "-v", "bound:/data:nocopy", image, "ls", "/data") == ""
+    assert run(daemon, "-v", "bound:/data", image, "cat", "/data/kept") == "from the image"
+    assert sorted(os.listdir(place)) == ["dir", "gone", "kept"]
+    sub = ["--mount", "source=bound,target=/shown,volume-subpath=dir"]
+    assert run(daemon, *sub, image, "ls", "/shown") == "old\n"
+    (place / "kept").unlink()
+    assert run(daemon, "-v", "bound:/data", image, "ls", "/data") == "dir\ngone\n", "only an empty one"
+    shutil.rmtree(place)
+    missing = daemon.pysup("run", "--rm", "-v", "bound:/data", image, "true")
+    assert missing.returncode == 125 and f"{place}: No such file or directory" in missing.stderr
+    daemon.pysup("volume", "rm", "bound", "bound-ro", check=True)
 
 
 def test_an_image_declares_volumes(daemon: Daemon) -> None:

@@ -18,7 +18,7 @@ import pytest
 from pysup.supervisor.spec.container import IdMap
 from pysup.supervisor.volumes import directories, filling
 from pysup.supervisor.volumes.copying import Owners
-from pysup.supervisor.volumes.filling import Image, fill, finish
+from pysup.supervisor.volumes.filling import Image, fill, finish, host_place, own_place
 
 pytestmark = pytest.mark.kernel
 
@@ -50,7 +50,7 @@ def copied(
     """The volume, once the image's directory was copied into it."""
     root = os.open(image, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fill(str(volumes), "data", Image(root, hidden), path, owners)
+        fill(own_place(str(volumes), "data"), Image(root, hidden), path, owners)
     finally:
         os.close(root)
     assert [one.name for one in (volumes / "data").iterdir()] == ["_data"], "nothing stays beside the content"
@@ -165,9 +165,9 @@ def test_what_pysup_keeps_is_no_part_of_an_image(volumes: Path, image: Path) -> 
 def test_another_file_system_is_no_part_of_an_image(volumes: Path, image: Path) -> None:
     script = (
         "import os, sys; from pysup.supervisor.volumes.copying import Owners;"
-        "from pysup.supervisor.volumes.filling import Image, fill;"
+        "from pysup.supervisor.volumes.filling import Image, fill, own_place;"
         "root = os.open(sys.argv[2], os.O_RDONLY);"
-        "fill(sys.argv[1], 'data', Image(root), sys.argv[3], Owners())"
+        "fill(own_place(sys.argv[1], 'data'), Image(root), sys.argv[3], Owners())"
     )
     mounted = (
         f"mount -t tmpfs none {image}/srv/deep && touch {image}/srv/deep/x && exec "
@@ -215,18 +215,21 @@ def in_memory() -> Iterator[Path]:
         yield Path(directory)
 
 
-def test_a_copy_that_is_cut_off_anywhere_is_whole_or_nothing(in_memory: Path, image: Path) -> None:
+@pytest.mark.parametrize("kind", ["own", "host"])
+def test_a_copy_that_is_cut_off_anywhere_is_whole_or_nothing(in_memory: Path, image: Path, kind: str) -> None:
     volumes = in_memory
+    data = volumes / "data" / "_data"
+    place = own_place(str(volumes), "data") if kind == "own" else host_place(str(data), "data")
     (image / "srv" / "other").write_text("more")
     root = os.open(image, os.O_RDONLY | os.O_DIRECTORY)
     whole, seen, line = ["deep", "deep/file", "other"], set(), 0
 
     def work() -> None:
-        fill(str(volumes), "data", Image(root), "/srv", SELF)
+        fill(place, Image(root), "/srv", SELF)
 
     while killed_at(line, work, filling):
-        finish(str(volumes), "data")
-        found = names(volumes / "data" / "_data")
+        finish(place)
+        found = names(data)
         assert found in ([], whole), line
         assert [path.name for path in (volumes / "data").iterdir()] == ["_data"], line
         seen.add(len(found))
@@ -245,7 +248,7 @@ def test_what_somebody_writes_meanwhile_stays(volumes: Path, image: Path) -> Non
     (copy / "srv").mkdir(parents=True)
     (copy / "mine").write_text("the image's")
     (data / "mine").write_text("the container's")
-    finish(str(volumes), "data")
+    finish(own_place(str(volumes), "data"))
     assert ((data / "mine").read_text(), names(data)) == ("the container's", ["mine", "srv"])
     assert data.stat().st_ino == before
 
