@@ -30,6 +30,9 @@ class Event:
     caller_uid: int
     caller_pid: int
     """0: the daemon itself."""
+    caller_gid: int = 0
+    caller: str = ""
+    """The name of the process, or of the certificate of who came by TCP (uid -1)."""
 
 
 TABLE = Table("event", Event, {"attributes": json.loads})
@@ -45,6 +48,8 @@ def add(
     attributes: Mapping[str, str] | None = None,
     caller_uid: int = 0,
     caller_pid: int = 0,
+    caller_gid: int = 0,
+    caller: str = "",
 ) -> int:
     """Write one event; returns its id."""
     return TABLE.insert(
@@ -56,6 +61,8 @@ def add(
         attributes=dict(attributes or {}),
         caller_uid=caller_uid,
         caller_pid=caller_pid,
+        caller_gid=caller_gid,
+        caller=caller,
     )
 
 

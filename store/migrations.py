@@ -24,6 +24,7 @@ from pysup.store import (
     m0006_secrets,
     m0007_builds,
     m0008_id_ranges,
+    m0009_callers,
 )
 from pysup.store.views import VIEWS
 
@@ -52,6 +53,7 @@ MIGRATIONS = (
     Migration(m0006_secrets.NAME, m0006_secrets.apply),
     Migration(m0007_builds.NAME, m0007_builds.apply),
     Migration(m0008_id_ranges.NAME, m0008_id_ranges.apply),
+    Migration(m0009_callers.NAME, m0009_callers.apply),
 )
 
 

@@ -139,8 +139,10 @@ EVENTS = f"""SELECT
     coalesce(json_extract(e.attributes, '$.name'), substr(e.actor_id, 1, 12)) AS name,
     substr(e.actor_id, 1, 12) AS actor,
     json_extract(e.attributes, '$.exitCode') AS exit_code,
-    CASE WHEN e.caller_pid = 0 THEN 'pysup'
-        ELSE 'uid ' || e.caller_uid || ', pid ' || e.caller_pid END AS caller,
+    CASE WHEN e.caller_uid < 0 THEN e.caller
+        WHEN e.caller_pid = 0 THEN 'pysup'
+        ELSE trim(e.caller || ' (uid ' || e.caller_uid || ', gid ' || e.caller_gid || ', pid ' || e.caller_pid || ')')
+        END AS caller,
     e.attributes
 FROM event e
 ORDER BY e.id"""

@@ -19,7 +19,8 @@ from pysup.store import daemon_starts
 from pysup.store.errors import StoreError
 from pysup.store.store import Store
 from pysup.supervisor.api.app import app_for
-from pysup.supervisor.api.server import serve
+from pysup.supervisor.api.server import App, serve
+from pysup.supervisor.api.tls import server_context
 from pysup.supervisor.daemon_log import configure
 from pysup.supervisor.engine.boot import boot
 from pysup.supervisor.engine.engine import Engine
@@ -36,6 +37,7 @@ from pysup.supervisor.engine.shutdown import stop_all
 from pysup.supervisor.engine.trash import Trash
 from pysup.supervisor.engine.volumes import Volumes
 from pysup.supervisor.errors import PysupError
+from pysup.supervisor.keeper import listening
 from pysup.supervisor.keeper.inheritance import Inherited
 from pysup.supervisor.keeper.link import KeeperLost, Link, become_keeper
 from pysup.supervisor.logs.budget import Budget
@@ -136,8 +138,9 @@ async def _live(engine: Engine, nursery: trio.Nursery, listen_fd: int) -> None:
     nursery.start_soon(keep_within_bounds, parts)
     nursery.start_soon(_make_default_filter, parts)
     await order_stages(parts)
-    listener = trio.SocketListener(trio.socket.from_stdlib_socket(socket.socket(fileno=listen_fd)))
-    await nursery.start(serve, listener, app_for(engine))
+    app = app_for(engine)
+    await nursery.start(serve, _listener(listen_fd), app)
+    await _serve_tcp(parts, nursery, app)
     await parts.link.ready()
     where = (parts.settings.socket_path, parts.settings.root, parts.hierarchy.version)
     log.info("pysup serves %s (root %s, cgroup v%d)", *where)
@@ -147,6 +150,23 @@ async def _live(engine: Engine, nursery: trio.Nursery, listen_fd: int) -> None:
     stopped = partial(daemon_starts.stopped, start_id=start_id, stopped_at=parts.now_ns())
     await parts.store.write(stopped)
     await parts.link.shutdown(0)
+
+
+def _listener(fd: int) -> trio.SocketListener:
+    return trio.SocketListener(trio.socket.from_stdlib_socket(socket.socket(fileno=fd)))
+
+
+async def _serve_tcp(parts: Parts, nursery: trio.Nursery, app: App) -> None:
+    """With files that are of no use any more, the unix socket is served all the same."""
+    settings, tls = parts.settings, None
+    if settings.tls_ca:
+        try:
+            tls = server_context(settings.tls_ca, settings.tls_cert, settings.tls_key)
+        except PysupError as error:
+            log.error("nobody is served by TCP: %s", error)
+            return
+    for fd in parts.link.held(listening.KEY).values():
+        await nursery.start(serve, _listener(os.dup(fd)), app, tls)
 
 
 async def _make_default_filter(parts: Parts) -> None:

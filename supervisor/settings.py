@@ -21,6 +21,16 @@ class Settings(NamedTuple):
     """The file with the key of all secrets, 32 bytes; empty: ``<root>/secret.key``, which is made when it is needed."""
     socket: str = ""
     """The API socket; empty means ``<run>/pysup.sock``."""
+    socket_mode: int = 0o660
+    """The API socket's mode."""
+    socket_group: str = ""
+    """The group that may use it, name or number; empty: ``pysup``, if there is one."""
+    tcp: tuple[str, ...] = ()
+    """Where the API is served by TCP, too: ``ADDRESS:PORT``."""
+    tls_ca: str = ""
+    """File: who signs the certificates of TCP clients; empty: no TLS (cli/daemon_listening.py says when)."""
+    tls_cert: str = ""
+    tls_key: str = ""
     cgroup_root: str = "pysup"
     """The cgroup that holds every container's cgroup, relative to each hierarchy's mount."""
     log_format: str = "text"

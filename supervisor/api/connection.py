@@ -10,6 +10,7 @@ import h11
 import trio
 
 from pysup.supervisor.api.errors import error_response, message_response
+from pysup.supervisor.api.places import Places
 from pysup.supervisor.api.router import split_version
 from pysup.supervisor.api.sending import ChunkedSink, RawDuplex, headers_for
 from pysup.supervisor.api.transport import Gone, Transport, departed
@@ -25,6 +26,8 @@ IDLE_WITHIN = 600.0
 """Seconds that a connection may rest between two requests: each takes one of MAX_CONNECTIONS places."""
 HEAD_WITHIN = 60.0
 """Seconds from the first byte of a request to the end of its headers."""
+SEND_WITHIN = 60.0
+"""Seconds that a client may take to read an answer that is whole. Streams wait for as long as it likes (Ctrl-S)."""
 MAX_DRAIN = 1 << 20
 """Bytes of a body that no route wanted which are still read to keep the connection."""
 DRAIN_WITHIN = 5.0
@@ -37,11 +40,16 @@ class Connection:
     """Serves one client until it leaves."""
 
     def __init__(
-        self, transport: Transport, app: Callable[[Request], Awaitable[Answer]], caller: Caller
+        self,
+        transport: Transport,
+        app: Callable[[Request], Awaitable[Answer]],
+        caller: Caller,
+        places: Places,
     ) -> None:
         self._transport = transport
         self._app = app
         self._caller = caller
+        self._places = places
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
 
     async def serve(self) -> None:
@@ -98,7 +106,7 @@ class Connection:
         """The next request's head. A client may rest for a while, but not stop in the middle of one. Raises Gone."""
         if not self._http.trailing_data[0]:
             with trio.move_on_after(IDLE_WITHIN) as patience:
-                self._http.receive_data(await self._transport.receive_some())
+                await self._receive()
             if patience.cancelled_caught:
                 raise Gone
         if (event := self._http.next_event()) is not h11.NEED_DATA:
@@ -111,8 +119,15 @@ class Connection:
     async def _next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         while (event := self._http.next_event()) is h11.NEED_DATA:
             await self._ask_for_body()
-            self._http.receive_data(await self._transport.receive_some())
+            await self._receive()
         return event
+
+    async def _receive(self) -> None:
+        """Wait for the client to go on. Raises Gone if its place was needed meanwhile."""
+        with self._places.waiting() as scope:
+            self._http.receive_data(await self._transport.receive_some())
+        if scope.cancelled_caught:
+            raise Gone
 
     async def _ask_for_body(self) -> None:
         """A client may wait for leave to send its body (Expect: 100-continue, RFC 9110, 10.1.1)."""
@@ -162,7 +177,10 @@ class Connection:
         head = self._http.send(h11.Response(status_code=answer.status, headers=headers)) or b""
         body = self._http.send(h11.Data(data=answer.body)) if answer.body and not head_only else b""
         end = self._http.send(h11.EndOfMessage()) or b""
-        await self._transport.send_all(head + (body or b"") + end)
+        with trio.move_on_after(SEND_WITHIN) as patience:
+            await self._transport.send_all(head + (body or b"") + end)
+        if patience.cancelled_caught:
+            raise Gone
 
     async def _refuse(self, status: int, cause: str) -> None:
         """Tell a client that does not speak HTTP, if it still listens."""
@@ -174,7 +192,7 @@ class Connection:
     async def _stream_answer(self, answer: Streamed, *, head_only: bool) -> None:
         sink = ChunkedSink(self._send_part, answer, head_only=head_only)
         try:
-            await self._transport.while_there(answer.write, sink)
+            await self._transport.while_there(answer.write, sink, half_closes=False)
         except Gone:
             raise
         except Exception as error:
@@ -199,7 +217,7 @@ class Connection:
         trailing, _ = self._http.trailing_data
         duplex = RawDuplex(self._transport, trailing, upgrade=upgrade)
         try:
-            await self._transport.while_there(answer.run, duplex)
+            await self._transport.while_there(answer.run, duplex, half_closes=True)
         except Gone:
             raise
         except Exception as error:

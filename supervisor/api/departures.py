@@ -33,11 +33,15 @@ class Departures:
             self._epoll.close()
 
     @contextmanager
-    def cancelling(self, fd: int) -> Iterator[trio.CancelScope]:
-        """A scope that is cancelled when the client of this socket is gone for good."""
+    def cancelling(self, fd: int, *, half_closes: bool) -> Iterator[trio.CancelScope]:
+        """A scope that is cancelled when the client of this socket is gone for good.
+
+        Not ``half_closes``: the end of what it sends is its departure. All that is seen of a TCP client that closes is
+        that end (EPOLLRDHUP), until something is sent to it.
+        """
         with trio.CancelScope() as scope:
             self._scopes[fd] = scope
-            self._epoll.register(fd, 0)
+            self._epoll.register(fd, 0 if half_closes else select.EPOLLRDHUP)
             try:
                 yield scope
             finally:

@@ -1,4 +1,4 @@
-"""A client's socket: its end told from its half-close, every sign that it is gone made one error, a clean farewell."""
+"""One connection's bytes in both directions, plain or TLS: no HTTP here."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import trio
 from pysup.supervisor.api.departures import Departures
 
 RECEIVE = 64 << 10
+CLOSE_WITHIN = 1.0
+"""Seconds for a client by TCP to close, too; and before that, with TLS, to say so."""
 
 Target = TypeVar("Target")
 
@@ -29,16 +31,14 @@ def departed(error: BaseException) -> bool:
 
 
 class Transport:
-    """One connection's bytes."""
+    """One connection's bytes. ``stream``: the socket's own, or TLS over it."""
 
-    def __init__(self, stream: trio.SocketStream, departures: Departures) -> None:
+    def __init__(
+        self, stream: trio.SocketStream | trio.SSLStream[trio.SocketStream], departures: Departures
+    ) -> None:
         self._stream = stream
+        self._plain = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
         self._departures = departures
-
-    @property
-    def socket(self) -> trio.socket.SocketType:
-        """The connection's."""
-        return self._stream.socket
 
     async def receive_some(self) -> bytes:
         """What the client sent; b"" once it has closed its writing side. Raises Gone."""
@@ -54,10 +54,18 @@ class Transport:
         except trio.BrokenResourceError as error:
             raise Gone from error
 
-    async def while_there(self, run: Callable[[Target], Awaitable[None]], target: Target) -> None:
-        """Run until it is done, or until the client is gone for good: then raise Gone."""
+    async def while_there(
+        self, run: Callable[[Target], Awaitable[None]], target: Target, *, half_closes: bool
+    ) -> None:
+        """Run until it is done, or until the client is gone for good: then raise Gone.
+
+        ``half_closes``: it may go on reading after it has ended what it sends. With TLS a message says so, and the
+        end of the connection is always a departure; on a unix socket a departure is always told from it (EPOLLHUP).
+        """
+        unix = self._plain.socket.family == socket.AF_UNIX
+        half_closes = unix or (half_closes and self._stream is self._plain)
         try:
-            with self._departures.cancelling(self._stream.socket.fileno()):
+            with self._departures.cancelling(self._plain.socket.fileno(), half_closes=half_closes):
                 return await run(target)
         except Exception as error:
             if departed(error):
@@ -68,12 +76,25 @@ class Transport:
     async def close(self) -> None:
         """Close so that the client reads what was sent and then an end, not an error.
 
-        A unix socket that is closed over unread input gives its peer ECONNRESET (net/unix/af_unix.c,
-        unix_release_sock): ``yes | docker run -i …`` would fail with it. With both directions shut down the
-        peer can send no more (EPIPE), and what is there is taken.
+        A socket that is closed over unread input gives its peer ECONNRESET (net/unix/af_unix.c, unix_release_sock):
+        ``yes | docker run -i …`` would fail with it. So what comes is read, on a unix socket after both directions are
+        shut down (the peer can send no more: EPIPE), by TCP until the peer has closed, too.
         """
+        if isinstance(self._stream, trio.SSLStream):
+            with trio.move_on_after(CLOSE_WITHIN), suppress(trio.BrokenResourceError):
+                await self._stream.unwrap()
+        sock = self._plain.socket
         with suppress(OSError):
-            self._stream.socket.shutdown(socket.SHUT_RDWR)
-            while os.read(self._stream.socket.fileno(), RECEIVE):
+            if sock.family == socket.AF_UNIX:
+                sock.shutdown(socket.SHUT_RDWR)
+                while os.read(sock.fileno(), RECEIVE):
+                    pass
+            else:
+                sock.shutdown(socket.SHUT_WR)
+                await self._read_out()
+        await self._plain.aclose()
+
+    async def _read_out(self) -> None:
+        with trio.move_on_after(CLOSE_WITHIN), suppress(trio.BrokenResourceError):
+            while await self._plain.receive_some(RECEIVE):
                 pass
-        await self._stream.aclose()

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from pysup.supervisor import settings
-from pysup.supervisor.cli import daemon_networks, kinds
+from pysup.supervisor.cli import daemon_listening, daemon_networks, kinds
 from pysup.supervisor.cli.flags import Flag, Given, Syntax, UsageError, many, switch, text
 from pysup.supervisor.errors import BadRequest, Forbidden, Unavailable
 from pysup.supervisor.images.registry.endpoints import check_insecure, check_mirror
@@ -63,6 +63,7 @@ DAEMON = Syntax(
             "Tries without progress before a pull is given up",
             default=_DEFAULT.max_download_attempts,
         ),
+        *daemon_listening.FLAGS,
         *daemon_networks.FLAGS,
         text(
             "userns", "User namespace of containers that do not say: host, auto[:OPTIONS] (also PYSUP_USERNS)"
@@ -113,9 +114,10 @@ def chosen_settings(given: Given) -> Settings:
             f"cannot parse: invalid log format {given.text('log-format')!r} (there are text and json)"
         )
     _check_registries(given)
-    changed = given.changed - {"upgrade", *daemon_networks.TEXTS}
+    changed = given.changed - {"upgrade", *daemon_networks.TEXTS, *daemon_listening.NAMES}
     values = {_FIELDS.get(name, name.replace("-", "_")): _plain(given[name]) for name in changed}
-    return _checked(settings.from_environment(**{**values, **daemon_networks.chosen(given)}))
+    own = {**daemon_networks.chosen(given), **daemon_listening.chosen(given)}
+    return _checked(settings.from_environment(**{**values, **own}))
 
 
 def _checked(chosen: Settings) -> Settings:

@@ -30,6 +30,11 @@ GLOBAL = Syntax(
         Flag(
             "host", kinds.LIST, "Daemon to talk to: unix:///path or tcp://host:port (also DOCKER_HOST)", "H"
         ),
+        flags.switch("tls", "Use TLS; implied by --tlsverify"),
+        flags.switch("tlsverify", "Use TLS and verify the remote (also DOCKER_TLS_VERIFY)"),
+        flags.text("tlscacert", "Trust certs signed only by this CA (default: DOCKER_CERT_PATH/ca.pem)"),
+        flags.text("tlscert", "Path to TLS certificate file (default: DOCKER_CERT_PATH/cert.pem)"),
+        flags.text("tlskey", "Path to TLS key file (default: DOCKER_CERT_PATH/key.pem)"),
         flags.text("socket", "The daemon's socket (also PYSUP_SOCKET; default: RUN/pysup.sock)"),
         flags.text("root", "The daemon's lasting state (also PYSUP_ROOT; default: /var/lib/pysup)"),
         flags.text("run", "The daemon's state of this boot (also PYSUP_RUN; default: /run/pysup)"),
@@ -38,6 +43,15 @@ GLOBAL = Syntax(
     most=None,
     interspersed=False,
 )
+
+
+_TLS = {
+    "tls": "DOCKER_TLS",
+    "tlsverify": "DOCKER_TLS_VERIFY",
+    "tlscacert": "PYSUP_TLS_CA",
+    "tlscert": "PYSUP_TLS_CERT",
+    "tlskey": "PYSUP_TLS_KEY",
+}
 
 
 def main() -> int:
@@ -92,6 +106,10 @@ def remember(given: Given) -> None:
             os.environ.pop("DOCKER_HOST", None)
     if "run" in given.changed and "socket" not in given.changed:
         os.environ.pop("PYSUP_SOCKET", None)
+    for flag, variable in _TLS.items():
+        if flag in given.changed:
+            value = given[flag]
+            os.environ[variable] = value if isinstance(value, str) else "1" if value else ""
     if "host" in given.changed:
         os.environ["DOCKER_HOST"] = given.many("host")[-1]
         os.environ.pop("PYSUP_SOCKET", None)

@@ -24,9 +24,9 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import anyio
-from anyio.abc import SocketStream
+from anyio.abc import SocketStream, UNIXSocketStream
 
-from pysup.supervisor.client import core
+from pysup.supervisor.client import core, tls
 from pysup.supervisor.client.aio_streams import Attached, JsonLines, Opened, Streaming
 from pysup.supervisor.client.core import Query, container_path
 from pysup.supervisor.errors import Unavailable
@@ -45,7 +45,7 @@ class ExecResult(NamedTuple):
 
 @asynccontextmanager
 async def connect(address: str = "") -> AsyncIterator[Pysup]:
-    """A daemon's API. ``address``: unix:///PATH, /PATH or tcp://HOST:PORT.
+    """A daemon's API. ``address``: unix:///PATH, /PATH or tcp://HOST:PORT (TLS as the environment says: core.py).
 
     Without one: PYSUP_SOCKET, PYSUP_RUN, DOCKER_HOST, else the daemon's default socket. Raises Unavailable if
     nobody answers.
@@ -98,6 +98,9 @@ class Pysup:
         try:
             if address.path:
                 return await anyio.connect_unix(address.path)
+            if address.tls is not None:
+                connect = partial(tls.connect, address.host, address.port, address.tls, self._shown)
+                return await UNIXSocketStream.from_socket(await anyio.to_thread.run_sync(connect))
             return await anyio.connect_tcp(address.host, address.port)
         except OSError as error:
             cause = error.strerror or str(error)

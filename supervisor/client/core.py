@@ -37,12 +37,38 @@ def named_host() -> str:
     return os.environ.get("DOCKER_HOST", "")
 
 
+def named_tls() -> Tls | None:
+    """What the environment says of TLS, as docker's clients read it; None: plain TCP.
+
+    DOCKER_TLS_VERIFY (not empty: the daemon's certificate counts), DOCKER_TLS (not empty: it does not);
+    DOCKER_CERT_PATH: where ca.pem, cert.pem and key.pem are, ~/.docker by default. PYSUP_TLS_… name single files.
+    """
+    verify = bool(os.environ.get("DOCKER_TLS_VERIFY"))
+    files = {name: os.environ.get(f"PYSUP_TLS_{name.upper()}", "") for name in ("ca", "cert", "key")}
+    if not verify and not os.environ.get("DOCKER_TLS") and not any(files.values()):
+        return None
+    place = os.environ.get("DOCKER_CERT_PATH") or os.path.expanduser("~/.docker")
+    found = {name: path or os.path.join(place, f"{name}.pem") for name, path in files.items()}
+    return Tls(**found, verify=verify)
+
+
+class Tls(NamedTuple):
+    """Files in PEM form, as docker's clients have them."""
+
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+    verify: bool = True
+    """Whether the daemon must be who it says (DOCKER_TLS_VERIFY); it always wants to know who the client is."""
+
+
 class Address(NamedTuple):
     """Where a daemon is: a unix socket's path, or a host and port."""
 
     path: str = ""
     host: str = ""
     port: int = 0
+    tls: Tls | None = None
 
 
 def parse_address(text: str) -> Address:
@@ -55,7 +81,7 @@ def parse_address(text: str) -> Address:
     if scheme in {"tcp", "http"}:
         host, _, port = rest.rstrip("/").rpartition(":")
         if host and port.isascii() and port.isdigit():
-            return Address(host=host.strip("[]"), port=int(port))
+            return Address(host=host.strip("[]"), port=int(port), tls=named_tls())
     raise BadRequest(f"cannot connect to {text!r}: it is not unix:///PATH, /PATH or tcp://HOST:PORT")
 
 

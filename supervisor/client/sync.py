@@ -86,7 +86,7 @@ class Client:
             )
         try:
             if not address.path:
-                return _open_tcp(address.host, address.port)
+                return _open_tcp(address, self._shown)
             sock = _socket.socket(_socket.AF_UNIX)
             try:
                 sock.connect(address.path)
@@ -170,10 +170,14 @@ class Client:
             yield Stream(opened)
 
 
-def _open_tcp(host: str, port: int) -> _socket.socket:
+def _open_tcp(address: core.Address, shown: str) -> _socket.socket:
+    if address.tls is not None:
+        from pysup.supervisor.client import tls  # noqa: PLC0415
+
+        return tls.connect(address.host, address.port, address.tls, shown)
     import socket  # noqa: PLC0415
 
-    return socket.create_connection((host, port))
+    return socket.create_connection((address.host, address.port))
 
 
 def _send_chunks(sock: _socket.socket, body: Iterator[bytes]) -> None:

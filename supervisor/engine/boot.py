@@ -33,6 +33,7 @@ from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.engine.namespaces import key_of
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.states import ALIVE, State
+from pysup.supervisor.keeper import listening
 from pysup.supervisor.keeper.link import Entry, Link
 from pysup.supervisor.runtime import rootfs
 from pysup.supervisor.spec.fields import Fields
@@ -114,7 +115,7 @@ async def _take_over(engine: Engine, rows: Sequence[Row], entries: Mapping[str, 
     spaces = {key_of(row.id) for row in rows if row.id in alive or State(row.state) is State.BACKOFF}
     spaces |= {naming.key_of(container_id) for container_id in alive}
     for key, entry in entries.items():
-        if key in spaces or key == MARKER:
+        if key in spaces or key in (MARKER, listening.KEY):
             engine.parts.link.adopt_held(entry)
         elif key.startswith("exec/") and await engine.execs.adopt(entry):
             continue

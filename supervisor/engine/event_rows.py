@@ -30,4 +30,6 @@ def note(  # the columns of an event
         attributes=attributes,
         caller_uid=caller.uid,
         caller_pid=caller.pid,
+        caller_gid=caller.gid,
+        caller=caller.comm,
     )

@@ -19,7 +19,7 @@ from pysup.supervisor.keeper import names
 from pysup.supervisor.settings import Settings
 
 SOCKET_GROUP = "pysup"
-_BACKLOG = 512
+BACKLOG = 512
 _PID_DIGITS = 10
 _LONGEST_PATH = 107
 """sockaddr_un has 108 bytes (unix(7))."""
@@ -96,31 +96,39 @@ def sign_lock(fd: int) -> None:
 
 
 def listen(settings: Settings) -> int:
-    """Make the API socket, mode 0660, for root and the group ``pysup`` if there is one."""
+    """Make the API socket, for root and the group that is named, or ``pysup`` if there is one."""
     path = settings.socket_path
     if len(os.fsencode(path)) > _LONGEST_PATH:
         raise CannotStart(f"cannot listen on {path}: the path is longer than {_LONGEST_PATH} bytes")
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
     try:
         _remove_stale(path)
-        _bind(sock, path)
+        _bind(sock, path, settings)
     except OSError as error:
         sock.close()
         raise CannotStart(f"cannot listen on {path}: {error.strerror}") from error
     return sock.detach()
 
 
-def _bind(sock: _socket.socket, path: str) -> None:
+def _bind(sock: _socket.socket, path: str, settings: Settings) -> None:
     """The umask makes the mode right from the first moment."""
-    before = os.umask(0o117)
+    group = _group(settings.socket_group)
+    before = os.umask(0o777 & ~settings.socket_mode)
     try:
         sock.bind(path)
     finally:
         os.umask(before)
-    group = names.group_id(SOCKET_GROUP)
     if group is not None:
         os.chown(path, 0, group)
-    sock.listen(_BACKLOG)
+    sock.listen(BACKLOG)
+
+
+def _group(named: str) -> int | None:
+    """The group's id; None if nobody has named one, and there is no ``pysup``. Raises CannotStart."""
+    found = int(named) if named.isascii() and named.isdigit() else names.group_id(named or SOCKET_GROUP)
+    if named and found is None:
+        raise CannotStart(f"cannot start the daemon: there is no group {named}")
+    return found
 
 
 def _remove_stale(path: str) -> None:

@@ -13,7 +13,7 @@ import signal
 import sys
 
 from pysup.supervisor.errors import PysupError
-from pysup.supervisor.keeper import ground, handover, rehearsal, systemd
+from pysup.supervisor.keeper import ground, handover, listening, rehearsal, systemd
 from pysup.supervisor.keeper.engine import ENGINE_ARGV
 from pysup.supervisor.keeper.loop import Keeper
 from pysup.supervisor.keeper.table import Handover, Table
@@ -37,8 +37,10 @@ def run(settings: Settings, engine_argv: list[str] | None = None) -> int:
             return 0
         raise
     ground.sign_lock(lock_fd)
+    table = Table()
+    listening.listen_tcp(settings.tcp, table)
     listen_fd = ground.listen(settings)
-    return _serve(Handover(settings, engine_argv or ENGINE_ARGV, listen_fd, lock_fd, Table()))
+    return _serve(Handover(settings, engine_argv or ENGINE_ARGV, listen_fd, lock_fd, table))
 
 
 def adopt(document_fd: int) -> int:

@@ -285,15 +285,22 @@ async def test_not_modified_has_no_body() -> None:
 
 async def test_more_connections_than_there_is_room_for_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "MAX_CONNECTIONS", 1)
-    async with serving(told) as served, served.client() as second:
-        async with served.client():
-            pass  # The one that is accepted is whichever came first: the second's.
-        await second.send(get("/"))
-        assert (await second.answer())[0].status == 200
-        async with served.client() as third:
-            await third.send(get("/"))
+    begun, go = trio.Event(), trio.Event()
+
+    async def app(request: Request) -> Response:
+        if request.path == "/slow":
+            begun.set()
+            await go.wait()
+        return empty()
+
+    async with serving(app) as served, served.client() as first:
+        await first.send(get("/slow"))
+        await begun.wait()
+        async with served.client() as second:
+            await second.send(get("/"))
             with trio.move_on_after(0.05) as waiting:
-                await third.answer()
+                await second.answer()
             assert waiting.cancelled_caught
-            await second.stream.aclose()
-            assert (await third.answer())[0].status == 200
+            go.set()
+            assert (await first.answer())[0].status == 204
+            assert (await second.answer())[0].status == 204

@@ -109,7 +109,7 @@ def _tasks(served: Served) -> list[str]:
     """The names of the tasks that serve connections."""
     (serve,) = served.nursery.child_tasks
     names = [task.name for nursery in serve.child_nurseries for task in nursery.child_tasks]
-    return [name for name in names if "_serve_one" in name]
+    return [name for name in names if "welcome" in name]
 
 
 @pytest.mark.parametrize("request_", [GET, ATTACH])

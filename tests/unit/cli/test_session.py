@@ -185,7 +185,7 @@ def test_a_resize_and_a_signal_are_passed_on(terminal: tuple[int, int]) -> None:
     os.kill(child.pid, signal.SIGWINCH)
     assert read_until(child.wire.fileno(), b"<30x90>").endswith(b"<30x90>")
     os.kill(child.pid, signal.SIGTERM)
-    assert read_until(child.wire.fileno(), b"<signal 15>") == b"<signal 15>"
+    assert read_until(child.wire.fileno(), b"<signal 15>").endswith(b"<signal 15>")
     child.wire.close()
     assert child.code() == 0
 
