@@ -66,6 +66,15 @@ def all_image_blobs(conn: Connection) -> list[ImageBlob]:
     return IMAGE_BLOBS.many(conn, "ORDER BY image_id, role, position")
 
 
+def repositories_with(conn: Connection, digest: str) -> list[str]:
+    """Repositories that images which have this blob came from, or were pushed to."""
+    sql = (
+        "SELECT DISTINCT repository FROM image_digest JOIN image_blob USING (image_id)"
+        " WHERE image_blob.digest = ? ORDER BY repository"
+    )
+    return [str(repository) for (repository,) in conn.execute(sql, (digest,)).fetchall()]
+
+
 def add_layers(conn: Connection, layers: Sequence[Layer]) -> None:
     """Note layers; those that are known stay as they are."""
     sql = "INSERT OR IGNORE INTO layer (name, size) VALUES (?, ?)"

@@ -134,6 +134,11 @@ def list_tags(conn: Connection, image_id: str | None = None) -> list[Tag]:
     return TAGS.many(conn, "WHERE image_id = ? ORDER BY repository, tag", image_id)
 
 
+def tags_of(conn: Connection, repository: str) -> list[Tag]:
+    """The tags of a repository, in their order."""
+    return TAGS.many(conn, "WHERE repository = ? ORDER BY tag", repository)
+
+
 def with_digest(conn: Connection, repository: str, digest: str) -> Image | None:
     """The image that has this name by content."""
     rest = "WHERE id = (SELECT image_id FROM image_digest WHERE repository = ? AND digest = ?)"

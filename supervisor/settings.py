@@ -53,6 +53,8 @@ class Settings(NamedTuple):
     """HOST[:PORT]/*.crt below it: whom to trust as that registry; /etc/docker/certs.d counts, too."""
     max_concurrent_downloads: int = 3
     """Layers that are downloaded at once, of all pulls together."""
+    max_concurrent_uploads: int = 5
+    """Layers that are uploaded at once, of all pushes together."""
     max_download_attempts: int = 5
     """Tries in a row without any progress, after which a pull or push is given up."""
     bridge: str = "pysup0"

@@ -13,7 +13,8 @@ from typing import Any
 from pysup.supervisor.cli import confinement, kinds, kvfile, publish, resources
 from pysup.supervisor.cli.endpoints import Own, networking
 from pysup.supervisor.cli.flags import Given, UsageError
-from pysup.supervisor.errors import NotSupported
+
+_PULL = ("always", "missing", "never")
 
 _STREAMS = ("stdin", "stdout", "stderr")
 
@@ -115,9 +116,10 @@ def _refuse_conflicts(given: Given, *, detach: bool) -> None:
         raise UsageError("cannot parse: conflicting options: cannot specify both --restart and --rm")
     if detach and given.many("attach"):
         raise UsageError("cannot parse: conflicting options: cannot specify both --attach and --detach")
-    if given.text("pull") not in ("missing", "never"):
-        raise NotSupported(
-            f"cannot pull: --pull {given.text('pull')} is not supported yet (registries come later)"
+    if given.text("pull") not in _PULL:
+        raise UsageError(
+            f"cannot parse: invalid pull option: '{given.text('pull')}':"
+            ' must be one of "always", "missing" or "never"'
         )
 
 

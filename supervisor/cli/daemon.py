@@ -58,9 +58,15 @@ DAEMON = Syntax(
             default=_DEFAULT.max_concurrent_downloads,
         ),
         Flag(
+            "max-concurrent-uploads",
+            kinds.INT,
+            "Layers that are uploaded at once",
+            default=_DEFAULT.max_concurrent_uploads,
+        ),
+        Flag(
             "max-download-attempts",
             kinds.INT,
-            "Tries without progress before a pull is given up",
+            "Tries without progress before a pull or a push is given up",
             default=_DEFAULT.max_download_attempts,
         ),
         *daemon_listening.FLAGS,
@@ -138,7 +144,7 @@ def _check_registries(given: Given) -> None:
                 check(one)
     except BadRequest as error:
         raise UsageError(str(error)) from None
-    for name in ("max-concurrent-downloads", "max-download-attempts"):
+    for name in ("max-concurrent-downloads", "max-concurrent-uploads", "max-download-attempts"):
         if given.number(name) < 1:
             raise UsageError(f"cannot parse: --{name} must be at least 1, not {given.number(name)}")
 

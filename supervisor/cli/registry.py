@@ -1,24 +1,46 @@
-"""``pysup pull``: images from registries."""
+"""``pysup pull`` and ``push``: images from registries, and to them."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from typing import TextIO
 
 from pysup.supervisor.cli import docker_config
-from pysup.supervisor.cli.connection import Client, connect
-from pysup.supervisor.cli.flags import Syntax, UsageError, switch, text
+from pysup.supervisor.cli.connection import Client, connect, segment
+from pysup.supervisor.cli.flags import Given, Syntax, UsageError, lacking, switch, text
+from pysup.supervisor.cli.kinds import BOOL
 from pysup.supervisor.cli.progress_lines import Lines
+from pysup.supervisor.images.platforms import parse_platform
 from pysup.supervisor.spec.reference import Reference, parse_reference
+
+_TRUST = "pysup verifies no signatures"
 
 PULL = Syntax(
     "pull",
     "[OPTIONS] NAME[:TAG|@DIGEST]",
     "Download an image from a registry",
     (
+        switch("all-tags", "Download all tagged images in the repository", short="a"),
         text("platform", "The platform of the image, os/arch[/variant], if not this machine's"),
+        lacking("disable-content-trust", BOOL, "Skip image verification", _TRUST, default=True),
         switch("quiet", "Suppress verbose output", short="q"),
+    ),
+    1,
+    1,
+)
+
+
+PUSH = Syntax(
+    "push",
+    "[OPTIONS] NAME[:TAG]",
+    "Upload an image to a registry",
+    (
+        switch("all-tags", "Push all tags of an image to the repository", short="a"),
+        text("platform", "Push only if the image is for this platform, os/arch[/variant]"),
+        switch("quiet", "Suppress verbose output", short="q"),
+        lacking("disable-content-trust", BOOL, "Skip image signing", _TRUST, default=True),
     ),
     1,
     1,
@@ -28,7 +50,7 @@ PULL = Syntax(
 def pull(argv: Sequence[str]) -> int:
     """``pysup pull``: prints progress, and the whole name."""
     given = PULL.parse(argv)
-    name = reference(given.words[0], "pull")
+    name = chosen(given, "pull")
     pull_with(connect(), name, given.text("platform"), None if given.on("quiet") else sys.stdout)
     print(whole(name))
     return 0
@@ -45,12 +67,41 @@ def pull_with(client: Client, name: Reference, platform: str, out: TextIO | None
             (lines or Lines(sys.stderr)).show(message)
 
 
-def reference(given: str, verb: str) -> Reference:
-    """What was typed; ``latest`` where there is neither tag nor digest. Raises UsageError."""
+def push(argv: Sequence[str]) -> int:
+    """``pysup push``: prints progress, or with ``--quiet`` the whole name."""
+    given = PUSH.parse(argv)
+    name = chosen(given, "push")
+    if name.digest:
+        raise UsageError(f"cannot push {name}: a digest cannot be pushed, but a tag", 1)
+    query = {"tag": name.tag} | ({"platform": _platform(given)} if given.text("platform") else {})
+    lines = None if given.on("quiet") else Lines(sys.stdout)
+    target = f"/images/{segment(f'{name.registry}/{name.path}')}/push"
+    headers = docker_config.header(name.registry)
+    for message in connect().stream_json("POST", target, query=query, headers=headers):
+        if lines is not None or "error" in message:
+            (lines or Lines(sys.stderr)).show(message)
+    if lines is None:
+        print(whole(name))
+    return 0
+
+
+def _platform(given: Given) -> str:
+    """As the API has it for a push (1.46): an object, where a pull has a text."""
+    found = parse_platform(given.text("platform"))
+    return json.dumps({"os": found.os, "architecture": found.architecture, "variant": found.variant})
+
+
+def chosen(given: Given, verb: str) -> Reference:
+    """What was typed: without a tag ``latest``, or all tags. Raises UsageError."""
     try:
-        return parse_reference(given).tagged()
+        name = parse_reference(given.words[0])
     except ValueError as error:
         raise UsageError(f"cannot {verb}: {error}", 1) from None
+    if not given.on("all-tags"):
+        return name.tagged()
+    if name.tag or name.digest:
+        raise UsageError(f"cannot {verb}: tag can't be used with --all-tags/-a", 1)
+    return name
 
 
 def whole(name: Reference) -> str:

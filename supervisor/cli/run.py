@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from pysup.supervisor.cli import attached, connection, create_body, detach, run_flags, tty
+from pysup.supervisor.cli import attached, connection, create_body, detach, fetching, run_flags, tty
 from pysup.supervisor.cli.cidfile import CidFile
 from pysup.supervisor.cli.connection import Client, path
 from pysup.supervisor.cli.failures import as_run_failure
@@ -52,8 +52,8 @@ def run(argv: Sequence[str]) -> int:
 def make(client: Client, given: Given, body: dict[str, Any]) -> str:
     """Create the container; its id. Warnings go to standard error."""
     with CidFile(given.text("cidfile")) as cidfile:
-        query = {"name": given.text("name")} if given.text("name") else None
-        answer = client.post("/containers/create", body, query=query)
+        query = {"name": given.text("name")} if given.text("name") else {}
+        answer = fetching.create(client, given, body, query)
         cidfile.write(answer["Id"])
     for warning in answer.get("Warnings") or []:
         print(f"WARNING: {warning}", file=sys.stderr)

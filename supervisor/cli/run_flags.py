@@ -7,7 +7,7 @@ from pysup.supervisor.cli.flags import Flag, lacking, many, number, switch, text
 
 _DEVICES = "devices come with a later version"
 _HEALTH = "health checks come with a later version"
-_IMAGES = "registries come with a later version"
+_TRUST = "pysup verifies no signatures"
 _WINDOWS = "it is for Windows only"
 
 _IDENTITY = (
@@ -104,7 +104,7 @@ _LACKING = (
     lacking("blkio-weight-device", kinds.LIST, "Block IO weight (relative device weight)", _DEVICES),
     lacking("cpu-count", kinds.INT, "CPU count", _WINDOWS),
     lacking("cpu-percent", kinds.INT, "CPU percent", _WINDOWS),
-    lacking("disable-content-trust", kinds.BOOL, "Skip image verification", _IMAGES, default=True),
+    lacking("disable-content-trust", kinds.BOOL, "Skip image verification", _TRUST, default=True),
     lacking("gpus", kinds.TEXT, "GPU devices to add to the container", _DEVICES),
     lacking("health-cmd", kinds.TEXT, "Command to run to check health", _HEALTH),
     lacking("health-interval", kinds.DURATION, "Time between running the check", _HEALTH),
@@ -116,14 +116,14 @@ _LACKING = (
     lacking("io-maxiops", kinds.INT, "Maximum IOps limit", _WINDOWS),
     lacking("isolation", kinds.TEXT, "Container isolation technology", _WINDOWS),
     lacking("kernel-memory", kinds.BYTES, "Kernel memory limit", "kernels no longer have it"),
-    lacking("platform", kinds.TEXT, "Set platform", _IMAGES),
     lacking("runtime", kinds.TEXT, "Runtime to use for this container", "pysup is its own runtime"),
     lacking("storage-opt", kinds.LIST, "Storage driver options", "a bound on the write layer comes later"),
     lacking("use-api-socket", kinds.BOOL, "Bind mount the API socket", "it comes with a later version"),
 )
 
 _ACCEPTED = (
-    Flag("pull", kinds.TEXT, "Pull image before running (missing, never)", default="missing"),
+    Flag("pull", kinds.TEXT, "Pull image before running (always, missing, never)", default="missing"),
+    Flag("platform", kinds.TEXT, "The platform that the image must be for, os/arch[/variant]"),
     switch("quiet", "Suppress the pull output", short="q"),
     switch("no-healthcheck", "Disable any container-specified HEALTHCHECK"),
     switch("no-autostart", "Do not start a daemon if there is none"),

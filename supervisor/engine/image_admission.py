@@ -28,7 +28,7 @@ from pysup.supervisor.engine.commands import Caller
 from pysup.supervisor.engine.image_rows import Also, Checked, Names
 from pysup.supervisor.engine.trash import Trash
 from pysup.supervisor.errors import Unavailable
-from pysup.supervisor.images import layers
+from pysup.supervisor.images import layers, partials
 from pysup.supervisor.images.content import Blob, Content
 from pysup.supervisor.images.digests import digest_of
 from pysup.supervisor.images.documents import (
@@ -87,6 +87,20 @@ class Admissions:
         )
         await self.store.write(partial(self._hide, names=chosen))
         self._trash.unlink()
+
+    async def forget_partials(self, before_ns: int) -> int:
+        """Remove beginnings of blobs that nobody has gone on with since (nanoseconds since the epoch), nor does now;
+        the bytes that they had.
+        """
+        return await trio.to_thread.run_sync(self._forget_partials, before_ns / 10**9)
+
+    def _forget_partials(self, before: float) -> int:
+        names = partials.untouched_since(self.images_dir, before)
+        sizes = [
+            self._leases.unless_held(name, partial(partials.remove, self.images_dir, name))
+            for name in names
+        ]
+        return sum(size or 0 for size in sizes)
 
     def _hide(self, conn: Connection, names: Iterable[str]) -> None:
         """In the store's own thread: no image can come between the look at the rows and the removal."""

@@ -15,7 +15,7 @@ from pysup.supervisor.engine.image_rows import Names, give_names
 from pysup.supervisor.engine.progress import Progress, Step
 from pysup.supervisor.engine.registries import Registries
 from pysup.supervisor.engine.unpacking import Unpacking
-from pysup.supervisor.errors import PysupError
+from pysup.supervisor.errors import NotFound, PysupError
 from pysup.supervisor.images.documents import Descriptor
 from pysup.supervisor.images.host import architecture
 from pysup.supervisor.images.layers import Layer
@@ -25,6 +25,7 @@ from pysup.supervisor.images.registry.credentials import Credentials
 from pysup.supervisor.images.registry.downloading import Wanted, download
 from pysup.supervisor.images.registry.endpoints import blob_path, scope_of
 from pysup.supervisor.images.registry.resolving import Resolved, resolve
+from pysup.supervisor.images.registry.tags import tags
 from pysup.supervisor.spec.reference import Reference
 
 if TYPE_CHECKING:
@@ -37,29 +38,19 @@ class Order(NamedTuple):
     """What is to be pulled, and by whom."""
 
     name: Reference
-    """With a tag, a digest, or both: then the digest counts."""
+    """With a tag, a digest, or both: then the digest counts. With neither: all tags that the registry has."""
     credentials: Credentials
     platform: Platform | None
     """None: this machine's."""
     caller: Caller
 
 
-class Pulled(NamedTuple):
-    """How it ended."""
-
-    id: str
-    digest: str
-    """Of the manifest, or of the index that led to it."""
-    is_new: bool
-    """Whether the name led elsewhere before, or nowhere."""
-
-
-async def pull(admissions: Admissions, registries: Registries, order: Order, progress: Progress) -> Pulled:
-    """Pull an image. Nothing is told before it has been found.
+async def pull(admissions: Admissions, registries: Registries, order: Order, progress: Progress) -> None:
+    """Pull images. Nothing is told before the first has been found.
 
     Raises NotFound, Forbidden, BadRequest (its content), Unavailable (network, disk).
     """
-    return await registries.first(
+    await registries.first(
         order.name.registry,
         f"pull {order.name}",
         partial(_pull, admissions, registries, order, progress),
@@ -70,20 +61,36 @@ async def pull(admissions: Admissions, registries: Registries, order: Order, pro
 
 async def _pull(
     admissions: Admissions, registries: Registries, order: Order, progress: Progress, session: Session
-) -> Pulled:
+) -> None:
+    is_one = bool(order.name.tag or order.name.digest)
+    names = [order.name] if is_one else await tags(session, order.name)
+    if not names:
+        raise NotFound(f"cannot {session.task}: it has no tags")
+    changed = False
+    for name in names:
+        changed |= await _pull_one(
+            admissions, _Pull(registries, session, order._replace(name=name), progress)
+        )
+    what = "Downloaded newer image" if changed else "Image is up to date"
+    progress.tell(Step(f"Status: {what} for {order.name}"))
+
+
+async def _pull_one(admissions: Admissions, pull: _Pull) -> bool:
+    """Whether the name led elsewhere before, or nowhere."""
+    name, progress = pull.order.name, pull.progress
     host = platform_of({"architecture": architecture()})
-    found = await resolve(session, order.name, host, order.platform)
-    progress.tell(Step(f"Pulling from {order.name.path}", order.name.digest or order.name.tag))
-    pulled = Pulled(found.image.id, found.digest, _leads_elsewhere(admissions, order.name, found.image.id))
-    names = _names(order.name, found.digest)
-    write = partial(give_names, image_id=found.image.id, names=names, action="pull", caller=order.caller)
+    found = await resolve(pull.session, name, host, pull.order.platform)
+    progress.tell(Step(f"Pulling from {name.path}", name.digest or name.tag))
+    is_new = _leads_elsewhere(admissions, name, found.image.id)
+    names = _names(name, found.digest)
+    write = partial(give_names, image_id=found.image.id, names=names, action="pull", caller=pull.order.caller)
     if await admissions.store.write(write):
         for layer in found.image.layers:
             progress.tell(Step("Already exists", layer.digest[_SHORT]))
     else:
-        await _take_in(admissions, _Pull(registries, session, order, progress), found, names)
+        await _take_in(admissions, pull, found, names)
     progress.tell(Step(f"Digest: {found.digest}"))
-    return pulled
+    return is_new
 
 
 def _leads_elsewhere(admissions: Admissions, name: Reference, image_id: str) -> bool:
@@ -113,9 +120,9 @@ class _Pull:
 
     def __init__(self, registries: Registries, session: Session, order: Order, progress: Progress) -> None:
         self._registries = registries
-        self._session = session
+        self.session = session
         self.order = order
-        self._progress = progress
+        self.progress = progress
 
     async def layers(self, admission: Admission, found: Resolved) -> list[Layer]:
         """All layers, the lowest first. The first failure ends it."""
@@ -136,7 +143,7 @@ class _Pull:
                 for layer in {layer.digest: layer for layer in found.image.layers}.values():
                     downloads.start_soon(one, layer)
         if failures:
-            raise told(failures[0], self._session.task)
+            raise told(failures[0], self.session.task)
         return [layers[layer.digest] for layer in found.image.layers]
 
     async def _layer(
@@ -144,27 +151,27 @@ class _Pull:
     ) -> Layer:
         short = layer.digest[_SHORT]
         if await self._download(admission, blob, short):
-            self._progress.tell(Step("Extracting", short, 0, blob.size))
+            self.progress.tell(Step("Extracting", short, 0, blob.size))
             unpacking.begin(layer.digest, layer.diff_id)
             found = await unpacking.layer(layer)
-            self._progress.tell(Step("Pull complete", short))
+            self.progress.tell(Step("Pull complete", short))
             return found
         found = await unpacking.layer(layer)
-        self._progress.tell(Step("Already exists", short))
+        self.progress.tell(Step("Already exists", short))
         return found
 
     async def _download(self, admission: Admission, blob: Descriptor, short: str) -> bool:
         """False if it was there."""
-        self._progress.tell(Step("Pulling fs layer", short))
+        self.progress.tell(Step("Pulling fs layer", short))
         async with self._registries.alone(blob.digest):
             if await trio.to_thread.run_sync(admission.content.has, blob.digest) is not None:
                 return False
             wanted = Wanted(blob_path(self.order.name.path, blob.digest), blob)
 
             def moved(size: int) -> None:
-                self._progress.tell(Step("Downloading", short, size, blob.size))
+                self.progress.tell(Step("Downloading", short, size, blob.size))
 
             async with self._registries.downloads:
-                await download(self._session, wanted, admission.content, moved)
-            self._progress.tell(Step("Download complete", short))
+                await download(self.session, wanted, admission.content, moved)
+            self.progress.tell(Step("Download complete", short))
             return True

@@ -32,21 +32,22 @@ def saved(conn: Connection, chosen: Sequence[tuple[str, Row]], platform: Platfor
     names: dict[str, dict[Reference, None]] = {}
     rows = {row.id: row for _, row in chosen}
     for ref, row in chosen:
-        _check(ref, row, platform)
+        check_portable(ref, row, platform, "save")
         names.setdefault(row.id, {}).update(dict.fromkeys(_names(conn, ref, row)))
-    return [_saved(conn, row, tuple(names[row.id])) for row in rows.values()]
+    return [stored(conn, row, tuple(names[row.id])) for row in rows.values()]
 
 
-def _check(ref: str, row: Row, platform: Platform | None) -> None:
+def check_portable(ref: str, row: Row, platform: Platform | None, verb: str) -> None:
+    """Whether an image can be had elsewhere, on that platform. Raises BadRequest, NotFound."""
     if row.id == HOST_ID:
-        raise BadRequest(f"cannot save image {ref}: it is the machine's own root")
+        raise BadRequest(f"cannot {verb} image {ref}: it is the machine's own root")
     if not row.manifest_digest:
         raise BadRequest(
-            f"cannot save image {ref}: it was imported by a version that kept no archive; import it anew"
+            f"cannot {verb} image {ref}: it was imported by a version that kept no archive; import it anew"
         )
     own = Platform(row.os, row.architecture, row.variant)
     if platform is not None and not runs_on(own, platform):
-        raise NotFound(f"cannot save image {ref}: it is for {own}, not {platform}")
+        raise NotFound(f"cannot {verb} image {ref}: it is for {own}, not {platform}")
 
 
 def _names(conn: Connection, ref: str, row: Row) -> list[Reference]:
@@ -62,7 +63,8 @@ def _names(conn: Connection, ref: str, row: Row) -> list[Reference]:
     return []
 
 
-def _saved(conn: Connection, row: Row, names: tuple[Reference, ...]) -> Saved:
+def stored(conn: Connection, row: Row, names: tuple[Reference, ...]) -> Saved:
+    """The blobs of an image."""
     (manifest,) = blobs.of_image(conn, row.id, "manifest")
     (config,) = blobs.of_image(conn, row.id, "config")
     layers = tuple(Blob(one.digest, one.size) for one in blobs.of_image(conn, row.id, "layer"))
@@ -81,7 +83,7 @@ async def save(
 ) -> None:
     """Send the archive piece by piece. Raises Unavailable if a blob cannot be read; then it is incomplete."""
     async with admissions.begin() as admission:
-        await trio.to_thread.run_sync(_hold, admission, wanted)
+        await trio.to_thread.run_sync(hold, admission, wanted, "save the images")
         reader, writer = os.pipe2(os.O_CLOEXEC)
         set_pipe_size(writer, _PIECE)
         async with trio.open_nursery() as nursery:
@@ -96,12 +98,12 @@ async def _pieces(pipe: trio.lowlevel.FdStream) -> AsyncIterator[bytes]:
         yield piece
 
 
-def _hold(admission: Admission, wanted: Sequence[Saved]) -> None:
-    """A removal meanwhile does not take them away."""
+def hold(admission: Admission, wanted: Sequence[Saved], verb: str) -> None:
+    """A removal meanwhile does not take them away. Raises Unavailable. Blocks."""
     for image in wanted:
         for blob in image.blobs:
             if admission.content.has(blob.digest) != blob.size:
-                raise Unavailable(f"cannot save the images: blob {blob.digest} is damaged or missing")
+                raise Unavailable(f"cannot {verb}: blob {blob.digest} is damaged or missing")
 
 
 def _write(wanted: Sequence[Saved], content: Content, writer: int) -> None:

@@ -74,6 +74,13 @@ class Images:
         config = json.loads(row.config).get("config") or {}
         return Image(row.id, config, self._lower(row), _warnings(row))
 
+    def check_platform(self, ref: str, wanted: Platform) -> None:
+        """Whether an image that is here is for a platform. Raises NotFound, after which docker's clients pull it."""
+        row = self._find(ref)
+        own = Platform(row.os, row.architecture, row.variant)
+        if not runs_on(own, wanted):
+            raise NotFound(f"cannot find image {ref} for {wanted}: No such image: {ref} here is for {own}")
+
     def _find(self, ref: str) -> Row:
         conn = self._store.read()
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple, TypeVar
 
 import trio
@@ -25,6 +25,8 @@ class Step(NamedTuple):
     """Bytes."""
     total: int = 0
     """Bytes; 0 where there is nothing to measure."""
+    aux: Mapping[str, object] | None = None
+    """For programs instead of people: what has come out."""
 
 
 Send = Callable[[Step], Awaitable[None]]

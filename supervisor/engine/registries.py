@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from pysup.supervisor.images.registry.session import Session
 
 T = TypeVar("T")
-UPLOADS = 5
-"""At once, as dockerd's --max-concurrent-uploads."""
 
 
 class Registries:
@@ -37,7 +35,7 @@ class Registries:
         self._directories = (tls.DOCKER, settings.registry_certs)
         self._attempts = settings.max_download_attempts
         self.downloads = trio.CapacityLimiter(settings.max_concurrent_downloads)
-        self.uploads = trio.CapacityLimiter(UPLOADS)
+        self.uploads = trio.CapacityLimiter(settings.max_concurrent_uploads)
         self._locks: defaultdict[str, trio.Lock] = defaultdict(trio.Lock)
 
     @asynccontextmanager
@@ -58,19 +56,23 @@ class Registries:
         credentials: Credentials = NOBODY,
         wanted: Sequence[str] = (),
         writing: bool = False,
+        lasting: bool = False,
     ) -> T:
         """What ``use`` gives with the first endpoint that it works with. Mirrors are for reading, and for nobody's
-        password. Raises what the last endpoint did.
+        password. ``lasting``: a token that buys others is wanted, too (Session.identity_token). Raises what the last
+        endpoint did.
         """
         endpoints = [one for one in endpoints_for(registry, self.policy) if not (one.is_mirror and writing)]
         for at, endpoint in enumerate(endpoints):
             is_last = at + 1 == len(endpoints)
             try:
                 who = NOBODY if endpoint.is_mirror else credentials
-                async with self._open(endpoint, task, who, wanted) as session:
-                    if not is_last and not await _reachable(session):
-                        continue
+                async with self._open(endpoint, task, who, wanted, lasting=lasting) as session:
+                    await _reach(session)
                     return await use(session)
+            except Retriable as error:
+                if is_last:
+                    raise error.told from error
             except PysupError:
                 if is_last or not endpoint.is_mirror:
                     raise
@@ -78,14 +80,26 @@ class Registries:
 
     @asynccontextmanager
     async def _open(
-        self, endpoint: Endpoint, task: str, credentials: Credentials, wanted: Sequence[str]
+        self,
+        endpoint: Endpoint,
+        task: str,
+        credentials: Credentials,
+        wanted: Sequence[str],
+        *,
+        lasting: bool,
     ) -> AsyncIterator[Session]:
         open_session = await trio.to_thread.run_sync(_opener)
         trust = await trio.to_thread.run_sync(
             partial(tls.context_for, endpoint.host, self._directories, verified=endpoint.verified)
         )
         opened = open_session(
-            endpoint, trust, task=task, credentials=credentials, wanted=wanted, attempts=self._attempts
+            endpoint,
+            trust,
+            task=task,
+            credentials=credentials,
+            wanted=wanted,
+            attempts=self._attempts,
+            lasting=lasting,
         )
         async with opened as session:
             yield session
@@ -97,13 +111,12 @@ def _opener() -> Callable[..., AbstractAsyncContextManager[Session]]:
     return open_session
 
 
-async def _reachable(session: Session) -> bool:
-    """Whether there is somebody at all (distribution-spec, Determining Support)."""
-    try:
-        async with session.send("GET", "/v2/"):
-            return True
-    except Retriable:
-        return False
+async def _reach(session: Session) -> None:
+    """Whether there is somebody at all (distribution-spec, Determining Support): that is not tried again, so that a
+    name which is mistyped is told at once. Raises Retriable; Forbidden.
+    """
+    async with session.send("GET", "/v2/"):
+        pass
 
 
 def shown(registry: str) -> str:

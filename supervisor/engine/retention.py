@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 EVERY = 60.0
 """Seconds between two looks: rare enough to cost nothing, often enough for bounds that are hours and gigabytes."""
 SECOND = 1_000_000_000
+PARTIALS_KEPT = 24 * 3600
+"""Seconds that the beginning of a download is kept for another try."""
 
 
 async def keep_within_bounds(parts: Parts) -> None:
@@ -34,11 +36,12 @@ async def keep_within_bounds(parts: Parts) -> None:
 
 
 async def forget_old(parts: Parts) -> None:
-    """Delete events and removed containers whose time is over, then their directories."""
+    """Delete events, beginnings of downloads and removed containers whose time is over, then their directories."""
     now, settings = parts.now_ns(), parts.settings
     removed_before = now - settings.log_retention * SECOND
     await parts.store.write(partial(events.prune, before=now - settings.event_retention * SECOND))
     await parts.store.write(partial(execs.forget_ended, before=removed_before))
+    await parts.images.admissions.forget_partials(now - PARTIALS_KEPT * SECOND)
     for container_id in await parts.store.write(partial(containers.forget_removed, before=removed_before)):
         parts.trash.throw(settings.container_dir(container_id))
 

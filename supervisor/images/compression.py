@@ -1,4 +1,4 @@
-"""Streams without their compression, which their first bytes tell: gzip, zstandard, xz, bzip2, or none.
+"""Streams without their compression, which their first bytes tell: gzip, zstandard, xz, bzip2, or none; and gzip.
 
 gzip by ISA-L, which takes less than half of zlib's time. What a decompressor has to say becomes BadArchive.
 """
@@ -9,11 +9,11 @@ import bz2
 import io
 import lzma
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import IO, Any, cast
 
 import zstandard
-from isal import igzip, igzip_lib
+from isal import igzip, igzip_lib, isal_zlib
 
 from pysup.supervisor.images.tar_stream import BadArchive
 
@@ -35,6 +35,8 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\xfd7zXZ\x00", XZ),
     (b"BZh", BZIP2),
 )
+_GZIP_WINDOW = 16 + 15
+"""zlib's way to ask for gzip's header and 32 kB of window."""
 _SKIPPABLE = (0x184D2A50, 0x184D2A5F)
 """Of zstandard's frames without content (RFC 8878, 3.1.2): a stream may begin with one."""
 LONGEST_MAGIC = 6
@@ -54,6 +56,14 @@ def decompressed(source: IO[bytes]) -> IO[bytes]:
     if opened is None:
         return cast("IO[bytes]", buffered)
     return cast("IO[bytes]", io.BufferedReader(_Checked(opened(buffered)), _BUFFER))
+
+
+def gzipped(source: IO[bytes]) -> Iterator[bytes]:
+    """The content of a stream, compressed: the same bytes whenever it is the same content."""
+    compressor = isal_zlib.compressobj(isal_zlib.ISAL_DEFAULT_COMPRESSION, wbits=_GZIP_WINDOW)
+    while data := source.read(_BUFFER):
+        yield compressor.compress(data)
+    yield compressor.flush()
 
 
 class _Checked(io.RawIOBase):

@@ -2,7 +2,7 @@
 
 images/blobs/sha256/HEX     whole blobs, verified
 images/tmp/                 what is being written; emptied at the daemon's start
-images/tmp/partial-HEX      the beginning of a blob whose download broke off
+images/partial/HEX          the beginning of a blob whose download broke off; kept for the next try
 
 A blob lasts once a row of the store refers to it; until then it is garbage to the next start. So nothing here waits
 for the disk: sync() does, once, before that row is written. Everything blocks; call it in a thread.
@@ -22,7 +22,7 @@ from pysup.supervisor.kernel.files import syncfs
 
 TEMPORARY = "tmp"
 BLOBS = "blobs/sha256"
-_PARTIAL = "partial-"
+PARTIAL = "partial"
 _READ = 1 << 20
 
 
@@ -90,7 +90,7 @@ class Content:
         """Like ingest(), for a blob whose digest is known. What was written stays without commit(), for the next
         try: ``writer.size`` bytes are there already. Wrong content is never kept. One at a time for each digest.
         """
-        path = os.path.join(self._images, TEMPORARY, _PARTIAL + hex_of(digest))
+        path = os.path.join(self._images, PARTIAL, hex_of(digest))
         self._hold(f"{BLOBS}/{hex_of(digest)}")
         with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b", buffering=0) as file:
             writer = Writer(self, file, path)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import IO, Any, NamedTuple, cast
 
 from pysup.supervisor.images.compression import decompressed
-from pysup.supervisor.images.content import BLOBS, TEMPORARY
+from pysup.supervisor.images.content import BLOBS, PARTIAL, TEMPORARY
 from pysup.supervisor.images.digests import PREFIX, WrongDigest, hex_of
 from pysup.supervisor.images.unpack import unpack
 from pysup.supervisor.kernel import inode_flags
@@ -41,7 +41,7 @@ class Layer(NamedTuple):
 
 def make_directories(images: str) -> None:
     """Make images/, where it is not there. Users of the host must not reach set-uid files (0700)."""
-    for name in ("", LAYERS, EMPTY, os.path.dirname(BLOBS), BLOBS, TEMPORARY):
+    for name in ("", LAYERS, EMPTY, os.path.dirname(BLOBS), BLOBS, PARTIAL, TEMPORARY):
         os.makedirs(os.path.join(images, name), 0o700, exist_ok=True)
     inode_flags.spread(os.path.join(images, TEMPORARY))
 

@@ -173,7 +173,7 @@ REFUSED = [
     ("--health-cmd true", "health checks"),
     ("--log-driver none", "--log-driver none is not supported yet"),
     ("--log-opt labels=x", "'labels' is not supported yet"),
-    ("--pull always", "not supported yet"),
+    ("--pull often", "invalid pull option"),
     ("--restart always", "both --restart and --rm"),
     ("--memory 1k", "below the minimum"),
     ("--memory-swap 64m", "needs --memory"),

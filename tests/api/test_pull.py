@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import threading
 from collections.abc import Iterator
@@ -23,7 +24,9 @@ from helpers.hostile_registry import (
     ignores_ranges,
     waits_for,
 )
+from helpers.image_store import everything, forget_images, stored
 from helpers.images import Image, busybox, descriptor, encode, layer
+from helpers.mortal import until
 from helpers.registries import Registry
 
 from pysup.supervisor.images.digests import digest_of
@@ -32,6 +35,8 @@ from pysup.supervisor.images.documents import OCI_INDEX, OCI_MANIFEST
 pytestmark = pytest.mark.kernel
 
 BASE = busybox()
+WITHIN = 60.0
+"""Seconds for what a test waits for."""
 
 
 def image(text: str = "hello", **others: str) -> Image:
@@ -54,25 +59,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 def daemon(shared: Daemon) -> Iterator[Daemon]:
     """A daemon whose images are gone after the test, and everything with them."""
     yield shared
-    listed = shared.docker("images", "-a", "--no-trunc", "--format", "json").stdout.splitlines()
-    for one in {json.loads(line)["ID"] for line in listed if json.loads(line)["Repository"] != "host"}:
-        assert shared.docker("rmi", "-f", one).stderr == ""
-    assert stored(shared) == []
-
-
-def everything(daemon: Daemon) -> list[str]:
-    """Every blob and layer, and whatever lies in tmp/."""
-    images = daemon.root / "images"
-    return sorted(
-        str(path.relative_to(images))
-        for kind in ("blobs/sha256", "layers", "tmp")
-        for path in (images / kind).iterdir()
-    )
-
-
-def stored(daemon: Daemon) -> list[str]:
-    """Without the beginnings of blobs, which the next pull goes on with, or the daemon's next start removes."""
-    return [path for path in everything(daemon) if not path.startswith("tmp/partial-")]
+    forget_images(shared)
 
 
 def test_docker_pulls_by_tag_and_by_digest(daemon: Daemon, registry: Registry) -> None:
@@ -185,7 +172,7 @@ def test_wrong_content_is_refused_and_not_kept(daemon: Daemon) -> None:
             refused = daemon.docker("pull", asked)
             assert refused.returncode == 1 and cause in refused.stderr, path
             assert stored(daemon) == []
-            assert f"tmp/partial-{digest_of(blob).removeprefix('sha256:')}" not in everything(daemon)
+            assert f"partial/{digest_of(blob).removeprefix('sha256:')}" not in everything(daemon)
 
 
 @pytest.mark.parametrize(
@@ -238,23 +225,37 @@ def test_two_pulls_at_once_share_the_download(daemon: Daemon) -> None:
         assert len([one for one in registry.asked if one.path == path]) == 1
 
 
-def test_a_killed_engine_leaves_nothing(daemon: Daemon) -> None:
-    reached, never = threading.Event(), threading.Event()
+def test_a_pull_goes_on_after_the_engine_was_killed(daemon: Daemon) -> None:
+    never = threading.Event()
 
     def stop(handler: Handler, content: Content) -> None:
-        breaks_off_after(10_000)(handler, content)
-        handler.wfile.flush()
-        reached.set()
-        never.wait()
+        handler.send_head(content)
+        handler.wfile.write(handler.part(content)[: 3 << 20])
+        never.wait(WITHIN)
 
+    made = Image([layer(("file", {}, random.Random(1).randbytes(4 << 20)))])
+    digest = digest_of(made.blobs[0])
+    path, partial = f"/v2/a/blobs/{digest}", daemon.root / "images/partial" / digest.removeprefix("sha256:")
     with HostileRegistry() as registry, ThreadPoolExecutor(1) as pool:
-        name, blob = registry.add("a", "1", image()), image().blobs[0]
-        registry.misbehave(f"/v2/a/blobs/{digest_of(blob)}", stop)
+        name = registry.add("a", "1", made)
+        registry.misbehave(path, stop)
         pulling = pool.submit(daemon.pysup, "pull", name)
-        assert reached.wait(60)
+        until(lambda: partial.exists() and partial.stat().st_size >= 2 << 20, "2 MiB are there")
         os.kill(daemon.engine_pid, signal.SIGKILL)
         assert pulling.result().returncode == 1
-        daemon.pysup("ps", check=True)  # the next engine is there
-        assert everything(daemon) == []
         never.set()
+        daemon.pysup("ps", check=True)  # the next engine is there
+        assert stored(daemon) == []
         daemon.pysup("pull", name, check=True)
+        begin = [asked.headers.get("Range", "") for asked in registry.asked if asked.path == path][-1]
+        assert 2 << 20 <= int(begin.removeprefix("bytes=").removesuffix("-")) <= 3 << 20
+
+
+def test_prune_removes_the_beginnings_of_blobs(daemon: Daemon) -> None:
+    with HostileRegistry() as registry:
+        name, blob = registry.add("a", "1", image("pruned")), image("pruned").blobs[1]
+        registry.misbehave(f"/v2/a/blobs/{digest_of(blob)}", breaks_off_after(10), hangs_up(), hangs_up())
+        assert daemon.pysup("pull", name).returncode == 1
+    assert f"partial/{digest_of(blob).removeprefix('sha256:')}" in everything(daemon)
+    assert "Total reclaimed space" in daemon.pysup("image", "prune", "-f", check=True).stdout
+    assert everything(daemon) == []

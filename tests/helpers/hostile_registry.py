@@ -1,4 +1,7 @@
-"""A registry that misbehaves as a test wants it to, on the loopback interface of the tests' own network namespace."""
+"""A registry that misbehaves as a test wants it to, on the loopback interface of the tests' own network namespace.
+
+It takes uploads in parts, and knows how far each has come (distribution-spec, Pushing Blobs).
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,19 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from types import TracebackType
 from typing import NamedTuple
+from urllib.parse import parse_qsl
 
 from pysup.supervisor.images.digests import digest_of
 from pysup.supervisor.images.documents import OCI_MANIFEST
 
 from . import own_network
 from .images import Image
+
+WITHIN = 60.0
+"""Seconds: longer than any test waits."""
 
 
 class Content(NamedTuple):
@@ -47,12 +55,12 @@ def answers(status: int, **headers: str) -> Misdeed:
     return act
 
 
-def breaks_off_after(count: int) -> Misdeed:
+def breaks_off_after(size: int) -> Misdeed:
     """Send the head and some bytes, then close the connection."""
 
     def act(handler: Handler, content: Content) -> None:
         handler.send_head(content)
-        handler.wfile.write(handler.part(content)[:count])
+        handler.wfile.write(handler.part(content)[:size])
         handler.close_connection = True
 
     return act
@@ -84,6 +92,31 @@ def gives(
     return act
 
 
+def mounts_nothing(place: str) -> Misdeed:
+    """Begin an upload instead."""
+    return lambda handler, _content: handler.answer(202, Location=place)
+
+
+def takes(size: int) -> Misdeed:
+    """Take so many bytes of an upload, then close the connection."""
+
+    def act(handler: Handler, _content: Content) -> None:
+        handler.take(size)
+        handler.close_connection = True
+
+    return act
+
+
+def forgets_uploads() -> Misdeed:
+    """Forget all uploads, and close the connection."""
+
+    def act(handler: Handler, _content: Content) -> None:
+        handler.server.uploads.clear()
+        handler.close_connection = True
+
+    return act
+
+
 def ignores_ranges() -> Misdeed:
     """All of it, whatever was asked for."""
     return lambda handler, content: gives(content.body, content.media_type)(handler, content)
@@ -93,7 +126,7 @@ def waits_for(event: threading.Event, then: Misdeed) -> Misdeed:
     """Go on when the test says so."""
 
     def act(handler: Handler, content: Content) -> None:
-        event.wait()
+        event.wait(WITHIN)
         then(handler, content)
 
     return act
@@ -106,12 +139,13 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        """A misdeed, or what is there."""
-        self.server.asked.append(Asked(self.command, self.path, dict(self.headers)))
-        content = self.server.content.get(self.path.partition("?")[0])
-        misdeeds = self.server.misdeeds[self.path.partition("?")[0]]
-        if misdeeds:
-            misdeeds.pop(0)(self, content or Content(b""))
+        """A misdeed, how far an upload has come, or what is there."""
+        self._noted()
+        if self._misdeed():
+            return
+        content, upload = self._content(), self.server.uploads.get(self._path())
+        if upload is not None:
+            self.answer(204, Range=f"0-{max(0, len(upload) - 1)}", Location=self._path())
         elif content is None:
             gives(b'{"errors":[{"code":"UNKNOWN","message":"no such thing"}]}', status=404)(
                 self, Content(b"")
@@ -120,7 +154,86 @@ class Handler(BaseHTTPRequestHandler):
             self.send_head(content)
             self.wfile.write(self.part(content))
 
-    do_HEAD = do_POST = do_GET
+    def do_HEAD(self) -> None:
+        """As a GET, without the content."""
+        self._noted()
+        if not self._misdeed():
+            self.answer(200 if self._content() else 404)
+
+    def do_POST(self) -> None:
+        """Mount a blob, or begin an upload."""
+        self._noted()
+        if self._misdeed():
+            return None
+        repository, query = self._path().removeprefix("/v2/").removesuffix("/blobs/uploads/"), self._query()
+        origin = self.server.content.get(f"/v2/{query.get('from')}/blobs/{query.get('mount')}")
+        if origin is not None:
+            self.server.content[f"/v2/{repository}/blobs/{query['mount']}"] = origin
+            return self.answer(201)
+        place = f"/v2/{repository}/blobs/uploads/{next(self.server.numbers)}"
+        self.server.uploads[place] = b""
+        return self.answer(202, Location=place)
+
+    def do_DELETE(self) -> None:
+        """An upload that nobody wants any more."""
+        self._noted()
+        self.answer(204 if self.server.uploads.pop(self._path(), None) is not None else 404)
+
+    def do_PATCH(self) -> None:
+        """A part of a blob."""
+        self._noted()
+        if not self._misdeed():
+            self.take(int(self.headers["Content-Length"]))
+            self.answer(202, Location=self._path())
+
+    def do_PUT(self) -> None:
+        """The end of a blob, or a manifest."""
+        self._noted()
+        if self._misdeed():
+            return None
+        if "/manifests/" in self._path():
+            content = self.rfile.read(int(self.headers["Content-Length"]))
+            self.server.content[self._path()] = Content(content, self.headers["Content-Type"])
+            return self.answer(201, Docker_Content_Digest=digest_of(content))
+        self.take(int(self.headers["Content-Length"]))
+        content = self.server.uploads.pop(self._path())
+        if digest_of(content) != (digest := self._query()["digest"]):
+            return self.answer(400)
+        self.server.content[self._path().rpartition("/uploads/")[0] + "/" + digest] = Content(content)
+        return self.answer(201)
+
+    def take(self, size: int) -> None:
+        """Up to so many bytes of an upload, which stay whatever comes."""
+        self.server.uploads[self._path()] += self.rfile.read(size)
+
+    def answer(self, status: int, **headers: str) -> None:
+        """Without content; ``_`` stands for ``-``."""
+        self.send_response(status)
+        for name, value in {"Content-Length": "0", **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+
+    def _path(self) -> str:
+        return self.path.partition("?")[0]
+
+    def _query(self) -> dict[str, str]:
+        return dict(parse_qsl(self.path.partition("?")[2]))
+
+    def _content(self) -> Content | None:
+        return self.server.content.get(self._path())
+
+    def _noted(self) -> None:
+        self.server.asked.append(Asked(self.command, self.path, dict(self.headers)))
+
+    def _misdeed(self) -> bool:
+        """Whether this request is one of those that go wrong, and has."""
+        misdeeds = (
+            self.server.misdeeds[f"{self.command} {self._path()}"] or self.server.misdeeds[self._path()]
+        )
+        if not misdeeds:
+            return False
+        misdeeds.pop(0)(self, self._content() or Content(b""))
+        return True
 
     def part(self, content: Content) -> bytes:
         """From where the client wants it."""
@@ -152,6 +265,8 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[Asked] = []
         self.content: dict[str, Content] = {"/v2/": Content(b"{}")}
+        self.uploads: dict[str, bytes] = {}
+        self.numbers = count()
         self.misdeeds: defaultdict[str, list[Misdeed]] = defaultdict(list)
 
 
@@ -188,6 +303,14 @@ class HostileRegistry:
         for name in (tag, digest_of(content)):
             self._server.content[f"/v2/{repository}/manifests/{name}"] = Content(content, kind)
 
+    def content(self, path: str) -> bytes:
+        """What is at a path."""
+        return self._server.content[path].body
+
+    def methods(self, path: str) -> list[str]:
+        """How a path, and what is below it, was asked for."""
+        return [one.method for one in self.asked if one.path.startswith(path)]
+
     def misbehave(self, path: str, *misdeeds: Misdeed) -> None:
-        """At the next requests of a path, one misdeed each."""
+        """At the next requests of a path, or of ``METHOD PATH``, one misdeed each."""
         self._server.misdeeds[path] = list(misdeeds)

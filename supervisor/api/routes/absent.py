@@ -59,10 +59,6 @@ _LACKING = (
     ("PUT", "/containers/{name}/archive", "copy into a container"),
     ("GET", "/containers/{name}/checkpoints", "list checkpoints"),
     ("POST", "/containers/{name}/checkpoints", "make a checkpoint"),
-    ("GET", "/images/search", "search images"),
-    ("POST", "/images/{name*}/push", "push an image"),
-    ("POST", "/auth", "log in"),
-    ("GET", "/distribution/{name*}/json", "ask a registry"),
     ("POST", "/plugins/create", "create a plugin"),
     ("POST", "/plugins/pull", "install a plugin"),
 )

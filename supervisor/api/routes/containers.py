@@ -7,6 +7,7 @@ from pysup.store.containers import Container as Row
 from pysup.supervisor.api.attached import attached
 from pysup.supervisor.api.render.container import Places, inspect
 from pysup.supervisor.api.router import Route
+from pysup.supervisor.api.routes.image_archives import platform_of_query
 from pysup.supervisor.api.wire import Request, Response, empty, json_response
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.engine.specs import spec_of
@@ -16,9 +17,10 @@ from pysup.supervisor.spec.signals import parse_signal
 
 async def create_container(engine: Engine, request: Request) -> Response:
     """POST /containers/create."""
-    if request.query.text("platform"):
-        raise NotSupported("cannot create container: --platform is not supported yet")
-    created = await engine.create(await request.json(), request.query.text("name") or None, request.caller)
+    body, platform = await request.json(), platform_of_query(request.query)
+    if platform is not None and isinstance(body, dict) and isinstance(body.get("Image"), str):
+        engine.images.check_platform(body["Image"], platform)
+    created = await engine.create(body, request.query.text("name") or None, request.caller)
     return json_response({"Id": created.id, "Warnings": created.warnings}, 201)
 
 

@@ -216,6 +216,7 @@ async def prune_images(engine: Engine, request: Request) -> Response:
     deleted = [step for row in chosen for step in await _remove_unused(engine, row, request)]
     kept = {row.id for row in await engine.parts.store.query(images.list_images)}
     freed = without(sizes_before, parts, kept) if deleted else 0
+    freed += await engine.images.admissions.forget_partials(engine.parts.now_ns())
     return json_response({"ImagesDeleted": deleted or None, "SpaceReclaimed": freed})
 
 

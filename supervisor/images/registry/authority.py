@@ -15,12 +15,12 @@ import trio
 from pysup.supervisor.errors import Forbidden, Unavailable
 from pysup.supervisor.images.registry.challenges import BASIC, Challenge, chosen, scopes
 from pysup.supervisor.images.registry.credentials import Credentials
-from pysup.supervisor.images.registry.failures import refusal
+from pysup.supervisor.images.registry.failures import message_of, refusal
 
 if TYPE_CHECKING:
     import httpx
 
-_OK = 200
+_OK, _UNAUTHORIZED = 200, 401
 _CLIENT = "pysup"
 _LONGEST = 1 << 20
 
@@ -29,13 +29,23 @@ class Authority:
     """That of one session: what it may do is asked for at once, for all of its requests."""
 
     def __init__(
-        self, client: httpx.AsyncClient, task: str, credentials: Credentials, wanted: Sequence[str]
+        self,
+        client: httpx.AsyncClient,
+        task: str,
+        credentials: Credentials,
+        wanted: Sequence[str],
+        *,
+        lasting: bool = False,
     ) -> None:
+        """``lasting``: ask for an identity token, too, as a log-in does."""
         self._client = client
         self._task = task
         self._credentials = credentials
         self._wanted = list(wanted)
+        self._lasting = lasting
         self._lock = trio.Lock()
+        self.identity_token = ""
+        """What the token server gave instead of the password; empty if it gives none."""
         self.authorization = f"Bearer {credentials.registry_token}" if credentials.registry_token else ""
         """The header's value; empty before anybody asked for it."""
 
@@ -67,23 +77,31 @@ class Authority:
             answer = await self._client.get(
                 realm, params=self._query(service, wanted), headers=self._headers()
             )
+        if answer.status_code == _UNAUTHORIZED and self._has_secrets:
+            said = message_of(answer.content[:_LONGEST])
+            raise Forbidden(f"cannot {self._task}: wrong name or password{': ' * bool(said)}{said}")
         if answer.status_code != _OK:
             raise refusal(self._task, answer.status_code, answer.content[:_LONGEST])
         return self._read(answer.content)
 
+    @property
+    def _has_secrets(self) -> bool:
+        return bool(self._credentials.username or self._credentials.identity_token)
+
     def _check(self, realm: str, *, secure: bool) -> None:
         scheme = urlsplit(realm).scheme
-        has_secrets = bool(self._credentials.username or self._credentials.identity_token)
         if scheme not in {"http", "https"}:
             raise Unavailable(f"cannot {self._task}: the registry names no place for tokens")
-        if secure and has_secrets and scheme != "https":
+        if secure and self._has_secrets and scheme != "https":
             raise Forbidden(f"cannot {self._task}: the registry wants the password to be sent without TLS")
 
     def _query(
         self, service: str, wanted: Sequence[str]
     ) -> list[tuple[str, str | int | float | bool | None]]:
         account = [("account", self._credentials.username)] if self._credentials.username else []
-        return [*account, *([("service", service)] if service else []), *(("scope", one) for one in wanted)]
+        lasting = [("client_id", _CLIENT), ("offline_token", "true")] if self._lasting else []
+        named = [("service", service)] if service else []
+        return [*account, *lasting, *named, *(("scope", one) for one in wanted)]
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": self._credentials.basic} if self._credentials.basic else {}
@@ -105,4 +123,6 @@ class Authority:
         found = isinstance(document, dict) and (document.get("token") or document.get("access_token"))
         if not isinstance(found, str) or not found.isascii() or not found.isprintable():
             raise Unavailable(f"cannot {self._task}: the registry's token server gave no token")
+        if self._lasting and isinstance(document.get("refresh_token"), str):
+            self.identity_token = document["refresh_token"]
         return found

@@ -8,9 +8,10 @@ import json
 from typing import Any, NamedTuple
 
 from pysup.supervisor.errors import BadRequest
-from pysup.supervisor.spec.reference import HUB
+from pysup.supervisor.spec.reference import HUB, parse_reference
 
 _LONGEST = 64 << 10
+_HUB_HOSTS = frozenset({HUB, "index.docker.io", "registry-1.docker.io"})
 _FIELDS = ("username", "password", "identitytoken", "registrytoken")
 
 
@@ -48,6 +49,22 @@ def from_document(document: Any) -> Credentials:  # noqa: ANN401 - JSON
     if not found[0] and isinstance(document.get("auth"), str) and document["auth"]:
         found[:2] = split_auth(document["auth"])
     return Credentials(*found)
+
+
+def registry_of(address: object) -> str:
+    """The registry of an AuthConfig's ``serveraddress``: a host, or a URL as older clients send it.
+
+    Raises BadRequest.
+    """
+    if not isinstance(address, str):
+        raise BadRequest("cannot use the credentials: serveraddress is not a string")
+    host = (address.partition("://")[2] or address).partition("/")[0]
+    if not host or host in _HUB_HOSTS:
+        return HUB
+    try:
+        return parse_reference(f"{host}/x").registry
+    except ValueError:
+        raise BadRequest(f"cannot use the credentials: {address[:200]!r} is no registry") from None
 
 
 def split_auth(text: str) -> tuple[str, str]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
-from pysup.supervisor.errors import BadRequest
+from pysup.supervisor.errors import BadRequest, Unavailable
 from pysup.supervisor.spec.reference import HUB, Reference
 
 HUB_HOST = "registry-1.docker.io"
@@ -139,6 +139,30 @@ def blob_path(repository: str, digest: str) -> str:
 def uploads_path(repository: str) -> str:
     """Where an upload begins."""
     return f"/v2/{repository}/blobs/uploads/"
+
+
+def tags_path(repository: str) -> str:
+    """Of the list of its tags."""
+    return f"/v2/{repository}/tags/list"
+
+
+def upload_place(asked: str, location: str) -> str:
+    """Where an upload goes on: the ``Location`` of the answer to the URL ``asked``. Raises Unavailable.
+
+    Nothing that was to go by TLS goes without; a registry behind a gateway may not know that it has TLS.
+    """
+    own = urlsplit(asked)
+    try:
+        place = urlsplit(urljoin(asked, location))
+    except ValueError:
+        place = urlsplit("")
+    if not location or not place.hostname or place.scheme not in {"http", "https"}:
+        raise Unavailable(f"cannot upload to {own.netloc}: it names no place for that")
+    if own.scheme == "https" and place.scheme == "http":
+        if place.netloc != own.netloc:
+            raise Unavailable(f"cannot upload to {own.netloc}: it wants the content at a place without TLS")
+        place = place._replace(scheme="https")
+    return place.geturl()
 
 
 def scope_of(repository: str, *actions: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -21,9 +22,10 @@ from pysup.supervisor.images.registry.endpoints import Endpoint, host_name, is_l
 from pysup.supervisor.images.registry.failures import Retriable, cause_of, refusal
 
 T = TypeVar("T")
-Body = Callable[[], AsyncIterator[bytes]]
+Body = Callable[[], AsyncIterator[bytes] | bytes]
 """Makes the body of a request, anew for each try."""
 
+logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs URLs, which may have signatures in them
 _CONNECT_WITHIN, _SILENT_FOR = 15.0, 60.0
 """Seconds."""
 _UNAUTHORIZED = 401
@@ -51,8 +53,11 @@ class Session:
         self.endpoint = endpoint
         self.task = task
         """What is being done, for errors: ``pull alpine:3``."""
-        self._answered = False
-        """Somebody is there: a connection that fails later may come about again."""
+
+    @property
+    def identity_token(self) -> str:
+        """What buys tokens instead of the password; empty if none was asked for, or given."""
+        return self._authority.identity_token
 
     # -- one try ---------------------------------------------------------------------------------------------
 
@@ -66,7 +71,6 @@ class Session:
         """
         try:
             response = await self._let_in(method, urljoin(self.endpoint.url + "/", url), headers or {}, body)
-            self._answered = True
             try:
                 yield response
             finally:
@@ -118,15 +122,10 @@ class Session:
                 return await action()
             except Retriable as error:
                 failed = 0 if error.progressed else failed + 1
-                attempts = 1 if self._nobody_is_there(error) else self._attempts
-                pause = retries.pause(failed, attempts, error.after)
+                pause = retries.pause(failed, self._attempts, error.after)
                 if pause is None:
                     raise error.told from error
             await trio.sleep(pause)
-
-    def _nobody_is_there(self, error: Retriable) -> bool:
-        """A name that is mistyped, or a machine without a network: whoever waits for it should hear that now."""
-        return isinstance(error.__cause__, httpx.ConnectError) and not self._answered
 
     async def ask(
         self,
@@ -184,8 +183,12 @@ async def open_session(
     wanted: Sequence[str],
     attempts: int = retries.ATTEMPTS,
     silent_for: float = _SILENT_FOR,
+    lasting: bool = False,
 ) -> AsyncIterator[Session]:
-    """Talk to a registry; ``wanted``: the scopes of what is to be done. Raises Unavailable: a proxy that is none."""
+    """Talk to a registry; ``wanted``: the scopes of what is to be done; ``lasting``: as of Authority.
+
+    Raises Unavailable: a proxy that is none.
+    """
     direct = {f"all://{_pattern(endpoint.host)}": None} if is_loopback(endpoint.host) else None
     try:
         client = httpx.AsyncClient(
@@ -196,8 +199,9 @@ async def open_session(
         )
     except (ValueError, ImportError, httpx.InvalidURL) as error:
         raise Unavailable(f"cannot {task}: the proxy of the environment is of no use: {error}") from None
+    authority = Authority(client, task, credentials, wanted, lasting=lasting)
     async with client:
-        yield Session(client, endpoint, task, Authority(client, task, credentials, wanted), attempts)
+        yield Session(client, endpoint, task, authority, attempts)
 
 
 def _pattern(host: str) -> str:

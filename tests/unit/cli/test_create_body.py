@@ -11,7 +11,6 @@ import pytest
 
 from pysup.supervisor.cli import create_body, run_flags
 from pysup.supervisor.cli.flags import Syntax, UsageError
-from pysup.supervisor.errors import NotSupported
 
 RUN = Syntax("run", "", "", run_flags.RUN, 0, None, interspersed=False)
 
@@ -189,9 +188,9 @@ def test_no_image_is_docker_s_code_for_missing_words() -> None:
     assert caught.value.exit_code == 1
 
 
-def test_pulling_is_refused() -> None:
-    with pytest.raises(NotSupported, match="--pull always is not supported yet"):
-        body("--pull", "always")
+def test_when_to_pull() -> None:
+    with pytest.raises(UsageError, match="invalid pull option: 'sometimes'"):
+        body("--pull", "sometimes")
 
 
 def test_every_body_is_json() -> None:

@@ -1,0 +1,50 @@
+"""Images that a run needs: pulled where they are missing, or always (``--pull``), as docker's command line does it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from pysup.supervisor.cli.connection import Client
+from pysup.supervisor.cli.flags import Given
+from pysup.supervisor.errors import NotFound
+from pysup.supervisor.spec.reference import Reference, looks_like_id, parse_reference
+
+ALWAYS, MISSING = "always", "missing"
+_NO_IMAGE = "No such image"
+
+
+def create(client: Client, given: Given, body: dict[str, Any], query: dict[str, str]) -> dict[str, Any]:
+    """What POST /containers/create answers, once the image is there. Raises PysupError."""
+    name, when, platform = _name(body), given.text("pull"), given.text("platform")
+    query = query | ({"platform": platform} if platform else {})
+    if when == ALWAYS and name is not None:
+        _pull(client, name, given)
+    try:
+        return _create(client, body, query)
+    except NotFound as error:
+        if when != MISSING or name is None or _NO_IMAGE not in str(error):
+            raise
+    print(f"Unable to find image '{name}' locally", file=sys.stderr)
+    _pull(client, name, given)
+    return _create(client, body, query)
+
+
+def _create(client: Client, body: dict[str, Any], query: dict[str, str]) -> dict[str, Any]:
+    answer: dict[str, Any] = client.post("/containers/create", body, query=query or None)
+    return answer
+
+
+def _name(body: dict[str, Any]) -> Reference | None:
+    """The image as a registry may have it; None for an id, or a directory (--rootfs)."""
+    image = body.get("Image") or ""
+    try:
+        return None if not image or looks_like_id(image) else parse_reference(image).tagged()
+    except ValueError:
+        return None
+
+
+def _pull(client: Client, name: Reference, given: Given) -> None:
+    from pysup.supervisor.cli.registry import pull_with
+
+    pull_with(client, name, given.text("platform"), None if given.on("quiet") else sys.stderr)
