@@ -95,12 +95,14 @@ class Admissions:
         return await trio.to_thread.run_sync(self._forget_partials, before_ns / 10**9)
 
     def _forget_partials(self, before: float) -> int:
-        names = partials.untouched_since(self.images_dir, before)
-        sizes = [
-            self._leases.unless_held(name, partial(partials.remove, self.images_dir, name))
-            for name in names
-        ]
-        return sum(size or 0 for size in sizes)
+        sizes: list[int] = []
+
+        def remove(name: str) -> None:
+            sizes.append(partials.remove(self.images_dir, name))
+
+        for name in partials.untouched_since(self.images_dir, before):
+            self._leases.unless_held(name, partial(remove, name))
+        return sum(sizes)
 
     def _hide(self, conn: Connection, names: Iterable[str]) -> None:
         """In the store's own thread: no image can come between the look at the rows and the removal."""

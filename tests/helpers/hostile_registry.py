@@ -46,6 +46,7 @@ def answers(status: int, **headers: str) -> Misdeed:
     """Refuse with a status, and headers (``_`` stands for ``-``)."""
 
     def act(handler: Handler, _content: Content) -> None:
+        handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
         handler.send_response(status)
         for name, value in headers.items():
             handler.send_header(name.replace("_", "-"), value)
