@@ -58,11 +58,8 @@ def registry_of(address: object) -> str:
     """
     if not isinstance(address, str):
         raise BadRequest("cannot use the credentials: serveraddress is not a string")
-    host = (address.partition("://")[2] or address).partition("/")[0]
-    if not host or host in _HUB_HOSTS:
-        return HUB
     try:
-        return parse_reference(f"{host}/x").registry
+        return parse_reference(f"{_host(address)}/x").registry
     except ValueError:
         raise BadRequest(f"cannot use the credentials: {address[:200]!r} is no registry") from None
 
@@ -90,14 +87,13 @@ def registries_from_header(header: str | None) -> dict[str, Credentials]:
     document = _decoded(header, "X-Registry-Config")
     if not isinstance(document, dict):
         raise BadRequest("cannot use the header X-Registry-Config: it is not a JSON object")
-    return {_registry(name): from_document(one) for name, one in document.items()}
+    return {_host(name): from_document(one) for name, one in document.items()}
 
 
-def _registry(name: str) -> str:
+def _host(address: str) -> str:
     """``https://index.docker.io/v1/`` is how docker's clients call the hub."""
-    host = name.partition("://")[2] or name
-    host = host.partition("/")[0]
-    return HUB if host in {"index.docker.io", "registry-1.docker.io"} else host
+    host = (address.partition("://")[2] or address).partition("/")[0]
+    return HUB if not host or host in _HUB_HOSTS else host
 
 
 def _decoded(header: str, name: str) -> Any:  # noqa: ANN401 - JSON
