@@ -64,7 +64,8 @@ def _joined(address: str, port: int) -> str:
 def _chains(found: Any) -> Iterator[tuple[str, ...]]:
     for one in found["Chains"]:
         if one["Hook"] in _PASSED:
-            others = f"is somebody else's; policy {one['Policy']}"
+            drops = "somebody else's: DROPS what it does not accept"
+            others = drops if one["Policy"] == "drop" else "somebody else's; its rules may drop"
             yield (
                 one["Hook"],
                 str(one["Priority"]),

@@ -28,6 +28,7 @@ from pysup.supervisor.errors import NotFound, Unavailable
 from pysup.supervisor.network import addresses, rules, wiring
 from pysup.supervisor.network.addresses import IPV4
 from pysup.supervisor.network.firewall import Firewall
+from pysup.supervisor.network.hooks import base_chains, droppers
 from pysup.supervisor.network.netlink import Netlink, NetlinkError
 from pysup.supervisor.network.rules import Published, Ruled, ip_version
 from pysup.supervisor.network.wiring import Bridge, Placed, Plug
@@ -80,6 +81,17 @@ class Fabric:
         await self._apply(rules.add_network(_ruled(network, subnets)), f"rule network {network.name}")
         self._bridges[network_id] = index
         await self._put_back(network_id, index)
+        await self._warn_of_droppers(network)
+
+    async def _warn_of_droppers(self, network: Network) -> None:
+        """What another firewall drops stays dropped: no rule of ours can change that, so it is said."""
+        listed = await self._firewall.apply("list chains", "list the chains")
+        for chain in droppers(base_chains(listed), rules.TABLE):
+            log.warning(
+                "chain %s of table %s drops what is forwarded unless it accepts it: network %s works once it accepts "
+                "%s (README, Networks)",
+                chain.chain, chain.table, network.name, network.device,
+            )  # fmt: skip
 
     async def _described(self, network_id: str) -> Described:
         return await self._store.query(partial(_described, network_id=network_id))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 _NAMED = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100}
@@ -23,6 +24,11 @@ class BaseChain(NamedTuple):
     kind: str
     """filter, nat or route."""
     policy: str
+
+
+def droppers(chains: Iterable[BaseChain], table: str) -> list[BaseChain]:
+    """Those of other tables that drop what is forwarded unless a rule of theirs accepts it."""
+    return [one for one in chains if one.hook == "forward" and one.policy == "drop" and one.table != table]
 
 
 def base_chains(listed: str) -> list[BaseChain]:

@@ -56,10 +56,10 @@ def other(shared: Daemon) -> Iterator[int]:
         ip("link", "delete", LAN)
 
 
-def reaches(url: str, inside: int | None = None) -> bool:
-    """Whether a web server answers."""
+def reaches(url: str, inside: int | None = None, within: str = "10") -> bool:
+    """Whether a web server answers within some seconds."""
     with contextlib.suppress(AssertionError):
-        return run([sys.executable, "-c", FETCH, url], inside=inside) == "200\n"
+        return run(["timeout", within, sys.executable, "-c", FETCH, url], inside=inside) == "200\n"
     return False
 
 
@@ -114,3 +114,58 @@ def test_a_macvlan_on_nothing_says_so(shared: Daemon) -> None:
     ok(shared, "network", "create", "-d", "macvlan", "-o", "parent=nosuch0", "lan")
     told = refused(shared, "run", "--rm", "--network", "lan", "host", "true")
     assert "cannot find interface nosuch0 of the host" in told
+
+
+# What iptables-nft, docker and firewalld make, as nft lists it.
+OTHERS = """
+table ip nat {
+    chain DOCKER { tcp dport 18199 dnat to 172.31.0.2:80; }
+    chain PREROUTING { type nat hook prerouting priority dstnat; policy accept; fib daddr type local jump DOCKER; }
+    chain POSTROUTING { type nat hook postrouting priority srcnat; policy accept; }
+}
+table ip filter {
+    chain DOCKER-USER { return; }
+    chain FORWARD { type filter hook forward priority filter; policy drop; jump DOCKER-USER; }
+}
+table inet firewalld {
+    chain filter_PREROUTING { type filter hook prerouting priority filter + 10; policy accept; }
+    chain filter_FORWARD { type filter hook forward priority filter + 10; policy accept; }
+}
+"""
+
+
+@pytest.fixture
+def firewalls() -> Iterator[str]:
+    """Those of others; what they are as nft lists them."""
+    run(["nft", OTHERS])
+    yield others()
+    for table in ("ip nat", "ip filter", "inet firewalld"):
+        run(["nft", f"delete table {table}"])
+
+
+def others() -> str:
+    """The rules that are not pysup's."""
+    tables = ("ip nat", "ip filter", "inet firewalld")
+    return "".join(run(["nft", f"list table {table}"]) for table in tables)
+
+
+def test_rules_of_others_stay_as_they_are_and_what_they_drop_stays_dropped(
+    shared: Daemon, other: int, firewalls: str
+) -> None:
+    ok(shared, "network", "create", "-o", "com.docker.network.bridge.name=mine0", "mine")
+    serve(shared, "web", "--network", "mine", "-p", "18102:80")
+    assert reaches("http://127.0.0.1:18102/")  # what the host itself asks is not forwarded
+    assert "chain FORWARD of table ip filter drops what is forwarded" in shared.log.read_text()
+    told = shared.pysup("explain", "port", "18102", check=True).stdout
+    line = next(line.split() for line in told.splitlines() if "FORWARD" in line and "DROPS" in line)
+    assert line[:5] == ["forward", "0", "ip", "filter", "FORWARD"]
+    url = f"http://{HERE}:18102/"
+    assert not reaches(url, other, within="1")
+    for side in ("iifname", "oifname"):
+        run(["nft", f'insert rule ip filter DOCKER-USER {side} "mine0" accept'])
+    assert reaches(url, other)
+    assert ok(shared, "exec", "web", "python3", "-c", FETCH, f"http://{THERE}/") == "200\n"
+    ok(shared, "rm", "-f", "web")
+    ok(shared, "network", "rm", "mine")
+    run(["nft", "flush chain ip filter DOCKER-USER; add rule ip filter DOCKER-USER return"])
+    assert others() == firewalls

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import docker
 import pytest
+from helpers import own_network
 from helpers.daemon import Daemon
 from helpers.mortal import until
 from helpers.network_use import (
@@ -302,6 +303,17 @@ def test_what_was_deleted_while_no_engine_ran_is_made_again_by_the_next(shared: 
     os.kill(engine, signal.SIGKILL)
     ok(shared, "ps")
     until(lambda: answers(18088), "an answer")
+
+
+def test_a_reboot_costs_neither_addresses_nor_ports(shared: Daemon) -> None:
+    serve(shared, "web", "--restart", "always", "-p", "18089:80", "-p", "127.0.0.1::81")
+    before, random = networks_of(shared, "web")["bridge"]["IPAddress"], ok(shared, "port", "web", "81")
+    assert shared.stop() == 0
+    own_network.clear()  # what a machine that is booted does not have any more
+    shared.start()
+    until(lambda: answers(18089), "an answer")
+    assert networks_of(shared, "web")["bridge"]["IPAddress"] == before
+    assert ok(shared, "port", "web", "81") == random
 
 
 def answers(port: int) -> bool:
