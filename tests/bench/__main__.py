@@ -2,7 +2,7 @@
 
 Usage: python -m tests.bench [--rounds N] [NAME...]        (as root, from the top of the checkout)
 
-Names: start_exit throughput restart_latency logs memory ps exec images networks; all if none is given. Figures
+Names: start_exit throughput cpu restart_latency logs memory ps exec images networks; all if none is given. Figures
 are worth comparing only within one run. Everything happens in a mount namespace of its own, in a temporary directory.
 """
 
@@ -17,6 +17,7 @@ from tests.bench.lab import Lab, enter_namespace
 BENCHES = (
     "start_exit",
     "throughput",
+    "cpu",
     "restart_latency",
     "logs",
     "memory",

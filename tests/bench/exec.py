@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from pysup.supervisor.client.sync import Client
 from tests.bench.common import command, goal, ratio, report, take_turns
@@ -16,35 +17,41 @@ TRUE = "/bin/true"
 
 def measure(lab: Lab) -> None:
     """Print medians, through the API and as commands."""
-    peers: list[Peer] = [lab.pysup, *lab.peers]
-    for peer in peers:
-        peer.start(_name(peer), "/bin/sleep", "100000")
-    try:
+    with started(lab.pysup, *lab.peers) as name:
         client = lab.pysup.client()
         subjects: dict[str, Callable[[], object]] = {
-            "pysup API": lambda: _through_api(client, _name(lab.pysup)),
-            "pysup exec": lambda: lab.pysup.exec(_name(lab.pysup), TRUE),
+            "pysup API": lambda: through_api(client, name),
+            "pysup exec": lambda: lab.pysup.exec(name, TRUE),
         }
         for peer in lab.peers:
             subjects[peer.name] = lambda peer=peer: peer.exec(_name(peer), TRUE)  # type: ignore[misc]
-        pid = lab.pysup.pid(_name(lab.pysup))
+        pid = lab.pysup.pid(name)
         subjects["nsenter"] = command(["nsenter", "--target", pid, "--all", TRUE])
         times = take_turns(subjects, lab.rounds)
         client.close()
-    finally:
-        for peer in peers:
-            peer.remove(_name(peer))
     report("exec of `true`", times, base="pysup API")
     goal("API : crun exec with seccomp", ratio(times, "pysup API", "crun"), 1)
     goal("API : crun exec plain", ratio(times, "pysup API", "crun plain"), 1)
     goal("command : docker exec", ratio(times, "pysup exec", "docker"), 1)
 
 
+@contextmanager
+def started(*peers: Peer) -> Iterator[str]:
+    """A container of each that sleeps; the name of the first one's."""
+    for peer in peers:
+        peer.start(_name(peer), "/bin/sleep", "100000")
+    try:
+        yield _name(peers[0])
+    finally:
+        for peer in peers:
+            peer.remove(_name(peer))
+
+
 def _name(peer: Peer) -> str:
     return f"{NAME}-{peer.name.replace(' ', '-')}"
 
 
-def _through_api(client: Client, name: str) -> None:
+def through_api(client: Client, name: str) -> None:
     """Create, start, the streams to their end, and the exit code."""
     body = {"Cmd": [TRUE], "AttachStdout": True, "AttachStderr": True}
     made = client.post(f"/containers/{name}/exec", body)

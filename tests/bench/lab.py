@@ -53,6 +53,7 @@ class Lab:
             self.directory = Path(stack.enter_context(temporary))
             self.rootfs = self._make_rootfs()
             self.floor = self._compile("floor", self.directory / "floor")
+            self.terminal = self._compile("terminal", self.directory / "terminal")
             self.archive = self.directory / "rootfs.tar"
             subprocess.run(["tar", "-C", self.rootfs, "-cf", self.archive, "."], check=True)
             self.pysup = stack.enter_context(Pysup(self.directory / "pysup", self.archive))

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tests.bench.common import goal, table
+from tests.bench.common import call, goal, table
 from tests.bench.lab import Lab
 from tests.bench.peers import DockerLike
 from tests.bench.supervisor import cpu_seconds, pids_of
@@ -20,6 +20,7 @@ MEGABYTES = 200
 ROUNDS = 3
 WRITER = ("/bin/lines", str(MEGABYTES))
 _TICK = 0.02
+_DROPPED = "a terminal, read and dropped"
 
 
 def measure(lab: Lab) -> None:
@@ -40,6 +41,7 @@ def measure(lab: Lab) -> None:
     goal("pysup : writer | cat > file", base / best["writer | cat > file"][0], 0.5, at_least=True)
     goal("pysup -t : podman -t", best["pysup -t"][0] / podman[1] if podman[1] else None, 1, at_least=True)
     goal("pysup, CPU s/GB", best["pysup"][1], 1.5)
+    goal("pysup -t, CPU : a terminal read and dropped", best["pysup -t"][1] / best[_DROPPED][1], 1.5)
 
 
 def _subjects(lab: Lab) -> dict[str, Callable[[], tuple[float, float]]]:
@@ -60,6 +62,7 @@ def _subjects(lab: Lab) -> dict[str, Callable[[], tuple[float, float]]]:
     target = lab.directory / "copied"
     writer = f"{lab.rootfs}/bin/lines {MEGABYTES}"
     subjects["writer | cat > file"] = lambda: _shell(f"{writer} | cat >{target}", target)
+    subjects[_DROPPED] = lambda: _dropped(lab)
     subjects["writer > file"] = lambda: _shell(f"{writer} >{target}", target)
     return subjects
 
@@ -88,6 +91,13 @@ def _shell(line: str, target: Path) -> tuple[float, float]:
     elapsed = time.perf_counter() - begin
     target.unlink()
     return MEGABYTES / elapsed, 0.0
+
+
+def _dropped(lab: Lab) -> tuple[float, float]:
+    """What no reader of a terminal can be without."""
+    begin = time.perf_counter()
+    cpu = float(call([lab.terminal, f"{lab.rootfs}/bin/lines", MEGABYTES]))
+    return MEGABYTES / (time.perf_counter() - begin), cpu
 
 
 class _Meter:
