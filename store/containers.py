@@ -190,6 +190,11 @@ def update(conn: Connection, container_id: str, **columns: object) -> None:
         raise KeyError(container_id)
 
 
+def updated(container: Container, **columns: object) -> Container:
+    """The row as update() with these columns leaves it."""
+    return TABLE.changed(container, columns)
+
+
 def set_state(conn: Connection, container_id: str, state: str, **columns: object) -> None:
     """Set the state and other columns; write the event row (events.add) in the same transaction."""
     update(conn, container_id, state=state, **columns)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from sqlite3 import Connection
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -32,6 +32,7 @@ class Table(Generic[Row]):
         self.columns = tuple(field.name for field in fields(row))
         self._row = row
         self._decode = [(self.columns.index(column), read) for column, read in (decode or {}).items()]
+        self._statements: dict[tuple[str, ...], str] = {}
         self._select = f"SELECT {', '.join(self.columns)} FROM {name} "  # noqa: S608 - our own names
 
     def one(self, conn: Connection, rest: str, *values: object) -> Row | None:
@@ -45,10 +46,8 @@ class Table(Generic[Row]):
 
     def insert(self, conn: Connection, **columns: object) -> int:
         """Insert one row; columns not given take their defaults. Returns the rowid, if the table has one."""
-        self._check(columns)
-        marks = ", ".join("?" * len(columns))
-        names = ", ".join(columns)
-        sql = f"INSERT INTO {self.name} ({names}) VALUES ({marks})"  # noqa: S608 - our own names
+        key = ("INSERT", *columns)
+        sql = self._statements.get(key) or self._prepared(key, self._insertion(columns))
         return conn.execute(sql, [encode(value) for value in columns.values()]).lastrowid or 0
 
     def update(
@@ -57,10 +56,32 @@ class Table(Generic[Row]):
         """Set columns of the rows ``WHERE where``; returns how many rows (0 if no column is given)."""
         if not columns:
             return 0
+        key = (where, *columns)
+        sql = self._statements.get(key) or self._prepared(key, self._change(where, columns))
+        return conn.execute(sql, [*map(encode, columns.values()), *values]).rowcount
+
+    def changed(self, row: Row, columns: Mapping[str, object]) -> Row:
+        """The row as update() with these columns leaves it, without a look into the file."""
+        values = {name: encode(value) for name, value in columns.items()}
+        for at, read in self._decode:
+            if (name := self.columns[at]) in values:
+                values[name] = read(values[name])
+        return replace(row, **values)
+
+    def _prepared(self, key: tuple[str, ...], sql: str) -> str:
+        """The code that calls names few sets of columns."""
+        self._statements[key] = sql
+        return sql
+
+    def _insertion(self, columns: Mapping[str, object]) -> str:
+        self._check(columns)
+        names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+        return f"INSERT INTO {self.name} ({names}) VALUES ({marks})"  # noqa: S608 - our own names
+
+    def _change(self, where: str, columns: Mapping[str, object]) -> str:
         self._check(columns)
         changes = ", ".join(f"{name} = ?" for name in columns)
-        sql = f"UPDATE {self.name} SET {changes} WHERE {where}"  # noqa: S608 - our own names
-        return conn.execute(sql, [*map(encode, columns.values()), *values]).rowcount
+        return f"UPDATE {self.name} SET {changes} WHERE {where}"  # noqa: S608 - our own names
 
     def _made(self, values: tuple[Any, ...]) -> Row:
         if not self._decode:

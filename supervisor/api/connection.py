@@ -12,7 +12,7 @@ import trio
 from pysup.supervisor.api.errors import error_response, message_response
 from pysup.supervisor.api.places import Places
 from pysup.supervisor.api.router import split_version
-from pysup.supervisor.api.sending import ChunkedSink, RawDuplex, headers_for
+from pysup.supervisor.api.sending import ChunkedSink, RawDuplex, response_head
 from pysup.supervisor.api.transport import Gone, Transport, departed
 from pysup.supervisor.api.wire import Answer, Hijacked, Query, Request, Response, Streamed
 from pysup.supervisor.engine.commands import Caller
@@ -132,7 +132,7 @@ class Connection:
     async def _ask_for_body(self) -> None:
         """A client may wait for leave to send its body (Expect: 100-continue, RFC 9110, 10.1.1)."""
         if self._http.they_are_waiting_for_100_continue:
-            await self._send(h11.InformationalResponse(status_code=100, headers=[]))
+            await self._send([h11.InformationalResponse(status_code=100, headers=[])])
 
     async def _next_piece(self) -> bytes | None:
         """A piece of the request's body; None at its end. Raises BadRequest if it is not HTTP, or ends too early."""
@@ -162,23 +162,22 @@ class Connection:
 
     # -- answering -------------------------------------------------------------------------------------------
 
-    async def _send(self, event: h11.Event) -> None:
-        data = self._http.send(event)
-        if data:
+    async def _send(self, events: list[h11.Event]) -> None:
+        """In one packet, if there is anything to send."""
+        if data := b"".join([self._http.send(event) or b"" for event in events]):
             await self._transport.send_all(data)
 
     async def _send_whole(self, answer: Response, *, head_only: bool = False) -> None:
-        headers = [*headers_for(answer.content_type), *answer.headers]
+        headers = list(answer.headers)
         if answer.status not in _NO_BODY:
             headers.append(("Content-Length", str(len(answer.body))))
         if self._http.they_are_waiting_for_100_continue:
             # Whether the body still comes cannot be known: the connection must end with this answer.
             headers.append(("Connection", "close"))
-        head = self._http.send(h11.Response(status_code=answer.status, headers=headers)) or b""
-        body = self._http.send(h11.Data(data=answer.body)) if answer.body and not head_only else b""
-        end = self._http.send(h11.EndOfMessage()) or b""
+        body = [h11.Data(data=answer.body)] if answer.body and not head_only else []
+        head = response_head(answer.status, answer.content_type, *headers)
         with trio.move_on_after(SEND_WITHIN) as patience:
-            await self._transport.send_all(head + (body or b"") + end)
+            await self._send([head, *body, h11.EndOfMessage()])
         if patience.cancelled_caught:
             raise Gone
 
@@ -201,13 +200,12 @@ class Connection:
                 raise Gone from error
             await self._send_whole(error_response(error), head_only=head_only)
             return
-        await sink.begin()
-        await self._send(h11.EndOfMessage())
+        await sink.end()
 
-    async def _send_part(self, event: h11.Event) -> None:
+    async def _send_part(self, events: list[h11.Event]) -> None:
         """A streamed answer may begin before its request's body is read (an import): so leave comes first."""
         await self._ask_for_body()
-        await self._send(event)
+        await self._send(events)
 
     async def _give_away(self, answer: Hijacked, *, upgrade: bool) -> bool:
         """Let the route have the stream; True if it failed before it took it, and was answered."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,26 +31,32 @@ class Route(NamedTuple):
 
 
 class Router:
-    """All routes, tried in their order: the first that fits counts."""
+    """All routes of each method, tried in their order: the first that fits counts."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        self._routes = [(route.method, _compiled(route.pattern), route.handler) for route in routes]
+        self._routes: defaultdict[str, list[tuple[re.Pattern[str], Handler]]] = defaultdict(list)
+        for route in routes:
+            self._routes[route.method].append((_compiled(route.pattern), route.handler))
 
     async def answer(self, engine: Engine, request: Request) -> Answer:
         """Find the handler and call it; 404 and 405 where there is none."""
-        allowed = []
-        for method, pattern, handler in self._routes:
-            match = pattern.fullmatch(request.path)
-            if match is None:
-                continue
-            if method == request.method:
+        for pattern, handler in self._routes.get(request.method, ()):
+            if match := pattern.fullmatch(request.path):
                 params = {name: unquote(value) for name, value in match.groupdict().items()}
                 return await handler(engine, replace(request, params=params))
-            allowed.append(method)
-        if allowed:
+        if allowed := self._methods(request.path):
             refusal = json_response({"message": f"method {request.method} is not allowed here"}, 405)
-            return replace(refusal, headers=(("Allow", ", ".join(sorted(set(allowed)))),))
+            return replace(refusal, headers=(("Allow", ", ".join(allowed)),))
         return json_response({"message": "page not found"}, 404)
+
+    def _methods(self, path: str) -> list[str]:
+        """Those that there is a route for."""
+        fitting = (
+            method
+            for method, routes in self._routes.items()
+            if any(pattern.fullmatch(path) for pattern, _ in routes)
+        )
+        return sorted(fitting)
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

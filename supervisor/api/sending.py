@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
 
 import h11
 
@@ -24,29 +25,49 @@ def headers_for(content_type: str) -> list[tuple[str, str]]:
     return [*COMMON, ("Content-Type", content_type)] if content_type else list(COMMON)
 
 
+@lru_cache(maxsize=128)
+def response_head(status: int, content_type: str, *headers: tuple[str, str]) -> h11.Response:
+    """The head of an answer: h11 takes longer to check one than to do all the rest of an exchange."""
+    return h11.Response(status_code=status, headers=[*headers_for(content_type), *headers])
+
+
 class ChunkedSink:
-    """Sends a chunked answer (RFC 9112, 7.1); the head with the first chunk, or before it."""
+    """Sends a chunked answer (RFC 9112, 7.1): the head with the first chunk, or before it; the end with the last."""
 
     def __init__(
-        self, send: Callable[[h11.Event], Awaitable[None]], answer: Streamed, *, head_only: bool
+        self, send: Callable[[list[h11.Event]], Awaitable[None]], answer: Streamed, *, head_only: bool
     ) -> None:
         self._send = send
         self._answer = answer
         self._head_only = head_only
+        self._ended = False
         self.begun = False
 
     async def begin(self, *headers: tuple[str, str]) -> None:
         """Send the head, once."""
         if not self.begun:
-            self.begun = True
-            every = [*headers_for(self._answer.content_type), *headers, ("Transfer-Encoding", "chunked")]
-            await self._send(h11.Response(status_code=self._answer.status, headers=every))
+            await self._send(self._head(*headers))
 
     async def send(self, data: bytes) -> None:
         """Send one chunk; an empty one would end the answer, and is left out."""
-        await self.begin()
-        if data and not self._head_only:
-            await self._send(h11.Data(data=data))
+        if events := [*self._head(), *self._chunk(data)]:
+            await self._send(events)
+
+    async def end(self, data: bytes = b"") -> None:
+        """Send the last chunk, and the end."""
+        if not self._ended:
+            self._ended = True
+            await self._send([*self._head(), *self._chunk(data), h11.EndOfMessage()])
+
+    def _head(self, *headers: tuple[str, str]) -> list[h11.Event]:
+        if self.begun:
+            return []
+        self.begun = True
+        answer = self._answer
+        return [response_head(answer.status, answer.content_type, *headers, ("Transfer-Encoding", "chunked"))]
+
+    def _chunk(self, data: bytes) -> list[h11.Event]:
+        return [h11.Data(data=data)] if data and not self._head_only else []
 
 
 class RawDuplex:

@@ -162,6 +162,9 @@ class Sink(Protocol):
     async def send(self, data: bytes) -> None:
         """Send one chunk at once."""
 
+    async def end(self, data: bytes = b"") -> None:
+        """Send the last chunk, and with it the end, which else comes when ``write`` returns."""
+
 
 @dataclass(frozen=True, slots=True)
 class Streamed:

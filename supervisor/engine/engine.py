@@ -105,16 +105,19 @@ class Engine:
         also: Callable[[str], Change] | None = None,
     ) -> Draft:
         """Make a container from docker's create body. ``also``: what is committed with it, by its id."""
-        drafted = await draft(self.parts, body, name, caller)
+        drafted = await self.draft(body, name, caller)
         change = drafted.change if also is None else drafted.change.then(also(drafted.id))
         async with refusable(self.parts, drafted, caller):
             await drafted.record.make(change)
         self._keep(drafted.record)
         return drafted
 
-    async def run(self, body: dict[str, Any], name: str | None, caller: Caller) -> Draft:
+    async def draft(self, body: dict[str, Any], name: str | None, caller: Caller) -> Draft:
+        """Check what docker's create body asks for, for run(), which is to follow at once."""
+        return await draft(self.parts, body, name, caller)
+
+    async def run(self, drafted: Draft, caller: Caller) -> None:
         """Make a container and start it, in one transaction; one that cannot be started does not stay."""
-        drafted = await draft(self.parts, body, name, caller)
         container = self._keep(drafted.record)
         try:
             async with refusable(self.parts, drafted, caller):
@@ -122,7 +125,6 @@ class Engine:
         except Exception:
             await self._discard(container, caller)
             raise
-        return drafted
 
     async def _discard(self, container: Container, caller: Caller) -> None:
         """A container that could not be started; --rm may have removed it, or the store have refused it."""
@@ -192,7 +194,7 @@ class Engine:
     ) -> int:
         """The exit code, once the condition holds; ``started()`` says that nothing can be missed any more."""
         row = self.find(ref)
-        with self.parts.news.subscribe() as happenings:
+        with self.parts.news.subscribe(row.id) as happenings:
             task_status.started()
             return await wait_for(condition, row, happenings)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import trio
+
+EVERYTHING = ""
 
 
 class Happening(NamedTuple):
@@ -30,20 +33,24 @@ class NewsDesk:
     """
 
     def __init__(self) -> None:
-        self._subscribers: set[trio.MemorySendChannel[Happening]] = set()
+        self._subscribers: defaultdict[str, set[trio.MemorySendChannel[Happening]]] = defaultdict(set)
+        """By the subject that they want to hear of."""
 
     def publish(self, happening: Happening) -> None:
-        """Tell every subscriber; never blocks."""
-        for channel in self._subscribers:
-            channel.send_nowait(happening)
+        """Tell those who want to hear of it; never blocks."""
+        for subject in (EVERYTHING, happening.subject):
+            for channel in self._subscribers.get(subject, ()):
+                channel.send_nowait(happening)
 
     @contextmanager
-    def subscribe(self) -> Iterator[trio.MemoryReceiveChannel[Happening]]:
-        """Everything published from now on."""
+    def subscribe(self, subject: str = EVERYTHING) -> Iterator[trio.MemoryReceiveChannel[Happening]]:
+        """What is published from now on, of one container, exec or image (its id) or of all."""
         send, receive = trio.open_memory_channel[Happening](math.inf)
-        self._subscribers.add(send)
+        self._subscribers[subject].add(send)
         try:
             yield receive
         finally:
-            self._subscribers.discard(send)
+            self._subscribers[subject].discard(send)
+            if not self._subscribers[subject]:
+                del self._subscribers[subject]
             receive.close()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from functools import reduce
+from functools import lru_cache, reduce
 from sqlite3 import Connection
 from types import MappingProxyType
 from typing import NamedTuple
@@ -106,20 +105,23 @@ class Record:
         columns = {**change.columns, "state": str(state)} if change.passed else change.columns
         now = self._parts.now_ns()
 
-        def write(conn: Connection) -> Row | None:
+        def write(conn: Connection) -> Row:
             for one in change.first:
                 one(conn)
             containers.update(conn, self.id, **columns)
-            row = containers.get(conn, self.id)
+            row = containers.updated(self._inserted(conn, change), **columns)
             for one in change.writes:
                 one(conn)
             for told in (*change.told, *change.unpublished):
-                add_event(conn, now, row or self.row, told)
-            return containers.get(conn, self.id) if Event.REMOVE in change.passed else row
+                add_event(conn, now, row, told)
+            return row
 
-        row = await self._parts.store.write(write)
-        self.row = row or replace(self.row, state=str(state))  # a row that is gone was removed
+        self.row = await self._parts.store.write(write)
         self.publish(*change.told)
+
+    def _inserted(self, conn: Connection, change: Change) -> Row:
+        """The row before its columns are changed: one that is new may just have been given its name."""
+        return (containers.get(conn, self.id) if change.first else None) or self.row
 
     def publish(self, *told: Told) -> None:
         """Tell those who wait; only after the commit."""
@@ -130,6 +132,11 @@ class Record:
 
 def add_event(conn: Connection, now_ns: int, row: Row, told: Told) -> None:
     """Write one event row of a container, with docker's usual attributes (image, name, labels)."""
-    config = json.loads(row.config)
-    attributes = {"image": row.image_ref, "name": row.name, **(config.get("Labels") or {}), **told.attributes}
+    attributes = {"image": row.image_ref, "name": row.name, **_labels(row.config), **told.attributes}
     event_rows.note(conn, "container", told.action, row.id, attributes, caller=told.caller, now_ns=now_ns)
+
+
+@lru_cache(maxsize=256)
+def _labels(config: str) -> Mapping[str, str]:
+    labels: dict[str, str] | None = json.loads(config).get("Labels")
+    return labels or {}

@@ -18,6 +18,9 @@ from pysup.supervisor.runtime import trees
 
 log = logging.getLogger(__name__)
 
+GATHER = 0.1
+"""Seconds between two lots: what comes and goes quickly is unlinked together, what goes alone at once."""
+
 
 class Trash:
     """One for each daemon; ``keep_empty`` runs as long as the engine does."""
@@ -48,6 +51,7 @@ class Trash:
         while True:
             self._filled = trio.Event()
             await trio.to_thread.run_sync(_unlink_all, self._directory, abandon_on_cancel=True)
+            await trio.sleep(GATHER)
             await self._filled.wait()
 
 

@@ -19,13 +19,14 @@ async def wait_for(
     row: Row,
     happenings: trio.MemoryReceiveChannel[Happening],
 ) -> int:
-    """Return the exit code once the condition holds. ``row``: as it was in the moment of subscribing."""
+    """Return the exit code once the condition holds.
+
+    ``row``: as it was in the moment of subscribing; ``happenings``: those of this container.
+    """
     code = row.exit_code or 0
     if condition == "not-running" and State(row.state) in RESTING:
         return code
     async for happening in happenings:
-        if happening.subject != row.id:
-            continue
         if happening.action == "die":
             code = happening.exit_code
         if _holds(condition, happening.action):

@@ -26,13 +26,12 @@ _LOG_OPTIONS = ("max-size", "max-file")
 
 def config_document(body: Fields) -> Json:
     """Every field of Config that is not merged with the image's (spec/merging.py)."""
-    return {key: read(body, key) for key, read in _CONFIG.items()}
+    return _UNSET_CONFIG | {key: _CONFIG[key](body, key) for key in body.among(_CONFIG)}
 
 
 def host_document(host: Fields) -> Json:
     """Every field of HostConfig, with docker's defaults filled in and pysup's settings as given."""
-    document = {key: read(host, key) for key, read in _HOST.items()}
-    document |= {key: default for key, (_, _, default) in _LACKING.items()}
+    document = _UNSET_HOST | {key: _HOST[key](host, key) for key in host.among(_HOST)}
     document["Pysup"] = own_settings(host.inner("Pysup"))
     return document
 
@@ -249,6 +248,11 @@ _LACKING: dict[str, tuple[str, str, Any]] = {
     "IOMaximumBandwidth": ("--io-maxbandwidth", _WINDOWS, 0),
 }
 """HostConfig fields that docker has and pysup lacks: flag, why, and the empty value that inspect shows."""
+
+_UNSET_CONFIG: Json = {key: read(Fields("", {}), key) for key, read in _CONFIG.items()}
+_UNSET_HOST: Json = {key: read(Fields("", {}), key) for key, read in _HOST.items()}
+_UNSET_HOST |= {key: default for key, (_, _, default) in _LACKING.items()}
+"""What the documents of an empty body are; none of it is ever changed."""
 
 # -- pysup's own settings ------------------------------------------------------------------------------------
 

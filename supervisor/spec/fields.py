@@ -57,6 +57,10 @@ class Fields:
         """Whether the field is there, and null."""
         return key in self._data and self._data[key] is None
 
+    def among(self, known: Mapping[str, object]) -> Iterator[str]:
+        """The fields of these names that are there and not null, in the order in which they are known."""
+        return (key for key in known if self._data.get(key) is not None)
+
     def given(self) -> Iterator[str]:
         """The fields that are given (not empty in Go's sense)."""
         return (str(key) for key, value in self._data.items() if value)

@@ -25,13 +25,14 @@ async def run_container(engine: Engine, request: Request) -> Streamed:
     body = await request.json()
 
     async def write(sink: Sink) -> None:
-        with engine.parts.news.subscribe() as happenings:
-            container = await engine.run(body, name, request.caller)
+        container = await engine.draft(body, name, request.caller)
+        with engine.parts.news.subscribe(container.id) as happenings:
+            await engine.run(container, request.caller)
             await sink.send(_line({"Id": container.id, "Warnings": container.warnings}))
             if condition:
                 row = container.record.row
                 code = await wait_for(cast("Condition", condition), row, happenings)
-                await sink.send(_line({"Error": None, "StatusCode": code}))
+                await sink.end(_line({"Error": None, "StatusCode": code}))
 
     return Streamed(write)
 

@@ -48,7 +48,7 @@ async def wait_container(engine: Engine, request: Request) -> Streamed:
                     answer.update(Error=None, StatusCode=ended.exit_code or 0)
         except* PysupError as group:
             answer.update(Error={"Message": str(group.exceptions[0])}, StatusCode=_FAILED)
-        await sink.send(json.dumps(answer).encode() + b"\n")
+        await sink.end(json.dumps(answer).encode() + b"\n")
 
     return Streamed(write)
 

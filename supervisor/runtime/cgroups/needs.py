@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
+from functools import lru_cache
 
 from pysup.supervisor.errors import BadRequest, Unavailable
 from pysup.supervisor.runtime.cgroups.convert import cpu_list
@@ -11,7 +12,8 @@ from pysup.supervisor.spec.container import Resources
 VERSION_2_NAMES = {"blkio": "io", "cpuacct": "cpu"}
 
 
-def needs(wanted: Resources) -> Iterator[tuple[str, str]]:
+@lru_cache(maxsize=64)
+def needs(wanted: Resources) -> tuple[tuple[str, str], ...]:
     """What is limited, and the version 1 name of the controller for it."""
     blkio = (wanted.blkio_weight, *wanted.read_bps, *wanted.write_bps, *wanted.read_iops, *wanted.write_iops)
     asked = {
@@ -22,9 +24,7 @@ def needs(wanted: Resources) -> Iterator[tuple[str, str]]:
         ("the number of processes", "pids"): (wanted.pids,),
         ("block I/O", "blkio"): blkio,
     }
-    for pair, values in asked.items():
-        if any(value is not None for value in values):
-            yield pair
+    return tuple(pair for pair, values in asked.items() if any(value is not None for value in values))
 
 
 def check_controllers(wanted: Resources, controllers: Collection[str], version: int) -> None:

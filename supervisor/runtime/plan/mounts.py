@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
+from functools import lru_cache
 
 from pysup.supervisor.errors import Unavailable
 from pysup.supervisor.kernel import mounts
@@ -37,7 +38,12 @@ def mount_steps(
 
 def on_stage(path: str, staged: tuple[str, ...]) -> bool:
     """Whether a path is made on the stage: all below what is staged but cgroups, which are the container's own."""
-    return any(within(path, top) for top in staged) and not within(path, base.CGROUPS)
+    return path in staged or (path.startswith(_inside(staged)) and not within(path, base.CGROUPS))
+
+
+@lru_cache(maxsize=8)
+def _inside(directories: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"{directory}/" for directory in directories)
 
 
 def _taken(spec: ContainerSpec) -> set[str]:
@@ -53,8 +59,9 @@ def mask_steps(spec: ContainerSpec, facts: Facts) -> list[Step]:
 def fresh(spec: ContainerSpec, facts: Facts) -> Iterator[base.Default]:
     """A user's mount replaces a default at its place; one at /dev replaces all of /dev (moby WithMounts)."""
     taken = _taken(spec)
+    own_dev = "/dev" in taken
     for default in base.defaults(spec, facts):
-        if default.target not in taken and not (within(default.target, "/dev") and "/dev" in taken):
+        if default.target not in taken and not (own_dev and within(default.target, "/dev")):
             yield default
 
 
@@ -68,9 +75,9 @@ def within(path: str, directory: str) -> bool:
 
 def covers(spec: ContainerSpec, facts: Facts) -> Iterator[Step]:
     """Put an empty read-only tmpfs on each hidden directory that a layer shows."""
-    defaults = [default.target for default in base.defaults(spec, facts)]
-    flags = base.PLAIN | mounts.MS_RDONLY
-    for target in sorted(_shown(spec, facts)):
+    shown, flags = _shown(spec, facts), base.PLAIN | mounts.MS_RDONLY
+    defaults = [default.target for default in base.defaults(spec, facts)] if shown else []
+    for target in sorted(shown):
         if not any(within(target, mount) for mount in defaults):
             yield base.tmpfs(target, flags, "mode=555,size=4k")
 

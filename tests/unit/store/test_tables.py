@@ -51,6 +51,22 @@ def test_a_container_is_found_by_id_name_and_unique_prefix(conn: Connection) -> 
             containers.find(conn, nobody)
 
 
+def test_a_row_is_known_to_be_what_an_update_makes_of_it(conn: Connection) -> None:
+    add(conn, "a1", "web")
+    before = containers.find(conn, "web")
+    columns = {
+        "oom_killed": 1,
+        "recent_restarts": (1.5, 2.0),
+        "last_delay": 0.5,
+        "exit_code": 3,
+        "error": "x",
+    }
+    containers.update(conn, before.id, **columns)
+    after = containers.find(conn, "web")
+    assert containers.updated(before, **columns) == after
+    assert (after.oom_killed, after.recent_restarts) == (True, (1.5, 2.0))
+
+
 def test_a_name_is_free_again_once_its_container_is_removed(conn: Connection) -> None:
     add(conn, "a1", "web")
     with pytest.raises(NameTaken, match=r"container a10+ has it"):
