@@ -100,13 +100,18 @@ class Settings(NamedTuple):
         return os.path.join(self.root, "containers")
 
     def container_dir(self, container_id: str) -> str:
-        """A container's directory: upper/ work/ rootfs/ etc/ logs/."""
+        """A container's directory: upper/ work/ etc/ logs/."""
         return os.path.join(self.containers_dir, container_id)
 
     @property
     def stage(self) -> str:
         """An empty directory: what a container's set-up covers in its own mount namespace."""
         return os.path.join(self.root, "stage")
+
+    @property
+    def ground(self) -> str:
+        """The lowest layer of containers: nothing but what their mounts lie on."""
+        return os.path.join(self.root, "ground")
 
     @property
     def trash(self) -> str:

@@ -78,7 +78,7 @@ def _single(parts: Parts, spec: ContainerSpec, root: int) -> Image:
 @asynccontextmanager
 async def _merged(parts: Parts, spec: ContainerSpec, container_id: str) -> AsyncIterator[int]:
     """The root of an overlay of all layers, which a helper has mounted for itself."""
-    target = f"{parts.settings.container_dir(container_id)}/rootfs"
+    target = parts.settings.stage
     helper = await launch(
         parts.link,
         what=f"container {container_id[:12]}",

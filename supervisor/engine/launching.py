@@ -39,6 +39,7 @@ async def default_filter(parts: Parts) -> None:
 async def order_stages(parts: Parts) -> None:
     """Have children ready for containers that ask for nothing special, where they can join a cgroup later (v1)."""
     os.makedirs(parts.settings.stage, 0o700, exist_ok=True)
+    rootfs.make_ground(parts.settings.ground)
     if parts.hierarchy.version == 1:
         facts = Facts(machine=parts.machine, directory="", stage=parts.settings.stage)
         for stage in plan.usual(facts):
@@ -80,6 +81,7 @@ def _facts(
         devices=devices,
         kept=kept,
         stage=parts.settings.stage,
+        ground=parts.settings.ground,
     )
 
 

@@ -1,8 +1,9 @@
 """A container's own directories: the write layer, and the files of /etc that are not the image's.
 
-DIRECTORY/upper   what the container has written (overlayfs)   DIRECTORY/rootfs  where its root is mounted
-DIRECTORY/work    overlayfs's own                              DIRECTORY/etc     hostname hosts resolv.conf
-DIRECTORY/lower   where a user namespace has its lower layer mounted, DIRECTORY/layers those of an image
+DIRECTORY/upper   what the container has written (overlayfs)   DIRECTORY/etc  hostname hosts resolv.conf
+DIRECTORY/work    overlayfs's own
+DIRECTORY/lower   where a user namespace has its lower layer mounted, DIRECTORY/layers those of an image,
+DIRECTORY/rootfs  and its root: that of others is mounted on the daemon's stage/
 DIRECTORY/mounts  the same three for each further file system of the machine (host image)
 """
 
@@ -17,9 +18,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pysup.supervisor.runtime import plan, trees
 from pysup.supervisor.spec.container import ContainerSpec
 
-_MODES = {"upper": 0o755, "work": 0o700, "rootfs": 0o755, "etc": 0o755}
-_FOR_LAYERS = ("lower", "layers")
-_SOMETIMES = (*_FOR_LAYERS, "mounts")
+_MODES = {"upper": 0o755, "work": 0o700, "etc": 0o755}
+_MAPPED = ("lower", "layers", "rootfs")
+_SOMETIMES = (*_MAPPED, "mounts")
 _ROOT = (0, 0)
 HOSTS = """\
 127.0.0.1\tlocalhost
@@ -39,7 +40,7 @@ def create(directory: str, spec: ContainerSpec) -> None:
     for name, mode in _MODES.items():
         os.mkdir(f"{directory}/{name}", mode)
     if spec.namespaces.user == "private":
-        for name in _FOR_LAYERS:
+        for name in _MAPPED:
             os.mkdir(f"{directory}/{name}", 0o755)
     if ids != _ROOT:
         _give_away(directory, ids)
@@ -47,9 +48,17 @@ def create(directory: str, spec: ContainerSpec) -> None:
         _write(f"{directory}/etc/{name}", content, ids)
 
 
+def make_ground(directory: str) -> None:
+    """Make the lowest layer of all containers, which only has what their mounts lie on. Raises OSError."""
+    for name in ("dev", "etc", "proc", "sys"):
+        os.makedirs(f"{directory}/{name}", 0o755, exist_ok=True)
+    for name in plan.ETC_FILES:
+        _write(f"{directory}/etc/{name}", "", _ROOT)
+
+
 def _give_away(directory: str, ids: tuple[int, int]) -> None:
     """The container's root may pass through by its group; the directories above let nobody come so far."""
-    for name in (*_MODES, "lower"):
+    for name in (*_MODES, "lower", "rootfs"):
         os.chown(f"{directory}/{name}", *ids)
     os.chown(directory, -1, ids[1])
     os.chmod(directory, 0o710)  # noqa: S103 - nobody else

@@ -51,11 +51,14 @@ async def cgroup_of(resources: Resources) -> AsyncIterator[Cgroup]:
 
 
 def facts(directory: Path, cgroup: Cgroup, **changes: Any) -> plan.Facts:
-    """What the engine would decide for it."""
+    """What the engine would decide for it; the stage lies beside its directory."""
+    stage = directory.parent / "stage"
+    stage.mkdir(exist_ok=True)
     return plan.Facts(
         **{
             "machine": machine.survey(),
             "directory": str(directory),
+            "stage": str(stage),
             "cgroup_tasks": cgroup.join_paths,
             "cgroup_views": cgroup.views,
             **changes,

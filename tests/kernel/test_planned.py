@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 from helpers.keepers import KeeperProcess, linked
-from helpers.planned import run, spec
+from helpers.planned import run, running, spec
 
 from pysup.supervisor.errors import StartFailed
+from pysup.supervisor.runtime import rootfs
 from pysup.supervisor.spec.container import IdMap, Mount, Namespaces, Rootfs
 
 pytestmark = [pytest.mark.kernel, pytest.mark.vm]
@@ -42,6 +44,23 @@ async def test_docker_s_mounts(keeper: KeeperProcess, tmp_path: Path) -> None:
     assert "ro" in mounts["/sys/fs/cgroup"][1]
     assert "ro" in mounts["/proc/sys"][1]
     assert mounts["/run"][0] == mounts["/tmp"][0] == "tmpfs"
+
+
+async def test_mounts_lie_on_the_ground_and_leave_the_write_layer_empty(
+    keeper: KeeperProcess, tmp_path: Path
+) -> None:
+    """The image has one program and nothing else; a volume's place is made all the same."""
+    lower, ground = tmp_path / "lower", tmp_path / "ground"
+    lower.mkdir()
+    shutil.copy(str(shutil.which("busybox")), lower / "busybox")
+    rootfs.make_ground(str(ground))
+    upper = tmp_path / "container" / "upper"
+    for mounts, made in (((), []), ((Mount("bind", "/data", str(lower)),), ["data"])):
+        wanted = spec("/busybox", "true", rootfs=Rootfs((str(lower),)), mounts=mounts)
+        async with linked(keeper) as link, running(link, tmp_path, wanted, ground=str(ground)):
+            assert [path.name for path in upper.rglob("*")] == made
+    assert sorted(path.name for path in ground.iterdir()) == ["dev", "etc", "proc", "sys"]
+    assert all(file.read_bytes() == b"" for file in (ground / "etc").iterdir())
 
 
 async def test_cgroups_as_the_container_sees_them(keeper: KeeperProcess, tmp_path: Path) -> None:

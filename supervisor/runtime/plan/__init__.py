@@ -29,6 +29,7 @@ from pysup.supervisor.runtime.plan.facts import (
     Step,
 )
 from pysup.supervisor.runtime.plan.joining import TARGET, build_exec, joins_pid
+from pysup.supervisor.runtime.plan.mounts import ETC_FILES
 from pysup.supervisor.runtime.plan.namespaces import (
     clone_flags,
     gid_maps,
@@ -46,6 +47,7 @@ from pysup.supervisor.runtime.plan.stage import Stage, stage_of, usual
 from pysup.supervisor.runtime.plan.user_mounts import Bound, mapped_mounts
 
 __all__ = [
+    "ETC_FILES",
     "LAYER",
     "SECCOMP",
     "SECRETS",

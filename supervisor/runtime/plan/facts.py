@@ -71,7 +71,9 @@ class Facts:
 
     machine: Machine
     directory: str
-    """The container's directory, which runtime/rootfs.py made: upper/ work/ rootfs/ etc/."""
+    """The container's directory, which runtime/rootfs.py made: upper/ work/ etc/."""
+    stage: str
+    """An empty host directory, on which what comes before the container's root is made, and then that root."""
     cgroup_tasks: tuple[str, ...] = ()
     """The ``tasks`` files to join (cgroup v1); on v2 the process is born in its cgroup."""
     cgroup_views: tuple[CgroupView, ...] = ()
@@ -92,5 +94,5 @@ class Facts:
     """Mounts that come with those ids, too: target, and the name of the descriptor of a detached tree."""
     kept: tuple[str, ...] = ()
     """Overlays that were kept of the run before; each name is that of a descriptor."""
-    stage: str = ""
-    """An empty host directory, for what is made before the container's root is there; empty: there is none."""
+    ground: str = ""
+    """A host directory with nothing but what mounts lie on (rootfs.make_ground()); empty: there is none."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from pysup.supervisor.runtime.plan import namespaces
+from pysup.supervisor.runtime.plan.base import is_host_image
 from pysup.supervisor.runtime.plan.facts import Below, Facts, Step
 from pysup.supervisor.runtime.plan.sources import Sources
 from pysup.supervisor.spec.container import ContainerSpec, Mount
@@ -37,7 +38,7 @@ class _Overlay(NamedTuple):
 def root_steps(spec: ContainerSpec, facts: Facts, sources: Sources, *, lasting: bool = True) -> list[Step]:
     """Mount everything and go there. Not ``lasting``: outside of the user namespace, to be mounted again."""
     directory = sources.name(facts.directory)
-    target = f"{directory}/rootfs"
+    target = f"{directory}/rootfs" if spec.namespaces.user == "private" else facts.stage
     keeps = lasting and not spec.auto_remove and not needs_preparation(spec, idmapped=facts.idmapped)
     steps: list[Step] = []
     for overlay in _overlays(spec, facts.below, target):
@@ -51,13 +52,23 @@ def root_steps(spec: ContainerSpec, facts: Facts, sources: Sources, *, lasting: 
     return steps
 
 
+def _ground(overlay: _Overlay, spec: ContainerSpec, facts: Facts) -> tuple[str, ...]:
+    """What the container's mounts lie on, below all layers: where an image has no /proc, none need be made.
+
+    The machine's own root has them all; and what is there belongs to the host's root.
+    """
+    needed = overlay.name == LAYER and spec.namespaces.user == "host" and not is_host_image(spec)
+    return (facts.ground,) if needed and facts.ground else ()
+
+
 def _mount(
     overlay: _Overlay, spec: ContainerSpec, facts: Facts, sources: Sources, *, lasting: bool
 ) -> list[Step]:
     layers = sources.name(facts.directory) + overlay.directory
+    lower = (*overlay.lower, *_ground(overlay, spec, facts))
     detached = list(_detached(overlay, spec, idmapped=facts.idmapped)) if lasting or facts.idmapped else []
     options = {
-        "lower": [_place_of(layer, layers, detached) or sources.name(layer) for layer in overlay.lower],
+        "lower": [_place_of(layer, layers, detached) or sources.name(layer) for layer in lower],
         "upper": f"{layers}/upper",
         "work": f"{layers}/work",
         **overlay.where,

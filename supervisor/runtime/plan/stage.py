@@ -44,7 +44,7 @@ def stage_of(spec: ContainerSpec, facts: Facts) -> Stage | None:
     spaces = spec.namespaces
     own = spaces.user == "host" and spaces.pid == spaces.ipc == "private"
     kept = all(_apart(mount.target) and "slave" not in mount.propagation for mount in spec.mounts)
-    if not (facts.stage and own and kept) or spec.sysctls or facts.devices:
+    if not (own and kept) or spec.sysctls or facts.devices:
         return None
     pattern = ContainerSpec(
         hostname="",
