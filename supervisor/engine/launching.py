@@ -27,7 +27,7 @@ from pysup.supervisor.runtime.seccomp.filters import Program
 from pysup.supervisor.spec.capabilities import DEFAULT
 from pysup.supervisor.spec.container import ContainerSpec, Namespaces, Process
 
-CHILDREN_AHEAD = 2
+CHILDREN_AHEAD = 3
 """Of each stage: a megabyte each."""
 
 

@@ -21,6 +21,8 @@ from pysup.supervisor.keeper.steps import Step
 
 REFILL_AFTER = 0.02
 """Seconds after a start: the next child is not to take the CPU from the one that is being started."""
+SEVERAL = 2
+"""Children that are worth a row of forks."""
 SETTLED_AFTER = 0.25
 """Seconds after a change of the host's mounts, which often come in rows."""
 
@@ -34,9 +36,14 @@ class Shelf:
         self.spares: list[fork.Spare] = []
 
     @property
-    def lacks(self) -> bool:
-        """Whether there are fewer than were ordered."""
-        return len(self.spares) < self.order.ahead
+    def lacks(self) -> int:
+        """How many fewer there are than were ordered."""
+        return self.order.ahead - len(self.spares)
+
+    def fill(self) -> None:
+        """Make those that lack, in a row: what this process then writes to is copied once for all of them (fork(2))."""
+        for _ in range(self.lacks):
+            self.spares.append(fork.ahead(self.order.flags, self.steps))
 
     def clear(self) -> None:
         """Let all of them go."""
@@ -92,18 +99,18 @@ class Stock:
         return None
 
     def refill(self) -> None:
-        """Make one child that lacks."""
+        """Fill a shelf on which children lack."""
         self.due = None
         for shelf in self._shelves.values():
             if shelf.lacks:
                 with contextlib.suppress(fork.Refused, OSError):  # a start will tell why
-                    shelf.spares.append(fork.ahead(shelf.order.flags, shelf.steps))
+                    shelf.fill()
                     self._refill_in(REFILL_AFTER)
                 return
 
     def hurry(self) -> None:
-        """A start is over: what lacks may be made now."""
-        if self.due is not None:
+        """A start is over: a shelf that is nearly empty may be filled now."""
+        if self.due is not None and any(shelf.lacks >= SEVERAL for shelf in self._shelves.values()):
             self.due = time.monotonic()
 
     def clear(self) -> None:

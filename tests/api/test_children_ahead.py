@@ -38,8 +38,8 @@ class Stocked(Daemon):
         return found
 
     def stocked(self) -> set[int]:
-        """Wait until the shelves are full: two children for each of two stages; none on cgroup v2."""
-        until(lambda: len(self.spares()) == (4 if VERSION_1 else 0), "children ahead")
+        """Wait until the shelves are full: three children for each of two stages; none on cgroup v2."""
+        until(lambda: len(self.spares()) == (6 if VERSION_1 else 0), "children ahead")
         return self.spares()
 
 
