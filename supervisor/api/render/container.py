@@ -32,7 +32,7 @@ class Places:
     """Where things of a container lie on the host."""
 
     directory: str
-    """The container's own: upper/ work/ rootfs/ etc/ logs/."""
+    """The container's own: upper/ work/ etc/ logs/."""
     lower: tuple[str, ...]
     """Its layers, topmost first."""
     volumes: str
