@@ -49,6 +49,7 @@ CONTAINER: dict[str, Entry] = {
 }
 
 IMAGE: dict[str, Entry] = {
+    "build": Entry("build:build", "Build an image from a Dockerfile"),
     "history": Entry("image_history:image_history", "Show the history of an image"),
     "import": Entry("images:import_", "Import the contents from a tarball to create a filesystem image"),
     "inspect": Entry("inspect:image_inspect", "Display detailed information on one or more images"),
@@ -144,6 +145,7 @@ COMMANDS: dict[str, Entry] = {
     "history": Entry("history:history", "Show every run of a container, or the steps of an image"),
     "query": Entry("query:run", "Ask pysup's database in SQL, read-only"),
     "events": SYSTEM["events"],
+    "build": IMAGE["build"],
     "images": IMAGE["ls"],
     "import": IMAGE["import"],
     "load": IMAGE["load"],
@@ -161,12 +163,9 @@ COMMANDS: dict[str, Entry] = {
 }
 
 _ONE_HOST = "pysup is for one host"
-_BUILDS = "images come with a later version"
 
 LACKING: dict[str, str] = {
-    "build": _BUILDS,
-    "builder": _BUILDS,
-    "buildx": _BUILDS,
+    "buildx": "pysup has docker's classic builder: pysup build",
     "checkpoint": "checkpoints come with a later version",
     "compose": "it comes with a later version",
     "config": _ONE_HOST,

@@ -97,14 +97,14 @@ def _networked(body: dict[str, Any], given: Given) -> dict[str, Any]:
         PortBindings=ports,
         Links=links,
         DnsOptions=[*given.many("dns-option"), *given.many("dns-opt")],
-        ExtraHosts=[_extra_host(text) for text in given.many("add-host")],
+        ExtraHosts=[extra_host(text) for text in given.many("add-host")],
     )
     return body | _unempty(
         ExposedPorts=exposed, NetworkingConfig={"EndpointsConfig": endpoints} if endpoints else {}
     )
 
 
-def _extra_host(text: str) -> str:
+def extra_host(text: str) -> str:
     """``host=ip`` is the newer way to write ``host:ip``."""
     name, equals, address = text.partition("=")
     return f"{name}:{address.removeprefix('[').removesuffix(']')}" if equals else text
@@ -167,7 +167,7 @@ def _host_config(given: Given) -> dict[str, Any]:
         Tmpfs=_pairs(given.many("tmpfs"), ":"),
         Sysctls=_pairs(given.many("sysctl")),
         Annotations=_pairs(given.many("annotation")),
-        Ulimits=[_checked("ulimit", limit, _ulimit) for limit in given.many("ulimit")],
+        Ulimits=[_checked("ulimit", limit, ulimit) for limit in given.many("ulimit")],
         LogConfig=_log_config(given),
         Devices=[_checked("device", one, confinement.device) for one in given.many("device")],
         DeviceCgroupRules=[
@@ -239,7 +239,7 @@ def _checked(flag: str, text: str, read: Callable[[str], Any]) -> Any:
         raise UsageError(f'cannot parse: invalid argument "{text}" for "--{flag}" flag: {error}') from None
 
 
-def _ulimit(text: str) -> dict[str, Any]:
+def ulimit(text: str) -> dict[str, Any]:
     """``nofile=1024:2048`` (github.com/docker/go-units ulimit.go); the daemon knows which names there are."""
     name, equals, bounds = text.partition("=")
     soft, colon, hard = bounds.partition(":")

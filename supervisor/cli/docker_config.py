@@ -62,6 +62,13 @@ def find(registry: str) -> Auth:
     return {**found, "serveraddress": key} if found else {}
 
 
+def everywhere() -> dict[str, Auth]:
+    """Who one is at each registry that is filed, by what it is filed under. Raises PysupError."""
+    config = load()
+    keys = {key_of(name) for kind in ("auths", "credHelpers") for name in config.get(kind) or {}}
+    return {key: auth for key in sorted(keys) if (auth := find(key))}
+
+
 def header(registry: str) -> dict[str, str]:
     """X-Registry-Auth for a request that concerns a registry."""
     content = json.dumps(find(registry)).encode()

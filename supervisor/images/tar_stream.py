@@ -24,10 +24,15 @@ class BadArchive(BadRequest):
 
 
 class Stream:
-    """What tarfile reads from: forward only."""
+    """What tarfile reads from: forward only.
 
-    def __init__(self, source: IO[bytes]) -> None:
+    Not ``padded``: the archive may end with the last entry's content, as docker's command line ends a context that it
+    has added a Dockerfile to (``build -f -``).
+    """
+
+    def __init__(self, source: IO[bytes], *, padded: bool = True) -> None:
         self._source = source
+        self._padded = padded
         self._position = 0
         self._limit = LONGEST_HEADER
         self._last = b""
@@ -41,8 +46,20 @@ class Stream:
         if position < self._position:
             raise BadArchive("cannot read the archive: an entry's size leads backwards")
         while self._position < position:
-            self.data(min(CHUNK, position - self._position))
+            if self._padded or position - self._position >= tarfile.BLOCKSIZE:
+                self.data(min(CHUNK, position - self._position))
+            else:
+                self._skip_padding(position)
         self._limit = position + LONGEST_HEADER
+
+    def _skip_padding(self, position: int) -> None:
+        """All of it, or none: part of it is a damaged archive."""
+        begin = self._position
+        while self._position < position and (found := self._source.read(position - self._position)):
+            self._position += len(found)
+        if begin < self._position < position:
+            raise EOFError(DAMAGED)
+        self._position = position
 
     def read(self, size: int) -> bytes:
         """Bytes of headers; fewer at the end only. Raises BadArchive if they go on for too long."""

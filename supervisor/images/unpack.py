@@ -37,6 +37,8 @@ class Bounds(NamedTuple):
     """Entries, at most."""
     size: int = 1 << 62
     """Bytes of files, at most."""
+    padded: bool = True
+    """Its last entry is as long as the format wants it (tar_stream.Stream)."""
 
 
 LAYER = Bounds()
@@ -47,7 +49,7 @@ def unpack(archive: IO[bytes], root: int, bounds: Bounds = LAYER) -> int:
 
     Raises BadArchive, and OSError for a full disk.
     """
-    stream = Stream(archive)
+    stream = Stream(archive, padded=bounds.padded)
     unpacker = _Unpacker(root, stream, bounds)
     try:
         for count, member in enumerate(members(stream), 1):

@@ -65,7 +65,8 @@ def order_of(request: Request) -> Order:
     _refuse(query)
     return Order(
         caller=request.caller,
-        dockerfile=query.text("dockerfile") or DOCKERFILE,
+        dockerfile=next(iter(query.values("dockerfile")), "")
+        or DOCKERFILE,  # docker-py sends the text behind it
         names=tuple(_name(text) for text in query.values("t") if text),
         quiet=query.flag("q"),
         no_cache=query.flag("nocache"),

@@ -19,12 +19,10 @@ from pysup.supervisor.images.directories import INSIDE
 from pysup.supervisor.images.unpack import Bounds, unpack
 from pysup.supervisor.kernel.libc import KernelError
 from pysup.supervisor.kernel.mounts import openat2
-from pysup.supervisor.runtime import trees
 
-BOUNDS = Bounds(whiteouts=False, files=2_000_000, size=64 << 30)
+BOUNDS = Bounds(whiteouts=False, files=2_000_000, size=64 << 30, padded=False)
 """Of a context: entries, and bytes of their files together."""
 _IGNORE = ".dockerignore"
-_NEWEST_NAMES = (".dockerfile.", ".dockerignore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +88,3 @@ def _remove(root: int, name: str) -> None:
         os.unlink(last, dir_fd=parent)
     finally:
         os.close(parent)
-
-
-def discard(context: Context) -> None:
-    """Remove it."""
-    trees.remove(context.path)

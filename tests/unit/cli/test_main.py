@@ -74,9 +74,9 @@ def call(monkeypatch: pytest.MonkeyPatch, *argv: str) -> int:
             "cannot run container 'lss': unknown command; did you mean \"ls\"? (see 'pysup container --help')",
         ),
         (
-            ["build", "."],
+            ["buildx", "build", "."],
             125,
-            "cannot build: docker's build is not supported yet (images come with a later version)",
+            "cannot buildx: docker's buildx is not supported yet (pysup has docker's classic builder: pysup build)",
         ),
         (["--foo"], 125, "cannot parse: unknown flag: --foo (see 'pysup --help')"),
         (["ps", "x"], 1, "cannot parse: 'pysup ps' accepts no arguments (see 'pysup ps --help')"),
