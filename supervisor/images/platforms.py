@@ -22,6 +22,11 @@ _ALIASES = {
     "armv7l": ("arm", "v7"),
 }
 _DEFAULT_VARIANTS = {"arm": "v7", "arm64": "v8"}
+_ARCHITECTURES = frozenset(
+    {"386", "amd64", "arm", "arm64", "loong64", "mips", "mipsle", "mips64", "mips64le", "ppc64", "ppc64le"}
+    | {"riscv64", "s390x"}
+)
+"""Those of GOARCH that run Linux."""
 _WHOLE = 3
 REFERENCE = "vnd.docker.reference.type"
 """An annotation of what is no image but tells of one (attestations of BuildKit)."""
@@ -47,11 +52,13 @@ def platform_of(document: Mapping[str, Any]) -> Platform:
 
 
 def parse_platform(text: str) -> Platform:
-    """``linux/arm64/v8``, ``linux/amd64``, ``arm64``. Raises BadRequest."""
+    """``linux/arm64/v8``, ``linux/amd64``, ``arm64``. Raises BadRequest; a word alone must be a known architecture."""
     parts = text.lower().split("/")
     if not all(parts) or len(parts) > _WHOLE:
         raise BadRequest(f"cannot use platform {text[:100]!r}: it is not OS/ARCHITECTURE[/VARIANT]")
     if len(parts) == 1:
+        if _normal(parts[0], "")[0] not in _ARCHITECTURES:
+            raise BadRequest(f"cannot use platform {text[:100]!r}: unknown operating system or architecture")
         parts = ["linux", *parts]
     return Platform(parts[0], *_normal(parts[1], parts[2] if len(parts) == _WHOLE else ""))
 

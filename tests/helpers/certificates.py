@@ -24,11 +24,11 @@ class Authority:
         basic = x509.BasicConstraints(ca=True, path_length=None)
         self.certificate = builder.add_extension(basic, critical=True).sign(self._key, hashes.SHA256())
 
-    def write(self, directory: Path, name: str, *, days: int = 1) -> Path:
-        """A directory with ca.pem, and the certificate and key of ``name``, good for 127.0.0.1."""
-        directory.mkdir()
+    def write(self, directory: Path, name: str, *, days: int = 1, address: str = "127.0.0.1") -> Path:
+        """A directory with ca.pem, and the certificate and key of ``name``, good for an address."""
+        directory.mkdir(parents=True)
         key = ec.generate_private_key(ec.SECP256R1())
-        place = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+        place = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
         builder = _builder(_name(name), self._name, key.public_key(), days=days)
         certificate = builder.add_extension(place, critical=False).sign(self._key, hashes.SHA256())
         (directory / "ca.pem").write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))

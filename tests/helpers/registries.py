@@ -33,9 +33,10 @@ class Registry:
         http: Mapping[str, Any] | None = None,
         auth: Mapping[str, Any] | None = None,
         others: Mapping[str, Any] | None = None,
+        address: str = "127.0.0.1",
     ) -> None:
         self.port = free_port()
-        self.host = f"127.0.0.1:{self.port}"
+        self.host = f"{address}:{self.port}"
         self.directory = directory
         storage = {"filesystem": {"rootdirectory": str(directory / "storage")}, "delete": {"enabled": True}}
         self._config: dict[str, Any] = {
