@@ -27,6 +27,7 @@ from pysup.supervisor.engine import event_rows
 from pysup.supervisor.engine.commands import Caller
 from pysup.supervisor.engine.naming import Naming
 from pysup.supervisor.engine.news import Happening, NewsDesk
+from pysup.supervisor.engine.relays import Relays
 from pysup.supervisor.errors import BadRequest, Conflict, Forbidden, NotFound
 from pysup.supervisor.network import addresses, routes
 from pysup.supervisor.network.addresses import IPV4, IPV6, Network
@@ -71,6 +72,7 @@ class Networks:
         firewall: Firewall,
     ) -> None:
         self.naming = naming
+        self.relays = Relays(nursery)
         self._nursery = nursery
         self.firewall = firewall
         self._store = store

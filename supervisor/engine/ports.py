@@ -78,6 +78,10 @@ class Ports:
             with suppress(OSError):
                 self._held[taken] = _bound(port.protocol, port.host_ip, port.host_port)
 
+    def socket_of(self, taken: Taken) -> socket.socket | None:
+        """The socket that holds a port; None: it was lost."""
+        return self._held.get(taken)
+
     def give_back(self, ports: Iterable[Taken]) -> None:
         """Let others have these."""
         for taken in ports:
@@ -172,6 +176,8 @@ def _bound(protocol: str, address: str, port: int) -> socket.socket:
     try:
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            # It will listen (network/relay.py), so it stays ours alone; its own old connections do not matter.
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(protocol == "tcp"))
         made.bind((address, port))
     except OSError:
         made.close()

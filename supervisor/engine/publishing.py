@@ -21,7 +21,7 @@ from pysup.supervisor.errors import Conflict, Forbidden, PysupError, Unavailable
 from pysup.supervisor.network.addresses import IPV4, IPV6
 from pysup.supervisor.network.rules import Published
 from pysup.supervisor.runtime.listeners import holder_of
-from pysup.supervisor.spec.container import NetworkSpec
+from pysup.supervisor.spec.container import Binding, NetworkSpec
 from pysup.supervisor.spec.network import wanted_bindings
 from pysup.supervisor.spec.networks import Options
 
@@ -68,30 +68,62 @@ class Publishing:
         addresses = self._addresses(places)
         kept, missing = still_wanted(wanted_bindings(network), self._ports.taken, addresses)
         gone = [one for one in self._ports.taken if one not in kept]
+        moved = [
+            one for one in gone if any(binding.may_be(one.protocol, one.host_port) for binding in missing)
+        ]
+        await self._withdraw(moved, places)  # another port inside gets them
+        try:
+            new = await self._take_further(missing, addresses, places)
+            try:
+                yield (partial(_note, container_id=self._record.id, taken=[*kept, *new]),)
+            except BaseException:
+                with trio.CancelScope(shield=True):
+                    await self._withdraw(new, places)
+                raise
+        except BaseException:
+            with trio.CancelScope(shield=True):
+                self._ports.take_again(self._rows(moved))
+                await self._lead_further(moved, places)
+            raise
+        await self._withdraw([one for one in gone if one not in moved], places)
+
+    async def _take_further(
+        self, missing: Sequence[Binding], addresses: Sequence[str], places: Sequence[Place]
+    ) -> list[Taken]:
         try:
             new = self._ports.take(missing, (), addresses)
         except Refused as error:
             raise await self._refused(error) from error
         try:
             await self._lead_further(new, places)
-            remaining = [*kept, *new]
-            yield (partial(_note, container_id=self._record.id, taken=remaining),)
         except BaseException:
-            with trio.CancelScope(shield=True):
-                await self._withdraw(new, places)
+            self._ports.give_back(new)
             raise
-        await self._withdraw(gone, places)
+        return new
 
     async def _lead_further(self, ports: Sequence[Taken], places: Sequence[Place]) -> None:
-        led = list(published(self._rows(ports), places))
-        await (await self._parts.networks.fabric()).publish(led)
-        self._led += led
+        await self._publish(list(published(self._rows(ports), places)))
 
     async def _withdraw(self, ports: Sequence[Taken], places: Sequence[Place]) -> None:
-        led = [one for one in published(self._rows(ports), places) if one in self._led]
-        await (await self._parts.networks.fabric()).unpublish(led)
-        self._led = [one for one in self._led if one not in led]
+        await self._unpublish([one for one in published(self._rows(ports), places) if one in self._led])
         self._ports.give_back(ports)
+
+    async def _publish(self, led: Sequence[Published]) -> None:
+        await (await self._parts.networks.fabric()).publish(led)
+        self._led += led
+        self._relay(led)
+
+    def _relay(self, led: Sequence[Published]) -> None:
+        for one in led:
+            taken = Taken(one.protocol, one.host_ip, one.host_port, one.port)
+            self._parts.networks.relays.begin(one, self._ports.socket_of(taken))
+
+    async def _unpublish(self, led: Sequence[Published]) -> None:
+        """Nobody has the sockets but the ports themselves afterwards."""
+        self._parts.networks.relays.end(led)
+        self._led = [one for one in self._led if one not in led]
+        if led:
+            await (await self._parts.networks.fabric()).unpublish(led)
 
     async def _refused(self, error: Refused) -> PysupError:
         told = f"cannot publish {error.where} for container {self._record.row.name}: "
@@ -112,24 +144,19 @@ class Publishing:
         rows = endpoints.ports(self._parts.store.read(), self._record.id)
         self._ports.take_again(rows)
         self._led = list(published(rows, places))
+        self._relay(self._led)
 
     async def lead(self, places: Sequence[Place]) -> None:
         """Lead the ports to where the container is now. Raises Unavailable."""
-        await self._lead_back()
+        await self._unpublish(self._led)
         if self._ports.taken:
-            self._led = list(published(self._rows(self._ports.taken), places))
-            await (await self._parts.networks.fabric()).publish(self._led)
+            await self._publish(list(published(self._rows(self._ports.taken), places)))
 
     def _rows(self, taken: Iterable[Taken]) -> list[Port]:
         return [
             Port(0, self._record.id, one.protocol, one.host_ip, one.host_port, one.port, active=True)
             for one in taken
         ]
-
-    async def _lead_back(self) -> None:
-        if self._led:
-            led, self._led = self._led, []
-            await (await self._parts.networks.fabric()).unpublish(led)
 
     @property
     def writes(self) -> tuple[Write, ...]:
@@ -139,7 +166,7 @@ class Publishing:
 
     async def close(self) -> None:
         """Give them back."""
-        await self._lead_back()
+        await self._unpublish(self._led)
         self._ports.close()
 
 

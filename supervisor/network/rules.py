@@ -5,7 +5,8 @@ touch nothing else. Chains and priorities, beside which other firewalls' tables 
 
     guard          filter prerouting -300   nothing from outside, or from a container, reaches the host's loopback
     prerouting     nat dstnat (-100)        published ports, for whoever comes from elsewhere
-    output         nat dstnat (-100)        published ports, for the host's own programs, on its loopback too
+    output         nat dstnat (-100)        published ports, for the host's own programs, on its loopback too, but
+                                            on ::1 (network/relay.py)
     postrouting    nat srcnat (100)         masquerade
     forward        filter forward 0         isolation; what another firewall drops on this hook stays dropped
 """
@@ -170,6 +171,7 @@ table {TABLE} {{
     }}
     chain output {{
         type nat hook output priority -100; policy accept;
+        ip6 daddr ::1 return
         fib daddr type local jump publish
     }}
     chain postrouting {{

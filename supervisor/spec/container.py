@@ -120,6 +120,10 @@ class Binding:
     last: int = 0
     """One port of this range of the host's is taken; 0: any."""
 
+    def may_be(self, protocol: str, host_port: int) -> bool:
+        """Whether it asks for this port of the host, maybe among others."""
+        return protocol == self.protocol and self.first <= host_port <= self.last
+
 
 @dataclass(frozen=True, slots=True)
 class NetworkSpec:

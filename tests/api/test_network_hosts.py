@@ -5,14 +5,28 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
 from helpers.daemon import Daemon
+from helpers.mortal import until
 from helpers.netlab import ip, namespace, run
-from helpers.network_use import FETCH, SERVER, address, clear_networks, networks_of, ok, refused, serve
+from helpers.network_use import (
+    FETCH,
+    SERVER,
+    address,
+    clear_networks,
+    fetch,
+    networks_of,
+    ok,
+    refused,
+    serve,
+    wait_for_line,
+)
 
 from pysup.supervisor.kernel import netns
 
@@ -70,6 +84,52 @@ def test_a_published_port_is_reached_from_another_host_by_ipv4_and_ipv6(shared: 
         assert reaches(f"http://{host}:18100/", other), host
     ok(shared, "run", "-d", "--name", "inside", "-p", "127.0.0.1:18101:80", "host", "sleep", "1000")
     assert not reaches(f"http://{HERE}:18101/", other)
+
+
+def test_a_published_port_is_reached_on_the_hosts_own_loopback_by_ipv6(shared: Daemon) -> None:
+    """No rule can lead what goes to ::1: it is carried from socket to socket, also after the engine was killed."""
+    echo = (
+        "import socket; s = socket.socket(10, 2); s.bind(('::', 53)); print('listening', flush=True)\n"
+        "while True:\n d, a = s.recvfrom(99); s.sendto(d, a)"
+    )
+    ok(shared, "network", "create", "--ipv6", "mine")
+    serve(shared, "web", "--network", "mine", "-p", "18103:80", "-p", "[::1]:18104:80")
+    ok(
+        shared,
+        "run",
+        "-d",
+        "--name",
+        "udp",
+        "--network",
+        "mine",
+        "-p",
+        "18105:53/udp",
+        "host",
+        "python3",
+        "-c",
+        echo,
+    )
+    wait_for_line(shared, "udp")
+    for port in (18103, 18104):
+        assert fetch(port, "::1").startswith(b"HTTP/1.0 200")
+    os.kill(shared.engine_pid, signal.SIGKILL)
+    ok(shared, "ps")
+    until(lambda: answers(18103), "an answer through the next engine")
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(5)
+        sock.sendto(b"hello", ("::1", 18105))
+        assert sock.recv(99) == b"hello"
+    shared.pysup("update", "--publish-rm", "18103:80", "--publish-add", "18103:81", "web", check=True)
+    assert not answers(18103)  # nobody listens there in the container
+    ok(shared, "rm", "-f", "web")
+    with pytest.raises(ConnectionRefusedError):
+        fetch(18104, "::1")
+
+
+def answers(port: int) -> bool:
+    with contextlib.suppress(OSError):
+        return fetch(port, "::1").startswith(b"HTTP/1.0 200")
+    return False
 
 
 def test_a_container_reaches_another_host_by_the_addresses_of_its_own(shared: Daemon, other: int) -> None:

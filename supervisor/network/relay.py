@@ -1,0 +1,124 @@
+"""Published ports on the host's own ::1, which no rule can lead elsewhere: carried from socket to socket.
+
+IPv6 routes no packet from or to ::1 over another interface than lo (RFC 4291, 2.5.3), and has no route_localnet as
+IPv4 has. So the socket that holds the port listens after all, for those who come from ::1; rules lead all others.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Awaitable
+from contextlib import suppress
+from typing import TypeVar
+
+import trio
+
+log = logging.getLogger(__name__)
+
+LOOPBACK = "::1"
+_MOST = 512
+"""Connections, or clients over UDP, at once; what comes beyond that waits, or is dropped."""
+_CHUNK = 1 << 16
+_IDLE = 60.0
+"""Seconds after which a client over UDP that says nothing, and is told nothing, is forgotten."""
+
+Target = tuple[str, int]
+T = TypeVar("T")
+
+
+async def relay(sock: socket.socket, target: Target) -> None:
+    """Carry what comes to a bound socket from ::1 to the container, until it is cancelled.
+
+    The socket stays the caller's; it is a listening one from now on, if it is of TCP.
+    """
+    own = sock.dup()
+    try:
+        if own.type == socket.SOCK_STREAM:
+            own.listen()
+            await _relay_tcp(trio.SocketListener(trio.socket.from_stdlib_socket(own)), target)
+        else:
+            await _Datagrams(trio.socket.from_stdlib_socket(own), target).relay()
+    except OSError as error:
+        log.error("cannot relay %s to %s port %d: %s", LOOPBACK, *target, error.strerror)
+    finally:
+        own.close()
+
+
+# -- TCP -----------------------------------------------------------------------------------------------------
+
+
+async def _relay_tcp(listener: trio.SocketListener, target: Target) -> None:
+    room = trio.CapacityLimiter(_MOST)
+
+    async def carry(client: trio.SocketStream) -> None:
+        async with client, room:
+            with suppress(OSError):  # it has left already, or nobody listens in the container
+                if client.socket.getpeername()[0] == LOOPBACK:
+                    await _carry(client, target)
+
+    await trio.serve_listeners(carry, [listener])
+
+
+async def _carry(client: trio.SocketStream, target: Target) -> None:
+    """Both ways, each until its end; a connection that breaks takes the other one with it."""
+    async with await trio.open_tcp_stream(*target) as server, trio.open_nursery() as nursery:
+        nursery.start_soon(_pump, client, server, nursery.cancel_scope)
+        nursery.start_soon(_pump, server, client, nursery.cancel_scope)
+
+
+async def _pump(source: trio.SocketStream, sink: trio.SocketStream, both: trio.CancelScope) -> None:
+    try:
+        while chunk := await source.receive_some(_CHUNK):
+            await sink.send_all(chunk)
+        await sink.send_eof()
+    except trio.BrokenResourceError:
+        both.cancel()
+
+
+# -- UDP -----------------------------------------------------------------------------------------------------
+
+
+class _Datagrams:
+    """Each client has a socket of its own towards the container, so that answers find their way."""
+
+    def __init__(self, own: trio.socket.SocketType, target: Target) -> None:
+        self._own = own
+        self._target = target
+        self._clients: dict[object, trio.socket.SocketType] = {}
+
+    async def relay(self) -> None:
+        """Until it is cancelled."""
+        async with trio.open_nursery() as nursery:
+            while True:
+                data, client = await self._own.recvfrom(_CHUNK)
+                if client[0] == LOOPBACK:
+                    await self._pass_on(data, client, nursery)
+
+    async def _pass_on(self, data: bytes, client: Target, nursery: trio.Nursery) -> None:
+        if client not in self._clients:
+            if len(self._clients) >= _MOST:
+                return
+            self._clients[client] = trio.socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+            await _tried(self._clients[client].connect(self._target))
+            nursery.start_soon(self._answer, client)
+        await _tried(self._clients[client].send(data))
+
+    async def _answer(self, client: Target) -> None:
+        there = self._clients[client]
+        with there:
+            while True:
+                with trio.move_on_after(_IDLE) as waiting:
+                    data = await _tried(there.recv(_CHUNK))
+                if waiting.cancelled_caught:
+                    del self._clients[client]
+                    return
+                if data:
+                    await _tried(self._own.sendto(data, client))
+
+
+async def _tried(call: Awaitable[T]) -> T | None:
+    """A datagram may be lost: nobody listens, or the container has left."""
+    with suppress(OSError):
+        return await call
+    return None
