@@ -5,7 +5,6 @@ Times are nanoseconds since the epoch (UTC). All functions take part in the call
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from sqlite3 import Connection
 
@@ -121,9 +120,19 @@ def in_use(conn: Connection) -> frozenset[str]:
     return frozenset(image_id for (image_id,) in conn.execute(sql))
 
 
-def forget(conn: Connection, keys: Iterable[str]) -> None:
-    """Forget steps: their images may stay, but save no work any more."""
-    conn.executemany("DELETE FROM build_step WHERE key = ?", [(key,) for key in keys])
+def below_visible(conn: Connection) -> frozenset[str]:
+    """Ids of what the other images were built on, as far as it is known."""
+    sql = f"""
+        WITH RECURSIVE above (id) AS (
+            SELECT parent_id FROM build_step WHERE image_id NOT IN ({_HIDDEN})
+            UNION SELECT parent_id FROM build_step JOIN above ON image_id = above.id
+        ) SELECT id FROM above WHERE id <> ''"""  # noqa: S608
+    return frozenset(image_id for (image_id,) in conn.execute(sql))
+
+
+def forget_visible(conn: Connection) -> None:
+    """Forget how the images came about that are not there for the cache alone: they stay, but save no work any more."""
+    conn.execute(f"DELETE FROM build_step WHERE image_id NOT IN ({_HIDDEN})")  # noqa: S608
 
 
 # -- containers of steps -------------------------------------------------------------------------------------

@@ -135,12 +135,13 @@ NETWORKS = frozenset(("dangling", "driver", "id", "label", "name", "scope", "typ
 VOLUMES = frozenset(("dangling", "driver", "label", "name"))
 PRUNE = frozenset(("until", "label", "label!"))
 IMAGE_PRUNE = PRUNE | {"dangling"}
+BUILD_PRUNE = frozenset(("id", "unused-for", "until"))
 VOLUME_PRUNE = frozenset(("all", "label", "label!"))
 
 
 def until_ns(filters: Filters, now_ns: int) -> int | None:
     """``--filter until=``: a duration before now (``24h``), a unix time, or a date (api/types/time GetTimestamp)."""
-    values = filters.get("until", ())
+    values = filters.get("until", ()) or filters.get("unused-for", ())
     if len(values) > 1:
         raise bad_value("until", values)
     return _moment(values[0], now_ns) if values else None

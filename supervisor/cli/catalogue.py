@@ -68,6 +68,11 @@ IMAGE: dict[str, Entry] = {
     "tree": Entry("image_tree:image_tree", "Show the layers of images, and which images share them"),
 }
 
+BUILDER: dict[str, Entry] = {
+    "build": IMAGE["build"],
+    "prune": Entry("prune:builder_prune", "Remove build cache"),
+}
+
 VOLUME: dict[str, Entry] = {
     "create": Entry("volumes:create", "Create a volume"),
     "inspect": Entry("inspect:volume_inspect", "Display detailed information on one or more volumes"),
@@ -111,6 +116,7 @@ SYSTEM: dict[str, Entry] = {
 }
 
 GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
+    "builder": ("Manage builds", BUILDER),
     "container": ("Manage containers", CONTAINER),
     "explain": ("Explain what is seen from outside", EXPLAIN),
     "image": ("Manage images", IMAGE),

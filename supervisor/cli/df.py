@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from pysup.supervisor.cli import images, ps
+from pysup.supervisor.cli import images, ps, timetext
 from pysup.supervisor.cli.connection import connect
 from pysup.supervisor.cli.flags import Syntax, switch
 from pysup.supervisor.cli.listing import FORMAT, Column, Item, Listing, write
@@ -41,9 +42,16 @@ def summary(usage: Any) -> Iterable[dict[str, Any]]:
     taken = [one for one in volumes if _volume(one, "RefCount") > 0]
     size = sum(_volume(one, "Size") for one in volumes)
     yield _row("Local Volumes", volumes, taken, size, size - sum(_volume(one, "Size") for one in taken))
-    yield _row("Build Cache", [], [], 0, 0)
+    cache = usage.get("BuildCache") or []
+    busy = [one for one in cache if one.get("InUse")]
+    yield _row("Build Cache", cache, busy, _alone(cache), _alone(cache) - _alone(busy))
     if logs := (usage.get("Pysup") or {}).get("Logs"):
         yield _row("Logs", containers, running, logs["Size"], logs["Reclaimable"])
+
+
+def _alone(cache: Sequence[Any]) -> int:
+    """Bytes of the steps whose layers no image has, too."""
+    return sum(one["Size"] for one in cache if not one.get("Shared"))
 
 
 def _unused_images(usage: Any) -> int:
@@ -77,7 +85,9 @@ def _reclaimable(raw: Any) -> str:
     from pysup.supervisor.spec.units import format_long_decimal_size
 
     shown = format_long_decimal_size(raw["Reclaimable"])
-    return f"{shown} ({raw['Reclaimable'] * 100 // raw['Size']}%)" if raw["Size"] > 0 else shown
+    if raw["Size"] <= 0 or raw["Type"] == "Build Cache":  # docker shows no part of that
+        return shown
+    return f"{shown} ({raw['Reclaimable'] * 100 // raw['Size']}%)"
 
 
 def _detailed(usage: Any) -> str:
@@ -89,8 +99,8 @@ def _detailed(usage: Any) -> str:
         + _CONTAINERS.text(usage.get("Containers") or [])
         + "\nLocal Volumes space usage:\n\n"
         + _VOLUMES.text(usage.get("Volumes") or [])
-        + "\nBuild cache usage: 0B\n\n"
-        + _BUILDS.text([])
+        + f"\nBuild cache usage: {_size({'Size': _alone(usage.get('BuildCache') or [])})}\n\n"
+        + _BUILDS.text(sorted(usage.get("BuildCache") or [], key=lambda one: one.get("LastUsedAt") or ""))
     )
 
 
@@ -127,12 +137,28 @@ _VOLUMES = Listing(
     },
     ("Name", "Links", "Size"),
 )
+
+
+def _ago(raw: Any, key: str) -> str:
+    from datetime import datetime
+
+    when = raw.get(key)
+    return timetext.ago(int(datetime.fromisoformat(when).timestamp()), time.time()) if when else ""
+
+
 _BUILDS = Listing(
     {
-        name: Column(name, str)
-        for name in ("CACHE ID", "CACHE TYPE", "SIZE", "CREATED", "LAST USED", "USAGE", "SHARED")
+        "ID": Column(
+            "CACHE ID", lambda one: ps.short_id(one.raw["ID"], short=True) + "*" * bool(one.raw.get("InUse"))
+        ),
+        "CacheType": Column("CACHE TYPE", lambda one: one.raw["Type"]),
+        "Size": Column("SIZE", lambda one: _layer({"SizeRw": one.raw["Size"]})),
+        "CreatedSince": Column("CREATED", lambda one: _ago(one.raw, "CreatedAt")),
+        "LastUsedSince": Column("LAST USED", lambda one: _ago(one.raw, "LastUsedAt")),
+        "UsageCount": Column("USAGE", lambda one: str(one.raw["UsageCount"])),
+        "Shared": Column("SHARED", lambda one: "true" if one.raw["Shared"] else "false"),
     },
-    ("CACHE ID", "CACHE TYPE", "SIZE", "CREATED", "LAST USED", "USAGE", "SHARED"),
+    ("ID", "CacheType", "Size", "CreatedSince", "LastUsedSince", "UsageCount", "Shared"),
 )
 
 

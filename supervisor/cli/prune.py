@@ -1,4 +1,4 @@
-"""``pysup container|image|network|volume|system prune``: remove what nobody uses, after asking."""
+"""``pysup builder|container|image|network|volume|system prune``: remove what nobody uses, after asking."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from pysup.supervisor.cli import kinds
 from pysup.supervisor.cli.connection import Client, connect
-from pysup.supervisor.cli.flags import Given, Syntax, switch
+from pysup.supervisor.cli.flags import Flag, Given, Syntax, switch
 from pysup.supervisor.cli.listing import filter_flag, filters
 from pysup.supervisor.errors import PysupError
 
@@ -31,6 +32,17 @@ VOLUME_PRUNE = Syntax(
     ),
 )
 NETWORK_PRUNE = Syntax("network prune", "[OPTIONS]", "Remove all unused networks", (_FILTER, _FORCE))
+BUILDER_PRUNE = Syntax(
+    "builder prune",
+    "[OPTIONS]",
+    "Remove build cache",
+    (
+        switch("all", "Remove all unused build cache, not just dangling ones", short="a"),
+        filter_flag('Provide filter values (e.g. "until=24h")', short=""),
+        _FORCE,
+        Flag("keep-storage", kinds.BYTES, "Amount of disk space to keep for cache"),
+    ),
+)
 SYSTEM_PRUNE = Syntax(
     "system prune",
     "[OPTIONS]",
@@ -76,20 +88,36 @@ def network_prune(argv: Sequence[str]) -> int:
     return 0
 
 
+def builder_prune(argv: Sequence[str]) -> int:
+    """``pysup builder prune``."""
+    given = BUILDER_PRUNE.parse(argv)
+    which = "all build cache" if given.on("all") else "all dangling build cache"
+    _ask(given, f"This will remove {which}.")
+    query = {"all": "1"} if given.on("all") else {}
+    query |= {"keep-storage": str(given.number("keep-storage"))} if given.number("keep-storage") else {}
+    return _tell(_prune_builds(connect(), filters(given), query))
+
+
 def system_prune(argv: Sequence[str]) -> int:
     """``pysup system prune``."""
     given = SYSTEM_PRUNE.parse(argv)
     kinds_of_images = _UNUSED if given.on("all") else _DANGLING
     volumes = "  - all anonymous volumes not used by at least one container\n" if given.on("volumes") else ""
     unused = "  - all stopped containers\n  - all networks not used by at least one container\n"
-    _ask(given, f"This will remove:\n{unused}{volumes}  - {kinds_of_images}\n")
+    cache = "  - unused build cache\n"
+    _ask(given, f"This will remove:\n{unused}{volumes}  - {kinds_of_images}\n{cache}")
     if volumes and "until" in filters(given):
         raise PysupError('cannot prune: the "until" filter is not supported with "--volumes"')
     client = connect()
     reports = [prune_containers(client, filters(given))]
     reports += [_prune_networks(client, filters(given))]
     reports += [_prune_volumes(client, filters(given))] if volumes else []
-    return _tell(*reports, _prune_images(client, given))
+    reports += [_prune_images(client, given)]
+    if "label" in filters(given) or "label!" in filters(
+        given
+    ):  # steps have none: they are left, as by docker
+        return _tell(*reports)
+    return _tell(*reports, _prune_builds(client, filters(given), {"all": "1"} if given.on("all") else {}))
 
 
 def _ask(given: Given, warning: str) -> None:
@@ -127,6 +155,10 @@ def _prune_networks(client: Client, chosen: dict[str, list[str]]) -> Any:
     return client.post("/networks/prune", query={"filters": json.dumps(chosen)} if chosen else None)
 
 
+def _prune_builds(client: Client, chosen: dict[str, list[str]], query: dict[str, str]) -> Any:
+    return client.post("/build/prune", query=query | ({"filters": json.dumps(chosen)} if chosen else {}))
+
+
 def _networks(report: Any) -> list[str]:
     deleted = report.get("NetworksDeleted")
     return ["Deleted Networks:", *deleted, ""] if deleted else []
@@ -146,5 +178,7 @@ def report_lines(*reports: Any) -> list[str]:
         if steps := report.get("ImagesDeleted"):
             done = [f"{what.lower()}: {name}" for step in steps for what, name in step.items()]
             lines += ["Deleted Images:", *done, ""]
+        if deleted := report.get("CachesDeleted"):
+            lines += ["Deleted build cache objects:", *(one.removeprefix("sha256:") for one in deleted), ""]
     freed = sum(report.get("SpaceReclaimed") or 0 for report in reports)
     return [*lines, f"Total reclaimed space: {format_long_decimal_size(freed)}"]

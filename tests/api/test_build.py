@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
+import socket
 import tarfile
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import zstandard
 from helpers.contexts import build, built, config_of, context, entry, of_image
 from helpers.daemon import Daemon
 from helpers.images import Image, busybox, docker_archive, layer
+from helpers.mortal import until
+
+from pysup.supervisor.client.sync import Client
 
 pytestmark = pytest.mark.kernel
 
@@ -417,3 +423,61 @@ def test_steps_are_hidden_and_go_with_the_image_that_they_were_made_for(daemon: 
     assert base not in ids() and base in ids("-a"), "it is a step of another one now"
     assert daemon.docker("rmi", "stays:2").stdout.count("Deleted:") == 2
     assert ids("-a") == before
+
+
+def cache(daemon: Daemon) -> dict[str, dict[str, Any]]:
+    """What GET /system/df has of the cache, by what each step did."""
+    with contextlib.closing(Client(f"unix://{daemon.socket}")) as client:
+        return {one["Description"]: one for one in client.get("/system/df")["BuildCache"]}
+
+
+def test_the_cache_is_counted_and_pruned_but_nothing_in_use(daemon: Daemon) -> None:
+    daemon.docker("builder", "prune", "-af")
+    first = "FROM base:1 AS one\nRUN head -c 100000 /dev/zero > /big\n"
+    steps = first + "FROM base:1\nENV step=1\nCOPY --from=one /big /b\n"
+    built(daemon, context(steps), t="pruned:1")
+    found = cache(daemon)
+    run = next(one for name, one in found.items() if "head -c" in name)
+    env = next(one for name, one in found.items() if "ENV step" in name)
+    assert len(found) == 2 and (run["Shared"], env["Shared"]) == (False, True)
+    assert run["Size"] == 100_000 and not run["InUse"]
+    row = daemon.docker(
+        "system", "df", "--format", "{{.Type}} {{.TotalCount}} {{.Size}}"
+    ).stdout.splitlines()[-1]
+    assert row == "Build Cache 2 100kB"
+    held = daemon.docker("create", run["ID"][:12], "true").stdout.strip()
+    assert cache(daemon)["/bin/sh -c head -c 100000 /dev/zero > /big"]["InUse"]
+    assert daemon.pysup("builder", "prune", "-f", check=True).stdout == "Total reclaimed space: 0B\n"
+    daemon.docker("rm", held)
+    assert (
+        daemon.docker("builder", "prune", "-f", "--filter", "until=1h").stdout
+        == "Total reclaimed space: 0B\n"
+    )
+    assert daemon.pysup("builder", "prune", "-f", "--keep-storage", "1m", check=True).stdout.endswith(
+        ": 0B\n"
+    )
+    told = daemon.pysup("builder", "prune", "-f", check=True).stdout
+    assert run["ID"] in told and env["ID"] not in told, "an image stands on the other one"
+    assert built(daemon, context(steps), t="pruned:1").cached == 2, (
+        "the stage is made anew, the rest is as it was"
+    )
+    assert set(cache(daemon)) == set(found)
+    daemon.docker("system", "prune", "-f")
+    assert daemon.pysup("builder", "prune", "-af", check=True).stdout.count("\n") > 2
+    assert cache(daemon) == {}
+    assert of_image(daemon, "pruned:1", "wc -c < /b") == "100000\n"
+    assert built(daemon, context(steps), t="pruned:1").cached == 0
+
+
+def test_a_client_that_leaves_ends_its_build(daemon: Daemon) -> None:
+    archive = context("FROM base:1\nRUN echo begun; sleep 1000\n")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(daemon.socket))
+        head = f"POST /build HTTP/1.1\r\nHost: x\r\nContent-Length: {len(archive)}\r\n\r\n"
+        client.sendall(head.encode() + archive)
+        received = b""
+        while b"begun" not in received:
+            received += client.recv(1 << 16)
+        assert daemon.docker("ps", "-q").stdout
+    until(lambda: daemon.docker("ps", "-aq").stdout == "", "the container to be removed")
+    until(lambda: list((daemon.root / "images" / "tmp").iterdir()) == [], "the context to be removed")

@@ -9,9 +9,12 @@ from typing import Any
 from pysup.store.containers import Container
 from pysup.supervisor.api.render.container import DRIVER
 from pysup.supervisor.api.render.words import state_word
+from pysup.supervisor.engine.building.pruning import Cached
 from pysup.supervisor.engine.disk_use import DiskUse
+from pysup.supervisor.images.digests import PREFIX
 from pysup.supervisor.settings import Settings
 from pysup.supervisor.spec.capabilities import DEFAULT
+from pysup.supervisor.spec.timestamps import rfc3339
 
 Json = dict[str, Any]
 
@@ -211,9 +214,24 @@ def disk_usage(
         "Images": list(image_entries),
         "Containers": list(containers),
         "Volumes": list(volumes),
-        "BuildCache": [],
-        "BuilderSize": 0,
         "Pysup": {"ImagesReclaimable": images.reclaimable, "Logs": _use(logs)},
+    }
+
+
+def cache_entry(one: Cached) -> Json:
+    """One of BuildCache (moby api/types/build CacheRecord)."""
+    step = one.step
+    return {
+        "ID": step.image_id.removeprefix(PREFIX),
+        "Parents": [step.parent_id.removeprefix(PREFIX)] if step.parent_id else None,
+        "Type": "regular",
+        "Description": step.instruction,
+        "InUse": one.in_use,
+        "Shared": one.shared,
+        "Size": step.size,
+        "CreatedAt": rfc3339(step.created_at),
+        "LastUsedAt": rfc3339(step.used_at),
+        "UsageCount": step.uses,
     }
 
 

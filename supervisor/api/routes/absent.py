@@ -45,11 +45,6 @@ async def list_plugins(_engine: Engine, _request: Request) -> Response:
     return json_response([])
 
 
-async def prune_nothing(_engine: Engine, _request: Request) -> Response:
-    """Pruning what there cannot be any of frees nothing."""
-    return json_response({"CachesDeleted": None, "SpaceReclaimed": 0})
-
-
 _LACKING = (
     ("GET", "/containers/{name}/attach/ws", "attach by websocket"),
     ("GET", "/containers/{name}/changes", "list the changes of a container"),
@@ -80,7 +75,6 @@ ROUTES = (
     Route("GET", "/plugins", list_plugins),
     Route("GET", "/plugins/{name*}/json", missing("plugin")),
     Route("DELETE", "/plugins/{name*}", missing("plugin")),
-    Route("POST", "/build/prune", prune_nothing),
     *(Route(method, path, lacking(what)) for method, path, what in _LACKING),
     *_swarm_routes(),
 )

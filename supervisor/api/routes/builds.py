@@ -9,11 +9,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pysup.supervisor.api import filters
 from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.routes.image_archives import platform_of_query
-from pysup.supervisor.api.wire import Query, Request, Response, Sink, Streamed
+from pysup.supervisor.api.wire import Query, Request, Response, Sink, Streamed, json_response
 from pysup.supervisor.engine.building.containers import StepFailed
 from pysup.supervisor.engine.building.orders import DOCKERFILE, Order
+from pysup.supervisor.engine.building.pruning import Wanted, prune
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.errors import BadRequest, NotSupported, PysupError
 from pysup.supervisor.images.registry.credentials import registries_from_header
@@ -54,6 +56,24 @@ def _detail(error: PysupError) -> dict[str, Any]:
 async def no_session(_engine: Engine, _request: Request) -> Response:
     """POST /session and /grpc."""
     raise NotSupported(NO_BUILDKIT)
+
+
+async def prune_builds(engine: Engine, request: Request) -> Response:
+    """POST /build/prune: the images that are there for the cache alone."""
+    given = filters.parse(request.query.text("filters"), filters.BUILD_PRUNE)
+    until = filters.until_ns(given, engine.parts.now_ns())
+    query = request.query
+    for name in ("max-used-space", "min-free-space"):
+        if query.integer(name):
+            raise NotSupported(f"cannot prune builds: {name} is not supported; keep-storage is")
+    wanted = Wanted(
+        everything=query.flag("all"),
+        before=until,
+        ids=given.get("id", ()),
+        keep=query.integer("keep-storage") or query.integer("reserved-space"),
+    )
+    pruned = await prune(engine.parts, wanted, request.caller)
+    return json_response({"CachesDeleted": pruned.ids or None, "SpaceReclaimed": pruned.freed})
 
 
 # -- the query -----------------------------------------------------------------------------------------------
@@ -169,6 +189,7 @@ def _host(query: Query) -> dict[str, Any]:
 
 ROUTES = (
     Route("POST", "/build", build_image),
+    Route("POST", "/build/prune", prune_builds),
     Route("POST", "/session", no_session),
     Route("POST", "/grpc", no_session),
 )

@@ -101,7 +101,21 @@ DISK = {
     "Images": [{**IMAGES[0], "Containers": 1, "SharedSize": 0}],
     "Containers": CONTAINERS,
     "Volumes": [],
-    "BuildCache": [],
+    "BuilderSize": 345_678,
+    "BuildCache": [
+        {
+            "ID": f"{digit}" * 64,
+            "Type": "regular",
+            "Description": "RUN x",
+            "InUse": digit == 1,
+            "Shared": digit == 2,
+            "Size": 12_345 * digit,
+            "CreatedAt": "2026-01-02T03:04:05Z",
+            "LastUsedAt": f"2026-01-02T03:04:0{9 - digit}Z",
+            "UsageCount": digit,
+        }
+        for digit in (1, 2)
+    ],
 }
 TOP = {"Titles": ["PID", "COMMAND"], "Processes": [["1", "sleep 1000"], ["23456", "x"]]}
 
