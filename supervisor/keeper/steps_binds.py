@@ -5,11 +5,12 @@ A source is the host's, from before the pivot; a target is looked up inside the 
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TypedDict
 
 from pysup.supervisor.keeper import lookup
-from pysup.supervisor.keeper.context import Context
+from pysup.supervisor.keeper.context import Context, StepError
 from pysup.supervisor.kernel import mounts
 from pysup.supervisor.kernel.libc import AT_FDCWD
 
@@ -56,6 +57,10 @@ def _copy_of(context: Context, source: str, options: BindOptions) -> int:
         found = context.system.openat2(
             top, options["subpath"], os.O_PATH, resolve=mounts.RESOLVE_IN_ROOT | mounts.RESOLVE_NO_MAGICLINKS
         )
+    except OSError as error:
+        raise StepError(
+            error.errno or errno.EIO, f"subpath {options['subpath']}: {error.strerror}"
+        ) from error
     finally:
         context.system.close(top)
     try:

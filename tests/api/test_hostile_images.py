@@ -111,6 +111,7 @@ def test_names_that_lead_upwards(daemon: Daemon, victim: Path) -> None:
 
 
 def test_links_out_of_the_layer(daemon: Daemon, victim: Path) -> None:
+    """CVE-2014-6407 and CVE-2014-9356: entries written through symbolic and hard links that came before them."""
     refused(daemon, oci_archive(image(hard("h", f"../../..{victim}"))), "cannot unpack entry 'h'")
     refused(daemon, oci_archive(image(hard("h", str(victim)))), "cannot unpack entry 'h'", "No such file")
     refused(daemon, oci_archive(image(link("l", str(victim)), hard("h", "l/x"))), "cannot unpack entry 'h'")
@@ -130,6 +131,49 @@ def test_links_that_stay_are_harmless(daemon: Daemon, victim: Path) -> None:
         daemon.docker("run", "--rm", "hostile:1", "cat", "/l", "/f", "/h", str(victim)).stdout
         == "replacedinsidehardabsolute"
     )
+
+
+def test_modes_and_owners_reach_no_file_of_the_host(daemon: Daemon, victim: Path) -> None:
+    """CVE-2021-32760: chmod(2) by the name of a hard link to a symbolic link changed the file that this led to."""
+    given = {"mode": 0o4777, "uid": 1234, "gid": 1234, "mtime": 1}
+    attributes = {"pax_headers": {"SCHILY.xattr.user.mine": "x"}}
+    first, second = link("l", str(victim)), hard("h", "l")
+    for last in (
+        (second[0], {**second[1], **given, **attributes}, b""),
+        ("l", {**given, "type": tarfile.SYMTYPE, "linkname": str(victim), **attributes}, b""),
+        ("h", {**given, "type": tarfile.LNKTYPE, "linkname": "l"}, b""),
+    ):
+        daemon.pysup("load", stdin=oci_archive(image(first, second, last)), check=True)
+        assert os.listxattr(victim) == []
+        script = "readlink /l; readlink /h"
+        shown = daemon.docker("run", "--rm", "hostile:1", "sh", "-c", script).stdout
+        assert shown == f"{victim}\n" * 2
+        daemon.pysup("rmi", "hostile:1", check=True)
+    through = image(link("d", str(victim.parent)), ("d", {**DIRECTORY, **given}, b""))
+    daemon.pysup("load", stdin=oci_archive(through), check=True)
+    assert daemon.docker("run", "--rm", "hostile:1", "stat", "-c", "%F %a", "/d").stdout == "directory 4777\n"
+
+
+def test_names_that_come_twice_are_the_last_one(daemon: Daemon, victim: Path) -> None:
+    """A file, a directory with content, a device and a link by turns, in one layer and in the archive itself."""
+    kinds: list[Member] = [
+        ("x", {}, b"first"),
+        ("x", DIRECTORY, b""),
+        ("x/inner", {}, b"inner"),
+        ("x", {"type": tarfile.CHRTYPE, "devmajor": 1, "devminor": 3}, b""),
+        link("x", str(victim)),
+        ("./x", {}, b"second"),
+        (".//x", {"mode": 0o644}, b"last"),
+    ]
+    made = image(*kinds)
+    daemon.pysup("load", stdin=oci_archive(made), check=True)
+    assert daemon.docker("run", "--rm", "hostile:1", "cat", "/x").stdout == "last"
+    daemon.pysup("rmi", "hostile:1", check=True)
+    index = {"manifests": [descriptor(made.manifest, OCI_MANIFEST)]}
+    members = [*map(blob, made.blobs), blob(made.document), blob(made.manifest)]
+    twice = layer(*members, ("index.json", {}, b"{"), ("./index.json", {}, encode(index)))
+    daemon.pysup("load", stdin=twice, check=True)
+    daemon.docker("rmi", "-f", made.id)
 
 
 def test_an_archive_of_links(daemon: Daemon, victim: Path) -> None:
@@ -189,6 +233,7 @@ def test_names_too_long_and_attributes_of_overlayfs(daemon: Daemon) -> None:
 
 
 def test_set_uid_files_cannot_be_reached_from_the_host(daemon: Daemon) -> None:
+    """CVE-2021-41091: directories of layers that users of the host may search."""
     daemon.pysup("load", stdin=oci_archive(image(("root", {"mode": 0o4755}, b"#!"))), check=True)
     (found,) = [
         path / "root" for path in (daemon.root / "images/layers").iterdir() if (path / "root").exists()
@@ -262,6 +307,7 @@ def test_contents_that_are_not_what_their_digest_says(daemon: Daemon) -> None:
 
 
 def test_documents_that_contradict_each_other(daemon: Daemon) -> None:
+    """CVE-2021-41190 is the last one: what is a manifest to one reader and an index to another."""
     made, other = image(), image(("other", {}, b""))
     manifest = json.loads(made.manifest)
     for change, cause in (
@@ -340,7 +386,10 @@ def test_names_that_break_the_grammar(daemon: Daemon) -> None:
 
 
 def test_a_config_selects_nothing_of_the_host(daemon: Daemon, victim: Path) -> None:
-    """Labels, users and working directories are words; there is no way from them to a path of the host."""
+    """Labels, users and working directories are words; there is no way from them to a path of the host.
+
+    CVE-2026-53488: labels of an image chose a program of the host.
+    """
     config = {
         "Labels": {
             "com.docker.volume": str(victim),
