@@ -13,7 +13,7 @@ from pysup.supervisor.api.errors import error_response, message_response
 from pysup.supervisor.api.places import Places
 from pysup.supervisor.api.router import split_version
 from pysup.supervisor.api.sending import ChunkedSink, RawDuplex, response_head
-from pysup.supervisor.api.transport import Gone, Transport, departed
+from pysup.supervisor.api.transport import RECEIVE, RECEIVE_MUCH, Gone, Transport, departed
 from pysup.supervisor.api.wire import Answer, Hijacked, Query, Request, Response, Streamed
 from pysup.supervisor.engine.commands import Caller
 from pysup.supervisor.errors import BadRequest
@@ -116,16 +116,16 @@ class Connection:
         await self._refuse(_TIMEOUT, f"its head was not complete after {HEAD_WITHIN:g} s")
         raise Gone
 
-    async def _next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+    async def _next_event(self, most: int = RECEIVE) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         while (event := self._http.next_event()) is h11.NEED_DATA:
             await self._ask_for_body()
-            await self._receive()
+            await self._receive(most)
         return event
 
-    async def _receive(self) -> None:
+    async def _receive(self, most: int = RECEIVE) -> None:
         """Wait for the client to go on. Raises Gone if its place was needed meanwhile."""
         with self._places.waiting() as scope:
-            self._http.receive_data(await self._transport.receive_some())
+            self._http.receive_data(await self._transport.receive_some(most))
         if scope.cancelled_caught:
             raise Gone
 
@@ -135,14 +135,22 @@ class Connection:
             await self._send([h11.InformationalResponse(status_code=100, headers=[])])
 
     async def _next_piece(self) -> bytes | None:
-        """A piece of the request's body; None at its end. Raises BadRequest if it is not HTTP, or ends too early."""
+        """A piece of the request's body; None at its end. Raises BadRequest if it is not HTTP, or ends too early.
+
+        The chunks that have come (docker's client makes them 32 KiB) are one piece: a piece costs more than its bytes.
+        """
         if self._http.their_state is not h11.SEND_BODY:
             return None
         try:
-            event = await self._next_event()
+            event = await self._next_event(RECEIVE_MUCH)
+            if not isinstance(event, h11.Data):
+                return None
+            pieces = [event.data]
+            while isinstance(event := self._http.next_event(), h11.Data):
+                pieces.append(event.data)
         except h11.RemoteProtocolError as error:
             raise BadRequest(f"cannot read the request: {error}") from None
-        return bytes(event.data) if isinstance(event, h11.Data) else None
+        return b"".join(pieces)
 
     async def _drained(self) -> bool:
         """Read what is left of a body that no route wanted, within reason; whether that was all."""

@@ -13,6 +13,8 @@ import trio
 from pysup.supervisor.api.departures import Departures
 
 RECEIVE = 64 << 10
+RECEIVE_MUCH = 256 << 10
+"""Bytes at once of a body, which may be an image; a unix socket holds 208 KiB (socket(7), wmem_default)."""
 CLOSE_WITHIN = 1.0
 """Seconds for a client by TCP to close, too; and before that, with TLS, to say so."""
 
@@ -40,10 +42,10 @@ class Transport:
         self._plain = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
         self._departures = departures
 
-    async def receive_some(self) -> bytes:
+    async def receive_some(self, most: int = RECEIVE) -> bytes:
         """What the client sent; b"" once it has closed its writing side. Raises Gone."""
         try:
-            return bytes(await self._stream.receive_some(RECEIVE))
+            return bytes(await self._stream.receive_some(most))
         except trio.BrokenResourceError as error:
             raise Gone from error
 
