@@ -69,7 +69,8 @@ def daemon_answers(daemon: Daemon) -> None:
 
 @pytest.mark.parametrize("half_closed", [False, True])
 def test_nothing_stays_of_clients_that_leave(daemon: Daemon, half_closed: bool) -> None:
-    daemon.pysup("run", "-d", "-i", "--name", "box", "host", "sh", "-c", "echo here; cat", check=True)
+    box = ["--name", "box", "--net", "none", "host", "sh", "-c", "echo here; cat"]
+    daemon.pysup("run", "-d", "-i", *box, check=True)
     for route in ROUTES:  # what is made once, and kept, is made now
         begin(daemon, route).close()
     daemon_answers(daemon)
