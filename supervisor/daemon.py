@@ -26,7 +26,7 @@ from pysup.supervisor.engine.boot import boot
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.engine.id_ranges import IdRanges
 from pysup.supervisor.engine.images import Images
-from pysup.supervisor.engine.launching import default_filter, order_stages
+from pysup.supervisor.engine.launching import default_filter, make_directories, order_stages
 from pysup.supervisor.engine.naming import Naming
 from pysup.supervisor.engine.networks import Networks
 from pysup.supervisor.engine.news import NewsDesk
@@ -134,6 +134,7 @@ async def _prepare(parts: Parts, nursery: trio.Nursery) -> None:
 async def _live(engine: Engine, nursery: trio.Nursery, listen_fd: int) -> None:
     """Boot, serve, and stop when it is asked for."""
     parts = engine.parts
+    make_directories(parts.settings)
     start_id = await boot(engine)
     nursery.start_soon(keep_within_bounds, parts)
     nursery.start_soon(_make_default_filter, parts)

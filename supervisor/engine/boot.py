@@ -150,7 +150,7 @@ async def _remove_cgroups(parts: Parts, alive: AbstractSet[str]) -> None:
 def _remove_directories(parts: Parts, rows: Iterable[Row]) -> None:
     """Remove what a crash left of directories: all of it without a row, the write layer of a removed container."""
     known = {row.id: State(row.state) for row in rows}
-    parent = os.path.dirname(parts.settings.container_dir("x"))
+    parent = parts.settings.containers_dir
     for name in _names(parent):
         directory = os.path.join(parent, name)
         if name not in known:

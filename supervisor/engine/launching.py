@@ -16,6 +16,7 @@ from pysup.supervisor.engine.secrets import as_file
 from pysup.supervisor.engine.user_namespaces import shown, user_namespace
 from pysup.supervisor.engine.volume_uses import sources
 from pysup.supervisor.keeper.protocol import Order
+from pysup.supervisor.kernel import inode_flags
 from pysup.supervisor.kernel.process import CLONE_NEWNS
 from pysup.supervisor.kernel.terminal import set_window_size
 from pysup.supervisor.runtime import plan, rootfs
@@ -24,6 +25,7 @@ from pysup.supervisor.runtime.devices import HostNode
 from pysup.supervisor.runtime.launch import Launched, StdioPlan, launch
 from pysup.supervisor.runtime.plan import Facts
 from pysup.supervisor.runtime.seccomp.filters import Program
+from pysup.supervisor.settings import Settings
 from pysup.supervisor.spec.capabilities import DEFAULT
 from pysup.supervisor.spec.container import ContainerSpec, Namespaces, Process
 
@@ -36,10 +38,16 @@ async def default_filter(parts: Parts) -> None:
     await parts.filters.program("", tuple(plan.bounding(DEFAULT, Namespaces(), parts.machine)))
 
 
+def make_directories(settings: Settings) -> None:
+    """Make what all containers share below the daemon's root. Raises OSError."""
+    os.makedirs(settings.stage, 0o700, exist_ok=True)
+    rootfs.make_ground(settings.ground)
+    os.makedirs(settings.containers_dir, exist_ok=True)
+    inode_flags.spread(settings.containers_dir)
+
+
 async def order_stages(parts: Parts) -> None:
     """Have children ready for containers that ask for nothing special, where they can join a cgroup later (v1)."""
-    os.makedirs(parts.settings.stage, 0o700, exist_ok=True)
-    rootfs.make_ground(parts.settings.ground)
     if parts.hierarchy.version == 1:
         facts = Facts(machine=parts.machine, directory="", stage=parts.settings.stage)
         for stage in plan.usual(facts):
