@@ -68,7 +68,19 @@ def info_lines(facts: Any) -> Iterator[str]:
     for label, key in _LINES:
         if facts.get(key) not in (None, ""):
             yield f" {label}: {_shown(key, facts[key])}"
+    yield from _registry_lines(facts.get("RegistryConfig") or {})
     yield from _own_lines(facts.get("Pysup") or {})
+
+
+def _registry_lines(found: Any) -> Iterator[str]:
+    hosts = [name for name, one in (found.get("IndexConfigs") or {}).items() if not one.get("Secure")]
+    for label, names in (
+        ("Insecure Registries", [*hosts, *(found.get("InsecureRegistryCIDRs") or [])]),
+        ("Registry Mirrors", found.get("Mirrors") or []),
+    ):
+        if names:
+            yield f" {label}:"
+            yield from (f"  {name}" for name in names)
 
 
 def _shown(key: str, value: Any) -> str:

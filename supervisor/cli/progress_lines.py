@@ -7,8 +7,8 @@ from typing import Any, TextIO
 
 from pysup.supervisor.cli.tty import size
 from pysup.supervisor.errors import PysupError
+from pysup.supervisor.spec.units import progress_bar
 
-_BAR = 50
 _UP, _DOWN, _ERASE = "\x1b[{}A", "\x1b[{}B", "\r\x1b[2K"
 
 
@@ -26,7 +26,7 @@ class Lines:
             raise PysupError(message["error"])
         if "status" not in message:
             return
-        identity, progress = str(message.get("id") or ""), bar(message.get("progressDetail") or {})
+        identity, progress = str(message.get("id") or ""), _bar(message.get("progressDetail") or {})
         if self._columns == 0:
             if not progress:
                 self._out.write(_text(identity, message["status"], "") + "\n")
@@ -59,13 +59,6 @@ def _text(identity: str, status: str, progress: str) -> str:
     return (f"{identity}: " if identity else "") + status + (f" {progress}" if progress else "")
 
 
-def bar(detail: dict[str, Any]) -> str:
-    """``[====>     ]  1.5MB/3MB``; empty where there is nothing to measure."""
-    from pysup.supervisor.spec.units import format_decimal_size
-
-    current, total = int(detail.get("current") or 0), int(detail.get("total") or 0)
-    if total <= 0:
-        return ""
-    done = min(_BAR, _BAR * current // total)
-    head = "=" * done + ">" * (done < _BAR)
-    return f"[{head:<{_BAR}}] {format_decimal_size(current):>8}/{format_decimal_size(total)}"
+def _bar(detail: dict[str, Any]) -> str:
+    """Empty where there is nothing to measure."""
+    return progress_bar(int(detail.get("current") or 0), int(detail.get("total") or 0))

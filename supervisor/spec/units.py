@@ -25,6 +25,8 @@ _NANOSECONDS = {
     "m": 60_000_000_000,
     "h": 3_600_000_000_000,
 }
+_BAR = 50
+"""Letters of a progress bar."""
 _LONGEST_TEXT = 64
 _LARGEST = (1 << 63) - 1
 
@@ -53,6 +55,15 @@ def format_decimal_size(size: float) -> str:
 def format_long_decimal_size(size: float) -> str:
     """Bytes in decimal units with four significant digits: ``1.234MB`` (go-units HumanSize), for sums."""
     return _with_unit(size, 1000.0, _DECIMAL)
+
+
+def progress_bar(current: int, total: int) -> str:
+    """``[====>     ]  1.5MB/3MB`` (moby pkg/jsonmessage); empty where there is nothing to measure."""
+    if total <= 0:
+        return ""
+    done = min(_BAR, _BAR * current // total)
+    head = "=" * done + ">" * (done < _BAR)
+    return f"[{head:<{_BAR}}] {format_decimal_size(current):>8}/{format_decimal_size(total)}"
 
 
 def _with_unit(size: float, base: float, units: tuple[str, ...], *, digits: int = 4) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from helpers.daemon import Daemon
+from helpers.terminals import Terminal
 
 pytestmark = pytest.mark.kernel
 
@@ -70,7 +69,7 @@ def test_much_output_arrives_whole(daemon: Daemon) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "cause"),
     [
-        (["nosuchimage", "true"], 125, "nosuchimage"),
+        (["--pull", "never", "nosuchimage", "true"], 125, "nosuchimage"),
         (["host", "no-such-command"], 127, "no-such-command"),
         (["host", "/etc/passwd"], 126, "/etc/passwd"),
         (["-m", "1k", "host", "true"], 125, "memory"),
@@ -246,35 +245,6 @@ def test_info_version_images_and_df(daemon: Daemon) -> None:
     assert "host" in daemon.pysup("images", check=True).stdout
     assert "Containers" in daemon.pysup("system", "df", check=True).stdout
     assert "Total reclaimed space: 0B" in daemon.pysup("system", "prune", "-f", check=True).stdout
-
-
-class Terminal:
-    """A command on a pseudo-terminal of its own."""
-
-    def __init__(self, command: Sequence[str]) -> None:
-        self.master, slave = os.openpty()
-        self.process = subprocess.Popen(
-            command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True, close_fds=True
-        )
-        os.close(slave)
-        self.shown = b""
-
-    def type(self, keys: bytes) -> None:
-        os.write(self.master, keys)
-
-    def until(self, wanted: bytes) -> None:
-        """Read until this was shown since the last call."""
-        poll = select.poll()
-        poll.register(self.master, select.POLLIN)
-        while wanted not in self.shown:
-            assert poll.poll(BOUND * 1000), (wanted, self.shown)
-            self.shown += os.read(self.master, 65536)
-        self.shown = self.shown.partition(wanted)[2]
-
-    def code(self) -> int:
-        code = self.process.wait(BOUND)
-        os.close(self.master)
-        return code
 
 
 def test_a_terminal(daemon: Daemon) -> None:

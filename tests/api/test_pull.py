@@ -28,6 +28,7 @@ from helpers.image_store import everything, forget_images, stored
 from helpers.images import Image, busybox, descriptor, encode, layer
 from helpers.mortal import until
 from helpers.registries import Registry
+from helpers.terminals import Terminal
 
 from pysup.supervisor.images.digests import digest_of
 from pysup.supervisor.images.documents import OCI_INDEX, OCI_MANIFEST
@@ -117,6 +118,30 @@ def index_of(*images: Image) -> bytes:
         for one in images
     ]
     return encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries})
+
+
+@pytest.mark.parametrize("program", ["docker", "pysup"])
+def test_a_terminal_sees_bars(daemon: Daemon, program: str) -> None:
+    seen = threading.Event()
+
+    def half(handler: Handler, content: Content) -> None:
+        handler.send_head(content)
+        handler.wfile.write(content.body[: len(content.body) // 2])
+        seen.wait(WITHIN)
+        handler.wfile.write(content.body[len(content.body) // 2 :])
+
+    made = Image([layer(("file", {}, random.Random(2).randbytes(1 << 20)))])
+    with HostileRegistry() as registry:
+        name = registry.add("a", "1", made)
+        registry.misbehave(f"/v2/a/blobs/{digest_of(made.blobs[0])}", half)
+        command = ["docker", "-H", f"unix://{daemon.socket}"] if program == "docker" else daemon.command()
+        terminal = Terminal([*command, "pull", name], rows=24, columns=120)
+        terminal.until(b"Downloading [=========================>")
+        seen.set()
+        assert b"\x1b[1A" in terminal.until(b"Pull complete"), "a line of its own, written anew"
+        terminal.until(f"Status: Downloaded newer image for {name}".encode())
+        terminal.until(name.encode() + b"\r\n")
+        assert terminal.code() == 0
 
 
 def test_what_is_there_is_not_downloaded_again(daemon: Daemon) -> None:

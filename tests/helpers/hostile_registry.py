@@ -5,6 +5,7 @@ It takes uploads in parts, and knows how far each has come (distribution-spec, P
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -147,6 +148,8 @@ class Handler(BaseHTTPRequestHandler):
         content, upload = self._content(), self.server.uploads.get(self._path())
         if upload is not None:
             self.answer(204, Range=f"0-{max(0, len(upload) - 1)}", Location=self._path())
+        elif self._path().endswith("/tags/list"):
+            self._page()
         elif content is None:
             gives(b'{"errors":[{"code":"UNKNOWN","message":"no such thing"}]}', status=404)(
                 self, Content(b"")
@@ -154,6 +157,15 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.send_head(content)
             self.wfile.write(self.part(content))
+
+    def _page(self) -> None:
+        """Of the list of tags: one tag, and where the next one is."""
+        prefix = self._path().removesuffix("tags/list") + "manifests/"
+        found = [path.removeprefix(prefix) for path in self.server.content if path.startswith(prefix)]
+        tags = sorted(tag for tag in found if ":" not in tag and tag > self._query().get("last", ""))
+        body = json.dumps({"tags": tags[:1]}).encode()
+        link = f'<{self._path()}?last={tags[0]}>; rel="next"' if len(tags) > 1 else ""
+        gives(body, "application/json", Link=link)(self, Content(b""))
 
     def do_HEAD(self) -> None:
         """As a GET, without the content."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pysup.store.containers import Container
 from pysup.supervisor.api.render.container import DRIVER
+from pysup.supervisor.api.render.registries import proxies, registry_config
 from pysup.supervisor.api.render.words import state_word
 from pysup.supervisor.engine.building.pruning import Cached
 from pysup.supervisor.engine.disk_use import DiskUse
@@ -80,6 +81,7 @@ def info(
     images: int,
     warnings: Sequence[str],
     now: str,
+    environment: Mapping[str, str],
 ) -> Json:
     """GET /info; ``now`` is in RFC 3339."""
     words = [state_word(row) for row in containers]
@@ -98,6 +100,8 @@ def info(
         **_machine(machine),
         **_limits(machine),
         **_absent(),
+        "RegistryConfig": registry_config(settings),
+        **proxies(environment),
         "Pysup": own_settings(settings),
     }
 
@@ -177,11 +181,7 @@ def _absent() -> Json:
         "BridgeNfIptables": False,
         "BridgeNfIp6tables": False,
         "IndexServerAddress": "https://index.docker.io/v1/",
-        "RegistryConfig": {"InsecureRegistryCIDRs": [], "IndexConfigs": {}, "Mirrors": None},
         "GenericResources": None,
-        "HttpProxy": "",
-        "HttpsProxy": "",
-        "NoProxy": "",
         "Labels": [],
         "ExperimentalBuild": False,
         "Swarm": {

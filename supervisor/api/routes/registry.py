@@ -21,6 +21,7 @@ from pysup.supervisor.engine.registry_questions import describe, log_in
 from pysup.supervisor.errors import BadRequest, NotSupported, PysupError
 from pysup.supervisor.images.registry.credentials import Credentials, from_document, from_header, registry_of
 from pysup.supervisor.spec.reference import Reference, parse_reference
+from pysup.supervisor.spec.units import progress_bar
 
 
 def credentials_of(request: Request) -> Credentials:
@@ -34,6 +35,8 @@ def lines(step: Step) -> bytes:
     if step.id:
         message["id"] = step.id
         message["progressDetail"] = {"current": step.current, "total": step.total} if step.total else {}
+    if step.total:
+        message["progress"] = progress_bar(step.current, step.total)
     aux = [] if step.aux is None else [{"progressDetail": {}, "aux": step.aux}]
     return b"".join(json.dumps(one).encode() + b"\r\n" for one in (message, *aux))
 

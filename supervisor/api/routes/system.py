@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
@@ -65,7 +66,15 @@ async def get_info(engine: Engine, _request: Request) -> Response:
     rows = await engine.parts.store.query(containers.list_containers)
     found = await engine.parts.store.query(images.list_images)
     now = rfc3339(engine.parts.now_ns())
-    facts = info(machine_of(engine), engine.parts.settings, rows, images=len(found), warnings=(), now=now)
+    facts = info(
+        machine_of(engine),
+        engine.parts.settings,
+        rows,
+        images=len(found),
+        warnings=(),
+        now=now,
+        environment=os.environ,
+    )
     return json_response(facts)
 
 

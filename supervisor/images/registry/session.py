@@ -109,7 +109,8 @@ class Session:
 
     def broken(self, error: Exception, *, progressed: bool = False) -> Retriable:
         """A connection that failed."""
-        told = Unavailable(f"cannot {self.task}: {self.endpoint.host}: {cause_of(error)}")
+        silent = "it does not answer" if isinstance(error, httpx.TimeoutException) else ""
+        told = Unavailable(f"cannot {self.task}: {self.endpoint.host}: {silent or cause_of(error)}")
         return Retriable(told, progressed=progressed)
 
     # -- several tries ---------------------------------------------------------------------------------------

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gzip
+import io
 import json
 import ssl
 
@@ -11,10 +13,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pysup.supervisor.api.render.registries import proxies, registry_config
 from pysup.supervisor.errors import BadRequest, Forbidden, NotFound, Unavailable
+from pysup.supervisor.images.compression import gzipped
+from pysup.supervisor.images.content import Blob
+from pysup.supervisor.images.documents import OCI_CONFIG, OCI_LAYER, Manifest, parse
 from pysup.supervisor.images.registry import retries
 from pysup.supervisor.images.registry.challenges import Challenge, chosen, parse_challenges, scopes
-from pysup.supervisor.images.registry.credentials import NOBODY, Credentials, from_document, from_header
+from pysup.supervisor.images.registry.credentials import (
+    NOBODY,
+    Credentials,
+    from_document,
+    from_header,
+    registry_of,
+)
 from pysup.supervisor.images.registry.endpoints import (
     Endpoint,
     Policy,
@@ -25,9 +37,13 @@ from pysup.supervisor.images.registry.endpoints import (
     is_insecure,
     manifest_path,
     scope_of,
+    upload_place,
     uploads_path,
 )
 from pysup.supervisor.images.registry.failures import cause_of, message_of, refusal
+from pysup.supervisor.images.registry.outgoing import to_be_compressed, with_compressed
+from pysup.supervisor.images.registry.tags import next_page
+from pysup.supervisor.settings import Settings
 from pysup.supervisor.spec.reference import parse_reference
 
 HUB_CHALLENGE = (
@@ -245,3 +261,128 @@ def test_the_innermost_reason_counts() -> None:
     assert cause_of(outer) == "Connection refused"
     assert cause_of(ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] x")).startswith("TLS failed")
     assert cause_of(ValueError()) == "ValueError"
+
+
+# -- uploads -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "location", "place"),
+    [
+        (
+            "http://h:5/v2/a/blobs/uploads/",
+            "/v2/a/blobs/uploads/1?s=2",
+            "http://h:5/v2/a/blobs/uploads/1?s=2",
+        ),
+        ("http://h:5/v2/a/blobs/uploads/", "http://other/1", "http://other/1"),
+        ("https://h/v2/a/blobs/uploads/", "http://h/v2/1", "https://h/v2/1"),
+        ("https://h/v2/a/blobs/uploads/", "https://store.example/1?sig=x", "https://store.example/1?sig=x"),
+    ],
+)
+def test_where_an_upload_goes_on(asked: str, location: str, place: str) -> None:
+    assert upload_place(asked, location) == place
+
+
+@pytest.mark.parametrize("location", ["", "file:///etc/passwd", "http://other/1", "ftp://h/1", "http://[x/"])
+def test_where_no_upload_goes(location: str) -> None:
+    with pytest.raises(Unavailable, match="cannot upload to h: "):
+        upload_place("https://h/v2/a/blobs/uploads/", location)
+
+
+@given(st.text(max_size=60))
+def test_nothing_leaves_tls(location: str) -> None:
+    with contextlib.suppress(Unavailable):
+        assert upload_place("https://h/v2/a/blobs/uploads/", location).startswith("https://")
+
+
+@pytest.mark.parametrize(
+    ("link", "page"),
+    [
+        ("", ""),
+        ('</v2/a/tags/list?n=2&last=b>; rel="next"', "http://h/v2/a/tags/list?n=2&last=b"),
+        ("<http://h/x>; rel=next", "http://h/x"),
+        ('<http://other/x>; rel="next"', ""),
+        ('<http://[x>; rel="next"', ""),
+        ('</x>; rel="prev"', ""),
+    ],
+)
+def test_the_next_page_of_a_list(link: str, page: str) -> None:
+    assert next_page("http://h", link) == page
+
+
+def test_what_is_compressed_for_a_push() -> None:
+    def layer(kind: str, number: int) -> dict[str, object]:
+        return {
+            "mediaType": kind,
+            "digest": f"sha256:{number:064x}",
+            "size": number,
+            "annotations": {"a": "b"},
+        }
+
+    docker_layer = "application/vnd.docker.image.rootfs.diff.tar"
+    kinds = [OCI_LAYER, f"{OCI_LAYER}+gzip", f"{OCI_LAYER}+zstd", f"{OCI_LAYER}+xz", docker_layer]
+    document = {
+        "schemaVersion": 2,
+        "config": {"mediaType": OCI_CONFIG, "digest": f"sha256:{99:064x}", "size": 1},
+        "layers": [layer(kind, number) for number, kind in enumerate(kinds)],
+        "x": "stays",
+    }
+    content = json.dumps(document).encode()
+    manifest = parse(content)
+    assert isinstance(manifest, Manifest)
+    chosen = to_be_compressed(manifest)
+    assert chosen == [f"sha256:{number:064x}" for number in (0, 3, 4)]
+    assert with_compressed(content, {}) is content, "byte for byte"
+    made = {digest: Blob("sha256:" + "f" * 64, 7) for digest in chosen}
+    changed = json.loads(with_compressed(content, made))
+    assert [one["mediaType"] for one in changed["layers"]] == [
+        *(f"{OCI_LAYER}+{kind}" for kind in ("gzip", "gzip", "zstd", "gzip")),
+        f"{docker_layer}.gzip",
+    ]
+    assert [one["size"] for one in changed["layers"]] == [7, 1, 2, 7, 7]
+    assert changed["layers"][0]["annotations"] == {"a": "b"} and changed["x"] == "stays"
+    assert to_be_compressed(parse(json.dumps(changed).encode())) == []  # type: ignore[arg-type]
+
+
+@given(st.binary(max_size=3 << 10).map(lambda data: data * 700))
+def test_gzip_is_the_same_each_time(data: bytes) -> None:
+    first, second = (b"".join(gzipped(io.BytesIO(data))) for _ in range(2))
+    assert first == second and gzip.decompress(first) == data
+
+
+@pytest.mark.parametrize(
+    ("address", "registry"),
+    [
+        ("", "docker.io"),
+        ("https://index.docker.io/v1/", "docker.io"),
+        ("registry-1.docker.io", "docker.io"),
+        ("http://127.0.0.1:5000", "127.0.0.1:5000"),
+        ("registry.example/v2/", "registry.example"),
+        ("[::1]:5000", "[::1]:5000"),
+    ],
+)
+def test_the_registry_of_a_server_address(address: str, registry: str) -> None:
+    assert registry_of(address) == registry
+
+
+@pytest.mark.parametrize("address", [7, "a b", "x\x00.example"])
+def test_what_is_no_server_address(address: object) -> None:
+    with pytest.raises(BadRequest, match="cannot use the credentials"):
+        registry_of(address)
+
+
+# -- what the daemon tells of it -----------------------------------------------------------------------------
+
+
+def test_registries_in_info() -> None:
+    settings = Settings(registry_mirrors=("http://m:1",), insecure_registries=("10.0.0.0/8", "h:5"))
+    found = registry_config(settings)
+    assert found["InsecureRegistryCIDRs"] == ["::1/128", "127.0.0.0/8", "10.0.0.0/8"]
+    assert found["Mirrors"] == found["IndexConfigs"]["docker.io"]["Mirrors"] == ["http://m:1"]
+    assert found["IndexConfigs"]["h:5"]["Secure"] is False
+    given = {"HTTPS_PROXY": "http://u:p@proxy:3128", "no_proxy": "x", "http_proxy": "http://plain:1"}
+    assert proxies(given) == {
+        "HttpProxy": "http://plain:1",
+        "HttpsProxy": "http://xxxxx:xxxxx@proxy:3128",
+        "NoProxy": "x",
+    }

@@ -1,0 +1,92 @@
+"""SIGKILL of the engine while it pulls and pushes: nothing half here or there, and the next one goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import sqlite3
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from helpers.image_store import everything, stored
+from helpers.images import Image, busybox, layer
+from helpers.mortal import Mortal, until
+from helpers.registries import Registry, skopeo
+
+pytestmark = pytest.mark.kernel
+
+ROUNDS = int(os.environ.get("PYSUP_TORTURE_ROUNDS", "2"))
+SEED = int(os.environ.get("PYSUP_TORTURE_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
+LATEST = 1.0
+"""Seconds after the beginning of a command until which the kill comes: it takes about as long."""
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    with Registry(tmp_path_factory.mktemp("registry")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortal]:
+    with Mortal(tmp_path_factory.mktemp("mortal")) as running:
+        yield running
+
+
+def in_use(mortal: Mortal) -> list[str]:
+    """What belongs to images, by the store."""
+    with contextlib.closing(sqlite3.connect(f"file:{mortal.root}/pysup.db?mode=ro", uri=True)) as conn:
+        blobs = [f"blobs/sha256/{digest[7:]}" for (digest,) in conn.execute("SELECT digest FROM blob")]
+        layers = [f"layers/{name}" for (name,) in conn.execute("SELECT name FROM layer")]
+    return sorted([*blobs, *layers])
+
+
+def killed(mortal: Mortal, chance: random.Random, *words: str) -> subprocess.CompletedProcess[str]:
+    """A command during which the engine dies, perhaps; the next engine has begun, and nothing is half."""
+    killer = threading.Timer(chance.uniform(0, LATEST), mortal.kill, ["engine"])
+    killer.start()
+    done = mortal.pysup(*words)
+    killer.join()
+    mortal.wait_until_it_serves()
+    until(lambda: stored(mortal) == in_use(mortal), f"nothing is half (seed {SEED})")
+    return done
+
+
+def noise(chance: random.Random) -> Image:
+    """An image that is no other."""
+    layers = [layer((f"file{number}", {}, chance.randbytes(2 << 20))) for number in range(4)]
+    return Image([busybox(), *layers], {"Cmd": ["echo", "whole"]})
+
+
+def test_a_pull_that_is_killed_is_nothing_or_all(mortal: Mortal, registry: Registry) -> None:
+    chance = random.Random(SEED)
+    for number in range(ROUNDS):
+        name = registry.seed(f"pulled:{number}", noise(chance))
+        done = killed(mortal, chance, "pull", name)
+        listed = mortal.pysup("images", "-q", name, check=True).stdout.split()
+        assert len(listed) == 1 or done.returncode == 1, (SEED, done.stderr)
+        mortal.pysup("pull", name, check=True)
+        assert mortal.pysup("run", "--rm", "--network", "none", name, check=True).stdout == "whole\n"
+        assert not list((mortal.root / "images/partial").iterdir()), SEED
+        mortal.pysup("rmi", name, check=True)
+        until(lambda: everything(mortal) == [], f"all is gone (seed {SEED})")
+
+
+def test_a_push_that_is_killed_has_changed_no_name(
+    mortal: Mortal, registry: Registry, tmp_path: Path
+) -> None:
+    chance = random.Random(SEED)
+    for number in range(ROUNDS):
+        name = f"{registry.host}/pushed:{number}"
+        plain = layer(("file", {}, chance.randbytes(8 << 20)))
+        mortal.pysup("import", "-", name, stdin=plain, check=True)
+        done = killed(mortal, chance, "push", name)
+        digests = mortal.inspect(name)["RepoDigests"]
+        assert (done.returncode == 0) <= (digests != []), (SEED, done.stderr)
+        mortal.pysup("push", name, check=True)
+        skopeo("copy", "--src-tls-verify=false", f"docker://{name}", f"dir:{tmp_path}/{number}")
+        mortal.pysup("rmi", name, check=True)
