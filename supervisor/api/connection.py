@@ -16,7 +16,7 @@ from pysup.supervisor.api.sending import ChunkedSink, RawDuplex, response_head
 from pysup.supervisor.api.transport import RECEIVE, RECEIVE_MUCH, Gone, Transport, departed
 from pysup.supervisor.api.wire import Answer, Hijacked, Query, Request, Response, Streamed
 from pysup.supervisor.engine.commands import Caller
-from pysup.supervisor.errors import BadRequest
+from pysup.supervisor.errors import BadRequest, Forbidden
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +79,7 @@ class Connection:
 
     async def _answer(self, head: h11.Request) -> Answer:
         try:
+            _refuse_browsers(head)
             return await self._app(self._request(head))
         except Exception as error:
             if departed(error):
@@ -249,6 +250,12 @@ class _Body:
         if piece is None:
             raise StopAsyncIteration
         return piece
+
+
+def _refuse_browsers(head: h11.Request) -> None:
+    """Where a port of loopback is served, a page of anybody's could send commands to it: the Origin tells it."""
+    if any(name == b"origin" for name, _ in head.headers):
+        raise Forbidden("cannot answer: the request comes from a page in a browser (it has an Origin)")
 
 
 def _wants_upgrade(head: h11.Request) -> bool:

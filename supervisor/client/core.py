@@ -157,7 +157,7 @@ def _utf8() -> Iterator[None]:
     try:
         yield
     except UnicodeEncodeError as error:
-        wrong = os.fsencode(error.object[error.start : error.end])
+        wrong = error.object[error.start : error.end].encode("utf-8", "surrogatepass")
         raise BadRequest(f"cannot send the request: {wrong!r} is not UTF-8") from None
 
 

@@ -89,6 +89,7 @@ def _settle(keep: Iterable[int]) -> Context:
     _close_others(keep)
     os.setsid()
     process.forbid_dump()
+    process.join_new_keyring()
     os.umask(0)
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(SOFT_DESCRIPTOR_LIMIT, hard), hard))

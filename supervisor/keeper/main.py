@@ -59,6 +59,7 @@ def _serve(kept: Handover) -> int:
     signals.default_all()
     _raise_descriptor_limit()
     process.set_subreaper()
+    process.join_new_keyring()
     process.set_name("pysup")
     keeper = Keeper(kept, signals.signal_descriptor(watched))
     rehearsal.rehearse()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import select
 import signal
 import struct
 
-from pysup.supervisor.kernel import libc
+from pysup.supervisor.kernel import libc, numbers
 
 CLONE_NEWTIME = 0x00000080
 CLONE_PIDFD = 0x00001000
@@ -37,6 +38,7 @@ _PIDFD = struct.Struct("=i")
 _pidfd = libc.buffer(_PIDFD.size)
 _PIDFD_AT = libc.address(_pidfd)
 
+_KEYCTL_JOIN_SESSION_KEYRING = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
@@ -163,6 +165,18 @@ def prctl(option: int, call: str, *arguments: int) -> int:
 def forbid_dump() -> None:
     """Keep /proc/self (exe, fd, mem) from others of the same uid until execve. PR_SET_DUMPABLE(2const)."""
     prctl(_PR_SET_DUMPABLE, "prctl PR_SET_DUMPABLE", 0)
+
+
+def join_new_keyring() -> None:
+    """Have a session keyring of its own, so that no key of who started us is reached (session-keyring(7)).
+
+    Left as it is where the kernel has no keys, or the user no room for one more (keyrings(7)).
+    """
+    try:
+        libc.syscall(numbers.KEYCTL, "keyctl", _KEYCTL_JOIN_SESSION_KEYRING, 0)
+    except libc.KernelError as error:
+        if error.errno not in (errno.ENOSYS, errno.EDQUOT, errno.EPERM):
+            raise
 
 
 def set_subreaper() -> None:

@@ -283,6 +283,13 @@ async def test_not_modified_has_no_body() -> None:
         assert [((await client.answer())[0].status) for _ in range(2)] == [304, 304]
 
 
+async def test_pages_in_browsers_are_refused() -> None:
+    async with serving(told) as served, served.client() as client:
+        await client.send(get("/", "Origin: http://evil.example", method="POST") + get("/"))
+        assert (await client.answer())[0].status == 403
+        assert (await client.answer())[0].status == 200
+
+
 async def test_more_connections_than_there_is_room_for_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "MAX_CONNECTIONS", 1)
     begun, go = trio.Event(), trio.Event()

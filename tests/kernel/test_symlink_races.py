@@ -1,0 +1,212 @@
+"""Links that are exchanged while paths are looked up: two thousand tries, and none gets out.
+
+The attacker is a process of its own that swaps a directory and a link without a pause (renameat2, RENAME_EXCHANGE).
+Most tries are those of the look-up itself, which is what volumes, working directories and execs have in common; the
+others go through the API, from a volume that two containers share. Compare CVE-2021-30465, CVE-2017-1002101.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from helpers.daemon import Daemon
+
+from pysup.supervisor.client.sync import Client
+from pysup.supervisor.errors import PysupError
+from pysup.supervisor.keeper import lookup, steps_binds, steps_process
+from pysup.supervisor.keeper.context import Context, StepError
+from pysup.supervisor.keeper.system import System
+
+pytestmark = pytest.mark.kernel
+
+SWAPPER = Path(__file__).parent.parent / "helpers" / "swapper.py"
+TRIES = 300
+STARTS = 25
+
+
+@contextmanager
+def swapping(place: Path, target: str) -> Iterator[None]:
+    """While the block runs, ``place/x`` is now a directory, now a link to ``target``."""
+    place.mkdir(parents=True, exist_ok=True)
+    argv = [sys.executable, str(SWAPPER), str(place), target, "x"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"swapping\n"
+        try:
+            yield
+        finally:
+            (place / "stop").touch()
+            process.wait(30)
+            (place / "stop").unlink()
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A directory of the host's that nobody may reach."""
+    place = tmp_path / "outside"
+    (place / "sub").mkdir(parents=True)
+    (place / "host").write_text("host")
+    return place
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Iterator[Context]:
+    """That of a child, with a container's root."""
+    root = tmp_path / "root"
+    root.mkdir()
+    made = Context(System(), {})
+    made.root = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    yield made
+    os.close(made.root)
+
+
+def contents(place: Path) -> list[str]:
+    return sorted(str(path.relative_to(place)) for path in place.rglob("*"))
+
+
+def attempts(found: list[str]) -> Iterator[int]:
+    """TRIES, and more until one has found something: the attacker may sleep while the link is in place."""
+    for number in range(100 * TRIES):
+        if number >= TRIES and found:
+            return
+        yield number
+
+
+Find = Callable[[Context, int], int]
+WAYS: dict[str, Find] = {
+    "a mount's directory": lambda context, number: lookup.directory(context, f"/v/x/made{number}/deep"),
+    "a mount's file": lambda context, number: lookup.file(context, f"/v/x/file{number}"),
+    "a working directory": lambda context, _number: lookup.existing(context, "/v/x/sub"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("leads", ["absolute", "relative"])
+def test_no_look_up_leaves_the_root(
+    context: Context, tmp_path: Path, outside: Path, way: str, leads: str
+) -> None:
+    before = contents(outside)
+    target = str(outside) if leads == "absolute" else "../../outside"
+    found: list[str] = []
+    with swapping(tmp_path / "root" / "v", target):
+        for number in attempts(found):
+            try:
+                fd = WAYS[way](context, number)
+            except (OSError, StepError):
+                continue
+            found.append(os.readlink(f"/proc/self/fd/{fd}"))
+            os.close(fd)
+    assert [place for place in found if not place.startswith(f"{tmp_path}/root/")] == []
+    assert contents(outside) == before
+    assert found  # the attack did not merely make everything fail
+
+
+def test_no_subpath_of_a_volume_leaves_the_volume(tmp_path: Path, outside: Path) -> None:
+    volume, found = tmp_path / "volume", list[str]()
+    context = Context(System(), {})
+    with swapping(volume, str(outside)):
+        for _ in attempts(found):
+            try:
+                tree = steps_binds._copy_of(context, str(volume), {"subpath": "x"})
+            except OSError:
+                continue
+            found += os.listdir(f"/proc/self/fd/{tree}")
+            os.close(tree)
+    assert set(found) == {"sub"}
+
+
+def test_no_working_directory_is_left_behind(context: Context, tmp_path: Path, outside: Path) -> None:
+    here = os.getcwd()
+    try:
+        with swapping(tmp_path / "root" / "v", str(outside)):
+            for _ in range(TRIES):
+                try:
+                    steps_process.workdir(context, "/v/x/sub", False)
+                except (OSError, StepError):
+                    continue
+                assert os.getcwd().startswith(f"{tmp_path}/root/")
+    finally:
+        os.chdir(here)
+
+
+def test_containers_that_share_a_volume_with_an_attacker(tmp_path: Path, outside: Path) -> None:
+    """Mount targets, subpaths, working directories and execs in a volume in which another container swaps links."""
+    before = contents(outside)
+    with Daemon(tmp_path / "d") as daemon:
+        attacker = ["-v", "shared:/v", "-v", f"{SWAPPER}:/swapper.py:ro", "--name", "attacker"]
+        words = ["host", "/usr/bin/python3", "/swapper.py", "/v", str(outside), "x"]
+        daemon.pysup("run", "-d", "--network", "none", *attacker, *words, check=True)
+        while "swapping" not in daemon.pysup("logs", "attacker").stdout:
+            pass
+        daemon.pysup(
+            "run", "-d", "--network", "none", "--name", "victim", "-v", "shared:/v", "host", "sleep", "600"
+        )
+        client = Client(f"unix://{daemon.socket}")
+        ends = {_mounted(client, number) for number in range(STARTS)} | {
+            _subpath(client) for _ in range(STARTS)
+        }
+        ends |= {_executed(client, "victim") for _ in range(STARTS)} | {
+            _started_in(client) for _ in range(STARTS)
+        }
+        assert ends <= {"inside", "refused"}
+        assert "inside" in ends
+        client.close()
+        daemon.pysup("rm", "-f", "attacker", "victim", check=True)
+    assert contents(outside) == before
+
+
+SHOW = ["sh", "-c", "test -e host && echo escaped || echo inside"]
+
+
+def _run(client: Client, host: dict[str, object], workdir: str = "/") -> str:
+    """What a container prints that looks around in its working directory."""
+    body = {
+        "Image": "host",
+        "Cmd": SHOW,
+        "WorkingDir": workdir,
+        "HostConfig": {"NetworkMode": "none", **host},
+    }
+    try:
+        container = client.post("/containers/create", body)["Id"]
+    except PysupError:
+        return "refused"
+    try:
+        client.post(f"/containers/{container}/start")
+        client.post(f"/containers/{container}/wait")
+        with client.stream("GET", f"/containers/{container}/logs", query={"stdout": "1"}) as output:
+            return b"".join(data for _, data in output).decode().strip()
+    except PysupError:
+        return "refused"
+    finally:
+        client.delete(f"/containers/{container}", query={"force": "1", "v": "1"})
+
+
+def _mounted(client: Client, number: int) -> str:
+    return _run(client, {"Binds": ["shared:/v", f"deep:/v/x/made{number}"]}, "/v/x")
+
+
+def _subpath(client: Client) -> str:
+    mount = {"Type": "volume", "Source": "shared", "Target": "/m", "VolumeOptions": {"Subpath": "x"}}
+    return _run(client, {"Mounts": [mount]}, "/m")
+
+
+def _started_in(client: Client) -> str:
+    return _run(client, {"Binds": ["shared:/v"]}, "/v/x/sub")
+
+
+def _executed(client: Client, container: str) -> str:
+    body = {"Cmd": SHOW, "WorkingDir": "/v/x", "AttachStdout": True}
+    made = client.post(f"/containers/{container}/exec", body)["Id"]
+    try:
+        with client.hijack(f"/exec/{made}/start", {"Detach": False}, query={"refusal": "1"}) as stream:
+            found = b""
+            while (pieces := stream.receive()) is not None:
+                found += b"".join(data for _, data in pieces)
+    except PysupError:
+        return "refused"
+    return found.decode().strip() or "refused"
