@@ -24,6 +24,7 @@ CONTAINER: dict[str, Entry] = {
     ),
     "commit": Entry("commit:commit", "Create a new image from a container's changes"),
     "create": Entry("run:create", "Create a new container"),
+    "diff": Entry("diff:diff", "Inspect changes to files or directories on a container's filesystem"),
     "exec": Entry("execute:execute", "Execute a command in a running container"),
     "inspect": Entry("inspect:container_inspect", "Display detailed information on one or more containers"),
     "kill": Entry("lifecycle:kill", "Kill one or more running containers"),
@@ -141,7 +142,7 @@ _TOP = (
     "rm",
     "logs",
 )
-_MORE = ("attach", "commit", "top", "stats", "port", "rename", "update")
+_MORE = ("attach", "commit", "diff", "top", "stats", "port", "rename", "update")
 
 COMMANDS: dict[str, Entry] = {
     **{name: CONTAINER[name] for name in _TOP + _MORE},
@@ -177,7 +178,6 @@ LACKING: dict[str, str] = {
     "config": _ONE_HOST,
     "context": "use -H or DOCKER_HOST",
     "cp": "it comes with a later version",
-    "diff": "it comes with a later version",
     "export": "it comes with a later version",
     "manifest": "a registry is asked for its manifests by skopeo inspect --raw, for example",
     "node": _ONE_HOST,

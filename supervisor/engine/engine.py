@@ -23,6 +23,7 @@ from pysup.supervisor.engine.commands import Caller
 from pysup.supervisor.engine.commit import Wanted, commit
 from pysup.supervisor.engine.container import Container
 from pysup.supervisor.engine.creation import Draft, draft, refusable
+from pysup.supervisor.engine.differences import differences
 from pysup.supervisor.engine.execs import Execs
 from pysup.supervisor.engine.explaining import Explanation, explain_port
 from pysup.supervisor.engine.parts import Parts
@@ -32,6 +33,7 @@ from pysup.supervisor.engine.specs import spec_of
 from pysup.supervisor.engine.states import State
 from pysup.supervisor.engine.waiting import Condition, wait_for
 from pysup.supervisor.errors import BadRequest, Conflict, NotFound, PysupError
+from pysup.supervisor.images.differences import Change
 from pysup.supervisor.kernel.features import probe
 from pysup.supervisor.logs.feed import Feed
 from pysup.supervisor.runtime import rootfs
@@ -255,6 +257,10 @@ class Engine:
         if run is None or run.cgroup is None:
             raise Conflict(f"cannot list the processes of container {ref}: it is not running")
         return await list_processes(run.cgroup.processes(), ps_args)
+
+    async def changes(self, ref: str) -> list[Change]:
+        """What it has changed, added and deleted, of what its image has."""
+        return await differences(self.parts, self.container(ref).record)
 
     async def sizes(self, ref: str) -> Sizes:
         """What a container takes on disk, counted in a thread."""

@@ -47,7 +47,6 @@ async def list_plugins(_engine: Engine, _request: Request) -> Response:
 
 _LACKING = (
     ("GET", "/containers/{name}/attach/ws", "attach by websocket"),
-    ("GET", "/containers/{name}/changes", "list the changes of a container"),
     ("GET", "/containers/{name}/export", "export a container"),
     ("GET", "/containers/{name}/archive", "copy from a container"),
     ("HEAD", "/containers/{name}/archive", "copy from a container"),

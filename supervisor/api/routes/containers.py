@@ -155,6 +155,12 @@ async def top_container(engine: Engine, request: Request) -> Response:
     return json_response({"Titles": table.titles, "Processes": table.rows})
 
 
+async def list_changes(engine: Engine, request: Request) -> Response:
+    """GET /containers/{id}/changes."""
+    found = await engine.changes(request.params["id"])
+    return json_response([{"Path": one.path, "Kind": int(one.kind)} for one in found])
+
+
 ROUTES = (
     Route("POST", "/containers/create", create_container),
     Route("GET", "/containers/{id}/json", inspect_container),
@@ -168,5 +174,6 @@ ROUTES = (
     Route("POST", "/containers/{id}/update", update_container),
     Route("POST", "/containers/{id}/resize", resize_container),
     Route("GET", "/containers/{id}/top", top_container),
+    Route("GET", "/containers/{id}/changes", list_changes),
     Route("DELETE", "/containers/{id}", remove_container),
 )
