@@ -1,4 +1,4 @@
-"""``pysup load`` and ``pysup save``: images as archives."""
+"""``pysup load`` and ``pysup save``: images as archives; ``pysup export``: a container's root as one."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from pysup.supervisor.cli.connection import connect
 from pysup.supervisor.cli.flags import Syntax, switch, text
 from pysup.supervisor.cli.progress_lines import Lines
+from pysup.supervisor.client.core import container_path
 from pysup.supervisor.errors import PysupError
 
 _PIECE = 1 << 20
@@ -39,6 +40,15 @@ SAVE = Syntax(
     ),
     1,
     None,
+)
+
+EXPORT = Syntax(
+    "export",
+    "[OPTIONS] CONTAINER",
+    "Export a container's filesystem as a tar archive",
+    (text("output", "Write to a file, instead of STDOUT", short="o"),),
+    1,
+    1,
 )
 
 
@@ -77,21 +87,29 @@ def save(argv: Sequence[str]) -> int:
     given = SAVE.parse(argv)
     query = [("names", name) for name in given.words]
     query += [("platform", given.text("platform"))] if given.text("platform") else []
-    with (
-        connect().lines(f"/images/get?{urlencode(query)}") as opened,
-        _target(given.text("output")) as file,
-    ):
-        for piece in opened.pieces():
-            file.write(piece)
+    _fetch(f"/images/get?{urlencode(query)}", given.text("output"), "save")
     return 0
 
 
+def export(argv: Sequence[str]) -> int:
+    """``pysup export``: writes the archive, or no file at all."""
+    given = EXPORT.parse(argv)
+    _fetch(container_path(given.words[0], "export"), given.text("output"), "export")
+    return 0
+
+
+def _fetch(path: str, output: str, verb: str) -> None:
+    with connect().exchange("GET", path) as opened, _target(output, verb) as file:
+        for piece in opened.pieces():
+            file.write(piece)
+
+
 @contextlib.contextmanager
-def _target(name: str) -> Iterator[BinaryIO]:
+def _target(name: str, verb: str) -> Iterator[BinaryIO]:
     if name in {"", "-"}:
         if sys.stdout.isatty():
             raise PysupError(
-                "cannot save to the terminal: redirect standard output, or name a file with --output"
+                f"cannot {verb} to the terminal: redirect standard output, or name a file with --output"
             )
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
@@ -99,15 +117,15 @@ def _target(name: str) -> Iterator[BinaryIO]:
         with open(name, "wb") as file:
             yield file
     else:
-        yield from _new_file(name)
+        yield from _new_file(name, verb)
 
 
-def _new_file(name: str) -> Iterator[BinaryIO]:
+def _new_file(name: str, verb: str) -> Iterator[BinaryIO]:
     """Under another name until it is whole."""
     try:
         fd, temporary = tempfile.mkstemp(prefix=".pysup-", dir=os.path.dirname(name) or ".")
     except OSError as error:
-        raise PysupError(f"cannot save to {name}: {error.strerror}") from None
+        raise PysupError(f"cannot {verb} to {name}: {error.strerror}") from None
     with contextlib.ExitStack() as stack:
         stack.callback(os.unlink, temporary)
         with open(fd, "wb") as file:

@@ -23,9 +23,11 @@ CONTAINER: dict[str, Entry] = {
         "start:attach", "Attach local standard input, output, and error streams to a running container"
     ),
     "commit": Entry("commit:commit", "Create a new image from a container's changes"),
+    "cp": Entry("cp:cp", "Copy files/folders between a container and the local filesystem"),
     "create": Entry("run:create", "Create a new container"),
     "diff": Entry("diff:diff", "Inspect changes to files or directories on a container's filesystem"),
     "exec": Entry("execute:execute", "Execute a command in a running container"),
+    "export": Entry("archives:export", "Export a container's filesystem as a tar archive"),
     "inspect": Entry("inspect:container_inspect", "Display detailed information on one or more containers"),
     "kill": Entry("lifecycle:kill", "Kill one or more running containers"),
     "logs": Entry("logs:logs", "Fetch the logs of a container"),
@@ -142,7 +144,7 @@ _TOP = (
     "rm",
     "logs",
 )
-_MORE = ("attach", "commit", "diff", "top", "stats", "port", "rename", "update")
+_MORE = ("attach", "commit", "cp", "diff", "export", "top", "stats", "port", "rename", "update")
 
 COMMANDS: dict[str, Entry] = {
     **{name: CONTAINER[name] for name in _TOP + _MORE},
@@ -177,8 +179,6 @@ LACKING: dict[str, str] = {
     "compose": "it comes with a later version",
     "config": _ONE_HOST,
     "context": "use -H or DOCKER_HOST",
-    "cp": "it comes with a later version",
-    "export": "it comes with a later version",
     "manifest": "a registry is asked for its manifests by skopeo inspect --raw, for example",
     "node": _ONE_HOST,
     "plugin": "pysup has no plugins",

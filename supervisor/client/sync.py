@@ -116,7 +116,7 @@ class Client:
         data = core.request(
             method, path, query=query, body=content, upgrade=upgrade, chunked=in_chunks, headers=headers
         )
-        response = Response()
+        response = Response(method)
         with self._connection(response) as sock:
             send(sock, data)
             if isinstance(body, Iterator):
@@ -135,6 +135,14 @@ class Client:
     def lines(self, path: str, *, query: Query = None) -> Iterator[Opened]:
         """An answer of JSON lines whose head is of interest, too; read it by documents()."""
         with self._begun("GET", path, query) as opened:
+            yield opened
+
+    @contextlib.contextmanager
+    def exchange(
+        self, method: str, path: str, *, query: Query = None, body: Iterator[bytes] | None = None
+    ) -> Iterator[Opened]:
+        """An answer whose head is of interest, too, and whose body may be big; ``body`` is sent in chunks before."""
+        with self._begun(method, path, query, body) as opened:
             yield opened
 
     def stream_json(

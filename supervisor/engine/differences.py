@@ -33,7 +33,8 @@ async def differences(parts: Parts, record: Record) -> list[Change]:
 def _overlays(parts: Parts, record: Record) -> Iterator[Overlay]:
     """The root, and in the host image each further file system, once a run has shown it."""
     directory = parts.settings.container_dir(record.id)
-    yield Overlay("/", f"{directory}/upper", record.spec.rootfs.lower)
+    ground = (parts.settings.ground,) if record.spec.namespaces.user == "host" else ()
+    yield Overlay("/", f"{directory}/upper", (*record.spec.rootfs.lower, *ground))
     if plan.is_host_image(record.spec):
         for point, _flags in parts.filesystems.below():
             upper = f"{directory}/{plan.mount_directory(point)}/upper"

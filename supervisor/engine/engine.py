@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,12 +16,13 @@ from pysup.store.containers import Container as Row
 from pysup.store.errors import Ambiguous, Missing
 from pysup.store.networks import Network
 from pysup.store.runs import Run
-from pysup.supervisor.engine import commands
+from pysup.supervisor.engine import commands, copying
 from pysup.supervisor.engine.attachment import Attachment
 from pysup.supervisor.engine.building.builds import Builds
 from pysup.supervisor.engine.commands import Caller
 from pysup.supervisor.engine.commit import Wanted, commit
 from pysup.supervisor.engine.container import Container
+from pysup.supervisor.engine.copying import Stat
 from pysup.supervisor.engine.creation import Draft, draft, refusable
 from pysup.supervisor.engine.differences import differences
 from pysup.supervisor.engine.execs import Execs
@@ -33,7 +34,7 @@ from pysup.supervisor.engine.specs import spec_of
 from pysup.supervisor.engine.states import State
 from pysup.supervisor.engine.waiting import Condition, wait_for
 from pysup.supervisor.errors import BadRequest, Conflict, NotFound, PysupError
-from pysup.supervisor.images.differences import Change
+from pysup.supervisor.images.differences import Change as FileChange
 from pysup.supervisor.kernel.features import probe
 from pysup.supervisor.logs.feed import Feed
 from pysup.supervisor.runtime import rootfs
@@ -258,9 +259,38 @@ class Engine:
             raise Conflict(f"cannot list the processes of container {ref}: it is not running")
         return await list_processes(run.cgroup.processes(), ps_args)
 
-    async def changes(self, ref: str) -> list[Change]:
+    async def changes(self, ref: str) -> list[FileChange]:
         """What it has changed, added and deleted, of what its image has."""
         return await differences(self.parts, self.container(ref).record)
+
+    async def stat_path(self, ref: str, path: str) -> Stat:
+        """What is at a path of it."""
+        return await copying.stat_path(self.parts, self.container(ref), path)
+
+    async def copy_out(
+        self, ref: str, path: str, begin: Callable[[Stat], Awaitable[None]], send: copying.Send
+    ) -> None:
+        """Send an archive of what is at a path of it, after ``begin``."""
+        await copying.copy_out(self.parts, self.container(ref), path, begin, send)
+
+    async def copy_in(
+        self,
+        ref: str,
+        path: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        keeps_kinds: bool = False,
+        gives_to_user: bool = False,
+    ) -> None:
+        """Unpack an archive in a directory of it (copying.copy_in)."""
+        container = self.container(ref)
+        await copying.copy_in(
+            self.parts, container, path, chunks, keeps_kinds=keeps_kinds, gives_to_user=gives_to_user
+        )
+
+    async def export(self, ref: str, send: copying.Send) -> None:
+        """Send an archive of its root."""
+        await copying.export(self.parts, self.container(ref), send)
 
     async def sizes(self, ref: str) -> Sizes:
         """What a container takes on disk, counted in a thread."""

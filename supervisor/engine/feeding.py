@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import IO, Any, TypeVar, cast
 
@@ -56,6 +56,40 @@ async def _copy(chunks: AsyncIterator[bytes], pipe: trio.lowlevel.FdStream) -> N
 def _consume(reader: int, consume: Callable[[IO[bytes]], T]) -> T:
     with open(reader, "rb", buffering=0) as file:
         return consume(cast("IO[bytes]", file))
+
+
+async def drain(
+    produce: Callable[[IO[bytes]], None], send: Callable[[bytes], Awaitable[None]], verb: str
+) -> None:
+    """The other way round: run ``produce(file)`` in a thread, and send what it writes, piece by piece.
+
+    Raises what ``produce`` raises; Unavailable, "cannot <verb>: …", for its OSError. When nobody takes any more, it
+    gets a BrokenPipeError, and that is the end.
+    """
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    with suppress(OSError):
+        set_pipe_size(writer, _PIPE)
+    failures: list[Exception] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_produce, produce, writer, failures)
+        async with trio.lowlevel.FdStream(reader) as pipe:
+            while piece := await pipe.receive_some(_PIPE):
+                await send(piece)
+    for failure in failures:
+        raise told(failure, verb) from failure
+
+
+async def _produce(produce: Callable[[IO[bytes]], None], writer: int, failures: list[Exception]) -> None:
+    try:
+        await trio.to_thread.run_sync(_write, produce, writer)
+    except (PysupError, OSError) as error:
+        failures.append(error)
+
+
+def _write(produce: Callable[[IO[bytes]], None], writer: int) -> None:
+    """Small pieces go together: a header has half a kilobyte."""
+    with suppress(BrokenPipeError), open(writer, "wb", buffering=_PIPE) as target:
+        produce(target)
 
 
 class Interruptible(io.RawIOBase):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from sqlite3 import Connection
@@ -12,16 +11,14 @@ import trio
 
 from pysup.store import blobs, images
 from pysup.store.images import Image as Row
+from pysup.supervisor.engine.feeding import drain
 from pysup.supervisor.engine.image_admission import Admission, Admissions
 from pysup.supervisor.errors import BadRequest, NotFound, Unavailable
-from pysup.supervisor.images.content import Blob, Content
+from pysup.supervisor.images.content import Blob
 from pysup.supervisor.images.host import HOST_ID
 from pysup.supervisor.images.platforms import Platform, runs_on
 from pysup.supervisor.images.writing import Saved, write
-from pysup.supervisor.kernel.files import set_pipe_size
 from pysup.supervisor.spec.reference import Reference, looks_like_id, parse_reference
-
-_PIECE = 1 << 20
 
 
 def saved(conn: Connection, chosen: Sequence[tuple[str, Row]], platform: Platform | None) -> list[Saved]:
@@ -84,18 +81,7 @@ async def save(
     """Send the archive piece by piece. Raises Unavailable if a blob cannot be read; then it is incomplete."""
     async with admissions.begin() as admission:
         await trio.to_thread.run_sync(hold, admission, wanted, "save the images")
-        reader, writer = os.pipe2(os.O_CLOEXEC)
-        set_pipe_size(writer, _PIECE)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(trio.to_thread.run_sync, partial(_write, wanted, admission.content, writer))
-            async with trio.lowlevel.FdStream(reader) as pipe:
-                async for piece in _pieces(pipe):
-                    await send(piece)
-
-
-async def _pieces(pipe: trio.lowlevel.FdStream) -> AsyncIterator[bytes]:
-    while piece := await pipe.receive_some(_PIECE):
-        yield piece
+        await drain(partial(write, wanted, admission.content), send, "save the images")
 
 
 def hold(admission: Admission, wanted: Sequence[Saved], verb: str) -> None:
@@ -104,8 +90,3 @@ def hold(admission: Admission, wanted: Sequence[Saved], verb: str) -> None:
         for blob in image.blobs:
             if admission.content.has(blob.digest) != blob.size:
                 raise Unavailable(f"cannot {verb}: blob {blob.digest} is damaged or missing")
-
-
-def _write(wanted: Sequence[Saved], content: Content, writer: int) -> None:
-    with suppress(BrokenPipeError), open(writer, "wb", buffering=0) as target:
-        write(wanted, content, target)

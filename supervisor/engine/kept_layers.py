@@ -9,7 +9,8 @@ end of the run waits for the disk once, as it does with other engines.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 
 import trio
 
@@ -36,6 +37,17 @@ class KeptLayers:
             await self._closed.park()
         taken, self._fds = self._fds, {}
         return taken
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[dict[str, int]]:
+        """What was kept, as take() gives it; until the end of the block nobody else can take or mount anything."""
+        taken = await self.take()
+        self._closing += 1
+        try:
+            yield taken
+        finally:
+            self._closing -= 1
+            self._closed.unpark_all()
 
     def keep(self, fds: Mapping[str, int]) -> None:
         """Keep a run's overlays for the next one."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -70,6 +71,7 @@ class Lifecycle(Actor):
         self._stoppers: list[Reply] = []
         self._removers: list[commands.Remove] = []
         self._holders = 0
+        self._lookers = 0
         self._killed_at = -math.inf
         self._kill_signal = 0
 
@@ -81,7 +83,22 @@ class Lifecycle(Actor):
     @property
     def busy(self) -> bool:
         """Whether there is a reason for this object to exist: a task, somebody attached, or who looks at its files."""
-        return self._live or self.stdio.attached > 0 or self.layers.held or self._holders > 0
+        return self._live or self.stdio.attached > 0 or self.layers.held or self._holders + self._lookers > 0
+
+    @contextmanager
+    def looked_at(self) -> Iterator[None]:
+        """While somebody looks at its files, what is mounted of them stays for the next run."""
+        self._lookers += 1
+        try:
+            yield
+        finally:
+            self._lookers -= 1
+            if self._run is None and self.record.state in {*RESTING, State.REMOVED}:
+                self._let_layers_go()
+
+    def _let_layers_go(self) -> None:
+        if self._lookers == 0:
+            self.layers.let_go(self._nursery)
 
     def _on_detached(self) -> None:
         """A client left: it may have been the last reason not to rest."""
@@ -97,7 +114,7 @@ class Lifecycle(Actor):
         """Followers of the log and sharers of namespaces are let go."""
         self.stdio.close()
         await HeldNamespaces(self._parts.link, self.record.id).release()
-        self.layers.let_go(self._nursery)
+        self._let_layers_go()
         self.record.publish(Told("rest"))
 
     async def _surely(self, change: Change) -> None:

@@ -31,19 +31,18 @@ class Found(NamedTuple):
     """Of itself: no link is followed."""
 
 
-def everything(_directory: int, _status: os.stat_result) -> bool:
+Enters = Callable[[str, int], bool]
+"""Whether to go into a directory, by its path from the top and a descriptor of it."""
+
+
+def everywhere(_path: str, _directory: int) -> bool:
     """Go into every directory."""
     return True
 
 
-def walk(
-    top: int, enters: Callable[[int, os.stat_result], bool] = everything, start: str = ""
-) -> Iterator[Found]:
-    """All that is below ``top/start``, each directory before what is in it, names in their order.
-
-    ``enters``: asked, with a descriptor of it, whether to go into a directory. Raises OSError.
-    """
-    waiting = [start]
+def walk(top: int, enters: Enters = everywhere) -> Iterator[Found]:
+    """All that is below a directory, each directory before what is in it, names in their order. Raises OSError."""
+    waiting = [""]
     while waiting:
         path = waiting.pop()
         found = _directory_at(top, path)
@@ -51,7 +50,7 @@ def walk(
             continue
         try:
             directories: list[str] = []
-            if enters(found, os.fstat(found)):
+            if enters(path, found):
                 yield from _entries(found, path, directories)
         finally:
             os.close(found)
@@ -77,3 +76,23 @@ def _directory_at(top: int, path: str) -> int | None:
         if error.errno in _GONE:
             return None
         raise
+
+
+def open_regular(name: str, parent: int) -> int | None:
+    """A descriptor for reading a file; None if it is not a regular one (any more).
+
+    Opening can do things: a device acts, a FIFO waits. So what is opened was looked at by descriptor before.
+    """
+    try:
+        found = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    except FileNotFoundError:
+        return None
+    try:
+        return reopened(found) if stat.S_ISREG(os.fstat(found).st_mode) else None
+    finally:
+        os.close(found)
+
+
+def reopened(fd: int, flags: int = os.O_RDONLY) -> int:
+    """What an O_PATH descriptor refers to, opened (proc_pid_fd(5)); never of what the descriptor is not known to be."""
+    return os.open(f"/proc/self/fd/{fd}", flags | os.O_CLOEXEC)

@@ -14,13 +14,13 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pysup.supervisor.kernel import mounts
+from pysup.supervisor.runtime.walking import reopened
 from pysup.supervisor.spec.container import IdMap
 
 Inode = tuple[int, int]
 
 _BELOW = mounts.RESOLVE_BENEATH | mounts.RESOLVE_NO_SYMLINKS | mounts.RESOLVE_NO_XDEV
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _MADE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _PIECE = 16 << 20
 _OVERLAY = ("trusted.overlay.", "user.overlay.")
@@ -131,7 +131,9 @@ def _copy_file(copy: _Copy, path: str, here: int, there: int, status: os.stat_re
 
 
 def _copy_regular(copy: _Copy, name: str, here: int, there: int) -> None:
-    source = mounts.openat2(here, name, _READ, resolve=_BELOW)
+    source = _opened_file(here, name)
+    if source is None:
+        return
     try:
         made = os.open(name, _MADE, 0o600, dir_fd=there)
         try:
@@ -141,6 +143,15 @@ def _copy_regular(copy: _Copy, name: str, here: int, there: int) -> None:
             os.close(made)
     finally:
         os.close(source)
+
+
+def _opened_file(here: int, name: str) -> int | None:
+    """Opening can do things (a device acts): what is opened was looked at by descriptor before."""
+    found = mounts.openat2(here, name, os.O_PATH | os.O_NOFOLLOW, resolve=_BELOW)
+    try:
+        return reopened(found) if stat.S_ISREG(os.fstat(found).st_mode) else None
+    finally:
+        os.close(found)
 
 
 def _copy_special(copy: _Copy, name: str, here: int, there: int, status: os.stat_result) -> None:

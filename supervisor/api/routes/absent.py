@@ -47,10 +47,6 @@ async def list_plugins(_engine: Engine, _request: Request) -> Response:
 
 _LACKING = (
     ("GET", "/containers/{name}/attach/ws", "attach by websocket"),
-    ("GET", "/containers/{name}/export", "export a container"),
-    ("GET", "/containers/{name}/archive", "copy from a container"),
-    ("HEAD", "/containers/{name}/archive", "copy from a container"),
-    ("PUT", "/containers/{name}/archive", "copy into a container"),
     ("GET", "/containers/{name}/checkpoints", "list checkpoints"),
     ("POST", "/containers/{name}/checkpoints", "make a checkpoint"),
     ("POST", "/plugins/create", "create a plugin"),

@@ -7,6 +7,7 @@
     namespaces.py  clone flags and id maps
     stage.py       what can be done before the container is known
     secrets.py     files with the values of secrets
+    looking.py     what helpers do through which files are looked at
     own.py         which mount targets are pysup's own
     sources.py     how host paths are named
     facts.py       what else goes in
@@ -29,6 +30,13 @@ from pysup.supervisor.runtime.plan.facts import (
     Step,
 )
 from pysup.supervisor.runtime.plan.joining import TARGET, build_exec, joins_pid
+from pysup.supervisor.runtime.plan.looking import (
+    build_at_rest,
+    build_copy_of_root,
+    build_visit,
+    further,
+    not_exported,
+)
 from pysup.supervisor.runtime.plan.mounts import ETC_FILES
 from pysup.supervisor.runtime.plan.namespaces import (
     clone_flags,
@@ -62,10 +70,14 @@ __all__ = [
     "Step",
     "bounding",
     "build",
+    "build_at_rest",
+    "build_copy_of_root",
     "build_exec",
     "build_preparation",
+    "build_visit",
     "clone_flags",
     "detached_layers",
+    "further",
     "gid_maps",
     "host_id",
     "is_host_image",
@@ -74,6 +86,7 @@ __all__ = [
     "mapped_mounts",
     "mount_directory",
     "needs_preparation",
+    "not_exported",
     "outliving",
     "own_targets",
     "root_ids",
