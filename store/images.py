@@ -34,6 +34,8 @@ class Image:
     os: str = "linux"
     architecture: str = ""
     variant: str = ""
+    parent_id: str = ""
+    """The image that it was committed from; that may be gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,11 @@ def insert(
 def set_manifest(conn: Connection, image_id: str, digest: str) -> None:
     """The manifest of an image that had none."""
     TABLE.update(conn, "id = ?", (image_id,), {"manifest_digest": digest})
+
+
+def set_parent(conn: Connection, image_id: str, parent_id: str) -> None:
+    """What an image was committed from."""
+    TABLE.update(conn, "id = ?", (image_id,), {"parent_id": parent_id})
 
 
 def get(conn: Connection, image_id: str) -> Image | None:

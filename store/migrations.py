@@ -25,6 +25,7 @@ from pysup.store import (
     m0007_builds,
     m0008_id_ranges,
     m0009_callers,
+    m0010_image_parents,
 )
 from pysup.store.views import VIEWS
 
@@ -54,6 +55,7 @@ MIGRATIONS = (
     Migration(m0007_builds.NAME, m0007_builds.apply),
     Migration(m0008_id_ranges.NAME, m0008_id_ranges.apply),
     Migration(m0009_callers.NAME, m0009_callers.apply),
+    Migration(m0010_image_parents.NAME, m0010_image_parents.apply),
 )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import trio
 
+from pysup.store import images
 from pysup.supervisor.engine import commands
 from pysup.supervisor.engine.commands import Caller
 from pysup.supervisor.engine.container import Container
@@ -68,11 +69,17 @@ async def commit(parts: Parts, container: Container, wanted: Wanted, caller: Cal
             step = Step(rfc3339(parts.now_ns()), _command(record), wanted.author, wanted.message)
             child = child_of(parent, _with_kept(parent, config), step, written)
             names = Names((wanted.name,) if wanted.name else ())
-            image_id = await admit_child(admission, child, names, _VERB, caller)
+            image_id = await admit_child(
+                admission, child, names, _VERB, caller, also=partial(_note_parent, record.row.image_id)
+            )
     except OSError as error:
         raise told(error, f"{_VERB} container {record.row.name}") from error
     await _tell(parts, record, image_id, wanted, caller)
     return image_id
+
+
+def _note_parent(parent_id: str, conn: Connection, image_id: str) -> None:
+    images.set_parent(conn, image_id, parent_id)
 
 
 def _refuse(record: Record) -> None:

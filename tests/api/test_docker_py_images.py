@@ -160,6 +160,7 @@ def test_commit_with_changes(client: docker.DockerClient) -> None:
     box.start()
     box.wait()
     made = box.commit("made", "1", changes=["EXPOSE 8000", 'CMD ["cat", "/more"]'])
+    assert made.attrs["Parent"] == client.images.get("alpine:3.10").id
     config = client.images.get("made:1").attrs["Config"]
     assert "8000/tcp" in config["ExposedPorts"] and config["Cmd"] == ["cat", "/more"]
     assert client.containers.run("made:1", remove=True) == b"more\n"

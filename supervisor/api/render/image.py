@@ -40,7 +40,7 @@ def image_entry(
     config = json.loads(row.config)
     return {
         "Id": row.id,
-        "ParentId": "",
+        "ParentId": row.parent_id,
         "RepoTags": repo_tags(tags),
         "RepoDigests": repo_digests(digests),
         "Created": row.created_at // _BILLION,
@@ -65,7 +65,7 @@ def inspect_image(
         "Id": row.id,
         "RepoTags": repo_tags(tags),
         "RepoDigests": repo_digests(digests),
-        "Parent": "",
+        "Parent": row.parent_id,
         "Comment": config.get("comment") or _last_comment(config),
         "Created": config.get("created") or rfc3339(row.created_at),
         "DockerVersion": "",

@@ -110,7 +110,7 @@ async def get_image(engine: Engine, request: Request) -> Response:
     """GET /images/{name}/json."""
     row, tags = find(engine, request.params["name"])
     digests = images.list_digests(engine.parts.store.read(), row.id)
-    parent = builds.parent(engine.parts.store.read(), row.id)
+    parent = row.parent_id or builds.parent(engine.parts.store.read(), row.id)
     lower = engine.images.resolve(row.id).lower
     return json_response(inspect_image(row, tags, lower, digests) | {"Parent": parent})
 
