@@ -40,6 +40,7 @@ from pysup.supervisor.errors import PysupError
 from pysup.supervisor.keeper import listening
 from pysup.supervisor.keeper.inheritance import Inherited
 from pysup.supervisor.keeper.link import KeeperLost, Link, become_keeper
+from pysup.supervisor.kernel.own_ids import is_rootless
 from pysup.supervisor.logs.budget import Budget
 from pysup.supervisor.network.firewall import Firewall
 from pysup.supervisor.runtime.cgroups.detection import detect
@@ -102,13 +103,14 @@ def _assemble(settings: Settings, store: Store, link: Link, nursery: trio.Nurser
     naming = Naming(link, nursery, firewall)
     news, trash = NewsDesk(), Trash(settings.trash)
     disk = trio.CapacityLimiter(DISK_THREADS)
+    skeleton = settings.skeleton if is_rootless() else ""
     return Parts(
         settings=settings,
         store=store,
         link=link,
         hierarchy=detect(),
-        machine=survey(),
-        filesystems=Filesystems((settings.root, settings.run)),
+        machine=survey(skeleton),
+        filesystems=Filesystems((settings.root, settings.run), skeleton),
         filters=Filters(settings.filters_dir),
         images=Images(store, settings, trash),
         id_ranges=IdRanges(store.read, settings),
@@ -143,8 +145,9 @@ async def _live(engine: Engine, nursery: trio.Nursery, listen_fd: int) -> None:
     await nursery.start(serve, _listener(listen_fd), app)
     await _serve_tcp(parts, nursery, app)
     await parts.link.ready()
-    where = (parts.settings.socket_path, parts.settings.root, parts.hierarchy.version)
-    log.info("pysup serves %s (root %s, cgroup v%d)", *where)
+    cgroups = f"cgroup v{parts.hierarchy.version}" if parts.hierarchy.version else "no cgroup"
+    where = (parts.settings.socket_path, parts.settings.root, cgroups)
+    log.info("pysup serves %s (root %s, %s)", *where)
     await parts.link.stop_requested.wait()
     log.info("stopping: %s", parts.link.stop_signal)
     await stop_all(engine)

@@ -129,6 +129,11 @@ class Settings(NamedTuple):
         return os.path.join(self.root, "images")
 
     @property
+    def skeleton(self) -> str:
+        """The host image's lowest layer, for a daemon without root."""
+        return os.path.join(self.root, "images", "host")
+
+    @property
     def volumes_dir(self) -> str:
         """Volumes: volumes/<name>/_data/."""
         return os.path.join(self.root, "volumes")
@@ -165,4 +170,24 @@ def from_environment(**given: str | int | tuple[str, ...] | None) -> Settings:
     for key in ("root", "run", "socket"):
         if key in chosen:
             chosen[key] = os.path.abspath(str(chosen[key]))
-    return Settings(**chosen)  # type: ignore[arg-type]
+    return Settings(**{**_of_this_user(), **chosen})  # type: ignore[arg-type]
+
+
+def socket_to_use() -> str:
+    """Where a client finds its daemon: an ordinary user's own, unless there is none and he may use the machine's."""
+    chosen = from_environment()
+    named = os.environ.get("PYSUP_RUN") or os.environ.get("PYSUP_SOCKET")
+    machine = Settings().socket_path
+    if named or os.path.exists(chosen.socket_path) or not os.access(machine, os.W_OK):
+        return chosen.socket_path
+    return machine
+
+
+def _of_this_user() -> dict[str, str]:
+    """The directories of a daemon without root (XDG base directory specification); root has the machine's."""
+    if not hasattr(os, "geteuid") or os.geteuid() == 0:
+        return {}
+    home = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    root = os.path.join(home, "pysup")
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    return {"root": root, "run": os.path.join(runtime, "pysup") if runtime else os.path.join(root, "run")}

@@ -8,6 +8,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 from pysup.supervisor.api.render.system import Machine
+from pysup.supervisor.kernel.own_ids import is_rootless
 
 
 @functools.cache
@@ -28,6 +29,7 @@ def machine(cgroup_version: int, controllers: frozenset[str]) -> Machine:
         pysup=pysup_version(),
         cgroup_version=cgroup_version,
         controllers=controllers,
+        rootless=is_rootless(),
     )
 
 

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from pysup.supervisor.errors import Forbidden, Unavailable
+from pysup.supervisor.errors import Unavailable
 from pysup.supervisor.settings import Settings
 
 BOUND = 20.0
@@ -25,14 +25,12 @@ _PING = b"GET /_ping HTTP/1.1\r\nHost: pysup\r\nConnection: close\r\n\r\n"
 
 
 def start(settings: Settings) -> None:
-    """Start a daemon and wait until it answers. Raises Forbidden, Unavailable (the reason from its log)."""
+    """Start a daemon and wait until it answers. Raises Unavailable (the reason from its log)."""
     where = settings.socket_path
     if sys.platform != "linux":
         raise Unavailable(
             f"cannot connect to the daemon at {where}: there is none, and one can only run on Linux"
         )
-    if os.geteuid() != 0:
-        raise Forbidden(f"cannot start the daemon: there is none at {where}, and starting one needs root")
     log = os.path.join(settings.run, "daemon.log")
     begin = _log_end(settings, log)
     pid = _spawn(settings, log)

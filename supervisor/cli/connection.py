@@ -1,8 +1,9 @@
 """Which daemon a command talks to, and the connection to it.
 
 Order: ``-H``, ``--socket``, ``--run`` on the command line (main.py puts them into the environment), then
-PYSUP_SOCKET, PYSUP_RUN, DOCKER_HOST, then ``/run/pysup/pysup.sock``. A daemon that is named by -H or
-DOCKER_HOST is never started by a command, even if it is on this machine: it may be docker's.
+PYSUP_SOCKET, PYSUP_RUN, DOCKER_HOST, then ``/run/pysup/pysup.sock``, or for an ordinary user
+``$XDG_RUNTIME_DIR/pysup/pysup.sock``, if a daemon of his own is there, or he may not use the machine's. A daemon
+that is named by -H or DOCKER_HOST is never started by a command, even if it is on this machine: it may be docker's.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pysup.supervisor.client.core import named_host as host
 from pysup.supervisor.client.core import segment
 from pysup.supervisor.client.sync import Client
 from pysup.supervisor.errors import Unavailable
-from pysup.supervisor.settings import from_environment
+from pysup.supervisor.settings import from_environment, socket_to_use
 
 API_VERSION = "1.47"
 
@@ -32,8 +33,7 @@ def connect(*, start: bool = False) -> Client:
     named = host()
     if named:
         return Client(named)
-    settings = from_environment()
-    where = settings.socket_path
+    where = socket_to_use()
     if hasattr(_socket, "AF_UNIX") and not _listening(where):
         if not start or os.environ.get("PYSUP_AUTOSTART") == "0":
             raise Unavailable(
@@ -41,7 +41,7 @@ def connect(*, start: bool = False) -> Client:
             )
         from pysup.supervisor.cli import autostart
 
-        autostart.start(settings)
+        autostart.start(from_environment())
     return Client(f"unix://{where}")
 
 

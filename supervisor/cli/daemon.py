@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pysup.supervisor import settings
 from pysup.supervisor.cli import daemon_listening, daemon_networks, kinds
 from pysup.supervisor.cli.flags import Flag, Given, Syntax, UsageError, many, switch, text
-from pysup.supervisor.errors import BadRequest, Forbidden, Unavailable
+from pysup.supervisor.errors import BadRequest, Unavailable
 from pysup.supervisor.images.registry.endpoints import check_insecure, check_mirror
+from pysup.supervisor.kernel.own_ids import is_rootless
 from pysup.supervisor.settings import Settings
 from pysup.supervisor.spec.auto_ids import check_mode, parse_pool
 
@@ -101,13 +102,15 @@ def daemon(argv: Sequence[str]) -> int:
         raise UsageError(str(error), _MISUSE) from None
     if sys.platform != "linux":
         raise Unavailable(f"cannot start the daemon: it needs {NEEDS}; this is {sys.platform}")
-    if os.geteuid() != 0:
-        raise Forbidden("cannot start the daemon: it needs root (namespaces, mounts and cgroups)")
     if given.on("upgrade"):
         from pysup.supervisor.keeper import ground
 
         print(f"pysup: the daemon (pid {ground.ask_to_upgrade(chosen)}) executes its program anew")
         return 0
+    if os.geteuid() != 0:
+        from pysup.supervisor.cli import rootless
+
+        rootless.enter(chosen)
     from pysup.supervisor.keeper.main import run
 
     return run(chosen)
@@ -123,7 +126,18 @@ def chosen_settings(given: Given) -> Settings:
     changed = given.changed - {"upgrade", *daemon_networks.TEXTS, *daemon_listening.NAMES}
     values = {_FIELDS.get(name, name.replace("-", "_")): _plain(given[name]) for name in changed}
     own = {**daemon_networks.chosen(given), **daemon_listening.chosen(given)}
-    return _checked(settings.from_environment(**{**values, **own}))
+    return _checked(_without_bridge(settings.from_environment(**{**values, **own})))
+
+
+def _without_bridge(chosen: Settings) -> Settings:
+    """An ordinary user has no bridge on the host; one that was asked for is refused by name."""
+    if not is_rootless() or chosen.bridge == "none":
+        return chosen
+    if chosen.bridge != _DEFAULT.bridge:
+        raise Unavailable(
+            f"cannot start the daemon: --bridge {chosen.bridge} needs root; there is --bridge none"
+        )
+    return chosen._replace(bridge="none")
 
 
 def _checked(chosen: Settings) -> Settings:

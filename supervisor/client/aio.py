@@ -30,7 +30,7 @@ from pysup.supervisor.client import core, tls
 from pysup.supervisor.client.aio_streams import Attached, JsonLines, Opened, Streaming
 from pysup.supervisor.client.core import Query, container_path
 from pysup.supervisor.errors import Unavailable
-from pysup.supervisor.settings import from_environment
+from pysup.supervisor.settings import socket_to_use
 
 Json = dict[str, Any]
 
@@ -50,7 +50,7 @@ async def connect(address: str = "") -> AsyncIterator[Pysup]:
     Without one: PYSUP_SOCKET, PYSUP_RUN, DOCKER_HOST, else the daemon's default socket. Raises Unavailable if
     nobody answers.
     """
-    pysup = Pysup(address or core.named_host() or from_environment().socket_path)
+    pysup = Pysup(address or core.named_host() or socket_to_use())
     await pysup.version()
     yield pysup
 

@@ -166,7 +166,7 @@ async def _mounted(
     async with _user_namespace(parts, container) as user:
         if user is not None:
             rootfs.make_sources(spec)
-        with shown(spec, facts.below, facts.volumes, user) as found:
+        with shown(spec, facts, user) as found:
             facts = replace(facts, idmapped=found.idmapped, mapped=found.mapped)
             rootfs.renew(facts.directory, spec, facts.below, idmapped=found.idmapped)
             return await _helper(

@@ -154,7 +154,7 @@ async def _mounted(  # noqa: PLR0917
     spec = record.spec
     if user is not None:
         rootfs.make_sources(spec)
-    with shown(spec, facts.below, facts.volumes, user) as found:
+    with shown(spec, facts, user) as found:
         facts = replace(facts, idmapped=found.idmapped, mapped=found.mapped)
         rootfs.renew(facts.directory, spec, facts.below, idmapped=found.idmapped)
         if plan.needs_preparation(spec, idmapped=found.idmapped):
@@ -166,7 +166,7 @@ async def _prepare(  # noqa: PLR0917
     parts: Parts, record: Record, key: str, facts: Facts, user: int | None, given: Mapping[str, int]
 ) -> None:
     """Make what the container's root may not: its mounts, made once by the host's, in a process that ends then."""
-    with shown(record.spec, facts.below, facts.volumes, user) as found:
+    with shown(record.spec, facts, user) as found:
         helper = await launch(
             parts.link,
             what=f"container {record.row.name}",

@@ -28,7 +28,8 @@ from pysup.supervisor.engine.commands import Caller
 from pysup.supervisor.engine.naming import Naming
 from pysup.supervisor.engine.news import Happening, NewsDesk
 from pysup.supervisor.engine.relays import Relays
-from pysup.supervisor.errors import BadRequest, Conflict, Forbidden, NotFound
+from pysup.supervisor.errors import BadRequest, Conflict, Forbidden, NotFound, Unavailable
+from pysup.supervisor.kernel.own_ids import is_rootless
 from pysup.supervisor.network import addresses, routes
 from pysup.supervisor.network.addresses import IPV4, IPV6, Network
 from pysup.supervisor.network.firewall import Firewall
@@ -131,7 +132,11 @@ class Networks:
     # -- making and removing ---------------------------------------------------------------------------------
 
     async def create(self, wanted: WantedNetwork, caller: Caller) -> Row:
-        """Raises Conflict (the name, an overlap), BadRequest, Unavailable (no subnet is left)."""
+        """Raises Conflict (the name, an overlap), BadRequest, Unavailable (no subnet is left, no root)."""
+        if is_rootless():
+            raise Unavailable(
+                f"cannot {CREATE} {wanted.name}: it needs root; without it there are host and none"
+            )
         network_id = secrets.token_hex(32)
         options, beside = Options(wanted.options), wanted.driver == MACVLAN
         device = options.parent if beside else options.device or f"br-{network_id[:_SHORT]}"

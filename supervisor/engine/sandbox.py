@@ -129,14 +129,18 @@ class Sandbox:
 
     @contextmanager
     def _namespace(self) -> Iterator[int | None]:
-        """A descriptor of the container's network namespace; None: it has none now."""
+        """A descriptor of the container's network namespace; None: it has none now, or its process is gone."""
         held = HeldNamespaces(self._parts.link, self._record.id).fds.get("net")
         alive = State(self._record.row.state) in ALIVE
         pid = self._pid or (self._record.row.pid if alive else 0)
         if held is None and not pid:
             yield None
             return
-        namespace = os.dup(held) if held is not None else network_of(pid)
+        try:
+            namespace = os.dup(held) if held is not None else network_of(pid)
+        except FileNotFoundError:
+            yield None
+            return
         try:
             yield namespace
         finally:

@@ -9,11 +9,15 @@ from pysup.store import id_ranges
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Write
 from pysup.supervisor.engine.user_namespaces import why_unmappable
+from pysup.supervisor.errors import Unavailable
+from pysup.supervisor.kernel.own_ids import is_rootless
 from pysup.supervisor.spec.auto_ids import Auto, is_auto, parse_auto
 from pysup.supervisor.spec.fields import Fields
 from pysup.supervisor.spec.from_docker import CREATE
 
 Json = dict[str, Any]
+
+_NO_ROOT = "only a daemon that is root can show layers and volumes with other ids"
 
 
 class Settled(NamedTuple):
@@ -26,18 +30,23 @@ class Settled(NamedTuple):
 
 
 async def with_user_namespace(parts: Parts, body: Json, container_id: str, lower: tuple[str, ...]) -> Settled:
-    """``lower``: its layers. A range is reserved until IdRanges.forget(). Raises BadRequest, Conflict."""
+    """``lower``: its layers. A range is reserved until IdRanges.forget(). Raises BadRequest, Conflict, Unavailable."""
     host = Fields(CREATE, body).inner("HostConfig")
     own = host.inner("Pysup")
     maps = bool(own.raw("UidMaps") or own.raw("GidMaps"))
     mode = host.text("UsernsMode") or ("" if maps else parts.settings.userns)
+    if maps and is_rootless():
+        raise Unavailable(f"cannot {CREATE}: --uidmap and --gidmap: {_NO_ROOT}; there is --userns host")
     if not is_auto(mode):
         return Settled(_with(body, mode, None))
     try:
         auto = parse_auto(mode)
     except ValueError as error:
         raise host.bad(str(error)) from None
-    lacking = await _lacking(parts, container_id, lower) if auto.fallback else ""
+    lacking = _NO_ROOT if is_rootless() else ""
+    if lacking and not auto.fallback:
+        raise Unavailable(f"cannot {CREATE}: --userns auto: {lacking}; there is --userns host")
+    lacking = lacking or (await _lacking(parts, container_id, lower) if auto.fallback else "")
     if lacking:
         return Settled(_with(body, "host", None), warnings=(f"no user namespace of its own: {lacking}",))
     return _ranged(parts, body, mode, auto, container_id)

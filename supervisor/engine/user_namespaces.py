@@ -81,32 +81,30 @@ class Shown(NamedTuple):
 
 
 @contextmanager
-def shown(
-    spec: ContainerSpec, below: tuple[plan.Below, ...], volumes: tuple[plan.Shown, ...], user: int | None
-) -> Iterator[Shown]:
+def shown(spec: ContainerSpec, facts: plan.Facts, user: int | None) -> Iterator[Shown]:
     """Layers and volumes of one start, with the ids of ``user`` where the kernel can show them.
 
     Where it cannot, layers show the host's ids, unless the container's range is its own alone: such a container could
     do nothing. Raises OSError, CannotMap, BadRequest.
     """
     with ExitStack() as stack:
-        idmapped, attached = _layers(spec, below, user, stack)
-        trees = {**_volumes(spec, volumes, user, stack), **stack.enter_context(sharing.shared(spec))}
+        idmapped, attached = _layers(spec, facts, user, stack)
+        trees = {**_volumes(spec, facts.volumes, user, stack), **stack.enter_context(sharing.shared(spec))}
         names = {target: f"tree{number}" for number, target in enumerate(trees)}
         attached |= {names[target]: fd for target, fd in trees.items()}
         yield Shown(attached, idmapped, tuple(names.items()))
 
 
 def _layers(
-    spec: ContainerSpec, below: tuple[plan.Below, ...], user: int | None, stack: ExitStack
+    spec: ContainerSpec, facts: plan.Facts, user: int | None, stack: ExitStack
 ) -> tuple[bool, dict[str, int]]:
     if user is not None:
         try:
-            return True, stack.enter_context(layers.detached(spec, below, user=user))
+            return True, stack.enter_context(layers.detached(spec, facts, user=user))
         except layers.CannotMap:
             if spec.namespaces.user_auto:
                 raise
-    return False, stack.enter_context(layers.detached(spec, below))
+    return False, stack.enter_context(layers.detached(spec, facts))
 
 
 def _volumes(

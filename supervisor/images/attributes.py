@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tarfile
 from decimal import Decimal, InvalidOperation
+
+from pysup.supervisor.kernel.own_ids import is_rootless
 
 _XATTR = "SCHILY.xattr."
 _KEPT = ("user.", "security.capability")
@@ -17,7 +20,7 @@ _BILLION = 10**9
 
 def of_descriptor(member: tarfile.TarInfo, fd: int) -> None:
     """Set them on a file or directory. The order counts: chown(2) clears set-uid bits and capabilities."""
-    os.chown(fd, member.uid, member.gid)
+    _own(member, fd)
     os.chmod(fd, stat.S_IMODE(member.mode))
     for name, value in _xattrs(member):
         os.setxattr(fd, name, value)
@@ -26,10 +29,19 @@ def of_descriptor(member: tarfile.TarInfo, fd: int) -> None:
 
 def of_name(member: tarfile.TarInfo, name: str, parent: int) -> None:
     """Set them on what must not be opened: a link, a device, a FIFO."""
-    os.chown(name, member.uid, member.gid, dir_fd=parent, follow_symlinks=False)
+    _own(member, name, parent)
     if not member.issym():
         os.chmod(name, stat.S_IMODE(member.mode), dir_fd=parent)
     os.utime(name, ns=times(member), dir_fd=parent, follow_symlinks=False)
+
+
+def _own(member: tarfile.TarInfo, what: str | int, parent: int | None = None) -> None:
+    """Give it to its owner. One that does not exist for a daemon without root leaves it to the container's root."""
+    try:
+        os.chown(what, member.uid, member.gid, dir_fd=parent, follow_symlinks=isinstance(what, int))
+    except OSError as error:
+        if error.errno != errno.EINVAL or not is_rootless():
+            raise
 
 
 def _xattrs(member: tarfile.TarInfo) -> list[tuple[str, bytes]]:

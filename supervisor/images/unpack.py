@@ -16,6 +16,7 @@ from typing import IO, NamedTuple
 from pysup.supervisor.images import attributes, whiteouts
 from pysup.supervisor.images.directories import Directories, Parts, make_directory
 from pysup.supervisor.images.tar_stream import CHUNK, BadArchive, Stream, content, extents, members
+from pysup.supervisor.kernel.own_ids import is_rootless
 from pysup.supervisor.runtime import trees
 
 _ZEROS = bytes(CHUNK)
@@ -157,8 +158,10 @@ class _Unpacker:
             self._make_room(name, parent)
         if member.issym():
             os.symlink(member.linkname, name, dir_fd=parent)
-        else:
+        elif member.isfifo() or not is_rootless():
             os.mknod(name, mode, os.makedev(member.devmajor, member.devminor), dir_fd=parent)
+        else:  # a node that nobody without root can make, nor open
+            return
         attributes.of_name(member, name, parent)
 
     def _link(self, member: tarfile.TarInfo, parent: int, name: str) -> None:

@@ -7,10 +7,11 @@ filesystems/overlayfs).
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 from typing import Literal
+
+from pysup.supervisor.kernel.own_ids import is_rootless
 
 OPAQUE = ".wh..wh..opq"
 _PREFIX = ".wh."
@@ -59,11 +60,14 @@ def is_special(name: str) -> bool:
 
 def make_opaque(fd: int) -> None:
     """Hide what the layers below have in this directory (a descriptor that may be read)."""
-    os.setxattr(fd, _OPAQUE_XATTR, b"y")
-    with contextlib.suppress(
-        OSError
-    ):  # a tmpfs before Linux 6.6 has none, and is no place for user namespaces then
+    rootless = is_rootless()
+    if not rootless:  # only root has this one
+        os.setxattr(fd, _OPAQUE_XATTR, b"y")
+    try:
         os.setxattr(fd, _OPAQUE_TO_USERS, b"y")
+    except OSError:  # a tmpfs before Linux 6.6 has none, and is no place for user namespaces then
+        if rootless:
+            raise
 
 
 def is_opaque(path: str | int, *, to_users: bool = False) -> bool:
@@ -72,6 +76,6 @@ def is_opaque(path: str | int, *, to_users: bool = False) -> bool:
     ``to_users``: by the mark that counts in a user namespace; elsewhere anybody may set that one.
     """
     try:
-        return os.getxattr(path, _OPAQUE_TO_USERS if to_users else _OPAQUE_XATTR) == b"y"
+        return os.getxattr(path, _OPAQUE_TO_USERS if to_users or is_rootless() else _OPAQUE_XATTR) == b"y"
     except OSError:
         return False

@@ -14,6 +14,7 @@ from pysup.supervisor.keeper import child, codec
 from pysup.supervisor.keeper.protocol import MAX_MESSAGE, Spawn
 from pysup.supervisor.keeper.steps import Step
 from pysup.supervisor.kernel import process
+from pysup.supervisor.kernel.own_ids import is_rootless
 
 ALLOWED_FLAGS = sum(process.NAMESPACES.values()) & ~process.CLONE_NEWTIME
 
@@ -70,7 +71,7 @@ def fork(message: Spawn, fds: dict[str, int], home: int, first: list[Step]) -> F
     """
     if message.flags & ~ALLOWED_FLAGS:
         raise Refused("clone: a flag that is no namespace", errno.EINVAL)
-    if message.join_user:
+    if message.join_user or (message.join_pid and is_rootless()):
         return _through_helper(message, fds, first)
     if not message.join_pid:
         return _make(message, fds, first)
@@ -121,9 +122,10 @@ def _clone(message: Spawn, fds: dict[str, int], first: list[Step]) -> Forked:
 
 
 def _through_helper(message: Spawn, fds: dict[str, int], first: list[Step]) -> Forked:
-    """Make the child in the user namespace ``user``, which a helper enters, as there is no way back from it.
+    """Make the child in the user namespace ``user``, or the pid namespace of ``target``, which a helper enters.
 
-    The child is the keeper's own all the same (CLONE_PARENT), and its namespaces belong to that user namespace.
+    There is no way back from the one, nor without root from the other. The child is the keeper's own all the same
+    (CLONE_PARENT), and its namespaces belong to that user namespace.
     """
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
     try:
@@ -147,8 +149,12 @@ def _through_helper(message: Spawn, fds: dict[str, int], first: list[Step]) -> F
 def _help(message: Spawn, fds: dict[str, int], first: list[Step], sock: _socket.socket) -> NoReturn:
     """Be the helper: clone inside, send the pidfd, or the step that failed with its errno."""
     try:
-        with _step("enter the user namespace"):
-            process.setns(fds["user"], process.CLONE_NEWUSER)
+        if message.join_user:
+            with _step("enter the user namespace"):
+                process.setns(fds["user"], process.CLONE_NEWUSER)
+        if message.join_pid:
+            with _step("join the pid namespace"):
+                process.setns(fds["target"], process.CLONE_NEWPID)
         made = _clone(message._replace(flags=message.flags | process.CLONE_PARENT), fds, first)
         codec.send_packet(sock, b"{}", [made.pidfd])
     except Refused as refused:

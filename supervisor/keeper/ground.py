@@ -16,6 +16,7 @@ import stat
 
 from pysup.supervisor.errors import Conflict, PysupError
 from pysup.supervisor.keeper import names
+from pysup.supervisor.kernel.own_ids import is_rootless
 from pysup.supervisor.settings import Settings
 
 SOCKET_GROUP = "pysup"
@@ -111,9 +112,10 @@ def listen(settings: Settings) -> int:
 
 
 def _bind(sock: _socket.socket, path: str, settings: Settings) -> None:
-    """The umask makes the mode right from the first moment."""
-    group = _group(settings.socket_group)
-    before = os.umask(0o777 & ~settings.socket_mode)
+    """The umask makes the mode right from the first moment. An ordinary user's is his alone, if he does not say."""
+    alone = is_rootless() and not settings.socket_group
+    group = None if alone else _group(settings.socket_group)
+    before = os.umask(0o777 & ~(settings.socket_mode & 0o700 if alone else settings.socket_mode))
     try:
         sock.bind(path)
     finally:

@@ -17,7 +17,7 @@ from pysup.supervisor.keeper import ground, handover, listening, rehearsal, syst
 from pysup.supervisor.keeper.engine import ENGINE_ARGV
 from pysup.supervisor.keeper.loop import Keeper
 from pysup.supervisor.keeper.table import Handover, Table
-from pysup.supervisor.kernel import files, process, program, signals
+from pysup.supervisor.kernel import files, own_ids, process, program, signals
 from pysup.supervisor.settings import Settings
 
 USAGE = "usage: python -m pysup.supervisor.keeper.main --adopt-fd N | --check"
@@ -60,6 +60,7 @@ def _serve(kept: Handover) -> int:
     _raise_descriptor_limit()
     process.set_subreaper()
     process.join_new_keyring()
+    own_ids.may_set_groups()  # known to every child, which may have nothing to read it from
     process.set_name("pysup")
     keeper = Keeper(kept, signals.signal_descriptor(watched))
     rehearsal.rehearse()

@@ -12,6 +12,7 @@ from pysup.supervisor.keeper import lookup, names
 from pysup.supervisor.keeper.context import ENGINE_IS_GONE, Context, StepError
 from pysup.supervisor.kernel import mounts
 from pysup.supervisor.kernel.capabilities import NAMES
+from pysup.supervisor.kernel.own_ids import may_set_groups
 
 RESOURCES = {
     name.removeprefix("RLIMIT_").lower(): getattr(resource, name)
@@ -89,7 +90,8 @@ def credentials(context: Context, bounding: list[str]) -> None:
     kept = wanted & system.permitted() if context.uid == 0 else set()
     _give_stdio(context)
     system.drop_bounding([number for number in range(system.last_cap() + 1) if number not in wanted])
-    system.setgroups(context.groups)
+    if may_set_groups():
+        system.setgroups(context.groups)
     system.setresgid(context.gid, context.gid, context.gid)
     system.setresuid(context.uid, context.uid, context.uid)
     system.ambient_clear()

@@ -13,6 +13,8 @@ import sys
 from collections.abc import Callable
 from typing import TypedDict
 
+from pysup.supervisor.kernel import own_ids
+
 LINUX_ONLY = "pysup daemon needs Linux 5.12 or newer; this machine can only drive another one's daemon"
 
 
@@ -91,6 +93,8 @@ def _idmapped_mounts() -> str:
     """mount_setattr(2) came with them; which file systems can be mapped shows only in use."""
     from pysup.supervisor.kernel import libc, mounts  # noqa: PLC0415 - Linux only
 
+    if own_ids.is_rootless():  # it takes root's power over the file system
+        return ""
     try:
         mounts.mount_setattr(-1, attr_set=mounts.MOUNT_ATTR_IDMAP)
     except libc.KernelError as error:
@@ -124,8 +128,22 @@ def _children_list() -> str:
     return "CONFIG_PROC_CHILDREN" if os.path.exists(path) else ""
 
 
+def _root() -> str:
+    return "" if own_ids.is_rootless() else "the machine's"
+
+
+def _ids() -> str:
+    return f"{own_ids.count('uid')} of users, {own_ids.count('gid')} of groups"
+
+
 _CHECKS: dict[str, tuple[Callable[[], str], str]] = {
     "kernel": (lambda: os.uname().release, ""),
+    "root": (
+        _root,
+        "rootless: no networks but host and none, no --userns auto, no device nodes, "
+        "no limits and no pause without a delegated cgroup",
+    ),
+    "ids": (_ids, "files of an image belong to root"),
     "cgroup v1": (_cgroup_v1, "none, where cgroup v2 has the controllers"),
     "cgroup v2": (
         _cgroup_v2,

@@ -11,10 +11,12 @@ from __future__ import annotations
 import os
 import re
 import select
+import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pysup.supervisor.kernel import mounts
+from pysup.supervisor.runtime.host_pieces import pieces
 from pysup.supervisor.runtime.plan.facts import Below
 
 MOUNTINFO = "/proc/self/mountinfo"
@@ -55,9 +57,10 @@ class Mount(NamedTuple):
 class Filesystems:
     """What is mounted now: read once, and again when the kernel says that it has changed."""
 
-    def __init__(self, state: Sequence[str]) -> None:
-        """``state``: the daemon's own directories."""
+    def __init__(self, state: Sequence[str], skeleton: str = "") -> None:
+        """``state``: the daemon's own directories; ``skeleton``: where ``/`` cannot be a layer (host_pieces.py)."""
         self._state = [os.path.realpath(path) for path in state]
+        self._skeleton = skeleton
         self._file = open(MOUNTINFO, encoding="utf-8", errors="surrogateescape")  # noqa: SIM115 - for good
         self._changes = select.poll()
         self._changes.register(self._file, select.POLLPRI)
@@ -72,8 +75,25 @@ class Filesystems:
     def _look(self) -> tuple[Below, ...]:
         self._changes.poll(0)
         self._file.seek(0)
-        found = shown(parse(self._file.read()), self._state)
+        every = parse(self._file.read())
+        if self._skeleton:
+            return tuple(self._pieces(every))
+        found = shown(every, self._state)
         return tuple(Below(mount.point, _flags(mount)) for mount in found if os.path.isdir(mount.point))
+
+    def _pieces(self, every: Sequence[Mount]) -> Iterator[Below]:
+        """The program is covered by itself (cli/rootless.py): that is no mount that matters."""
+        visible = [mount for mount in _visible(every) if mount.point != os.path.realpath(sys.executable)]
+        strange = [mount.point for mount in visible[1:] if mount.fstype not in ON_DISKS]
+        left_out = (*_APART, *self._state, *strange)
+        os.makedirs(self._skeleton, mode=0o755, exist_ok=True)
+        for path in pieces("/", [mount.point for mount in visible], left_out, self._skeleton):
+            yield Below(path, _flags(_holding(path, visible)))
+
+
+def _holding(path: str, visible: Sequence[Mount]) -> Mount:
+    """The mount that a path lies in."""
+    return max((one for one in visible if _within(path, one.point)), key=lambda one: len(one.point))
 
 
 def _flags(mount: Mount) -> int:
@@ -143,10 +163,9 @@ class _Place(NamedTuple):
 
 
 def _place_of(path: str, visible: Sequence[Mount]) -> _Place | None:
-    holding = [mount for mount in visible if _within(path, mount.point)]
-    if not holding:
+    if not any(_within(path, mount.point) for mount in visible):
         return None
-    mount = max(holding, key=lambda one: len(one.point))
+    mount = _holding(path, visible)
     return _Place(path, mount.device, _join(mount.root, path, mount.point))
 
 

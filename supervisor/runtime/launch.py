@@ -142,6 +142,7 @@ async def launch(
             borrowed["target"] = target
         if user is not None:
             borrowed["user"] = user
+        _check_count(what, len(ends.child) + len(borrowed) + len(ends.hold))
         message = Spawn(
             key,
             flags,
@@ -164,6 +165,14 @@ async def launch(
         raise
     ends.close_child()
     return Launched(link, what, process, ours, tty=stdio.tty)
+
+
+def _check_count(what: str, count: int) -> None:
+    """A packet has room for so many descriptors."""
+    if count > MAX_FDS:
+        raise StartFailed(
+            what, "attach layers and volumes", 0, f"it has {count} descriptors, more than {MAX_FDS}"
+        )
 
 
 def _make_stdio(ends: _Ends, stdio: StdioPlan) -> None:

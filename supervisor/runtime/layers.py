@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from pysup.supervisor.errors import Unavailable
@@ -28,7 +28,13 @@ _IN_ROOT = mounts.RESOLVE_IN_ROOT | mounts.RESOLVE_NO_MAGICLINKS
 class CannotMap(Unavailable):
     """The file system, or the kernel, cannot show other ids; the text names it."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, refused: bool = False) -> None:
+        """``refused``: the caller has no power over that file system."""
+        if refused:
+            super().__init__(
+                f"cannot show {path} with the ids of a user namespace: only a daemon that is root can"
+            )
+            return
         super().__init__(
             f"cannot show {path} with the ids of a user namespace: "
             f"its file system ({type_of(path)}) has no idmapped mounts on Linux {os.uname().release}; "
@@ -37,14 +43,13 @@ class CannotMap(Unavailable):
 
 
 @contextmanager
-def detached(
-    spec: ContainerSpec, below: Sequence[plan.Below] = (), *, user: int | None = None
-) -> Iterator[dict[str, int]]:
-    """The lower layers to attach to the spawn, by name; closed after the block. ``below``: as in Facts.
+def detached(spec: ContainerSpec, facts: plan.Facts, *, user: int | None = None) -> Iterator[dict[str, int]]:
+    """The lower layers to attach to the spawn, by name; closed after the block.
 
     ``user``: the user namespace whose ids they are to show. Raises OSError, CannotMap.
     """
-    wanted = plan.detached_layers(spec, below, idmapped=user is not None)
+    skeleton = facts.machine.skeleton
+    wanted = plan.detached_layers(spec, facts.below, idmapped=user is not None, skeleton=skeleton)
     with ExitStack() as stack:
         yield {name: _copy(path, stack, user) for name, path in wanted.items()}
 
@@ -97,7 +102,7 @@ def give_ids(tree: int, user: int, path: str, *, recursive: bool = False) -> Non
     except KernelError as error:
         if error.errno not in _CANNOT:
             raise
-        raise CannotMap(path) from error
+        raise CannotMap(path, refused=error.errno == errno.EPERM) from error
 
 
 def why_unmappable(path: str, user: int) -> str:

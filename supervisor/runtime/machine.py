@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 
+from pysup.supervisor.kernel import own_ids
 from pysup.supervisor.kernel.capabilities import NAMES, own_bounding
 from pysup.supervisor.runtime.plan import Machine
 
 INITS = ("docker-init", "tini-static", "tini", "catatonit")
 """Programs that fit --init: they reap, forward signals and take ``-- ARGV``."""
 _PATH = "/usr/local/libexec/docker:/usr/libexec/docker:/usr/local/bin:/usr/bin:/usr/local/sbin:/usr/sbin"
+_TTY_GROUP = 5
 _MOUNT_POINTS = (
     "/sys/fs/bpf",
     "/sys/fs/cgroup",
@@ -27,7 +29,7 @@ _MOUNT_POINTS = (
 """Directories of sysfs that are always empty (sysfs_create_mount_point): a mount on them hides nothing."""
 
 
-def survey() -> Machine:
+def survey(skeleton: str = "") -> Machine:
     """Look at this process's capabilities, the CPUs, the mounts and the programs installed."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         points = [line.split(" ")[4] for line in file]
@@ -36,7 +38,16 @@ def survey() -> Machine:
         cpus=os.sysconf("SC_NPROCESSORS_CONF"),
         init=find_init(),
         sysfs=shows_all_of_sysfs(points),
+        rootless=own_ids.is_rootless(),
+        skeleton=skeleton,
+        tty_group=own_ids.has(_TTY_GROUP, "gid"),
+        oom_score=_oom_score() if own_ids.is_rootless() else -1000,
     )
+
+
+def _oom_score() -> int:
+    with open("/proc/self/oom_score_adj", encoding="ascii") as file:
+        return int(file.read())
 
 
 def security_modules() -> frozenset[str]:

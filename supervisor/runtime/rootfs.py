@@ -15,6 +15,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 
+from pysup.supervisor.kernel.own_ids import is_rootless
 from pysup.supervisor.runtime import plan, trees
 from pysup.supervisor.spec.container import ContainerSpec
 
@@ -116,9 +117,11 @@ def _renew_layer(
 
 def _owner(there: os.stat_result, spec: ContainerSpec, *, idmapped: bool) -> tuple[int, int]:
     """Whose a copy of a directory is on the host; the container's root has what is nobody's in there."""
+    root, spaces = plan.root_ids(spec.namespaces), spec.namespaces
+    if is_rootless() or (spaces.user == "private" and not idmapped):
+        return root  # most of what is the host's is nobody's
     if not idmapped:
         return there.st_uid, there.st_gid
-    root, spaces = plan.root_ids(spec.namespaces), spec.namespaces
     return (
         plan.host_id(plan.uid_maps(spaces), there.st_uid, root[0]),
         plan.host_id(plan.gid_maps(spaces), there.st_gid, root[1]),

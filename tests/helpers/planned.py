@@ -70,7 +70,7 @@ async def start(
     link: Link, directory: Path, wanted: ContainerSpec, cgroup: Cgroup, **changes: Any
 ) -> Launched:
     """Start it; its directories are there already."""
-    with layers.detached(wanted) as attached:
+    with layers.detached(wanted, facts(directory, cgroup, **changes)) as attached:
         launched = await launch(
             link,
             what="container web",

@@ -45,6 +45,9 @@ class Machine:
     pysup: str
     """This program's version."""
     cgroup_version: int
+    """0: there is none that may be used."""
+    rootless: bool = False
+    """The daemon is an ordinary user's."""
     controllers: frozenset[str]
 
 
@@ -68,9 +71,10 @@ def version(machine: Machine) -> Json:
     return {"Platform": {"Name": "pysup"}, "Components": [component], "Version": machine.pysup, **facts}
 
 
-def _security(settings: Settings) -> list[str]:
+def _security(settings: Settings, machine: Machine) -> list[str]:
     userns = ["name=userns"] if settings.userns not in ("", "host") else []
-    return ["name=seccomp,profile=builtin", *userns, "name=cgroupns"]
+    rootless = ["name=rootless"] if machine.rootless else []
+    return ["name=seccomp,profile=builtin", *userns, *rootless, "name=cgroupns"]
 
 
 def info(
@@ -96,7 +100,7 @@ def info(
         "Images": images,
         "SystemTime": now,
         "Warnings": list(warnings) or None,
-        **_driver(settings),
+        **_driver(settings, machine),
         **_machine(machine),
         **_limits(machine),
         **_absent(),
@@ -106,7 +110,7 @@ def info(
     }
 
 
-def _driver(settings: Settings) -> Json:
+def _driver(settings: Settings, machine: Machine) -> Json:
     return {
         "Driver": DRIVER,
         "DriverStatus": [["Backing Filesystem", settings.root]],
@@ -118,12 +122,12 @@ def _driver(settings: Settings) -> Json:
         },
         "DockerRootDir": settings.root,
         "LoggingDriver": "json-file",
-        "CgroupDriver": "cgroupfs",
+        "CgroupDriver": "cgroupfs" if machine.cgroup_version else "none",
         "DefaultRuntime": "pysup",
         "Runtimes": {"pysup": {"path": "pysup"}},
         "InitBinary": "pysup",
         "LiveRestoreEnabled": True,
-        "SecurityOptions": _security(settings),
+        "SecurityOptions": _security(settings, machine),
         "Debug": False,
         "NFd": 0,
         "NGoroutines": 0,
@@ -155,7 +159,7 @@ def _machine(machine: Machine) -> Json:
         "NCPU": machine.cpus,
         "MemTotal": machine.memory,
         "ServerVersion": machine.pysup,
-        "CgroupVersion": str(machine.cgroup_version),
+        "CgroupVersion": str(machine.cgroup_version or 1),
     }
 
 

@@ -30,6 +30,7 @@ from pysup.supervisor.engine.disk_use import (
     shared_sizes,
 )
 from pysup.supervisor.engine.engine import Engine
+from pysup.supervisor.runtime.cgroups.none import WHY as NO_CGROUPS
 from pysup.supervisor.spec.timestamps import rfc3339
 
 _PING = (
@@ -61,6 +62,10 @@ async def get_version(engine: Engine, _request: Request) -> Response:
     return json_response(version(machine_of(engine)))
 
 
+def _warnings(engine: Engine) -> list[str]:
+    return [] if engine.parts.hierarchy.version else [f"WARNING: no limits, no pause: {NO_CGROUPS}"]
+
+
 async def get_info(engine: Engine, _request: Request) -> Response:
     """GET /info."""
     rows = await engine.parts.store.query(containers.list_containers)
@@ -71,7 +76,7 @@ async def get_info(engine: Engine, _request: Request) -> Response:
         engine.parts.settings,
         rows,
         images=len(found),
-        warnings=(),
+        warnings=_warnings(engine),
         now=now,
         environment=os.environ,
     )

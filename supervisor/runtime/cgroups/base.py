@@ -117,8 +117,8 @@ class Hierarchy(Protocol):
     """The machine's cgroup hierarchies as one. Parents are relative to their mounts (``pysup``, ``a/b``)."""
 
     @property
-    def version(self) -> Literal[1, 2]:
-        """Which of the two is used."""
+    def version(self) -> Literal[0, 1, 2]:
+        """Which of the two is used; 0: none."""
 
     @property
     def controllers(self) -> frozenset[str]:

@@ -34,8 +34,10 @@ class Version2:
 
     version: Literal[2] = 2
 
-    def __init__(self, mount: str) -> None:
+    def __init__(self, mount: str, *, devices: bool = True) -> None:
+        """``devices``: whether programs may decide on devices; an ordinary user may load none, and make no nodes."""
         self._mount = mount
+        self._devices = devices
         self.controllers = frozenset(files.text(f"{mount}/cgroup.controllers").split()) & CONTROLLERS
 
     def prepare(self, parent: str) -> None:
@@ -63,7 +65,7 @@ class Version2:
         try:
             self._hand_down(parent, parents.make)
             _make(cgroup.directory)
-            cgroup.restrict_devices(device_rules)
+            cgroup.restrict_devices(device_rules if self._devices else EVERY_DEVICE)
             cgroup.apply(resources)
         except (OSError, PysupError) as error:
             cgroup.discard()

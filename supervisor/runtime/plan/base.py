@@ -33,12 +33,12 @@ class Default(NamedTuple):
 def defaults(spec: ContainerSpec, facts: Facts) -> Iterator[Default]:
     """Every default mount, a parent before what lies in it."""
     spaces = spec.namespaces
-    yield _proc(spaces)
+    yield _proc(spaces, facts)
     yield _tmpfs("/dev", MS_NOSUID | MS_STRICTATIME, "mode=755,size=65536k")
-    yield _pts(spaces)
+    yield _pts(spaces, facts)
     yield _sys(spec, facts)
     yield Default(CGROUPS, _cgroups(spec, facts))
-    yield from _ipc(spec)
+    yield from _ipc(spec, facts)
     if is_host_image(spec):
         yield _tmpfs("/run", MS_NOSUID | MS_NODEV, "mode=755")
         yield _tmpfs("/tmp", MS_NOSUID | MS_NODEV, "mode=1777")  # noqa: S108 - a mount point
@@ -64,15 +64,21 @@ def _tmpfs(target: str, flags: int, data: str) -> Default:
     return Default(target, [tmpfs(target, flags, data)])
 
 
-def _proc(spaces: Namespaces) -> Default:
+def is_confined(spaces: Namespaces, facts: Facts) -> bool:
+    """Whether the set-up has no power over the host's namespaces and devices: it is in a user namespace."""
+    return spaces.user == "private" or facts.machine.rootless
+
+
+def _proc(spaces: Namespaces, facts: Facts) -> Default:
     """Shows the pid namespace, so it needs rights over that; a user namespace has none over the host's."""
-    if spaces.user == "private" and spaces.pid == "host":
+    if is_confined(spaces, facts) and spaces.pid == "host":
         return Default("/proc", [bind("/proc", "/proc")])
     return Default("/proc", [["mount", "proc", "proc", "/proc", PLAIN, ""]])
 
 
-def _pts(spaces: Namespaces) -> Default:
-    group = f",gid={_TTY_GROUP}" if namespaces.has_id(namespaces.gid_maps(spaces), _TTY_GROUP) else ""
+def _pts(spaces: Namespaces, facts: Facts) -> Default:
+    there = facts.machine.tty_group and namespaces.has_id(namespaces.gid_maps(spaces), _TTY_GROUP)
+    group = f",gid={_TTY_GROUP}" if there else ""
     data = f"newinstance,ptmxmode=0666,mode=0620{group}"
     return Default("/dev/pts", [["mount", "devpts", "devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, data]])
 
@@ -90,13 +96,13 @@ def _read_only(spec: ContainerSpec) -> int:
 
 
 def _binds_sys(spaces: Namespaces, facts: Facts) -> bool:
-    return spaces.user == "private" and (spaces.net in ("host", "container") or not facts.machine.sysfs)
+    return is_confined(spaces, facts) and (spaces.net in ("host", "container") or not facts.machine.sysfs)
 
 
-def _ipc(spec: ContainerSpec) -> Iterator[Default]:
+def _ipc(spec: ContainerSpec, facts: Facts) -> Iterator[Default]:
     """POSIX message queues and shared memory; a message queue mount shows the ipc namespace, as for /proc."""
     shared = spec.namespaces.ipc == "host"
-    if not (shared and spec.namespaces.user == "private"):
+    if not (shared and is_confined(spec.namespaces, facts)):
         yield Default("/dev/mqueue", [["mount", "mqueue", "mqueue", "/dev/mqueue", PLAIN, ""]])
     if shared:
         yield Default("/dev/shm", [bind("/dev/shm", "/dev/shm")])  # noqa: S108 - a mount point

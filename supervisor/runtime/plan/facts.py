@@ -22,6 +22,14 @@ class Machine:
     """How many CPUs the machine can have: some masked paths have a number of one in them."""
     init: str = ""
     """A static init for --init (tini), as a host path; empty: there is none."""
+    rootless: bool = False
+    """The daemon is root in a user namespace only: what that may not do is done as for a container that has one."""
+    skeleton: str = ""
+    """What is the lowest layer of the host image instead of ``/``, where that cannot be one; a host path."""
+    tty_group: bool = True
+    """Whether the group 5 exists, which terminals usually belong to."""
+    oom_score: int = -1000
+    """The daemon's own oom_score_adj; without root nobody gets a lower one."""
     sysfs: bool = True
     """Whether a user namespace may mount its own /sys: not where the one that is there has covered parts."""
 

@@ -98,7 +98,7 @@ def device_steps(spec: ContainerSpec, facts: Facts) -> Iterator[Step]:
     """The usual nodes, unless /dev is the user's own, and the host's; those take the place of usual ones."""
     own_dev = "/dev" in _taken(spec)
     asked = {node.target: node for node in facts.devices if not (own_dev and within(node.target, "/dev"))}
-    bound = spec.namespaces.user == "private"
+    bound = base.is_confined(spec.namespaces, facts)
     if not own_dev:
         yield from (_usual(node, bound=bound) for node in devices.NODES if f"/dev/{node.name}" not in asked)
     for node in asked.values():

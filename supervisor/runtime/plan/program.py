@@ -14,7 +14,7 @@ def joining(process: Process, facts: Facts, security: Security) -> list[Step]:
     What is written to files of /proc/self is written here, where no container can have covered them.
     """
     steps: list[Step] = [["join_cgroups", list(facts.cgroup_tasks)]] if facts.cgroup_tasks else []
-    steps += [["oom_score_adj", process.oom_score_adj]]
+    steps += [["oom_score_adj", process.oom_score_adj or max(0, facts.machine.oom_score)]]
     return [*steps, ["apparmor", security.apparmor]] if security.apparmor else steps
 
 

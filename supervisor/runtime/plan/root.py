@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from pysup.supervisor.runtime.plan import namespaces
-from pysup.supervisor.runtime.plan.base import is_host_image
+from pysup.supervisor.runtime.plan.base import is_confined, is_host_image
 from pysup.supervisor.runtime.plan.facts import Below, Facts, Step
 from pysup.supervisor.runtime.plan.sources import Sources
 from pysup.supervisor.spec.container import ContainerSpec, Mount
@@ -17,6 +17,8 @@ from pysup.supervisor.spec.container import ContainerSpec, Mount
 LAYER = "layer"
 """The descriptor of a detached mount of the lower layer; ``layer0`` and so on are those of further ones."""
 _LONGEST_NAME = 128
+MOST_KEPT = 16
+"""Overlays of one container: their descriptors travel in one packet."""
 _WHOLE = ("redirect_dir=nofollow", "metacopy=off")
 """Whatever the kernel's defaults: a write layer says all by itself, so commit and diff need nothing else. It is so
 with userxattr anyway (kernel: filesystems/overlayfs)."""
@@ -40,8 +42,9 @@ def root_steps(spec: ContainerSpec, facts: Facts, sources: Sources, *, lasting: 
     directory = sources.name(facts.directory)
     target = f"{directory}/rootfs" if spec.namespaces.user == "private" else facts.stage
     keeps = lasting and not spec.auto_remove and not needs_preparation(spec, idmapped=facts.idmapped)
+    keeps = keeps and len(facts.below) < MOST_KEPT
     steps: list[Step] = []
-    for overlay in _overlays(spec, facts.below, target):
+    for overlay in _overlays(spec, facts.below, target, facts.machine.skeleton):
         kept, where = f"kept-{overlay.name}", dict(overlay.where)
         if kept in facts.kept:
             steps.append(["reuse", kept, where])
@@ -73,13 +76,14 @@ def _mount(
         "work": f"{layers}/work",
         **overlay.where,
         "volatile": spec.auto_remove and lasting,
-        "options": ["userxattr"] if spec.namespaces.user == "private" else list(_WHOLE),
+        "options": ["userxattr"] if is_confined(spec.namespaces, facts) else list(_WHOLE),
     }
     return [*(["attach", one.name, f"{layers}/{one.place}"] for one in detached), ["overlay", options]]
 
 
-def _overlays(spec: ContainerSpec, below: Sequence[Below], target: str) -> Iterator[_Overlay]:
-    yield _Overlay(LAYER, spec.rootfs.lower, "", {"target": target})
+def _overlays(spec: ContainerSpec, below: Sequence[Below], target: str, skeleton: str) -> Iterator[_Overlay]:
+    lower = tuple(skeleton if skeleton and path == "/" else path for path in spec.rootfs.lower)
+    yield _Overlay(LAYER, lower, "", {"target": target})
     for number, (point, flags) in enumerate(below):
         where = {"at": point, "flags": flags}
         yield _Overlay(f"{LAYER}{number}", (point,), "/" + mount_directory(point), where)
@@ -96,9 +100,11 @@ class _Detached(NamedTuple):
     """Host path."""
 
 
-def detached_layers(spec: ContainerSpec, below: Sequence[Below], *, idmapped: bool) -> dict[str, str]:
-    """Host path by name of descriptor."""
-    overlays = _overlays(spec, below, "")
+def detached_layers(
+    spec: ContainerSpec, below: Sequence[Below], *, idmapped: bool, skeleton: str = ""
+) -> dict[str, str]:
+    """Host path by name of descriptor; ``skeleton`` as in Machine."""
+    overlays = _overlays(spec, below, "", skeleton)
     return {one.name: one.top for each in overlays for one in _detached(each, spec, idmapped=idmapped)}
 
 

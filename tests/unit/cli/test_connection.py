@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from pysup.supervisor import settings
 from pysup.supervisor.cli import autostart, connection
-from pysup.supervisor.errors import Forbidden, NotFound, Unavailable
+from pysup.supervisor.errors import NotFound, Unavailable
 from pysup.supervisor.settings import Settings
 
 
@@ -104,13 +105,23 @@ def test_the_reason_is_the_last_line_of_this_start(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="changes the user")
-def test_only_root_starts_a_daemon(tmp_path: Path) -> None:
+def test_an_ordinary_user_has_directories_of_his_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """… and his own daemon's socket, unless he may use the machine's and has none."""
+    for name in ("PYSUP_ROOT", "PYSUP_RUN", "PYSUP_SOCKET"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", f"{tmp_path}/data")
+
     def play() -> None:
+        os.environ["XDG_RUNTIME_DIR"] = f"{tmp_path}/run"
+        machine = settings.from_environment()
         os.seteuid(65534)
-        try:
-            autostart.start(Settings(run=str(tmp_path)))
-        except Forbidden as error:
-            os._exit(0 if "needs root" in str(error) else 1)
+        own = settings.from_environment()
+        found = (machine.root, own.root, own.run, settings.socket_to_use())
+        del os.environ["XDG_RUNTIME_DIR"]
+        found = (*found, settings.from_environment().run)
+        wanted = ("/var/lib/pysup", f"{tmp_path}/data/pysup", f"{tmp_path}/run/pysup",
+                  f"{tmp_path}/run/pysup/pysup.sock", f"{tmp_path}/data/pysup/run")  # fmt: skip
+        os._exit(0 if found == wanted else 1)
 
     assert os.waitstatus_to_exitcode(os.waitpid(child(play), 0)[1]) == 0
 

@@ -1,0 +1,179 @@
+"""A daemon of an ordinary user: what he types works with his rights alone, and what cannot work says why."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import tarfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from helpers.images import DIRECTORY, Image, busybox, docker_archive, layer
+from helpers.rootless import RootlessUser
+
+pytestmark = pytest.mark.kernel
+
+NO_CGROUP = "the daemon is an ordinary user's, without a cgroup of its own"
+
+
+@pytest.fixture(scope="module")
+def user() -> Iterator[RootlessUser]:
+    with RootlessUser() as someone:
+        yield someone
+
+
+def test_the_first_run_starts_a_daemon_of_the_users_own(user: RootlessUser) -> None:
+    script = 'pysup run --rm host sh -c "id -u; cat /proc/self/uid_map; touch /usr/mine; cat /etc/shadow"'
+    done = user.sh(script)
+    assert done.stdout.split() == ["0", "0", str(user.uid), "1", "1", str(user.first), "65536"]
+    assert "Permission denied" in done.stderr and "started one" in done.stderr
+    assert (user.root / "pysup.db").stat().st_uid == user.uid
+    assert stat.S_IMODE(user.socket.stat().st_mode) == 0o600
+    assert user.ok(
+        "pysup run --rm --net host host readlink /proc/self/ns/net; readlink /proc/self/ns/net"
+    ).split()[0] == os.readlink("/proc/thread-self/ns/net")
+
+
+def test_what_is_limited_is_told(user: RootlessUser) -> None:
+    facts = user.ok("pysup info; docker -H unix://$XDG_RUNTIME_DIR/pysup/pysup.sock info -f '{{json .}}'")
+    assert "root: no: rootless: no networks but host and none" in facts
+    assert "ids: yes (65537 of users, 65537 of groups)" in facts
+    document = json.loads(facts.splitlines()[-1])
+    assert "name=rootless" in document["SecurityOptions"]
+    assert (document["CgroupDriver"], document["MemoryLimit"]) == ("none", False)
+    assert NO_CGROUP in document["Warnings"][0]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("run --rm -m 64m host true", f"cannot limit memory: {NO_CGROUP}"),
+        ("run --rm --cpus 1 host true", f"cannot limit CPU time: {NO_CGROUP}"),
+        ("run --rm --pids-limit 5 host true", f"cannot limit the number of processes: {NO_CGROUP}"),
+        ("run --rm --userns auto host true", "only a daemon that is root"),
+        ("run --rm --uidmap 0:1:5 host true", "only a daemon that is root"),
+        ("network create backend", "it needs root; without it there are host and none"),
+        ("run --rm --oom-score-adj -5 host true", "oom_score_adj: permission denied"),
+        ("daemon --bridge br0", "--bridge br0 needs root"),
+    ],
+)
+def test_what_cannot_work_says_why(user: RootlessUser, command: str, said: str) -> None:
+    done = user.sh(f"pysup {command}")
+    assert done.returncode in (1, 125), done.stdout
+    assert said in done.stderr
+
+
+def test_root_of_a_container_is_the_user_outside(user: RootlessUser) -> None:
+    """Nothing of the host's is in its reach: files, devices, processes."""
+    script = (
+        "chmod 777 /etc; mknod /tmp/null c 1 3; kill -0 1; cat /proc/1/environ; "
+        "echo 1 > /proc/sys/vm/drop_caches"
+    )
+    done = user.sh(f'pysup run --rm --privileged --pid host host sh -c "{script}"; ls -ld /etc')
+    assert done.stderr.count("ermitted") + done.stderr.count("ermission denied") == 4, done.stderr
+    assert done.stdout.startswith("drwxr-xr-x")
+
+
+def test_volumes_and_users(user: RootlessUser) -> None:
+    written = user.ok(
+        'pysup run --rm -u 33 --tmpfs /t:mode=1777 -v $HOME/dir:/d host sh -c "touch /t/x; id -u; stat -c %u /d"; '
+        'pysup run --rm -v kept:/v -v $HOME/dir:/d host sh -c "touch /v/x /d/y; chown 33 /v/x"; '
+        "stat -c %u $HOME/dir/y $HOME/.local/share/pysup/volumes/kept/_data/x"
+    )
+    assert written.split() == ["33", "0", str(user.uid), str(user.first + 32)]
+
+
+def test_an_image_with_owners_and_devices(user: RootlessUser) -> None:
+    """What a user cannot make is left out or his own; whiteouts and opaque directories count."""
+    lower = layer(
+        ("dir", DIRECTORY, b""), ("dir/old", {}, b""), ("gone", {}, b""),
+        ("www", {"uid": 33, "gid": 44}, b""), ("strange", {"uid": 4000000}, b""),
+        ("node", {"type": tarfile.CHRTYPE, "devmajor": 1, "devminor": 3}, b""),
+    )  # fmt: skip
+    upper = layer(
+        (".wh.gone", {}, b""), ("dir", DIRECTORY, b""), ("dir/.wh..wh..opq", {}, b""), ("dir/new", {}, b"")
+    )
+    archive = docker_archive(Image([busybox(), lower, upper], {"Cmd": ["sh"]}, ["odd:1"]))
+    shown = user.ok(
+        "pysup load -q; pysup run --rm odd:1 sh -c 'ls /dir; stat -c \"%u %g\" /www /strange; ls /gone /node; true'",
+        stdin=archive,
+    )
+    assert shown.endswith("\nnew\n33 44\n0 0\n")
+
+
+def test_execs_and_terminals(user: RootlessUser) -> None:
+    user.ok("pysup run -d --name served host sleep 60")
+    shown = user.ok("pysup exec -t served tty; pysup exec -u 33 served id -u; pysup stats --no-stream served")
+    assert shown.split()[:2] == ["/dev/pts/0", "33"]
+    refused = user.sh("pysup pause served")
+    assert NO_CGROUP in refused.stderr
+    user.ok("pysup restart -t 0 served; pysup exec served true; pysup rm -f served")
+
+
+def test_nothing_is_lost_when_it_is_killed(user: RootlessUser) -> None:
+    user.ok("pysup run -d --name kept host sh -c 'echo begun; sleep 60'")
+    pid = int(user.ok("pysup inspect -f '{{.State.Pid}}' kept"))
+    for victim in (user.keeper, next(one for one in user.daemons() if one != user.keeper)):
+        os.kill(victim, signal.SIGKILL)
+        assert user.ok("pysup inspect -f '{{.State.Pid}} {{.State.Status}}' kept").split() == [
+            str(pid),
+            "running",
+        ]
+    assert user.ok("pysup exec kept id -u; pysup logs kept") == "0\nbegun\n"
+
+
+def test_the_next_daemon_ends_what_nobody_watches(user: RootlessUser) -> None:
+    """Keeper and engine at once: whoever is left has no cgroup to be found by."""
+    user.ok("pysup rm -f kept; pysup run -d --name left --pid host host sh -c 'sleep 60 & sleep 60'")
+    daemons = user.daemons()
+    for pid in daemons:
+        os.kill(pid, signal.SIGSTOP)
+    for pid in daemons:
+        os.kill(pid, signal.SIGKILL)
+    assert len(user.processes()) == 3
+    user.ok("pysup run --rm host true")
+    state = user.ok("pysup inspect -f '{{.State.Status}} {{.State.ExitCode}}' left")
+    assert state == "exited 255\n"
+    assert sorted(user.processes()) == sorted(user.daemons())
+    user.ok("pysup rm left")
+
+
+def test_a_user_without_further_ids_is_root_alone() -> None:
+    with RootlessUser(subordinate=False) as alone:
+        script = "pysup run --rm host sh -c 'id -u; cat /proc/self/uid_map; touch /usr/x'; pysup info"
+        assert alone.ok(script).split()[:4] == ["0", "0", str(alone.uid), "1"]
+        refused = alone.sh("pysup run --rm -u 33 host true")
+        assert refused.returncode == 125 and "credentials: invalid argument" in refused.stderr
+        assert "ids: yes (1 of users, 1 of groups)" in alone.ok("pysup info")
+
+
+_PLACES = (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup"))
+UNIFIED = next(path for path in _PLACES if (path / "cgroup.procs").exists())
+
+
+def test_a_delegated_cgroup_is_used() -> None:
+    """Given away as systemd does it: processes are found, paused and ended by it; limits need its controllers."""
+    given = UNIFIED / f"pysup-test-{uuid.uuid4().hex[:8]}"
+    given.mkdir()
+    try:
+        with RootlessUser(cgroup=given) as someone:
+            for path in (
+                given,
+                *(given / f"cgroup.{name}" for name in ("procs", "subtree_control", "threads")),
+            ):
+                os.chown(path, someone.uid, someone.uid)
+            someone.ok("pysup run -d --name inside host sleep 60; pysup pause inside; pysup unpause inside")
+            pid = int(someone.ok("pysup inspect -f '{{.State.Pid}}' inside"))
+            assert f"/{given.name}/pysup/" in Path(f"/proc/{pid}/cgroup").read_text()
+            if "memory" not in (given / "cgroup.controllers").read_text():
+                refused = someone.sh("pysup run --rm -m 64m host true")
+                assert "this machine has no memory controller (cgroup v2)" in refused.stderr
+            someone.ok("pysup rm -f inside")
+    finally:
+        for path in sorted(given.rglob("*/"), reverse=True):
+            path.rmdir()
+        given.rmdir()
