@@ -101,7 +101,7 @@ class Settings(NamedTuple):
 
     def container_dir(self, container_id: str) -> str:
         """A container's directory: upper/ work/ etc/ logs/."""
-        return os.path.join(self.containers_dir, container_id)
+        return f"{self.containers_dir}/{container_id}"
 
     @property
     def stage(self) -> str:

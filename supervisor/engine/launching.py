@@ -71,9 +71,9 @@ def _facts(
     cgroup: Cgroup,
     *,
     program: Program | None,
-    held: tuple[str, ...] = (),
-    devices: tuple[HostNode, ...] = (),
-    kept: tuple[str, ...] = (),
+    held: tuple[str, ...],
+    devices: tuple[HostNode, ...],
+    kept: tuple[str, ...],
 ) -> Facts:
     shows_machine = plan.is_host_image(record.spec)
     return Facts(
@@ -185,12 +185,19 @@ async def launch_exec(
 ) -> Launched:
     """Clone a further process in the namespaces of ``target`` (a pidfd) and in its cgroup."""
     program = await _filter(parts, record.spec)
+    facts = Facts(
+        machine=parts.machine,
+        directory="",
+        stage="",
+        cgroup_tasks=tuple(cgroup.join_paths),
+        seccomp=None if program is None else program.flags,
+    )
     return await launch(
         parts.link,
         what=f"exec in container {record.row.name}",
         key=key,
         flags=0,
-        plan=plan.build_exec(process, record.spec, _facts(parts, record, cgroup, program=program)),
+        plan=plan.build_exec(process, record.spec, facts),
         stdio=_stdio(process),
         attach=_attached(program),
         cgroup_fd=cgroup.fd,

@@ -16,7 +16,6 @@ Json = dict[str, Any]
 
 _INT64 = 1 << 63
 _SHOWN = 80
-_NOT_IN_TEXT = frozenset("\0")
 
 
 class Fields:
@@ -27,7 +26,7 @@ class Fields:
         self.where = where
         if data is None:
             data = {}
-        if not isinstance(data, Mapping):
+        if not isinstance(data, (dict, Mapping)):  # a dict is told at once, an abstract class takes its time
             raise self.bad(f"{where or 'the body'} must be an object, not {_shown(data)}")
         self._data: Mapping[str, Any] = data
 
@@ -149,9 +148,9 @@ class Fields:
     def _text(self, key: str, value: object) -> str:
         if not isinstance(value, str):
             raise self._wrong(key, "a string", value)
-        if not _NOT_IN_TEXT.isdisjoint(value):
+        if "\0" in value:
             raise self.bad(f"{self._path(key)} contains a NUL character")
-        if not is_unicode(value):
+        if not (value.isascii() or is_unicode(value)):
             raise self.bad(f"{self._path(key)} is not valid Unicode")
         return value
 

@@ -24,7 +24,7 @@ def measure(lab: Lab) -> None:
             "pysup exec": lambda: lab.pysup.exec(name, TRUE),
         }
         for peer in lab.peers:
-            subjects[peer.name] = lambda peer=peer: peer.exec(_name(peer), TRUE)  # type: ignore[misc]
+            subjects[peer.name] = lambda peer=peer: peer.exec(named(peer), TRUE)  # type: ignore[misc]
         pid = lab.pysup.pid(name)
         subjects["nsenter"] = command(["nsenter", "--target", pid, "--all", TRUE])
         times = take_turns(subjects, lab.rounds)
@@ -39,15 +39,16 @@ def measure(lab: Lab) -> None:
 def started(*peers: Peer) -> Iterator[str]:
     """A container of each that sleeps; the name of the first one's."""
     for peer in peers:
-        peer.start(_name(peer), "/bin/sleep", "100000")
+        peer.start(named(peer), "/bin/sleep", "100000")
     try:
-        yield _name(peers[0])
+        yield named(peers[0])
     finally:
         for peer in peers:
-            peer.remove(_name(peer))
+            peer.remove(named(peer))
 
 
-def _name(peer: Peer) -> str:
+def named(peer: Peer) -> str:
+    """What its container is called."""
     return f"{NAME}-{peer.name.replace(' ', '-')}"
 
 

@@ -24,7 +24,7 @@ def measure(lab: Lab) -> None:
     for peer in lab.peers:
         subjects[peer.name] = lambda peer=peer: peer.run(TRUE)  # type: ignore[misc]
     if lab.floor is not None:
-        subjects["C floor"] = _floor(lab)
+        subjects["C floor"] = floor(lab)
     times = take_turns(subjects, lab.rounds)
     report("start and exit of `true`", times, base="pysup API")
     goal("API : crun with seccomp", ratio(times, "pysup API", "crun"), 0.5)
@@ -34,6 +34,6 @@ def measure(lab: Lab) -> None:
     client.close()
 
 
-def _floor(lab: Lab) -> Callable[[], object]:
+def floor(lab: Lab) -> Callable[[], object]:
     numbers = itertools.count()
     return lambda: call([lab.floor, lab.rootfs, lab.directory / f"floor-{next(numbers)}", TRUE])

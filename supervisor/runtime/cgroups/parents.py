@@ -21,8 +21,10 @@ def make(directory: str) -> None:
 
 def remove_unused(directory: str) -> None:
     """Remove a parent, and its parents, as far as they are marked and empty."""
-    with contextlib.suppress(OSError):
+    try:
         while True:
             os.getxattr(directory, _MADE)
             os.rmdir(directory)
             directory = os.path.dirname(directory)
+    except OSError:  # most of them are somebody else's, or in use
+        return

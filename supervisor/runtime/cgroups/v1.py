@@ -193,7 +193,7 @@ class CgroupV1:
         """Remove what can be removed at once; True if that is all."""
         busy = [directory for directory in self._unique if not tree.removed(directory)]
         for directory in self._unique if not busy else ():
-            parents.remove_unused(os.path.dirname(directory))
+            parents.remove_unused(directory.rpartition("/")[0])
         return not busy
 
     async def remove(self) -> None:
