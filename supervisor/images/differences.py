@@ -18,12 +18,11 @@ from typing import NamedTuple
 
 from pysup.supervisor.images import whiteouts
 from pysup.supervisor.images.write_layers import Rules
-from pysup.supervisor.kernel import mounts
+from pysup.supervisor.kernel import mounts, paths
 from pysup.supervisor.kernel.libc import KernelError
 from pysup.supervisor.runtime.walking import Found, walk
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_NO_LINKS = mounts.RESOLVE_BENEATH | mounts.RESOLVE_NO_SYMLINKS
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _CAPABILITY = "security.capability"
 
@@ -198,7 +197,7 @@ class _Below:
 def _below(top: int, path: str) -> Iterator[int | None]:
     """A directory, reached through no link; None if there is none."""
     try:
-        fd = mounts.openat2(top, path or ".", _DIRECTORY, resolve=_NO_LINKS)
+        fd = mounts.openat2(top, path or ".", _DIRECTORY, resolve=paths.BELOW)
     except KernelError as error:
         if error.errno not in _GONE:
             raise

@@ -11,9 +11,11 @@ from collections import OrderedDict
 
 from pysup.supervisor.images import whiteouts
 from pysup.supervisor.kernel.libc import KernelError
-from pysup.supervisor.kernel.mounts import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
+from pysup.supervisor.kernel.mounts import openat2
+from pysup.supervisor.kernel.paths import INSIDE
 
-INSIDE = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
+__all__ = ["INSIDE", "Directories", "Parts", "make_directory"]
+
 _KEPT = 64
 """Descriptors that are kept open: an archive goes through a tree depth first."""
 

@@ -20,7 +20,7 @@ from pysup.supervisor.errors import Forbidden
 from pysup.supervisor.images import attributes
 from pysup.supervisor.images.tar_stream import CHUNK, BadArchive, Stream, content, extents, members
 from pysup.supervisor.images.unpack import parts_of
-from pysup.supervisor.kernel import mounts
+from pysup.supervisor.kernel import mounts, paths
 from pysup.supervisor.runtime import trees
 from pysup.supervisor.runtime.walking import walk
 
@@ -197,7 +197,7 @@ class _Extraction:
 def _refuse_mount(name: str, parent: int) -> None:
     """The kernel lets us remove what is a mount point in another mount namespace, and unmounts it there: not here."""
     try:
-        os.close(mounts.openat2(parent, name, os.O_PATH | os.O_NOFOLLOW, resolve=mounts.RESOLVE_NO_XDEV))
+        os.close(mounts.openat2(parent, name, os.O_PATH | os.O_NOFOLLOW, resolve=paths.ON_ONE_MOUNT))
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
@@ -227,8 +227,7 @@ class _Parents:
     def __init__(self, top: int, manner: Manner) -> None:
         self._top = top
         self._manner = manner
-        within = mounts.RESOLVE_IN_ROOT if manner.is_root else mounts.RESOLVE_BENEATH
-        self._resolve = within | mounts.RESOLVE_NO_MAGICLINKS
+        self._resolve = paths.INSIDE if manner.is_root else paths.WITHIN
         self._open: tuple[Parts, int] | None = None
 
     def get(self, parts: Parts) -> int:

@@ -36,14 +36,13 @@ from pysup.supervisor.images.digests import PREFIX, hex_of
 from pysup.supervisor.images.documents import OCI_LAYER
 from pysup.supervisor.images.layers import LAYERS, Layer, publish
 from pysup.supervisor.images.tar_writing import TarWriter, add_attributes, entry_of
-from pysup.supervisor.kernel import mounts
+from pysup.supervisor.kernel import mounts, paths
 from pysup.supervisor.runtime import trees
 from pysup.supervisor.runtime.walking import Found, walk
 from pysup.supervisor.volumes.copying import Inode, Owners, copy_tree
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-_NO_LINKS = mounts.RESOLVE_BENEATH | mounts.RESOLVE_NO_SYMLINKS
 _LEVEL = 1
 _GZIP = 31
 """``wbits`` of zlib for gzip's header."""
@@ -285,7 +284,7 @@ def _is_opaque_at(parent: int, name: str, rules: Rules) -> bool:
 @contextlib.contextmanager
 def _below(top: int, path: str) -> Iterator[int]:
     """A directory, reached through no link."""
-    fd = mounts.openat2(top, path or ".", _DIRECTORY, resolve=_NO_LINKS)
+    fd = mounts.openat2(top, path or ".", _DIRECTORY, resolve=paths.BELOW)
     try:
         yield fd
     finally:

@@ -11,17 +11,16 @@ import os
 import stat
 
 from pysup.supervisor.keeper.context import Context, StepError
-from pysup.supervisor.kernel import mounts
+from pysup.supervisor.kernel import mounts, paths
 from pysup.supervisor.kernel.libc import KernelError
 
 _MOST_LINKS = 40
-_INSIDE = mounts.RESOLVE_IN_ROOT | mounts.RESOLVE_NO_MAGICLINKS
 
 
 def open_in(context: Context, path: str, flags: int, mode: int = 0, *, resolve: int = 0) -> int:
     """Open a path of the container. Raises KernelError."""
     return context.system.openat2(
-        context.root, path.lstrip("/") or ".", flags, mode, resolve=_INSIDE | resolve
+        context.root, path.lstrip("/") or ".", flags, mode, resolve=paths.INSIDE | resolve
     )
 
 
@@ -43,7 +42,7 @@ def existing(context: Context, path: str) -> int:
 def refuse_link(context: Context, path: str) -> None:
     """Raises KernelError (ELOOP) if a directory is reached through a symbolic link."""
     flags = os.O_PATH | os.O_DIRECTORY
-    context.system.close(open_in(context, path, flags, resolve=mounts.RESOLVE_NO_SYMLINKS))
+    context.system.close(open_in(context, path, flags, resolve=paths.NO_LINKS))
 
 
 def directory(context: Context, path: str, links: int = 0, mode: int = 0o755) -> int:

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pysup.supervisor.kernel import mounts
+from pysup.supervisor.kernel import mounts, paths
 
 PASSWD = "/etc/passwd"  # noqa: S105
 GROUP = "/etc/group"
@@ -49,7 +49,7 @@ def read_in(root: int, path: str) -> str:
     if root < 0:
         return read(path)
     try:
-        fd = mounts.openat2(root, path, _READ, resolve=mounts.RESOLVE_IN_ROOT | mounts.RESOLVE_NO_MAGICLINKS)
+        fd = mounts.openat2(root, path, _READ, resolve=paths.INSIDE)
     except OSError:
         return ""
     return _text(fd)

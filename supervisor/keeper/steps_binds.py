@@ -11,7 +11,7 @@ from typing import TypedDict
 
 from pysup.supervisor.keeper import lookup
 from pysup.supervisor.keeper.context import Context, StepError
-from pysup.supervisor.kernel import mounts
+from pysup.supervisor.kernel import mounts, paths
 from pysup.supervisor.kernel.libc import AT_FDCWD
 
 
@@ -54,9 +54,7 @@ def _copy_of(context: Context, source: str, options: BindOptions) -> int:
         return context.system.open_tree(AT_FDCWD, source, recursive=recursive)
     top = context.system.open(source, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        found = context.system.openat2(
-            top, options["subpath"], os.O_PATH, resolve=mounts.RESOLVE_IN_ROOT | mounts.RESOLVE_NO_MAGICLINKS
-        )
+        found = context.system.openat2(top, options["subpath"], os.O_PATH, resolve=paths.INSIDE)
     except OSError as error:
         raise StepError(
             error.errno or errno.EIO, f"subpath {options['subpath']}: {error.strerror}"
@@ -103,7 +101,7 @@ def _make_directory(context: Context, path: str) -> None:
 
 def show(context: Context, source: str, target: str) -> None:
     """Attach a copy of the mount of a file of the container at another path of the container, as it is there."""
-    found = lookup.open_in(context, source, os.O_PATH, resolve=mounts.RESOLVE_NO_SYMLINKS)
+    found = lookup.open_in(context, source, os.O_PATH, resolve=paths.NO_LINKS)
     try:
         tree = context.system.open_tree(found, "")
     finally:

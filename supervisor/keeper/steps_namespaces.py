@@ -7,7 +7,7 @@ import os
 
 from pysup.supervisor.keeper import lookup
 from pysup.supervisor.keeper.context import Context, StepError
-from pysup.supervisor.kernel import mounts, process
+from pysup.supervisor.kernel import mounts, paths, process
 
 
 def user_namespace(context: Context, opened: dict[str, str] | None = None) -> None:
@@ -90,7 +90,7 @@ def sysctl(context: Context, key: str, value: str) -> None:
     Comes after the mount of /proc and before /proc/sys is made read-only.
     """
     path = "/proc/sys/" + key.replace(".", "/")
-    fd = lookup.open_in(context, path, os.O_WRONLY, resolve=mounts.RESOLVE_NO_SYMLINKS)
+    fd = lookup.open_in(context, path, os.O_WRONLY, resolve=paths.NO_LINKS)
     try:
         if context.system.filesystem_type(fd) != mounts.PROC_SUPER_MAGIC:
             raise StepError(errno.EINVAL, f"{path} is not in a proc file system")

@@ -10,7 +10,7 @@ import stat
 
 from pysup.supervisor.keeper import lookup, names
 from pysup.supervisor.keeper.context import ENGINE_IS_GONE, Context, StepError
-from pysup.supervisor.kernel import mounts
+from pysup.supervisor.kernel import paths
 from pysup.supervisor.kernel.capabilities import NAMES
 from pysup.supervisor.kernel.own_ids import may_set_groups
 
@@ -156,7 +156,7 @@ def _use_own_null(context: Context) -> None:
     if not context.unset_stdio or context.root < 0:
         return
     with contextlib.suppress(OSError):
-        fd = lookup.open_in(context, "/dev/null", os.O_RDWR | os.O_NOCTTY, resolve=mounts.RESOLVE_NO_SYMLINKS)
+        fd = lookup.open_in(context, "/dev/null", os.O_RDWR | os.O_NOCTTY, resolve=paths.NO_LINKS)
         if stat.S_ISCHR(context.system.fstat(fd).st_mode) and context.system.fstat(fd).st_rdev == _NULL:
             for number in context.unset_stdio:
                 context.system.dup2(fd, number)

@@ -14,10 +14,9 @@ import posixpath
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pysup.supervisor.kernel import mounts
+from pysup.supervisor.kernel import mounts, paths
 from pysup.supervisor.kernel.libc import KernelError
 
-_INSIDE = mounts.RESOLVE_IN_ROOT | mounts.RESOLVE_NO_MAGICLINKS
 _MOST_LINKS = 40
 _NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR})
 
@@ -58,7 +57,7 @@ def locate(root: int, path: str) -> Located:
 @contextlib.contextmanager
 def directory(root: int, path: str) -> Iterator[int]:
     """A directory for reading and for making names in, whatever links lead to it. Raises KernelError."""
-    fd = mounts.openat2(root, _relative(absolute(path)), os.O_RDONLY | os.O_DIRECTORY, resolve=_INSIDE)
+    fd = mounts.openat2(root, _relative(absolute(path)), os.O_RDONLY | os.O_DIRECTORY, resolve=paths.INSIDE)
     try:
         yield fd
     finally:
@@ -67,7 +66,7 @@ def directory(root: int, path: str) -> Iterator[int]:
 
 def _look(root: int, path: str, *, follow: bool) -> int:
     flags = os.O_PATH | (os.O_DIRECTORY if follow else os.O_NOFOLLOW)
-    return mounts.openat2(root, _relative(path), flags, resolve=_INSIDE)
+    return mounts.openat2(root, _relative(path), flags, resolve=paths.INSIDE)
 
 
 def _relative(path: str) -> str:

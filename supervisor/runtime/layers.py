@@ -15,14 +15,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from pysup.supervisor.errors import Unavailable
-from pysup.supervisor.kernel import mounts
+from pysup.supervisor.kernel import mounts, paths
 from pysup.supervisor.kernel.libc import AT_FDCWD, KernelError
 from pysup.supervisor.runtime import plan
 from pysup.supervisor.runtime.filesystems import type_of
 from pysup.supervisor.spec.container import ContainerSpec
 
 _CANNOT = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
-_IN_ROOT = mounts.RESOLVE_IN_ROOT | mounts.RESOLVE_NO_MAGICLINKS
 
 
 class CannotMap(Unavailable):
@@ -84,7 +83,7 @@ def _tree_of(bound: plan.Bound) -> int:
         return mounts.open_tree(AT_FDCWD, bound.path, recursive=bound.recursive)
     top = os.open(bound.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        found = mounts.openat2(top, bound.subpath, os.O_PATH, resolve=_IN_ROOT)
+        found = mounts.openat2(top, bound.subpath, os.O_PATH, resolve=paths.INSIDE)
     except KernelError as error:
         raise OSError(error.errno, error.strerror, f"{bound.path}/{bound.subpath}") from error
     finally:

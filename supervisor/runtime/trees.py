@@ -13,13 +13,12 @@ import os
 import secrets
 from collections.abc import Callable
 
-from pysup.supervisor.kernel import inode_flags, mounts
+from pysup.supervisor.kernel import inode_flags, mounts, paths
 
 DEEPEST = 64
 """Directories below this are first moved to the top, so that no more descriptors than this are open."""
 _PASSES = 64
 """How often a directory is read again that was not empty after all its entries were removed."""
-_BELOW = mounts.RESOLVE_BENEATH | mounts.RESOLVE_NO_SYMLINKS | mounts.RESOLVE_NO_XDEV
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -66,7 +65,7 @@ def _remove_directory(top: int, fd: int, name: str, depth: int) -> None:
     if depth == DEEPEST:
         moved = f"pysup-{secrets.token_hex(8)}"
         return _despite_flags(fd, name, lambda: os.rename(name, moved, src_dir_fd=fd, dst_dir_fd=top))
-    child = mounts.openat2(fd, name, _DIRECTORY, resolve=_BELOW)
+    child = mounts.openat2(fd, name, _DIRECTORY, resolve=paths.BELOW_ON_ONE_MOUNT)
     try:
         _insist(fd, name, lambda: _empty(top, child, depth + 1), lambda: os.rmdir(name, dir_fd=fd))
     finally:
@@ -90,7 +89,9 @@ def _despite_flags(parent: int, name: str | None, change: Callable[[], None]) ->
 def _clear_flags(parent: int, name: str) -> bool:
     """Only files and directories have flags; O_NONBLOCK, lest it be a FIFO that waits for a writer."""
     with contextlib.suppress(OSError):
-        fd = mounts.openat2(parent, name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, resolve=_BELOW)
+        fd = mounts.openat2(
+            parent, name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, resolve=paths.BELOW_ON_ONE_MOUNT
+        )
         try:
             return inode_flags.make_removable(fd)
         finally:

@@ -11,10 +11,9 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from pysup.supervisor.kernel import mounts
+from pysup.supervisor.kernel import mounts, paths
 from pysup.supervisor.kernel.libc import KernelError
 
-_BELOW = mounts.RESOLVE_BENEATH | mounts.RESOLVE_NO_SYMLINKS
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 
@@ -71,7 +70,7 @@ def _entries(directory: int, path: str, directories: list[str]) -> Iterator[Foun
 
 def _directory_at(top: int, path: str) -> int | None:
     try:
-        return mounts.openat2(top, path or ".", _DIRECTORY, resolve=_BELOW)
+        return mounts.openat2(top, path or ".", _DIRECTORY, resolve=paths.BELOW)
     except KernelError as error:
         if error.errno in _GONE:
             return None

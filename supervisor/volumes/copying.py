@@ -13,13 +13,12 @@ import stat
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from pysup.supervisor.kernel import mounts
+from pysup.supervisor.kernel import mounts, paths
 from pysup.supervisor.runtime.walking import reopened
 from pysup.supervisor.spec.container import IdMap
 
 Inode = tuple[int, int]
 
-_BELOW = mounts.RESOLVE_BENEATH | mounts.RESOLVE_NO_SYMLINKS | mounts.RESOLVE_NO_XDEV
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MADE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _PIECE = 16 << 20
@@ -99,7 +98,7 @@ def _wanted(copy: _Copy, here: int, status: os.stat_result) -> bool:
 
 @contextlib.contextmanager
 def _opened(top: int, path: str) -> Iterator[int]:
-    fd = mounts.openat2(top, path or ".", _DIRECTORY, resolve=_BELOW)
+    fd = mounts.openat2(top, path or ".", _DIRECTORY, resolve=paths.BELOW_ON_ONE_MOUNT)
     try:
         yield fd
     finally:
@@ -147,7 +146,7 @@ def _copy_regular(copy: _Copy, name: str, here: int, there: int) -> None:
 
 def _opened_file(here: int, name: str) -> int | None:
     """Opening can do things (a device acts): what is opened was looked at by descriptor before."""
-    found = mounts.openat2(here, name, os.O_PATH | os.O_NOFOLLOW, resolve=_BELOW)
+    found = mounts.openat2(here, name, os.O_PATH | os.O_NOFOLLOW, resolve=paths.BELOW_ON_ONE_MOUNT)
     try:
         return reopened(found) if stat.S_ISREG(os.fstat(found).st_mode) else None
     finally:

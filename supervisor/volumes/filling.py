@@ -16,13 +16,12 @@ import os
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from pysup.supervisor.kernel import mounts
+from pysup.supervisor.kernel import mounts, paths
 from pysup.supervisor.kernel.files import rename_to_free, sync_directory, syncfs
 from pysup.supervisor.runtime import trees
 from pysup.supervisor.volumes.copying import Inode, Owners, copy_tree, make_alike
 from pysup.supervisor.volumes.directories import data_of
 
-_INSIDE = mounts.RESOLVE_IN_ROOT | mounts.RESOLVE_NO_MAGICLINKS
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -104,7 +103,7 @@ def fill(place: Place, image: Image, path: str, owners: Owners) -> None:
 @contextlib.contextmanager
 def _directory_in(image: Image, path: str) -> Iterator[int | None]:
     try:
-        fd = mounts.openat2(image.root, path.lstrip("/"), _DIRECTORY, resolve=_INSIDE)
+        fd = mounts.openat2(image.root, path.lstrip("/"), _DIRECTORY, resolve=paths.INSIDE)
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             raise
