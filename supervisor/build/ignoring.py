@@ -6,12 +6,12 @@ import posixpath
 import re
 from typing import NamedTuple
 
-from pysup.supervisor.build.patterns import BadPattern, ignore
+from pysup.supervisor.build.patterns import BadPattern, Pattern, ignore
 from pysup.supervisor.errors import BadRequest
 
 
 class _Rule(NamedTuple):
-    pattern: re.Pattern[str]
+    pattern: Pattern
     text: str
     exception: bool
 
@@ -28,7 +28,7 @@ class Ignored:
         places = ["/".join(above[: count + 1]) for count in range(len(above))]
         left_out = False
         for rule in self._rules:
-            if rule.exception == left_out and any(map(rule.pattern.fullmatch, reversed(places))):
+            if rule.exception == left_out and any(map(rule.pattern.fits, reversed(places))):
                 left_out = not rule.exception
         return left_out
 

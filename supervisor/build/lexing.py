@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pysup.supervisor.build.errors import bad
 from pysup.supervisor.build.words import BadWord, Lexer
 
-LARGEST = 4 << 20
+LARGEST = 1 << 20
 """Characters of a Dockerfile."""
 _DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*")
 _DIRECTIVES = frozenset({"escape", "syntax", "check"})
@@ -134,14 +134,16 @@ class _Reader:
 
     def _joined(self, line: str) -> str:
         number, empty = self.number, False
-        whole, goes_on = self._continued(line)
+        first, goes_on = self._continued(line)
+        parts = [first]
         while goes_on and (further := self._next()) is not None:
             further = further.rstrip("\r")
             if not further.strip():
                 empty = True
             elif not further.lstrip().startswith("#"):
                 more, goes_on = self._continued(further)
-                whole += more
+                parts.append(more)
+        whole = "".join(parts)
         if empty:
             self.warnings.append(f"Empty continuation line found in line {number}: {whole[:100]}")
         return whole.strip()
@@ -165,12 +167,12 @@ class _Reader:
             yield announced._replace(content=self._content(announced, number))
 
     def _content(self, announced: Heredoc, number: int) -> str:
-        content = ""
+        content: list[str] = []
         while (line := self._next()) is not None:
             end = line.rstrip("\r")
             if (end.lstrip("\t") if announced.tabs else end) == announced.name:
-                return content
-            content += line + "\n"
+                return "".join(content)
+            content.append(line + "\n")
         raise bad(number, "unterminated heredoc")
 
 
@@ -213,32 +215,30 @@ def split_flags(rest: str, escape: str) -> tuple[tuple[str, ...], str]:
 
 def _unquoted_word(text: str, escape: str) -> tuple[str, str]:
     """The first word, and the rest."""
-    word, quote, signs = "", "", iter(enumerate(text))
+    word: list[str] = []
+    quote, signs = "", iter(enumerate(text))
     for at, sign in signs:
         if quote and sign == quote:
             quote = ""
         elif not quote and sign.isspace():
-            return word, text[at:]
+            return "".join(word), text[at:]
         elif not quote and sign in "'\"":
             quote = sign
-        elif sign == escape:
-            word += next(signs, (at, ""))[1]
         else:
-            word += sign
-    return word, ""
+            word.append(next(signs, (at, ""))[1] if sign == escape else sign)
+    return "".join(word), ""
 
 
 def split_words(rest: str, escape: str) -> list[str]:
     """Words with their quotes, which the expansion takes away (parseWords of line_parsers.go)."""
-    words: list[str] = []
-    word, quote, signs = "", "", iter(rest)
+    words: list[list[str]] = [[]]
+    quote, signs = "", iter(rest)
     for sign in signs:
         if not quote and sign.isspace():
-            words += [word] if word else []
-            word = ""
+            words.append([])
         elif sign == escape and quote != "'":
-            word += sign + next(signs, "")
+            words[-1] += [sign, next(signs, "")]
         else:
             quote = ("" if sign == quote else quote) if quote else (sign if sign in "'\"" else "")
-            word += sign
-    return [*words, *([word] if word else [])]
+            words[-1].append(sign)
+    return ["".join(word) for word in words if word]

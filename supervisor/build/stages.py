@@ -11,6 +11,8 @@ from pysup.supervisor.build.instructions import Arg, From, Instruction, Label, p
 from pysup.supervisor.build.lexing import Dockerfile
 from pysup.supervisor.build.words import Lexer
 
+_MOST_STEPS = 5000
+
 
 class Stage(NamedTuple):
     """From one FROM to the next."""
@@ -40,6 +42,8 @@ def plan(dockerfile: Dockerfile, target: str = "", labels: Mapping[str, str] | N
 
     Raises BadDockerfile.
     """
+    if len(dockerfile.lines) > _MOST_STEPS:
+        raise bad(dockerfile.lines[_MOST_STEPS].number, f"there are more than {_MOST_STEPS} instructions")
     instructions = [parse(line, dockerfile.lexer) for line in dockerfile.lines]
     begins = [at for at, one in enumerate(instructions) if isinstance(one, From)]
     before = instructions[: begins[0]] if begins else instructions

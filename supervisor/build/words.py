@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 
 _SPECIAL = frozenset("@*#?-$!0")
 """Parameters with a name of one sign (POSIX, Special Parameters); a Dockerfile has none of them."""
+_NAME = re.compile(r"\d+|\w*")
+_SPACE = re.compile(r"\s+")
 _DEEPEST = 100
 """Substitutions within each other."""
+LONGEST = 1 << 20
+"""Signs that a word may become: ``ENV a=$a$a`` doubles with each step."""
+_LONGEST_TRIMMED = (LONGEST, 4096, 512)
+"""Signs of a value that a pattern with none, one or two ``*`` may be looked for in: that takes a power of them."""
 
 
 class BadWord(ValueError):
@@ -38,28 +45,41 @@ class Lexer:
         return _Reader(self, text, env).read().finished()
 
 
-@dataclass(slots=True)
 class _Words:
-    """What was read, as a whole and in words."""
+    """What was read, as a whole and in words; in pieces, as joining each to the next would take their square."""
 
-    text: str = ""
-    words: list[str] = field(default_factory=list)
-    word: str = ""
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._words: list[str] = []
+        self._word: list[str] = []
+        self._size = 0
 
     def add(self, text: str, *, parted: bool) -> None:
-        self.text += text
-        if not parted:
-            self.word += text
-            return
-        for sign in text:
-            if not sign.isspace():
-                self.word += sign
-            elif self.word:
-                self.words.append(self.word)
-                self.word = ""
+        """Add a piece. Raises BadWord for too much."""
+        self._pieces.append(text)
+        self._size += len(text)
+        if self._size > LONGEST:
+            raise BadWord(f"it becomes longer than {LONGEST} signs")
+        first, *further = _SPACE.split(text) if parted else [text]
+        self._word.append(first)
+        for piece in further:
+            self._end_word()
+            self._word = [piece]
+
+    def _end_word(self) -> None:
+        if word := "".join(self._word):
+            self._words.append(word)
+        self._word = []
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "".join(self._pieces)
 
     def finished(self) -> list[str]:
-        return [*self.words, *([self.word] if self.word else [])]
+        """The words."""
+        self._end_word()
+        return self._words
 
 
 class _Reader:
@@ -83,6 +103,13 @@ class _Reader:
         self._at += len(sign)
         return sign
 
+    def _run(self, ordinary: re.Pattern[str]) -> str:
+        """As many signs as mean nothing."""
+        found = ordinary.match(self._text, self._at)
+        run = found.group() if found else ""
+        self._at += len(run)
+        return run
+
     # -- words -----------------------------------------------------------------------------------------------
 
     def read(self, stop: str = "", *, raw_escapes: bool = False) -> _Words:
@@ -90,17 +117,18 @@ class _Reader:
         found = _Words()
         raw_escapes = raw_escapes or self._lexer.raw
         special: dict[str, Callable[[], str]] = {"'": self._single, '"': self._double, "$": self._dollar}
+        ordinary = _ordinary("'\"$" + stop + self._lexer.escape)
         while sign := self._peek():
             if sign == stop:
                 self._next()
                 return found
             if sign in special:
                 found.add(special[sign](), parted=sign == "$")
-            elif self._next() == self._lexer.escape:
-                escaped = self._next()
-                found.add(sign * raw_escapes + escaped, parted=False)
+            elif sign == self._lexer.escape:
+                self._next()
+                found.add(sign * raw_escapes + self._next(), parted=False)
             else:
-                found.add(sign, parted=True)
+                found.add(self._run(ordinary), parted=True)
         if stop:
             raise BadWord(f"syntax error: missing {stop!r}")
         return found
@@ -115,18 +143,21 @@ class _Reader:
 
     def _double(self) -> str:
         quote = self._next() if self._lexer.raw else self._next()[:0]
-        found = quote
+        ordinary = _ordinary('"$' + self._lexer.escape)
+        found = [quote]
         while (sign := self._peek()) != '"':
             if not sign:
                 raise BadWord("unexpected end of statement while looking for matching double-quote")
-            found += self._dollar() if sign == "$" else self._quoted_sign()
+            if sign == "$":
+                found.append(self._dollar())
+            else:
+                found.append(self._escaped() if sign == self._lexer.escape else self._run(ordinary))
         self._next()
-        return found + quote
+        return "".join([*found, quote])
 
-    def _quoted_sign(self) -> str:
+    def _escaped(self) -> str:
+        """In double quotes: what would mean something is taken as it is, anything else keeps its escape."""
         sign = self._next()
-        if sign != self._lexer.escape:
-            return sign
         kept = sign * self._lexer.raw
         if self._peek() in {'"', "$", self._lexer.escape}:
             return kept + self._next()
@@ -147,10 +178,9 @@ class _Reader:
         return self._text[begin : self._at] if self._lexer.raw and unset else value
 
     def _name(self) -> str:
-        rest = self._text[self._at :]
-        if rest[:1] in _SPECIAL and not rest[:1].isdigit():
+        if self._peek() in _SPECIAL and not self._peek().isdigit():
             return self._next()
-        found = re.match(r"\d+|\w*", rest)
+        found = _NAME.match(self._text, self._at)
         name = found.group() if found else ""
         self._at += len(name)
         return name
@@ -203,11 +233,18 @@ class _Reader:
             self._next()
         pattern = self._inner("/", raw_escapes=True)
         by = self._inner("}", raw_escapes=True)
+        _check_cost(pattern, value)
         return re.sub(_pattern(pattern, greedy=True), lambda _found: by, value, count=0 if everywhere else 1)
+
+
+@lru_cache(maxsize=16)
+def _ordinary(special: str) -> re.Pattern[str]:
+    return re.compile(f"[^{re.escape(special)}]+")
 
 
 def _trimmed(value: str, modifier: str, word: str) -> str:
     """Without the shortest beginning (``#``) or end (``%``) that fits; twice the sign: the longest."""
+    _check_cost(word, value)
     greedy = word.startswith(modifier)
     pattern = _pattern(word.removeprefix(modifier) if greedy else word, greedy=greedy)
     if modifier == "#":
@@ -215,6 +252,12 @@ def _trimmed(value: str, modifier: str, word: str) -> str:
     places = range(len(value) + 1) if greedy else range(len(value), -1, -1)
     fitting = re.compile(pattern, re.DOTALL)
     return next((value[:at] for at in places if fitting.fullmatch(value, at)), value)
+
+
+def _check_cost(pattern: str, value: str) -> None:
+    loops = pattern.count("*")
+    if loops >= len(_LONGEST_TRIMMED) or len(value) > _LONGEST_TRIMMED[loops]:
+        raise BadWord(f"the pattern {pattern[:64]!r} cannot be looked for in {len(value)} signs")
 
 
 def _pattern(shell: str, *, greedy: bool) -> str:

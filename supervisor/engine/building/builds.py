@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager, contextmanager
 import trio
 
 from pysup.supervisor.build.lexing import read
-from pysup.supervisor.build.stages import plan
+from pysup.supervisor.build.stages import Plan, plan
 from pysup.supervisor.engine.building.build import Build, Job
 from pysup.supervisor.engine.building.containers import Engine
 from pysup.supervisor.engine.building.context import Context, receive
@@ -43,7 +43,7 @@ class Builds:
         try:
             with self._holding() as hold:
                 async with self._context(order, chunks) as context:
-                    wanted = plan(read(context.dockerfile), order.target, order.labels)
+                    wanted = await trio.to_thread.run_sync(_plan, context, order)
                     job = Job(order, context, wanted, output, hold)
                     return await Build(self._parts, self._engine, job).perform()
         except Exception:
@@ -76,3 +76,7 @@ class Builds:
         finally:
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(trees.remove, directory, limiter=self._parts.disk)
+
+
+def _plan(context: Context, order: Order) -> Plan:
+    return plan(read(context.dockerfile), order.target, order.labels)

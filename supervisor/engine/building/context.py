@@ -22,6 +22,8 @@ from pysup.supervisor.kernel.mounts import openat2
 
 BOUNDS = Bounds(whiteouts=False, files=2_000_000, size=64 << 30, padded=False)
 """Of a context: entries, and bytes of their files together."""
+_LARGEST = 4 * LARGEST
+"""Bytes of a Dockerfile, of which a sign has four at most."""
 _IGNORE = ".dockerignore"
 
 
@@ -63,9 +65,9 @@ def _read(root: int, name: str) -> str | None:
     except KernelError:
         return None
     with open(fd, "rb") as file:
-        content = file.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise BadRequest(f"cannot build: {name[:200]} has more than {LARGEST} bytes")
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise BadRequest(f"cannot build: {name[:200]} has more than {_LARGEST} bytes")
     try:
         return content.decode()
     except UnicodeDecodeError as error:

@@ -61,7 +61,7 @@ def _matches(root: int, pattern: str, directory: str = "") -> Iterator[str]:
             return
         raise
     try:
-        names = sorted(name for name in os.listdir(fd) if expression.fullmatch(name))
+        names = sorted(name for name in os.listdir(fd) if expression.fits(name))
     finally:
         os.close(fd)
     for name in names:

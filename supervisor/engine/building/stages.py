@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+import trio
+
 from pysup.store import builds
 from pysup.store.builds import BuildStep
 from pysup.supervisor.build.effects import Described, apply, begin_stage, changes_config_alone
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
     from pysup.supervisor.engine.building.build import Build
+
+
+_LONGEST_TOLD = 4096
+"""Signs of a step in the image's history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,7 @@ class StageBuild:
     async def _step(self, instruction: Instruction) -> None:
         env = self.state.described.env
         seen = {**self._build.arguments.in_stage(env), **env}
-        filled = expanded(instruction, seen, self._build.plan.lexer)
+        filled = await trio.to_thread.run_sync(expanded, instruction, seen, self._build.plan.lexer)
         if isinstance(filled, Arg):
             await self._arg(filled)
         elif isinstance(filled, Run):
@@ -136,7 +142,7 @@ class StageBuild:
             parent = await parent_of(build.parts.store, admission, parent_id) if parent_id else SCRATCH
             written = await made.write(admission)
             now = build.parts.now_ns()
-            told = " ".join(made.command)
+            told = " ".join(made.command)[:_LONGEST_TOLD]
             step = Step(rfc3339(now), told, made.described.author)
             child = child_of(parent, made.described.config, step, written)
             size = written.layer.size if written is not None else 0

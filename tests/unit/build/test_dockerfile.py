@@ -192,6 +192,7 @@ def test_a_target_ends_the_build(target: str, count: int) -> None:
         ("FROM a AS b\nFROM c AS b", "", "b stage name already used"),
         ("", "", "no instructions"),
         ("# nothing", "", "no instructions"),
+        ("FROM a\n" + "ENV a=b\n" * 5000, "", "line 5001: there are more than 5000"),
     ],
 )
 def test_what_is_no_plan(text: str, target: str, cause: str) -> None:

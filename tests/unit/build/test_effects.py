@@ -121,5 +121,7 @@ def test_a_key_tells_all_that_matters_apart() -> None:
     }
     assert len(keys) == 4
     assert step_key("p", ["x"], {"a": 1, "b": 2}) == step_key("p", ["x"], {"b": 2, "a": 1})
+    with pytest.raises(BadDockerfile, match="takes more than"):
+        step_key("p", ["x"], {"Env": ["a" * (4 << 20)]})
     assert joined("multi", ["file:1"]) == "file:1"
     assert joined("multi", ["file:1", "file:2"]).startswith("multi:")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pysup.supervisor.build.ignoring import read_ignore_file
-from pysup.supervisor.build.patterns import BadPattern, glob
+from pysup.supervisor.build.patterns import BadPattern, Pattern, glob, ignore
 from pysup.supervisor.errors import BadRequest
 
 
@@ -31,7 +31,7 @@ from pysup.supervisor.errors import BadRequest
     ],
 )
 def test_globs(pattern: str, name: str, fits: bool) -> None:
-    assert bool(glob(pattern).fullmatch(name)) == fits
+    assert glob(pattern).fits(name) == fits
 
 
 @pytest.mark.parametrize("pattern", ["[", "a[", "[]a]", "[-]", "[x-]", "\\"])
@@ -42,7 +42,7 @@ def test_what_is_no_glob(pattern: str) -> None:
 
 @given(st.text(alphabet="ab?*", max_size=12), st.text(alphabet="ab", max_size=12))
 def test_without_brackets_it_is_what_a_shell_does(pattern: str, name: str) -> None:
-    assert bool(glob(pattern).fullmatch(name)) == fnmatch.fnmatchcase(name, pattern)
+    assert glob(pattern).fits(name) == fnmatch.fnmatchcase(name, pattern)
 
 
 @pytest.mark.parametrize(
@@ -101,3 +101,20 @@ def test_any_file_is_read_or_refused_and_what_is_left_out_wholly_has_no_exceptio
         ignored = read_ignore_file(rules)
         if ignored(path) and ignored.wholly(path):
             assert ignored(f"{path}/below")
+
+
+@given(st.text(alphabet="ab*?/", max_size=9), st.text(alphabet="ab/", max_size=9))
+def test_following_signs_and_a_regular_expression_agree(pattern: str, path: str) -> None:
+    for read in (glob, ignore):
+        found = read(pattern)
+        if found._whole is not None:
+            slow = Pattern([])
+            slow._parts, slow._whole = found._parts, None
+            assert slow.fits(path) == found.fits(path)
+
+
+def test_no_pattern_takes_long() -> None:
+    assert not glob("*a" * 40 + "b").fits("a" * 255)
+    assert glob("*a" * 40 + "*").fits("a" * 255)
+    assert not ignore("**/a" * 40 + "b").fits("a/" * 500)
+    assert ignore("**/a" * 40 + "*").fits("a/" * 500 + "a")

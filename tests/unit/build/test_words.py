@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pysup.supervisor.build.words import BadWord, Lexer
+from pysup.supervisor.build.words import LONGEST, BadWord, Lexer
 
 ENV = {"x": "value", "none": "", "path": "/a/b/c.tar.gz", "two": "80 443"}
 
@@ -62,6 +62,8 @@ def test_a_word_is_expanded(text: str, expected: str) -> None:
         ("'a", "single-quote"),
         ('"a', "double-quote"),
         ("${y:-" * 200, "too deeply"),
+        ("${x%*a*b*c}", "cannot be looked for"),
+        ("${x/*a*b*c/d}", "cannot be looked for"),
     ],
 )
 def test_what_is_wrong_is_said(text: str, cause: str) -> None:
@@ -87,3 +89,10 @@ def test_any_text_is_expanded_or_refused(text: str) -> None:
 @given(st.text(max_size=30).filter(lambda text: not set("$'\"\\") & set(text)))
 def test_text_without_special_signs_stays(text: str) -> None:
     assert Lexer().expand(text, ENV) == text
+
+
+def test_nothing_grows_without_bound() -> None:
+    with pytest.raises(BadWord, match="longer than"):
+        Lexer().expand("$a$a", {"a": "x" * (LONGEST // 2 + 1)})
+    with pytest.raises(BadWord, match="cannot be looked for in 5000 signs"):
+        Lexer().expand("${a%*b}", {"a": "x" * 5000})
