@@ -66,6 +66,12 @@ class Container:
     """JSON: docker's Config."""
     host_config: str
     """JSON: docker's HostConfig, with pysup's extras under ``Pysup``."""
+    health: str = ""
+    """``starting``, ``healthy`` or ``unhealthy``; empty: nobody looks."""
+    failing_streak: int = 0
+    """Probes that failed in a row."""
+    health_log: str = "[]"
+    """JSON: docker's results of the last probes, the oldest first."""
 
 
 TABLE = Table(

@@ -26,6 +26,7 @@ from pysup.store import (
     m0008_id_ranges,
     m0009_callers,
     m0010_image_parents,
+    m0011_health,
 )
 from pysup.store.views import VIEWS
 
@@ -56,6 +57,7 @@ MIGRATIONS = (
     Migration(m0008_id_ranges.NAME, m0008_id_ranges.apply),
     Migration(m0009_callers.NAME, m0009_callers.apply),
     Migration(m0010_image_parents.NAME, m0010_image_parents.apply),
+    Migration(m0011_health.NAME, m0011_health.apply),
 )
 
 

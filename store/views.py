@@ -72,6 +72,7 @@ PS = f"""SELECT
     c.image_ref AS image,
     trim({_words("$.Entrypoint")} || ' ' || {_words("$.Cmd")}) AS command,
     c.state,
+    nullif(c.health, '') AS health,
     {_utc("coalesce(c.finished_at, c.started_at, c.created_at)")} AS since,
     c.exit_code,
     c.run_number AS runs,

@@ -99,7 +99,7 @@ def _documents_match(row: Container, query: ContainerQuery) -> bool:
         filters.labels(config.get("Labels") or {})
         and (row.id in query.on_networks or filters.any_of("network", network_mode(host_config)))
         and _has_mount(row, config, host_config, filters)
-        and filters.any_of("health", "none")
+        and filters.any_of("health", row.health or "none")
         and not filters.flag("is-task")
         and _exposes(config, filters)
     )

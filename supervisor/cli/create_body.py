@@ -154,9 +154,33 @@ def _config(given: Given) -> dict[str, Any]:
     volumes = [volume for volume in given.many("volume") if ":" not in volume]
     if "entrypoint" in given.changed:
         made["Entrypoint"] = [given.text("entrypoint")]
-    if given.on("no-healthcheck"):
-        made["Healthcheck"] = {"Test": ["NONE"]}
+    if check := _health(given):
+        made["Healthcheck"] = check
     return made | _unempty(Env=env, Labels=labels, Volumes={path: {} for path in volumes})
+
+
+_HEALTH = {
+    "health-interval": "Interval",
+    "health-timeout": "Timeout",
+    "health-start-period": "StartPeriod",
+    "health-start-interval": "StartInterval",
+}
+
+
+def _health(given: Given) -> dict[str, Any]:
+    """Docker's Healthcheck object; times in nanoseconds."""
+    made: dict[str, Any] = {
+        field: round(given[flag] * 10**9) for flag, field in _HEALTH.items() if flag in given.changed
+    }
+    if given.text("health-cmd"):
+        made["Test"] = ["CMD-SHELL", given.text("health-cmd")]
+    if "health-retries" in given.changed:
+        made["Retries"] = given.number("health-retries")
+    if given.on("no-healthcheck"):
+        if made:
+            raise UsageError("--no-healthcheck conflicts with --health-* options")
+        made["Test"] = ["NONE"]
+    return made
 
 
 def _host_config(given: Given) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from pysup.supervisor.cli import kinds, resources
 from pysup.supervisor.cli.flags import Flag, lacking, many, number, switch, text
 
 _DEVICES = "devices come with a later version"
-_HEALTH = "health checks come with a later version"
 _TRUST = "pysup verifies no signatures"
 _WINDOWS = "it is for Windows only"
 
@@ -100,18 +99,22 @@ _RATES = (
     number("oom-score-adj", "Tune host's OOM preferences (-1000 to 1000)"),
 )
 
+_HEALTH = (
+    text("health-cmd", "Command to run to check health"),
+    Flag("health-interval", kinds.DURATION, "Time between running the check (default 30s)"),
+    number("health-retries", "Consecutive failures needed to report unhealthy (default 3)"),
+    Flag("health-start-interval", kinds.DURATION, "Time between checks while starting (default 5s)"),
+    Flag("health-start-period", kinds.DURATION, "Time to start in, before failures count (default 0s)"),
+    Flag("health-timeout", kinds.DURATION, "Maximum time to allow one check to run (default 30s)"),
+    switch("no-healthcheck", "Disable any container-specified HEALTHCHECK"),
+)
+
 _LACKING = (
     lacking("blkio-weight-device", kinds.LIST, "Block IO weight (relative device weight)", _DEVICES),
     lacking("cpu-count", kinds.INT, "CPU count", _WINDOWS),
     lacking("cpu-percent", kinds.INT, "CPU percent", _WINDOWS),
     lacking("disable-content-trust", kinds.BOOL, "Skip image verification", _TRUST, default=True),
     lacking("gpus", kinds.TEXT, "GPU devices to add to the container", _DEVICES),
-    lacking("health-cmd", kinds.TEXT, "Command to run to check health", _HEALTH),
-    lacking("health-interval", kinds.DURATION, "Time between running the check", _HEALTH),
-    lacking("health-retries", kinds.INT, "Consecutive failures needed to report unhealthy", _HEALTH),
-    lacking("health-start-interval", kinds.DURATION, "Time between checks while starting", _HEALTH),
-    lacking("health-start-period", kinds.DURATION, "Start period for the container", _HEALTH),
-    lacking("health-timeout", kinds.DURATION, "Maximum time to allow one check to run", _HEALTH),
     lacking("io-maxbandwidth", kinds.BYTES, "Maximum IO bandwidth limit", _WINDOWS),
     lacking("io-maxiops", kinds.INT, "Maximum IOps limit", _WINDOWS),
     lacking("isolation", kinds.TEXT, "Container isolation technology", _WINDOWS),
@@ -125,7 +128,6 @@ _ACCEPTED = (
     Flag("pull", kinds.TEXT, "Pull image before running (always, missing, never)", default="missing"),
     Flag("platform", kinds.TEXT, "The platform that the image must be for, os/arch[/variant]"),
     switch("quiet", "Suppress the pull output", short="q"),
-    switch("no-healthcheck", "Disable any container-specified HEALTHCHECK"),
     switch("no-autostart", "Do not start a daemon if there is none"),
 )
 
@@ -138,6 +140,7 @@ CREATE: tuple[Flag, ...] = (
     *resources.LIMITS,
     *_RATES,
     *resources.RESTART,
+    *_HEALTH,
     *_ACCEPTED,
     *_LACKING,
 )

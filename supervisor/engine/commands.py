@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import trio
 
 from pysup.store.networks import Network
+from pysup.supervisor.engine.health import Probe
 from pysup.supervisor.errors import PysupError
 from pysup.supervisor.spec.joining import Joining
 
@@ -184,4 +185,11 @@ class Due:
     """News: the time that the container's task was waiting for has come."""
 
 
-News = Ready | Failed | Exited | Due
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """News: somebody has looked whether the container is well."""
+
+    probe: Probe
+
+
+News = Ready | Failed | Exited | Due | Probed

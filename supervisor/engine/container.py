@@ -18,7 +18,7 @@ import trio
 from pysup.store.errors import NameTaken, StoreError
 from pysup.supervisor.engine import commands, policy
 from pysup.supervisor.engine.actor import Message
-from pysup.supervisor.engine.commands import Command, Due, Exited, Failed, Ready
+from pysup.supervisor.engine.commands import Command, Due, Exited, Failed, Probed, Ready
 from pysup.supervisor.engine.hot_plugging import connect, disconnect
 from pysup.supervisor.engine.lifecycle import Lifecycle
 from pysup.supervisor.engine.record import Change, Told
@@ -270,4 +270,5 @@ HANDLERS: dict[type, Callable[[Container, Any], Awaitable[None]]] = {
     Failed: Container._on_failed,
     Exited: Container._on_exited,
     Due: Container._on_due,
+    Probed: Container._on_probed,
 }

@@ -15,7 +15,8 @@ from pysup.store import runs
 from pysup.store.errors import StoreError
 from pysup.supervisor.engine import commands, policy
 from pysup.supervisor.engine.actor import Actor
-from pysup.supervisor.engine.commands import DAEMON, Due, Exited, Failed, Ready, Reply
+from pysup.supervisor.engine.commands import DAEMON, Due, Exited, Failed, Probed, Ready, Reply
+from pysup.supervisor.engine.health import STARTING, Health, judged
 from pysup.supervisor.engine.kept_layers import KeptLayers
 from pysup.supervisor.engine.namespaces import HeldNamespaces
 from pysup.supervisor.engine.outcome import Outcome, outcome_of
@@ -140,7 +141,8 @@ class Lifecycle(Actor):
             asked_by=str(caller),
         )
         fresh = {} if event is Event.DUE else FIRST_OF_A_SERIES
-        columns = {**BEGUN, **fresh, "run_number": number}
+        watched = "" if self.record.spec.health is None else STARTING
+        columns = {**BEGUN, **fresh, "run_number": number, **_columns(Health(watched))}
         return Change(passed=(event,), columns=columns, writes=(begin, *tell_of(self.record, "mount")))
 
     async def _begin_surely(self, event: Event) -> None:
@@ -189,6 +191,16 @@ class Lifecycle(Actor):
     def _set_run_deadline(self) -> None:
         if self.record.spec.run_timeout > 0:
             self._deadline = self._from_now(self.record.spec.run_timeout, self.record.row.started_at)
+
+    async def _on_probed(self, news: Probed) -> None:
+        """A result may come late, when the run is over or somebody has paused it."""
+        row, check = self.record.row, self.record.spec.health
+        if self.record.state is not State.RUNNING or check is None:
+            return
+        before = Health(row.health, row.failing_streak, row.health_log)
+        after = judged(before, news.probe, check, row.started_at or 0)
+        told = (Told(f"health_status: {after.status}"),) if after.status != before.status else ()
+        await self._surely(Change(told=told, columns=_columns(after)))
 
     # -- ending ---------------------------------------------------------------------------------------------
 
@@ -333,6 +345,10 @@ class Lifecycle(Actor):
     def _run_in_progress(self) -> Run:
         assert self._run is not None  # noqa: S101 - the states that ask for it have one
         return self._run
+
+
+def _columns(health: Health) -> Columns:
+    return {"health": health.status, "failing_streak": health.streak, "health_log": health.log}
 
 
 def taken(waiting: list[T]) -> list[T]:

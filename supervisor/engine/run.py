@@ -22,6 +22,7 @@ from pysup.supervisor.engine.kept_layers import KeptLayers, close_all
 from pysup.supervisor.engine.launching import give_size, launch_run
 from pysup.supervisor.engine.namespaces import HeldNamespaces
 from pysup.supervisor.engine.parts import Parts
+from pysup.supervisor.engine.probing import keep_probing
 from pysup.supervisor.engine.record import Record
 from pysup.supervisor.engine.sandbox import Sandbox
 from pysup.supervisor.engine.stdio import ContainerStdio
@@ -201,12 +202,21 @@ class Run:
     async def _supervise(self, *, adopted: bool = False) -> None:
         assert self.process is not None  # noqa: S101 - launched or adopted
         async with self._stdio.connected(Stdio.of(self.process.fds), self._close_stdin) as copy_rest:
-            status = await self.process.wait()
+            async with together() as nursery:
+                self._probe_health(nursery)
+                status = await self.process.wait()
+                nursery.cancel_scope.cancel()
             await self._kill_stragglers()
         copy_rest()
         if adopted:
             await self._stdio.clients_returned()
         await self._end(status)
+
+    def _probe_health(self, nursery: trio.Nursery) -> None:
+        check = self._record.spec.health
+        if check is not None and self.process is not None and self.cgroup is not None:
+            probing = partial(keep_probing, process=self.process, cgroup=self.cgroup, report=self._report)
+            nursery.start_soon(probing, self._parts, self._record, check)
 
     async def _close_stdin(self) -> None:
         await self._parts.link.release(self.key, ["stdin"])

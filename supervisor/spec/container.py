@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pysup.supervisor.spec.health import HealthCheck
+
 NamespaceMode = Literal["private", "host"]
 NetworkMode = Literal["none", "bridge", "host", "container"]
 
@@ -282,6 +284,7 @@ class ContainerSpec:
     """Relative to the hierarchy's mount; empty means the daemon's cgroup root."""
     restart: RestartPolicy = field(default_factory=RestartPolicy)
     log: LogLimits = field(default_factory=LogLimits)
+    health: HealthCheck | None = None
     stop_signal: int = 15
     stop_timeout: float = 10.0
     """Seconds between the stop signal and SIGKILL; negative means wait forever."""

@@ -22,6 +22,7 @@ from pysup.supervisor.spec.documents import (
     unknown_fields,
 )
 from pysup.supervisor.spec.fields import Fields, Json
+from pysup.supervisor.spec.health import health_check, merged_check
 from pysup.supervisor.spec.merging import merge
 from pysup.supervisor.spec.mounts import mounts
 from pysup.supervisor.spec.namespaces import namespaces, sysctls
@@ -100,11 +101,11 @@ def normalise(
     fields = Fields(CREATE, body)
     host = fields.inner("HostConfig")
     image = Fields(f"{CREATE}: the image's configuration is not valid", image_config)
-    _refuse(fields, host)
-    config = config_document(fields) | merge(fields, image) | _health(fields)
+    refuse_lacking(host)
+    config = config_document(fields) | merge(fields, image) | merged_check(fields, image)
     host_config = host_document(host)
     spec = _spec(Fields(CREATE, {**fields_of(body), **config}), host, container_id, lower, defaults)
-    warnings = [*unknown_fields(fields, host), *_image_warnings(image, fields), *limits.warnings(host)]
+    warnings = [*unknown_fields(fields, host), *limits.warnings(host)]
     joined = joining.joined(fields, host)
     warnings += [*network.warnings(host), *joining.option_warnings(joined)]
     return Normalised(config, _with_swap(host_config), spec, warnings, joined)
@@ -113,24 +114,6 @@ def normalise(
 def fields_of(body: object) -> Mapping[str, Any]:
     """The body itself, if it is an object (Fields has refused anything else)."""
     return body if isinstance(body, Mapping) else {}
-
-
-def _refuse(fields: Fields, host: Fields) -> None:
-    refuse_lacking(host)
-    if (fields.inner("Healthcheck").words("Test") or ["NONE"]) != ["NONE"]:
-        raise fields.lacking("--health-cmd", "health checks come later")
-
-
-def _health(fields: Fields) -> Json:
-    """Only "none" can be asked for; an image's own check is left out, and that is said."""
-    return {"Healthcheck": {"Test": ["NONE"]}} if fields.inner("Healthcheck").words("Test") else {}
-
-
-def _image_warnings(image: Fields, fields: Fields) -> list[str]:
-    checked = image.inner("Healthcheck").words("Test") or ["NONE"]
-    if checked == ["NONE"] or fields.inner("Healthcheck").words("Test"):
-        return []
-    return ["the health check of the image is not run: health checks come later"]
 
 
 def _with_swap(host_config: Json) -> Json:
@@ -183,6 +166,7 @@ def _spec(
         cgroup_parent=_cgroup_parent(host),
         restart=restart_policy(host),
         log=_log_limits(host),
+        health=health_check(config),
         stop_signal=_stop_signal(config),
         stop_timeout=_stop_timeout(config, defaults),
         init=host.flag("Init"),

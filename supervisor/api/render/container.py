@@ -153,7 +153,16 @@ def state(row: Container) -> Json:
         "Error": row.error,
         "StartedAt": rfc3339(row.started_at),
         "FinishedAt": rfc3339(row.finished_at),
+        **_health(row),
     }
+
+
+def _health(row: Container) -> Json:
+    """Only where somebody looks."""
+    if not row.health:
+        return {}
+    log = json.loads(row.health_log)
+    return {"Health": {"Status": row.health, "FailingStreak": row.failing_streak, "Log": log}}
 
 
 def _config(config: Json, row: Container) -> Json:

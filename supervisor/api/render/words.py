@@ -34,12 +34,18 @@ def status_text(row: Container, now_ns: int) -> str:
     word = state_word(row)
     code = row.exit_code or 0
     if word in ("running", "paused"):
-        return f"Up {_since(row.started_at, now_ns)}" + (" (Paused)" if word == "paused" else "")
+        return f"Up {_since(row.started_at, now_ns)}" + (" (Paused)" if word == "paused" else _health(row))
     if word == "created":
         return "Created"
     if word == "dead":
         return "Dead"
     return f"{word.capitalize()} ({code}) {_since(row.finished_at, now_ns)} ago"
+
+
+def _health(row: Container) -> str:
+    if not row.health:
+        return ""
+    return f" (health: {row.health})" if row.health == "starting" else f" ({row.health})"
 
 
 def _since(then_ns: int | None, now_ns: int) -> str:

@@ -125,10 +125,12 @@ def test_a_name_without_value_takes_a_variable_away() -> None:
     assert env == (f"HOSTNAME={ID[:12]}", "TERM=xterm", "A=1")
 
 
-def test_the_health_check_of_an_image_is_left_out_and_that_is_said() -> None:
-    image = {**IMAGE, "Healthcheck": {"Test": ["CMD", "true"]}}
-    assert "health check" in normalise({"Image": "x"}, image).warnings[0]
-    assert normalise({"Image": "x", "Healthcheck": {"Test": ["NONE"]}}, image).warnings == []
+def test_the_health_check_of_an_image_is_the_container_s() -> None:
+    image = {**IMAGE, "Healthcheck": {"Test": ["CMD", "true"], "Retries": 5}}
+    found = normalise({"Image": "x", "Healthcheck": {"Retries": 2}}, image)
+    assert found.config["Healthcheck"] == {"Test": ["CMD", "true"], "Retries": 2}
+    assert found.spec.health is not None and found.spec.health.retries == 2
+    assert normalise({"Image": "x", "Healthcheck": {"Test": ["NONE"]}}, image).spec.health is None
 
 
 # -- the spec ------------------------------------------------------------------------------------------------
@@ -284,7 +286,8 @@ def test_what_is_not_there_yet_is_refused_by_its_flag(host: dict[str, Any], flag
         ({"StopSignal": "NOPE"}, "--stop-signal"),
         ({"Volumes": {"x": {}}}, "absolute path"),
         ({"Volumes": {"/": {}}}, "not the root"),
-        ({"Healthcheck": {"Test": ["CMD", "x"]}}, "--health-cmd"),
+        ({"Healthcheck": {"Test": ["CMD"]}}, "Healthcheck.Test must be"),
+        ({"Healthcheck": {"Test": ["CMD", "x"], "Retries": -1}}, "cannot be negative"),
         ({"Cmd": ["a\0b"]}, "NUL"),
         ({"Cmd": ["\ud800"]}, "Unicode"),
         ({"Cmd": [], "Entrypoint": []}, "no command"),
