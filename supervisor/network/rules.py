@@ -140,6 +140,8 @@ def ip_version(text: str) -> int:
     return ip_address(text.partition("/")[0]).version
 
 
+# What most packets are decides first (a connection that is established; no address of the loopback): where br_netfilter
+# is on, each packet between two containers of one bridge passes these chains, and names of interfaces are dear.
 _BASE = f"""\
 add table {TABLE}
 delete table {TABLE}
@@ -163,7 +165,7 @@ table {TABLE} {{
     }}
     chain guard {{
         type filter hook prerouting priority -300; policy accept;
-        iifname != "lo" ip daddr 127.0.0.0/8 drop
+        ip daddr 127.0.0.0/8 iifname != "lo" drop
     }}
     chain prerouting {{
         type nat hook prerouting priority -100; policy accept;
@@ -184,8 +186,8 @@ table {TABLE} {{
     }}
     chain forward {{
         type filter hook forward priority 0; policy accept;
-        iifname vmap @from
         ct state established,related accept
+        iifname vmap @from
         oifname vmap @to
         iifname @ours accept
         jump strangers

@@ -2,8 +2,9 @@
 
 Usage: python -m tests.bench [--rounds N] [NAME...]        (as root, from the top of the checkout)
 
-Names: start_exit throughput cpu restart_latency logs memory ps exec images networks; all if none is given. Figures
-are worth comparing only within one run. Everything happens in a mount namespace of its own, in a temporary directory.
+Names: start_exit throughput cpu restart_latency logs memory ps exec images networks traffic; all if none is given.
+Figures are worth comparing only within one run. Everything happens in a mount namespace of its own, in a temporary
+directory.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ BENCHES = (
     "exec",
     "images",
     "networks",
+    "traffic",
 )
 
 

@@ -112,7 +112,7 @@ class Lab:
         shutil.copy(busybox, rootfs / "bin" / "busybox")
         for name in APPLETS:
             (rootfs / "bin" / name).symlink_to("busybox")
-        for name in ("stamp", "lines"):
+        for name in ("stamp", "lines", "stream"):
             self._compile(name, rootfs / "bin" / name)
         return rootfs
 

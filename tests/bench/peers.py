@@ -124,6 +124,11 @@ class DockerLike(Peer):
         """The command with what leads it to this engine."""
         return list(self._words)
 
+    @property
+    def image(self) -> str:
+        """The name of the small root filesystem here."""
+        return self._image
+
     def run(self, *argv: str) -> None:
         call([*self._words, "run", "--rm", *self._options, self._image, *argv])
 
