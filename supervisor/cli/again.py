@@ -1,7 +1,8 @@
 """Going on after the daemon's engine was killed: its socket stays, a new engine answers within a second.
 
-What goes on is what waits: attached runs, logs -f, wait, events. A daemon that is gone for good (nobody listens
-any more), or that closes every connection, ends the command: one line, exit code 125.
+What goes on is what waits: attached runs, logs -f, wait, events; and pull and push, which find what was done. A
+daemon that is gone for good (nobody listens any more), or that closes every connection, ends the command: one line,
+exit code 125.
 """
 
 from __future__ import annotations
@@ -51,6 +52,18 @@ def kept(begin: Callable[[], AbstractContextManager[Iterable[T]]]) -> Iterator[T
                 items = again(lambda: stack.enter_context(begin()))
             else:
                 return
+
+
+def repeated(client: Client, begin: Callable[[], Iterable[T]]) -> Iterator[T]:
+    """The items of an exchange that is begun anew from its beginning: what was done is found, and not done again."""
+    for _ in PAUSES:
+        try:
+            yield from begin()
+        except Lost:
+            again(lambda: client.get("/version"))
+        else:
+            return
+    raise Lost
 
 
 def exit_code_of_removed(client: Client, container: str) -> int:

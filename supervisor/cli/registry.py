@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TextIO
 
 from pysup.supervisor.cli import docker_config
+from pysup.supervisor.cli.again import repeated
 from pysup.supervisor.cli.connection import Client, connect, segment
 from pysup.supervisor.cli.flags import Given, Syntax, UsageError, lacking, switch, text
 from pysup.supervisor.cli.kinds import BOOL
 from pysup.supervisor.cli.progress_lines import Lines
+from pysup.supervisor.client.core import Query
 from pysup.supervisor.images.platforms import parse_platform
 from pysup.supervisor.spec.reference import Reference, parse_reference
 
@@ -62,7 +65,13 @@ def pull_with(client: Client, name: Reference, platform: str, out: TextIO | None
     query |= {"platform": platform} if platform else {}
     lines = Lines(out) if out is not None else None
     headers = docker_config.header(name.registry)
-    for message in client.stream_json("POST", "/images/create", query=query, headers=headers):
+    _show(client, "/images/create", query, headers, lines)
+
+
+def _show(client: Client, target: str, query: Query, headers: Mapping[str, str], lines: Lines | None) -> None:
+    """Tell what comes; without ``lines`` only what goes wrong. Raises PysupError."""
+    begin = partial(client.stream_json, "POST", target, query=query, headers=headers)
+    for message in repeated(client, begin):
         if lines is not None or "error" in message:
             (lines or Lines(sys.stderr)).show(message)
 
@@ -77,9 +86,7 @@ def push(argv: Sequence[str]) -> int:
     lines = None if given.on("quiet") else Lines(sys.stdout)
     target = f"/images/{segment(f'{name.registry}/{name.path}')}/push"
     headers = docker_config.header(name.registry)
-    for message in connect().stream_json("POST", target, query=query, headers=headers):
-        if lines is not None or "error" in message:
-            (lines or Lines(sys.stderr)).show(message)
+    _show(connect(), target, query, headers, lines)
     if lines is None:
         print(whole(name))
     return 0

@@ -265,7 +265,7 @@ def test_refusals_are_one_clear_line(daemon: Daemon, path: str, misdeed: Misdeed
         assert daemon.inspect(name)["RepoDigests"] == []
 
 
-def test_a_killed_engine_leaves_nothing_and_the_next_push_is_whole(daemon: Daemon) -> None:
+def test_a_push_goes_on_after_the_engine_was_killed(daemon: Daemon) -> None:
     reached, never = threading.Event(), threading.Event()
 
     def stop(handler: Handler, _content: Content) -> None:
@@ -281,10 +281,7 @@ def test_a_killed_engine_leaves_nothing_and_the_next_push_is_whole(daemon: Daemo
         pushing = pool.submit(daemon.pysup, "push", name)
         assert reached.wait(WITHIN)
         os.kill(daemon.engine_pid, signal.SIGKILL)
-        assert pushing.result().returncode == 1
         never.set()
-        daemon.pysup("ps", check=True)  # the next engine is there
-        assert everything(daemon) == before
-        daemon.pysup("push", name, check=True)
+        pushing.result().check_returncode()
         assert json.loads(registry.content("/v2/a/manifests/1"))["schemaVersion"] == 2
         assert everything(daemon) == before

@@ -55,6 +55,10 @@ async def download(session: Session, wanted: Wanted, content: Content, moved: Mo
             except Retriable as error:
                 error.progressed = error.progressed or writer.size > before
                 raise
+            except OSError:  # a full disk: what has come is in the way of everybody
+                with trio.CancelScope(shield=True):
+                    await trio.to_thread.run_sync(writer.discard)
+                raise
 
     return await session.retried(once)
 
