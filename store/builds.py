@@ -52,9 +52,10 @@ def find(conn: Connection, key: str) -> BuildStep | None:
     return STEPS.one(conn, "WHERE key = ?", key)
 
 
-def used(conn: Connection, key: str, now_ns: int) -> None:
-    """It has saved the work once more."""
-    conn.execute("UPDATE build_step SET uses = uses + 1, used_at = ? WHERE key = ?", (now_ns, key))
+def used(conn: Connection, key: str, now_ns: int) -> bool:
+    """It has saved the work once more; False if it is not there any more."""
+    sql = "UPDATE build_step SET uses = uses + 1, used_at = ? WHERE key = ?"
+    return conn.execute(sql, (now_ns, key)).rowcount > 0
 
 
 def set_result(conn: Connection, image_id: str, *, result: bool) -> None:

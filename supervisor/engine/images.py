@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
@@ -28,6 +27,7 @@ from pysup.supervisor.errors import BadRequest, Conflict, NotFound
 from pysup.supervisor.images.content import TEMPORARY
 from pysup.supervisor.images.host import HOST, HOST_ID, LAYER, architecture, host_config
 from pysup.supervisor.images.layers import EMPTY, LAYERS, make_directories
+from pysup.supervisor.images.leases import Leases
 from pysup.supervisor.images.platforms import Platform, platform_of, runs_on
 from pysup.supervisor.settings import Settings
 from pysup.supervisor.spec.reference import Reference, parse_reference
@@ -56,8 +56,8 @@ class Images:
         self._trash = trash
         self.admissions = Admissions(store, settings.images_dir, trash)
         self.registries = Registries(settings)
-        self.in_builds: Counter[str] = Counter()
-        """Images that builds in progress stand on: what is there for the cache alone stays until they are over."""
+        self.in_builds = Leases()
+        """Ids of images that builds stand on: what is there for the cache alone stays until they are over."""
 
     async def prepare(self) -> None:
         """Note the host image, and remove what a crash left of loads, imports and removals. The trash is open."""
@@ -128,7 +128,7 @@ class Images:
         Raises Conflict if a container uses the image, or if it has several names and was given by its id.
         """
         row, name = self._find(ref), self._tag_of(ref)
-        kept = None if alone else frozenset(self.in_builds)
+        kept = None if alone else self.in_builds
         steps, unused = await self._store.write(
             partial(_remove, row=row, name=name, ref=ref, caller=caller, force=force, kept=kept)
         )
@@ -183,7 +183,7 @@ def _remove(  # the arguments are those of one request
     ref: str,
     caller: Caller,
     force: bool,
-    kept: Collection[str] | None,
+    kept: Leases | None,
 ) -> tuple[list[dict[str, str]], set[str]]:
     tags = images.list_tags(conn, row.id)
     if name is not None and (name.repository, name.tag) == (HOST, "latest"):
@@ -215,10 +215,10 @@ def delete_rows(conn: Connection, ids: Iterable[str]) -> set[str]:
     return before - names_in_use(conn)
 
 
-def _only_for(conn: Connection, image_id: str, kept: Collection[str]) -> list[str]:
+def _only_for(conn: Connection, image_id: str, kept: Leases) -> list[str]:
     """Images of the cache that were made on the way to this one and to no other."""
-    found = builds.unneeded_above(conn, image_id)
-    return list(takewhile(lambda above: above not in kept, found))
+    held = kept.held
+    return list(takewhile(lambda above: above not in held, builds.unneeded_above(conn, image_id)))
 
 
 def _give_to_cache(conn: Connection, image_id: str, tags: Iterable[Tag], digests: Iterable[Digest]) -> None:

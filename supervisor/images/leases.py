@@ -1,6 +1,7 @@
 """What is on its way to become an image, so that nobody takes it for garbage meanwhile.
 
-A name is a path below images/: ``blobs/sha256/HEX`` or ``layers/HEX``. Everything may be called from any thread.
+A name is a path below images/: ``blobs/sha256/HEX`` or ``layers/HEX``; or the id of an image on which a build stands.
+Everything may be called from any thread.
 """
 
 from __future__ import annotations
@@ -32,6 +33,12 @@ class Leases:
         with self._lock:
             self._held.subtract(names)
             self._held = +self._held
+
+    @property
+    def held(self) -> frozenset[str]:
+        """All that somebody holds."""
+        with self._lock:
+            return frozenset(self._held)
 
     def unless_held(self, name: str, remove: Callable[[], object]) -> None:
         """Remove something, if nobody holds it, and so that nobody can begin to meanwhile."""

@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import socket
+import subprocess
 import tarfile
 from collections.abc import Iterator
 from typing import Any
@@ -402,6 +403,26 @@ def test_cache_from_limits_the_cache_to_what_is_named(daemon: Daemon) -> None:
     assert built(daemon, archive, cachefrom=json.dumps(["nosuchtag"])).cached == 0
 
 
+def test_cache_from_knows_the_steps_of_an_image_that_came_from_elsewhere(daemon: Daemon) -> None:
+    files = ("f", "from elsewhere")
+    archive = context(
+        "FROM base:1\nENV where=here\nRUN echo made > /made\nCOPY f /f\nRUN <<E\necho\nE\n", files
+    )
+    built(daemon, archive, t="elsewhere:1")
+    saved = subprocess.run(daemon.command("save", "elsewhere:1"), capture_output=True, check=True).stdout
+    daemon.docker("rmi", "elsewhere:1")
+    daemon.docker("builder", "prune", "-af")
+    daemon.pysup("load", stdin=saved, check=True)
+    assert built(daemon, archive).cached == 0
+    daemon.docker("builder", "prune", "-af")
+    daemon.docker("image", "prune", "-f")
+    told = built(daemon, archive, cachefrom=json.dumps(["elsewhere:1"]), t="elsewhere:2")
+    assert told.cached == 3, "a here-document is not told whole in a history"
+    assert of_image(daemon, "elsewhere:2", "cat /made /f") == "made\nfrom elsewhere"
+    changed = context("FROM base:1\nENV where=there\nRUN echo made > /made\n")
+    assert built(daemon, changed, cachefrom=json.dumps(["elsewhere:1"])).cached == 0
+
+
 # -- images and the cache ------------------------------------------------------------------------------------
 
 
@@ -476,7 +497,7 @@ def test_a_client_that_leaves_ends_its_build(daemon: Daemon) -> None:
         head = f"POST /build HTTP/1.1\r\nHost: x\r\nContent-Length: {len(archive)}\r\n\r\n"
         client.sendall(head.encode() + archive)
         received = b""
-        while b"begun" not in received:
+        while b'"begun' not in received:
             received += client.recv(1 << 16)
         assert daemon.docker("ps", "-q").stdout
     until(lambda: daemon.docker("ps", "-aq").stdout == "", "the container to be removed")

@@ -36,7 +36,7 @@ class Job(NamedTuple):
     plan: Plan
     output: Output
     hold: Callable[[str], None]
-    """Keeps an image from being pruned until the build is over."""
+    """Keeps an image from being pruned until the build is over; may be called in the store's thread."""
 
 
 class Build:
@@ -45,7 +45,7 @@ class Build:
     def __init__(self, parts: Parts, engine: Engine, job: Job) -> None:
         self.parts = parts
         self.order, self.context, self.plan, self.output, self.hold = job
-        self.cache = Cache(parts, job.order)
+        self.cache = Cache(parts, job.order, job.hold)
         self.containers = Containers(parts, engine, job.order, job.output)
         self.arguments = Arguments(job.order.arguments, dict(_platform_arguments(job.order.platform)))
         self._bases = Bases(parts, job.order, job.output)

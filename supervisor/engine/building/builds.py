@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import trio
 
@@ -41,28 +40,14 @@ class Builds:
         """
         output = Output(send, quiet=order.quiet)
         try:
-            with self._holding() as hold:
+            with self._parts.images.in_builds.lease() as lease:
                 async with self._context(order, chunks) as context:
                     wanted = await trio.to_thread.run_sync(_plan, context, order)
-                    job = Job(order, context, wanted, output, hold)
+                    job = Job(order, context, wanted, output, lease.hold)
                     return await Build(self._parts, self._engine, job).perform()
         except Exception:
             await output.flush()
             raise
-
-    @contextmanager
-    def _holding(self) -> Iterator[Callable[[str], None]]:
-        """What is held in the block is not pruned before its end."""
-        held: Counter[str] = Counter()
-
-        def hold(image_id: str) -> None:
-            held[image_id] += 1
-            self._parts.images.in_builds[image_id] += 1
-
-        try:
-            yield hold
-        finally:
-            self._parts.images.in_builds -= held
 
     @asynccontextmanager
     async def _context(self, order: Order, chunks: AsyncIterator[bytes]) -> AsyncIterator[Context]:

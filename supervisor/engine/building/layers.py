@@ -38,6 +38,10 @@ Write = Callable[[Admission], Awaitable[Written | None]]
 _URLS = ("http://", "https://", "ftp://", "git://", "git@", "ssh://")
 
 
+LONGEST_TOLD = 4096
+"""Signs of a step in the image's history."""
+
+
 class Made(NamedTuple):
     """What a step is, and how its layer is made."""
 
@@ -47,7 +51,17 @@ class Made(NamedTuple):
     """What is said of the image then."""
     write: Write
     further: Sequence[str] = ()
-    """What the key must tell beside the command."""
+    """What the key must tell beside the command, which is only a part of it then."""
+
+    @property
+    def told(self) -> str:
+        """The line of the history."""
+        return " ".join(self.command)[:LONGEST_TOLD]
+
+    @property
+    def tells_all(self) -> bool:
+        """Whether that line is the same only for the same step."""
+        return not self.further and len(self.told) < LONGEST_TOLD
 
     @property
     def key(self) -> list[str]:
@@ -92,7 +106,8 @@ class Layers:
                         admission, upper, rules_of(record.spec), copied=self._build.order.keep
                     )
 
-            yield Made(command, described, write, [*line.argv, line.script.text if line.script else ""])
+            further = (*line.argv, line.script.text if line.script else "") if instruction.heredocs else ()
+            yield Made(command, described, write, further)
 
     @contextmanager
     def _script(self, script: Heredoc | None) -> Iterator[str]:
@@ -134,8 +149,7 @@ class Layers:
 
                 return await self._written(admission, state.image_id, put, instruction.text)
 
-            named = [source.name for source in found.sources] + [one.name for one in instruction.contents]
-            yield Made([*state.described.shell, told], state.described, write, named)
+            yield Made([*state.described.shell, told], state.described, write)
 
     @asynccontextmanager
     async def _origin(self, instruction: Copy) -> AsyncIterator[int]:
@@ -228,7 +242,7 @@ def _find(origin: int, instruction: Copy) -> _Found:
     owners = bool(instruction.origin) and not instruction.chown
     found = [source for pattern in instruction.sources for source in sources.find(origin, pattern)]
     digests = [sources.digest(origin, source, owners=owners) for source in found]
-    digests += [sources.content_digest(one.text.encode()) for one in instruction.contents]
+    digests += [sources.content_digest(one.name, one.text.encode()) for one in instruction.contents]
     return _Found(found, digests)
 
 

@@ -51,7 +51,7 @@ class Cached(NamedTuple):
 
 def cached(parts: Parts, conn: Connection) -> list[Cached]:
     """The images that are there for the cache alone, the newest first."""
-    used = builds.in_use(conn) | frozenset(parts.images.in_builds)
+    used = builds.in_use(conn) | parts.images.in_builds.held
     needed = builds.below_visible(conn)
     return [Cached(step, step.image_id in used, step.image_id in needed) for step in builds.cached(conn)]
 

@@ -104,9 +104,9 @@ def digest(root: int, source: Source, *, owners: bool) -> str:
     return f"dir:{hashing.hexdigest()}"
 
 
-def content_digest(content: bytes) -> str:
+def content_digest(name: str, content: bytes) -> str:
     """Of a file whose content is in the Dockerfile."""
-    return f"file:{hashlib.sha256(content).hexdigest()}"
+    return f"file:{hashlib.sha256(name.encode() + bytes(1) + content).hexdigest()}"
 
 
 def directories(root: int, path: str) -> Iterator[tuple[str, int, list[str]]]:

@@ -29,10 +29,6 @@ if TYPE_CHECKING:
     from pysup.supervisor.engine.building.build import Build
 
 
-_LONGEST_TOLD = 4096
-"""Signs of a step in the image's history."""
-
-
 @dataclass(frozen=True, slots=True)
 class State:
     """Where a stage is."""
@@ -133,21 +129,24 @@ class StageBuild:
             self.state = State(known, made.described)
         else:
             self.state = State(await self._make(key, made), made.described)
-        self._build.hold(self.state.image_id)
 
     async def _make(self, key: str, made: Made) -> str:
         """Work, then one transaction with the image and its place in the cache."""
         build, parent_id = self._build, self.state.image_id
         async with build.parts.images.admissions.begin() as admission:
             parent = await parent_of(build.parts.store, admission, parent_id) if parent_id else SCRATCH
-            written = await made.write(admission)
+            reused = await build.cache.reuse(admission, parent.config, made)
+            if reused is not None:
+                await build.output.say(" ---> Using cache")
+            written = await made.write(admission) if reused is None else reused.written
             now = build.parts.now_ns()
-            told = " ".join(made.command)[:_LONGEST_TOLD]
-            step = Step(rfc3339(now), told, made.described.author)
+            step = Step(rfc3339(now), made.told, made.described.author)
             child = child_of(parent, made.described.config, step, written)
             size = written.layer.size if written is not None else 0
 
             def note(conn: Connection, image_id: str) -> None:
-                builds.add(conn, BuildStep(key, image_id, parent_id, told, size, now, now, 0, result=False))
+                build.hold(image_id)
+                row = BuildStep(key, image_id, parent_id, made.told, size, now, now, 0, result=False)
+                builds.add(conn, row)
 
             return await admit_child(admission, child, Names(), "", build.order.caller, also=note)
