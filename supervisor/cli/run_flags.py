@@ -59,8 +59,8 @@ _FILES = (
 )
 
 _NAMESPACES = (
-    text("pid", "PID namespace to use (private, host)"),
-    text("ipc", "IPC mode to use (private, host)"),
+    text("pid", "PID namespace to use (private, host, container:NAME)"),
+    text("ipc", "IPC mode to use (private, shareable, none, host, container:NAME)"),
     text("uts", "UTS namespace to use (private, host)"),
     text("cgroupns", "Cgroup namespace to use (private, host)"),
     text("userns", "User namespace to use (auto[:OPTIONS], private, host)"),

@@ -26,24 +26,37 @@ from pysup.supervisor.spec.joining import Joining, links_of
 from pysup.supervisor.spec.network import BRIDGE, CONTAINER, with_default
 from pysup.supervisor.spec.networks import MACVLAN
 
+_SHARED = {"NetworkMode": "the network", "PidMode": "the processes", "IpcMode": "the IPC"}
+"""Modes that may name another container."""
+
 
 def settled(parts: Parts, body: dict[str, Any]) -> dict[str, Any]:
     """A create body whose network mode is decided for good: the daemon's default, and containers by their ids."""
     body = with_default(body, BRIDGE if parts.settings.bridge != NO_BRIDGE else "none")
     host = body.get("HostConfig")
-    mode = host.get("NetworkMode") if isinstance(host, dict) else None
-    if not isinstance(mode, str) or not mode.startswith(CONTAINER) or mode == CONTAINER:
+    if not isinstance(host, dict):
         return body
+    found = {
+        key: _by_id(parts, host[key], what) for key, what in _SHARED.items() if _names_one(host.get(key))
+    }
+    return {**body, "HostConfig": {**host, **found}}
+
+
+def _names_one(mode: object) -> bool:
+    return isinstance(mode, str) and mode.startswith(CONTAINER) and mode != CONTAINER
+
+
+def _by_id(parts: Parts, mode: str, what: str) -> str:
     ref = mode.removeprefix(CONTAINER)
     try:
         row = containers.find(parts.store.read(), ref)
     except Missing:
         raise BadRequest(
-            f"cannot {CREATE}: cannot join the network of container {ref}: No such container: {ref}"
+            f"cannot {CREATE}: cannot join {what} of container {ref}: No such container: {ref}"
         ) from None
     except Ambiguous as error:
         raise BadRequest(f"cannot {CREATE}: the prefix {ref} is that of several ids") from error
-    return {**body, "HostConfig": {**(host or {}), "NetworkMode": CONTAINER + row.id}}
+    return CONTAINER + row.id
 
 
 def wanted_endpoints(

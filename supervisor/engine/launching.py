@@ -13,6 +13,7 @@ from pysup.supervisor.engine.network_sharing import shared_network
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Record
 from pysup.supervisor.engine.secrets import as_file
+from pysup.supervisor.engine.space_sharing import joined_spaces
 from pysup.supervisor.engine.user_namespaces import shown, user_namespace
 from pysup.supervisor.engine.volume_uses import sources
 from pysup.supervisor.keeper.protocol import Order
@@ -107,9 +108,13 @@ async def launch_run(
     program = await _filter(parts, spec)
     values = await parts.secrets.values(spec.secrets) if spec.secrets else b""
     async with user_namespace(parts, record, key) as user:
-        with shared_network(parts, record) as shared, _secrets(values) as given:
-            held = {**HeldNamespaces(parts.link, record.id).fds, **shared}
-            joined = tuple(name for name in held if name != "user")
+        with (
+            shared_network(parts, record) as shared,
+            joined_spaces(parts, record) as others,
+            _secrets(values) as given,
+        ):
+            held = {**HeldNamespaces(parts.link, record.id).fds, **shared, **others.ipc}
+            joined = tuple(name for name in held if name not in ("user", plan.DONOR))
             facts = _facts(
                 parts, record, cgroup, program=program, held=joined, devices=devices, kept=tuple(kept)
             )
@@ -124,13 +129,14 @@ async def launch_run(
                     stage=stage,
                     stdio=_stdio(spec.process),
                     attach={
-                        **{name: held[name] for name in joined},
+                        **{name: held[name] for name in held if name != "user"},
                         **kept,
                         **attached,
                         **_attached(program),
                     },
                     cgroup_fd=cgroup.fd,
                     user=user,
+                    target=others.pid,
                 )
 
 

@@ -42,6 +42,7 @@ OPS: dict[str, tuple[Callable[..., None], str]] = {
     "enter": (steps_mounts.enter, "enter {0}"),
     "mount": (steps_mounts.mount, "mount {0} on {2}"),
     "attach": (steps_binds.attach, "attach {0}"),
+    "borrow": (steps_binds.borrow, "share {1}"),
     "bind": (steps_binds.bind, "bind {0} on {1}"),
     "secrets": (steps_secrets.secrets, "secrets in {1}"),
     "show": (steps_binds.show, "secret on {1}"),

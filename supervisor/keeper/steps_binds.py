@@ -11,7 +11,7 @@ from typing import TypedDict
 
 from pysup.supervisor.keeper import lookup
 from pysup.supervisor.keeper.context import Context, StepError
-from pysup.supervisor.kernel import mounts, paths
+from pysup.supervisor.kernel import mounts, paths, process
 from pysup.supervisor.kernel.libc import AT_FDCWD
 
 
@@ -97,6 +97,26 @@ def _make_directory(context: Context, path: str) -> None:
     except FileExistsError:
         return
     lookup.give_directory(context, path)
+
+
+def borrow(context: Context, donor: str, path: str, name: str) -> None:
+    """Take a copy of a mount out of another mount namespace, for "bind" to attach as its ``tree``.
+
+    A process that enters a mount namespace finds itself at its root, and so comes back to its own (setns(2)).
+    """
+    home = context.system.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        context.system.setns(context.fd(donor), process.CLONE_NEWNS)
+        try:
+            found = context.system.openat2(AT_FDCWD, path, os.O_PATH, resolve=paths.NO_LINKS)
+            try:
+                context.fds[name] = context.system.open_tree(found, "")
+            finally:
+                context.system.close(found)
+        finally:
+            context.system.setns(home, process.CLONE_NEWNS)
+    finally:
+        context.system.close(home)
 
 
 def show(context: Context, source: str, target: str) -> None:

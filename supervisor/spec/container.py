@@ -13,6 +13,9 @@ from typing import Literal
 from pysup.supervisor.spec.health import HealthCheck
 
 NamespaceMode = Literal["private", "host"]
+PidMode = Literal["private", "host", "container"]
+IpcMode = Literal["private", "shareable", "none", "host", "container"]
+"""``shareable``: its own, and others may join it; ``none``: its own, without /dev/shm."""
 NetworkMode = Literal["none", "bridge", "host", "container"]
 
 
@@ -95,8 +98,11 @@ class Secret:
 class Namespaces:
     """Which namespaces are the container's own (namespaces(7)). The mount namespace always is."""
 
-    pid: NamespaceMode = "private"
-    ipc: NamespaceMode = "private"
+    pid: PidMode = "private"
+    pid_of: str = ""
+    """The id of the container whose processes it shares (--pid container:X)."""
+    ipc: IpcMode = "private"
+    ipc_of: str = ""
     uts: NamespaceMode = "private"
     net: NetworkMode = "none"
     """``none``: its own with nothing but loopback; ``bridge``: its own, on networks; ``container``: another's."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
+from typing import cast
 
 from pysup.supervisor.spec.auto_ids import is_auto, maps_of, parse_auto
-from pysup.supervisor.spec.container import IdMap, NamespaceMode, Namespaces
+from pysup.supervisor.spec.container import IdMap, IpcMode, NamespaceMode, Namespaces, PidMode
 from pysup.supervisor.spec.fields import Fields
-from pysup.supervisor.spec.network import mode_of
+from pysup.supervisor.spec.network import CONTAINER, mode_of
 
 _EXAMPLE = "give --userns auto, or --uidmap 0:100000:65536"
 _MODES = {
@@ -32,9 +33,18 @@ def namespaces(host: Fields) -> Namespaces:
             "--network container: conflicts with a user namespace of its own: "
             "the network belongs to another one; give --userns host"
         )
+    pid, pid_of = _pid_mode(host)
+    ipc, ipc_of = _ipc_mode(host)
+    for flag, shared in (("--pid", pid_of), ("--ipc", ipc_of)):
+        if uids and shared:
+            raise host.bad(
+                f"{flag} container: conflicts with a user namespace of its own; give --userns host"
+            )
     return Namespaces(
-        pid=_mode(host, "PidMode"),
-        ipc=_mode(host, "IpcMode"),
+        pid=pid,
+        pid_of=pid_of,
+        ipc=ipc,
+        ipc_of=ipc_of,
         uts=_mode(host, "UTSMode"),
         net=mode_of(host),
         cgroup=_mode(host, "CgroupnsMode"),
@@ -43,6 +53,32 @@ def namespaces(host: Fields) -> Namespaces:
         uid_maps=uids,
         gid_maps=gids,
     )
+
+
+def _pid_mode(host: Fields) -> tuple[PidMode, str]:
+    mode = host.text("PidMode", "private")
+    if mode.startswith(CONTAINER):
+        return "container", _container(host, "PidMode", mode)
+    if mode not in ("private", "host"):
+        raise host.bad(f"--pid {mode[:64]!r} is neither private, host nor container:NAME")
+    return cast("PidMode", mode), ""
+
+
+def _ipc_mode(host: Fields) -> tuple[IpcMode, str]:
+    mode = host.text("IpcMode", "private")
+    if mode.startswith(CONTAINER):
+        return "container", _container(host, "IpcMode", mode)
+    if mode not in ("private", "shareable", "none", "host"):
+        raise host.bad(f"--ipc {mode[:64]!r} is neither private, shareable, none, host nor container:NAME")
+    return cast("IpcMode", mode), ""
+
+
+def _container(host: Fields, key: str, mode: str) -> str:
+    """Its id, since the container was made (engine/joining.py)."""
+    name = mode.removeprefix(CONTAINER)
+    if not name:
+        raise host.bad(f"{_MODES[key]} {mode!r} names no container")
+    return name
 
 
 def _mode(host: Fields, key: str) -> NamespaceMode:
@@ -145,7 +181,7 @@ def _sysctl(host: Fields, key: str, spaces: Namespaces) -> str:
         raise host.bad(f"--sysctl {key[:64]!r} is not the name of a sysctl")
     group, _, rest = name.partition(".")
     if (group == "kernel" and rest in _IPC) or name.startswith("fs.mqueue."):
-        return _owned(host, name, "--ipc", spaces.ipc)
+        return _owned(host, name, "--ipc", "host" if spaces.ipc in ("host", "container") else "private")
     if group == "net":
         return _owned(host, name, "--network", "host" if spaces.net in ("host", "container") else "private")
     if name == "kernel.domainname":
@@ -155,7 +191,7 @@ def _sysctl(host: Fields, key: str, spaces: Namespaces) -> str:
 
 def _owned(host: Fields, name: str, flag: str, mode: NamespaceMode) -> str:
     if mode == "host":
-        raise host.bad(f"--sysctl {name!r} conflicts with {flag} host: it would change the host's")
+        raise host.bad(f"--sysctl {name!r} conflicts with {flag} host or container: it is not its own")
     return name
 
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 from pysup.supervisor.runtime.plan.base import is_host_image
 from pysup.supervisor.runtime.plan.container import build
 from pysup.supervisor.runtime.plan.facts import (
+    DONOR,
     SECCOMP,
     SECRETS,
     Below,
@@ -55,6 +56,7 @@ from pysup.supervisor.runtime.plan.stage import Stage, stage_of, usual
 from pysup.supervisor.runtime.plan.user_mounts import Bound, mapped_mounts
 
 __all__ = [
+    "DONOR",
     "ETC_FILES",
     "LAYER",
     "SECCOMP",

@@ -21,6 +21,8 @@ from pysup.supervisor.spec.container import ContainerSpec, Namespaces
 PLAIN = MS_NOSUID | MS_NOEXEC | MS_NODEV
 _TTY_GROUP = 5
 CGROUPS = "/sys/fs/cgroup"
+SHARED_MEMORY = "shm"
+"""The name of a copy of another container's /dev/shm."""
 
 
 class Default(NamedTuple):
@@ -106,7 +108,9 @@ def _ipc(spec: ContainerSpec, facts: Facts) -> Iterator[Default]:
         yield Default("/dev/mqueue", [["mount", "mqueue", "mqueue", "/dev/mqueue", PLAIN, ""]])
     if shared:
         yield Default("/dev/shm", [bind("/dev/shm", "/dev/shm")])  # noqa: S108 - a mount point
-    else:
+    elif spec.namespaces.ipc == "container":
+        yield Default("/dev/shm", [["bind", "", "/dev/shm", {"tree": SHARED_MEMORY}]])  # noqa: S108
+    elif spec.namespaces.ipc != "none":
         yield _tmpfs("/dev/shm", PLAIN, f"mode=1777,size={spec.shm_size}")  # noqa: S108
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pysup.supervisor.kernel import process
-from pysup.supervisor.runtime.plan.facts import Facts, Step
+from pysup.supervisor.runtime.plan.base import SHARED_MEMORY
+from pysup.supervisor.runtime.plan.facts import DONOR, Facts, Step
 from pysup.supervisor.runtime.plan.mounts import INIT, mask_steps, mount_steps, on_stage
 from pysup.supervisor.runtime.plan.namespaces import needs_loopback
 from pysup.supervisor.runtime.plan.program import identity, joining, program
@@ -29,6 +30,7 @@ def build(spec: ContainerSpec, facts: Facts, stage: Stage | None = None) -> list
     tree = [*apart, *root_steps(spec, facts, sources), *mount_steps(spec, facts, sources, staged)]
     return [
         *joining(spec.process, facts, spec.security),
+        *_borrowed(spec),
         *_enter_namespaces(spec, facts, sources),
         *tree,
         *_namespace_settings(spec, facts, staged=stage is not None),
@@ -43,6 +45,12 @@ def build(spec: ContainerSpec, facts: Facts, stage: Stage | None = None) -> list
 
 def _argv(spec: ContainerSpec) -> tuple[str, ...]:
     return (INIT, "--", *spec.process.argv) if spec.init else spec.process.argv
+
+
+def _borrowed(spec: ContainerSpec) -> Iterator[Step]:
+    """What is another container's is taken while there is nothing of this one's that could be in the way."""
+    if spec.namespaces.ipc == "container":
+        yield ["borrow", DONOR, "/dev/shm", SHARED_MEMORY]  # noqa: S108 - a mount point
 
 
 def _enter_namespaces(spec: ContainerSpec, facts: Facts, sources: Sources) -> Iterator[Step]:

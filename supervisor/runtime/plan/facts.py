@@ -50,6 +50,8 @@ class CgroupView:
 
 SECCOMP = "seccomp"
 """The name of the descriptor that holds the filter program."""
+DONOR = "donor"
+"""The name of the mount namespace whose /dev/shm is shared (--ipc container:X)."""
 SECRETS = "secrets"
 """The name of the descriptor that holds the values of secrets: a plan has none of them."""
 

@@ -24,4 +24,4 @@ def build_exec(process: Process, container: ContainerSpec, facts: Facts) -> list
 
 def joins_pid(container: ContainerSpec) -> bool:
     """Whether the keeper must enter the container's pid namespace before it clones."""
-    return container.namespaces.pid == "private"
+    return container.namespaces.pid != "host"

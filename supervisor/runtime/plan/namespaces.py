@@ -19,8 +19,8 @@ def clone_flags(spec: ContainerSpec, held: Iterable[str] = ()) -> int:
     ``held``: those that are there already.
     """
     names = own(spec.namespaces) - {"cgroup"} - set(held)
-    if spec.namespaces.net == "container":
-        names -= {"net"}
+    spaces = spec.namespaces
+    names -= {name for name in ("net", "pid", "ipc") if getattr(spaces, name) == "container"}
     return _flags(names)
 
 

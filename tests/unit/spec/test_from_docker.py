@@ -259,8 +259,6 @@ def test_wrong_values_are_refused_by_name(host: dict[str, Any], words: str) -> N
         ({"Devices": [{"PathOnHost": "vendor.com/gpu=all"}]}, "--device"),
         ({"DeviceRequests": [{"Count": -1}]}, "--gpus"),
         ({"Mounts": [{"Type": "image", "Source": "d", "Target": "/x"}]}, "--mount type=image"),
-        ({"PidMode": "container:x"}, "--pid"),
-        ({"IpcMode": "shareable"}, "--ipc"),
         ({"SecurityOpt": ["label=type:x"]}, "--security-opt"),
         ({"SecurityOpt": ["credentialspec=x"]}, "--security-opt"),
         ({"MemorySwappiness": 10}, "--memory-swappiness"),
