@@ -79,6 +79,7 @@ def _single(parts: Parts, spec: ContainerSpec, root: int) -> Image:
 async def _merged(parts: Parts, spec: ContainerSpec, container_id: str) -> AsyncIterator[int]:
     """The root of an overlay of all layers, which a helper has mounted for itself."""
     target = parts.settings.stage
+    options = ["userxattr"] if parts.machine.rootless else []
     helper = await launch(
         parts.link,
         what=f"container {container_id[:12]}",
@@ -86,7 +87,7 @@ async def _merged(parts: Parts, spec: ContainerSpec, container_id: str) -> Async
         flags=CLONE_NEWNS,
         plan=[
             ["propagation", "private"],
-            ["overlay", {"lower": list(spec.rootfs.lower), "target": target}],
+            ["overlay", {"lower": list(spec.rootfs.lower), "target": target, "options": options}],
             ["enter", target],
             ["ready"],
         ],

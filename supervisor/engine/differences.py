@@ -34,7 +34,7 @@ def _overlays(parts: Parts, record: Record) -> Iterator[Overlay]:
     """The root, and in the host image each further file system, once a run has shown it."""
     directory = parts.settings.container_dir(record.id)
     ground = (parts.settings.ground,) if record.spec.namespaces.user == "host" else ()
-    yield Overlay("/", f"{directory}/upper", (*record.spec.rootfs.lower, *ground))
+    yield Overlay("/", f"{directory}/upper", (*plan.layers_of(record.spec, parts.machine.skeleton), *ground))
     if plan.is_host_image(record.spec):
         for point, _flags in parts.filesystems.below():
             upper = f"{directory}/{plan.mount_directory(point)}/upper"

@@ -20,6 +20,7 @@ _LARGEST_COPY = 1 << 20
 def pieces(top: str, points: Sequence[str], left_out: Sequence[str], skeleton: str) -> Iterator[str]:
     """Directories below ``top`` that are layers, parents never; the skeleton is made on the way, and only grows.
 
+    One that may not be read, like root's home, is empty in the container, and its own.
     ``points``: all mount points; ``left_out``: directories of which nothing is shown.
     """
     for name in sorted(_names(top)):
@@ -33,7 +34,7 @@ def pieces(top: str, points: Sequence[str], left_out: Sequence[str], skeleton: s
             continue
         if any(point.startswith(f"{path}/") for point in points):
             yield from pieces(path, points, left_out, skeleton)
-        else:
+        elif os.access(path, os.R_OK | os.X_OK):
             yield path
 
 

@@ -272,7 +272,7 @@ def test_prune(shared: Daemon, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words", ["images --tree", "rmi --platform x y", "image inspect --platform x host",
               "image history --platform x host",
-              "swarm init", "context ls", "buildx ls", "container cp a:b c", "logs --details x",
+              "swarm init", "context ls", "buildx ls", "logs --details x",
               "start --checkpoint x y", "rm -l x"]
 )  # fmt: skip
 def test_what_docker_has_and_pysup_has_not_is_said(shared: Daemon, words: str) -> None:

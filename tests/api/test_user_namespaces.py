@@ -154,6 +154,17 @@ def test_some_ids_may_be_the_hosts(shared: Daemon, tmp_path: Path) -> None:
     assert (tmp_path / "home/file").stat().st_uid == 1234
 
 
+def test_files_are_copied_with_the_containers_ids(shared: Daemon, tmp_path: Path) -> None:
+    """While it rests, too: into the host image, whose further file systems are mounted after its root."""
+    (tmp_path / "one").write_text("one\n")
+    script = "cat /root/one; stat -c %u /root/one; chown 33 /root/one"
+    shared.pysup("create", "--name", "copied", "--userns", "auto", "host", "sh", "-c", script, check=True)
+    shared.pysup("cp", "-q", f"{tmp_path}/one", "copied:/root/one", check=True)
+    assert shared.pysup("start", "-a", "copied", check=True).stdout == "one\n0\n"
+    assert shared.pysup("diff", "copied").stdout == "C /root\nA /root/one\n"
+    shared.pysup("rm", "copied", check=True)
+
+
 def test_a_daemons_default(tmp_path: Path) -> None:
     with Daemon(tmp_path, "--userns", "auto:size=3000", "--userns-pool", "500000:4000") as daemon:
         assert uid_map(daemon) == [0, 500000, 3000]

@@ -146,7 +146,8 @@ class RootlessUser:
         """End the daemon as init would."""
         if not self.socket.exists():
             return
-        os.kill(self.keeper, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.keeper, signal.SIGTERM)
         self.gone()
 
     def gone(self) -> None:
@@ -160,9 +161,9 @@ class RootlessUser:
         """Pids of keeper and engine."""
         return [pid for pid, words in self._commands() if b"pysup.supervisor" in words]
 
-    def processes(self) -> list[int]:
-        """Pids of all that run as the user or one of his further ids, zombies aside."""
-        return [pid for pid, _words in self._commands()]
+    def processes(self, word: bytes = b"") -> list[int]:
+        """Pids of all that run as the user or one of his further ids, zombies aside, with a word in their command."""
+        return [pid for pid, words in self._commands() if word in words]
 
     def _commands(self) -> Iterator[tuple[int, bytes]]:
         own = {self.uid, *(range(self.first, self.first + 65536) if self._subordinate else ())}

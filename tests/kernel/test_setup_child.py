@@ -36,13 +36,14 @@ async def waiting(keeper: KeeperProcess, base: Path, wanted: ContainerSpec) -> A
     async with linked(keeper) as link, planned.cgroup_of(wanted.resources) as cgroup:
         rootfs.create(str(directory), wanted)
         try:
-            with layers.detached(wanted) as attached:
+            facts = planned.facts(directory, cgroup)
+            with layers.detached(wanted, facts) as attached:
                 launched = await launch(
                     link,
                     what="container web",
                     key="run/web/1",
                     flags=plan.clone_flags(wanted),
-                    plan=plan.build(wanted, planned.facts(directory, cgroup)),
+                    plan=plan.build(wanted, facts),
                     stdio=StdioPlan(wanted.process.tty, open_stdin=True),
                     cgroup_fd=cgroup.fd,
                     attach=attached,

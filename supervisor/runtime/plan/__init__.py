@@ -51,7 +51,13 @@ from pysup.supervisor.runtime.plan.namespaces import (
 from pysup.supervisor.runtime.plan.own import own_targets
 from pysup.supervisor.runtime.plan.preparing import build_preparation
 from pysup.supervisor.runtime.plan.program import bounding
-from pysup.supervisor.runtime.plan.root import LAYER, detached_layers, mount_directory, needs_preparation
+from pysup.supervisor.runtime.plan.root import (
+    LAYER,
+    detached_layers,
+    layers_of,
+    mount_directory,
+    needs_preparation,
+)
 from pysup.supervisor.runtime.plan.stage import Stage, stage_of, usual
 from pysup.supervisor.runtime.plan.user_mounts import Bound, mapped_mounts
 
@@ -84,6 +90,7 @@ __all__ = [
     "host_id",
     "is_host_image",
     "joins_pid",
+    "layers_of",
     "map_text",
     "mapped_mounts",
     "mount_directory",

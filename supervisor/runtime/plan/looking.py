@@ -13,7 +13,7 @@ from pysup.supervisor.runtime.plan import base, namespaces
 from pysup.supervisor.runtime.plan.facts import Facts, Step
 from pysup.supervisor.runtime.plan.joining import TARGET
 from pysup.supervisor.runtime.plan.mounts import covers, later, within
-from pysup.supervisor.runtime.plan.root import LAYER, root_steps
+from pysup.supervisor.runtime.plan.root import LAYER, root_steps, root_target
 from pysup.supervisor.runtime.plan.sources import Sources
 from pysup.supervisor.spec.container import ContainerSpec, Namespaces
 
@@ -57,6 +57,7 @@ def build_at_rest(spec: ContainerSpec, facts: Facts, *, volumes: bool) -> list[S
         *covers(spec, facts),
         *(_of_the_machine(spec) if volumes else ()),
         *(step for step in later(spec, facts, sources) if volumes and _lasts(step)),
+        ["enter", root_target(spec, facts, sources)],  # from where the last mount was made
         ["ready"],
     ]
 

@@ -39,8 +39,7 @@ class _Overlay(NamedTuple):
 
 def root_steps(spec: ContainerSpec, facts: Facts, sources: Sources, *, lasting: bool = True) -> list[Step]:
     """Mount everything and go there. Not ``lasting``: outside of the user namespace, to be mounted again."""
-    directory = sources.name(facts.directory)
-    target = f"{directory}/rootfs" if spec.namespaces.user == "private" else facts.stage
+    target = root_target(spec, facts, sources)
     keeps = lasting and not spec.auto_remove and not needs_preparation(spec, idmapped=facts.idmapped)
     keeps = keeps and len(facts.below) < MOST_KEPT
     steps: list[Step] = []
@@ -53,6 +52,11 @@ def root_steps(spec: ContainerSpec, facts: Facts, sources: Sources, *, lasting: 
         steps += [["enter", target]] if overlay.name == LAYER else []
         steps += [["keep", kept, where]] if keeps else []
     return steps
+
+
+def root_target(spec: ContainerSpec, facts: Facts, sources: Sources) -> str:
+    """Where the root is mounted: a host path."""
+    return f"{sources.name(facts.directory)}/rootfs" if spec.namespaces.user == "private" else facts.stage
 
 
 def _ground(overlay: _Overlay, spec: ContainerSpec, facts: Facts) -> tuple[str, ...]:
@@ -81,9 +85,13 @@ def _mount(
     return [*(["attach", one.name, f"{layers}/{one.place}"] for one in detached), ["overlay", options]]
 
 
+def layers_of(spec: ContainerSpec, skeleton: str) -> tuple[str, ...]:
+    """The lower layers, topmost first; ``skeleton`` as in Machine."""
+    return tuple(skeleton if skeleton and path == "/" else path for path in spec.rootfs.lower)
+
+
 def _overlays(spec: ContainerSpec, below: Sequence[Below], target: str, skeleton: str) -> Iterator[_Overlay]:
-    lower = tuple(skeleton if skeleton and path == "/" else path for path in spec.rootfs.lower)
-    yield _Overlay(LAYER, lower, "", {"target": target})
+    yield _Overlay(LAYER, layers_of(spec, skeleton), "", {"target": target})
     for number, (point, flags) in enumerate(below):
         where = {"at": point, "flags": flags}
         yield _Overlay(f"{LAYER}{number}", (point,), "/" + mount_directory(point), where)
