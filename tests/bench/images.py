@@ -5,14 +5,16 @@ The disk's share is the same for all: bytes of layers, written once each (pysup 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.bench.common import Times, call, goal, ratio, report
+from tests.bench.dockerd import dockerd
 from tests.bench.lab import Lab
 from tests.bench.peers import DockerLike
 from tests.helpers.images import Image, Member, docker_archive, layer
@@ -31,16 +33,21 @@ class _Subject(NamedTuple):
 
 def measure(lab: Lab) -> None:
     """Print medians, and the ratios to podman's and docker's."""
-    for title, compressed in (("plain layers", False), ("layers with gzip", True)):
-        archive = lab.directory / "image.tar"
-        archive.write_bytes(docker_archive(_image(compressed=compressed)))
-        _report(f"load of {LAYERS} layers, {LAYERS * FILES} files, {title}", _times(lab, archive))
-        archive.unlink()
-
-
-def _times(lab: Lab, archive: Path) -> Times:
     peers = [lab.pysup, *(peer for peer in lab.engines if isinstance(peer, DockerLike))]
-    subjects = {peer.name: _subject(peer.words, archive) for peer in peers}
+    words = {peer.name: peer.words for peer in peers}
+    with contextlib.ExitStack() as stack:
+        if "docker" not in words and (own := stack.enter_context(dockerd(lab.directory / "docker"))):
+            words["docker"] = own
+        for title, compressed in (("plain layers", False), ("layers with gzip", True)):
+            archive = lab.directory / "image.tar"
+            archive.write_bytes(docker_archive(_image(compressed=compressed)))
+            whole = f"load of {LAYERS} layers, {LAYERS * FILES} files, {title}"
+            _report(whole, _times(lab, archive, words))
+            archive.unlink()
+
+
+def _times(lab: Lab, archive: Path, words: Mapping[str, Sequence[str]]) -> Times:
+    subjects = {name: _subject(command, archive) for name, command in words.items()}
     times: Times = {name: [] for name in ["sha256", *subjects]}
     for _ in range(min(lab.rounds, _ROUNDS)):
         times["sha256"].append(_timed(lambda: hashlib.sha256(archive.read_bytes()).digest()))
