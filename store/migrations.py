@@ -27,6 +27,7 @@ from pysup.store import (
     m0009_callers,
     m0010_image_parents,
     m0011_health,
+    m0012_unhealthy,
 )
 from pysup.store.views import VIEWS
 
@@ -58,6 +59,7 @@ MIGRATIONS = (
     Migration(m0009_callers.NAME, m0009_callers.apply),
     Migration(m0010_image_parents.NAME, m0010_image_parents.apply),
     Migration(m0011_health.NAME, m0011_health.apply),
+    Migration(m0012_unhealthy.NAME, m0012_unhealthy.apply),
 )
 
 

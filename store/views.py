@@ -106,6 +106,7 @@ ORDER BY r.started_at, r.container_id, r.number"""
 
 FAILURES = """SELECT * FROM history
 WHERE exit_code <> 0 AND (failed_step IS NOT NULL OR ended_by IN ('itself', 'timeout', 'oom', 'lost'))
+    OR ended_by = 'unhealthy'
 ORDER BY ended DESC"""
 
 RESTARTS = f"""SELECT

@@ -51,6 +51,7 @@ _EXTRAS = {
     "restart-max-delay": "RestartMaxDelay",
     "restart-reset-after": "RestartResetAfter",
     "timeout": "RunTimeout",
+    "health-on-failure": "HealthOnFailure",
 }
 
 

@@ -102,6 +102,7 @@ _RATES = (
 _HEALTH = (
     text("health-cmd", "Command to run to check health"),
     Flag("health-interval", kinds.DURATION, "Time between running the check (default 30s)"),
+    text("health-on-failure", "What to do with an unhealthy one: none, stop or kill; then --restart counts"),
     number("health-retries", "Consecutive failures needed to report unhealthy (default 3)"),
     Flag("health-start-interval", kinds.DURATION, "Time between checks while starting (default 5s)"),
     Flag("health-start-period", kinds.DURATION, "Time to start in, before failures count (default 0s)"),

@@ -16,7 +16,7 @@ from pysup.store.errors import StoreError
 from pysup.supervisor.engine import commands, policy
 from pysup.supervisor.engine.actor import Actor
 from pysup.supervisor.engine.commands import DAEMON, Due, Exited, Failed, Probed, Ready, Reply
-from pysup.supervisor.engine.health import STARTING, Health, judged
+from pysup.supervisor.engine.health import STARTING, UNHEALTHY, Health, judged
 from pysup.supervisor.engine.kept_layers import KeptLayers
 from pysup.supervisor.engine.namespaces import HeldNamespaces
 from pysup.supervisor.engine.outcome import Outcome, outcome_of
@@ -199,8 +199,18 @@ class Lifecycle(Actor):
             return
         before = Health(row.health, row.failing_streak, row.health_log)
         after = judged(before, news.probe, check, row.started_at or 0)
-        told = (Told(f"health_status: {after.status}"),) if after.status != before.status else ()
+        changed = after.status != before.status
+        told = (Told(f"health_status: {after.status}"),) if changed else ()
         await self._surely(Change(told=told, columns=_columns(after)))
+        if changed and after.status == UNHEALTHY:
+            await self._end_unhealthy(check.on_failure)
+
+    async def _end_unhealthy(self, how: str) -> None:
+        """The restart policy decides what follows, as if it had failed by itself."""
+        if how != "none":
+            await self._stop_by_itself("unhealthy")
+        if how == "kill":
+            await self._run_in_progress.kill_all()
 
     # -- ending ---------------------------------------------------------------------------------------------
 

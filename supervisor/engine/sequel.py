@@ -40,7 +40,10 @@ REST = Change(columns={"desired": "rest"})
 
 
 def _verdict(outcome: Outcome, row: Row, spec: ContainerSpec, now_ns: int) -> policy.Retry | policy.GiveUp:
-    ended = policy.Ended(outcome.exit_code, outcome.duration(row.started_at, now_ns), outcome.by_hand)
+    exit_code = outcome.exit_code or int(
+        outcome.ended_by == "unhealthy"
+    )  # a failure, however politely it left
+    ended = policy.Ended(exit_code, outcome.duration(row.started_at, now_ns), outcome.by_hand)
     tally = policy.Tally(row.retries, row.last_delay, row.recent_restarts)
     return policy.decide(spec.restart, ended, tally, now_ns / 1e9)
 

@@ -284,6 +284,7 @@ OWN: dict[str, Reader] = {
     "RestartResetAfter": Fields.seconds,
     "RestartLimit": _limit,
     "RunTimeout": Fields.seconds,
+    "HealthOnFailure": Fields.text,
     "IdRange": _range,
     "UidMaps": Fields.raw,
     "GidMaps": Fields.raw,

@@ -166,7 +166,7 @@ def _spec(
         cgroup_parent=_cgroup_parent(host),
         restart=restart_policy(host),
         log=_log_limits(host),
-        health=health_check(config),
+        health=health_check(config, host.inner("Pysup").text("HealthOnFailure")),
         stop_signal=_stop_signal(config),
         stop_timeout=_stop_timeout(config, defaults),
         init=host.flag("Init"),

@@ -32,6 +32,8 @@ class HealthCheck:
     """After the start; failures in it count only once a probe has succeeded."""
     start_interval: float = 5.0
     """Instead of ``interval``, in that time."""
+    on_failure: str = "none"
+    """What is done with a run that has become unhealthy: ``none``, ``stop`` or ``kill``; then the policy decides."""
 
 
 def merged_check(body: Fields, image: Fields) -> Json:
@@ -45,14 +47,18 @@ def merged_check(body: Fields, image: Fields) -> Json:
     return {"Healthcheck": kept} if kept else {}
 
 
-def health_check(config: Fields) -> HealthCheck | None:
-    """What is to be run; None: nothing. Raises BadRequest."""
+def health_check(config: Fields, on_failure: str = "") -> HealthCheck | None:
+    """What is to be run; None: nothing. ``on_failure``: of HostConfig.Pysup. Raises BadRequest."""
     asked = config.inner("Healthcheck")
     for key in _TIMES:
         if asked.integer(key) and asked.integer(key) < _SHORTEST:
             raise asked.bad(f"{key} in Healthcheck cannot be less than 1ms")
     if asked.integer("Retries") < 0:
         raise asked.bad("Retries in Healthcheck cannot be negative")
+    if on_failure not in ("", "none", "stop", "kill"):
+        raise asked.bad(
+            f"--health-on-failure {on_failure[:64]!r} is not none, stop or kill; --restart says what comes then"
+        )
     argv = _argv(asked, tuple(config.texts("Shell")) or _SHELL)
     if argv is None:
         return None
@@ -64,6 +70,7 @@ def health_check(config: Fields) -> HealthCheck | None:
         retries=asked.integer("Retries") or default.retries,
         start_period=asked.integer("StartPeriod") / _BILLION,
         start_interval=asked.integer("StartInterval") / _BILLION or default.start_interval,
+        on_failure=on_failure or default.on_failure,
     )
 
 

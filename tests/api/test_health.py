@@ -103,6 +103,25 @@ def test_what_cannot_be_executed_and_what_never_ends_to_write(daemon: Mortal) ->
     assert health(daemon)["Log"][0]["Output"] == "x" * 4096
 
 
+@pytest.mark.parametrize(("how", "code"), [("stop", 0), ("kill", 137)])
+def test_what_is_unhealthy_is_ended_and_its_policy_brings_it_back(
+    daemon: Mortal, how: str, code: int
+) -> None:
+    """Once it has become so, not for each failure after that."""
+    script = "trap 'exit 0' TERM; echo born; while :; do sleep 0.02; done"
+    words = ["--restart", "on-failure:1", "--restart-delay", "0", "--health-cmd", "false"]
+    words += ["--health-on-failure", how]
+    body = ["host", "sh", "-c", script]
+    daemon.pysup("run", "-d", "--name", how, "--network", "none", *words, *FAST, *body, check=True)
+    until(lambda: daemon.docker("ps", "-q", "-f", "status=exited").stdout != "", "the end of the second run")
+    history = "SELECT cause, ended_by, exit_code FROM history WHERE name = ? ORDER BY run"
+    found = rows(daemon.root, history, how)
+    assert found == [("manual", "unhealthy", code), ("policy", "unhealthy", code)]
+    assert daemon.pysup("logs", how, check=True).stdout == "born\nborn\n"
+    assert "unhealthy" in daemon.pysup("history", how, check=True).stdout
+    assert rows(daemon.root, "SELECT count(*) FROM failures WHERE name = ?", how) == [(2,)]
+
+
 def test_an_image_says_how(daemon: Mortal) -> None:
     config = {
         "Cmd": ["sleep", "1000"],
