@@ -20,7 +20,11 @@ ACTIVE = ("starting", "running", "paused", "stopping", "backoff")
 
 
 async def stop_all(engine: Engine) -> None:
-    """Stop all containers at once, each with its own signal and time; returns when none runs."""
+    """Stop all containers at once, each with its own signal and time; returns when none runs.
+
+    Builds come first: a RUN that would be ended is no RUN that has failed.
+    """
+    await engine.builds.stop()
     rows = await engine.parts.store.query(lambda conn: containers.list_containers(conn, ACTIVE))
     async with trio.open_nursery() as nursery:
         for row in rows:

@@ -6,14 +6,17 @@ import io
 import json
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import docker
 import pytest
-from helpers.contexts import context, of_image
+from helpers.contexts import Told, build, built, context, of_image
 from helpers.daemon import Daemon
 from helpers.images import Image, busybox, docker_archive
+from helpers.mortal import until
+from helpers.registries import Registry
 
 pytestmark = [
     pytest.mark.kernel,
@@ -147,3 +150,32 @@ def test_compose_builds(daemon: Daemon, project: Path) -> None:
             assert "| 5" in done.stdout
     inspected = daemon.pysup("image", "inspect", "composed:1", check=True).stdout
     assert json.loads(inspected)[0]["Config"]["Labels"] == {"a": "b"}
+
+
+def test_base_images_come_from_registries(daemon: Daemon, tmp_path: Path) -> None:
+    with Registry(tmp_path / "registry") as registry:
+        name = f"{registry.host}/team/base:1"
+        registry.seed("team/base:1", BASE)
+        steps = f"FROM {name} AS one\nFROM base:1\nCOPY --from={name} /bin/cat /from/\n"
+        told = built(daemon, context(steps), t="pulled:1")
+        assert told.cached == 0 and any("Pull" in line.get("status", "") for line in told.lines)
+        assert not any("status" in line for line in built(daemon, context(steps)).lines), "it is there now"
+        again = built(daemon, context(f"FROM {name}\nENV a=b"), pull=1)
+        assert any(line.get("status", "").startswith("Digest: ") for line in again.lines)
+        missing = build(daemon, context(f"FROM {registry.host}/nope:1"))
+        assert missing.error.startswith(f"cannot pull {registry.host}/nope:1: ")
+
+
+def test_a_daemon_that_is_stopped_ends_builds_at_once_and_leaves_nothing(tmp_path: Path) -> None:
+    told: list[Told] = []
+    with Daemon(tmp_path) as daemon:
+        daemon.pysup("load", stdin=docker_archive(BASE), check=True)
+        archive = context("FROM base:1\nRUN sleep 1000\n")
+        client = threading.Thread(target=lambda: told.append(build(daemon, archive)))
+        client.start()
+        until(lambda: daemon.docker("ps", "-q").stdout != "", "the command to run")
+        assert daemon.stop() == 0
+        client.join()
+        daemon.start()
+        assert daemon.docker("ps", "-aq").stdout == ""
+    assert told[0].error == "cannot build: the daemon is stopping"

@@ -22,6 +22,7 @@ from pysup.supervisor.engine.building.context import Context, receive
 from pysup.supervisor.engine.building.orders import Order
 from pysup.supervisor.engine.building.output import Output, Send
 from pysup.supervisor.engine.parts import Parts
+from pysup.supervisor.errors import Unavailable
 from pysup.supervisor.images.content import TEMPORARY
 from pysup.supervisor.runtime import trees
 
@@ -32,12 +33,31 @@ class Builds:
     def __init__(self, parts: Parts, engine: Engine) -> None:
         self._parts = parts
         self._engine = engine
+        self._scopes: set[trio.CancelScope] = set()
+        self._ended = trio.lowlevel.ParkingLot()
 
     async def build(self, order: Order, chunks: AsyncIterator[bytes], send: Send) -> str:
         """Build an image; its id. Raises BadDockerfile, StepFailed, NotFound, Conflict, Unavailable, …
 
         With ``quiet`` what would have been told is sent only if the build fails.
         """
+        with trio.CancelScope() as scope:
+            self._scopes.add(scope)
+            try:
+                return await self._build(order, chunks, send)
+            finally:
+                self._scopes.remove(scope)
+                self._ended.unpark_all()
+        raise Unavailable("cannot build: the daemon is stopping")
+
+    async def stop(self) -> None:
+        """End all that are in progress, as if their clients had left; returns when nothing of them is left."""
+        for scope in self._scopes:
+            scope.cancel()
+        while self._scopes:
+            await self._ended.park()
+
+    async def _build(self, order: Order, chunks: AsyncIterator[bytes], send: Send) -> str:
         output = Output(send, quiet=order.quiet)
         try:
             with self._parts.images.in_builds.lease() as lease:
