@@ -184,6 +184,8 @@ IMAGES = f"""SELECT
     json_array_length(i.layers) AS layers,
     (SELECT count(*) FROM container c WHERE c.image_id = i.id AND c.state <> 'removed') AS containers
 FROM image i LEFT JOIN image_tag t ON t.image_id = i.id
+WHERE t.tag IS NOT NULL OR i.id IN (SELECT image_id FROM image_digest)
+    OR i.id NOT IN (SELECT image_id FROM build_step WHERE NOT result)
 ORDER BY t.repository, t.tag"""
 
 BUILD_CACHE = f"""SELECT

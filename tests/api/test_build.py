@@ -435,6 +435,9 @@ def test_steps_are_hidden_and_go_with_the_image_that_they_were_made_for(daemon: 
     two = built(daemon, context("FROM base:1\nENV gone=1\nENV gone=2\nENV gone=4\n"), t="gone:2").ids[0]
     made = ids("-a") - before
     assert len(made) == 4 and made & ids() == {one, two}
+    words = ("query", "--json", "select id from images")
+    shown = {row["id"] for row in json.loads(daemon.pysup(*words, check=True).stdout)}
+    assert {image_id[7:19] for image_id in made if image_id[7:19] in shown} == {one[7:19], two[7:19]}
     assert daemon.docker("rmi", "gone:1").stdout.count("Deleted:") == 1, "the other one needs the rest"
     assert daemon.docker("rmi", "gone:2").stdout.count("Deleted:") == 3
     assert ids("-a") == before

@@ -120,10 +120,10 @@ async def get_history(engine: Engine, request: Request) -> Response:
     return json_response(history(*find(engine, request.params["name"]), await sizes(engine)))
 
 
-async def get_layers(engine: Engine, _request: Request) -> Response:
+async def get_layers(engine: Engine, request: Request) -> Response:
     """GET /pysup/images/layers: what every image is made of."""
     tags, known = await all_tags(engine), await sizes(engine)
-    rows = await engine.parts.store.query(images.list_images)
+    rows = await visible(engine, request)
     return json_response([layers(row, tags.get(row.id, ()), known) for row in rows])
 
 
