@@ -32,8 +32,9 @@ from pysup.supervisor.images.changes import apply_changes
 from pysup.supervisor.images.children import Parent, Step, child_of
 from pysup.supervisor.images.write_layers import Rules, Stage, Written
 from pysup.supervisor.runtime import plan
-from pysup.supervisor.spec.container import ContainerSpec, IdMap
+from pysup.supervisor.spec.container import ContainerSpec
 from pysup.supervisor.spec.fields import Fields
+from pysup.supervisor.spec.id_maps import IdMap
 from pysup.supervisor.spec.merging import merge
 from pysup.supervisor.spec.reference import Reference
 from pysup.supervisor.spec.timestamps import rfc3339

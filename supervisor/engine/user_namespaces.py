@@ -18,7 +18,8 @@ from pysup.supervisor.errors import StartFailed
 from pysup.supervisor.kernel.process import CLONE_NEWUSER
 from pysup.supervisor.runtime import layers, plan, sharing
 from pysup.supervisor.runtime.launch import StdioPlan, launch
-from pysup.supervisor.spec.container import ContainerSpec, IdMap, Namespaces
+from pysup.supervisor.spec.container import ContainerSpec, Namespaces
+from pysup.supervisor.spec.id_maps import IdMap
 
 
 @asynccontextmanager

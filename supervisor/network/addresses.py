@@ -5,7 +5,6 @@ The store holds what is taken; a lease is a row, so two can never have one addre
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -80,6 +79,8 @@ def overlaps(one: Network, other: Network) -> bool:
 
 def local_subnet6(network_id: str) -> IPv6Network:
     """A unique local /64 for a network that wants IPv6 and says no more (RFC 4193: fd and 40 random bits)."""
+    import hashlib  # noqa: PLC0415 - the keeper has this module, too: libcrypto is 0.6 MB more for it
+
     digest = hashlib.sha256(network_id.encode()).digest()
     return IPv6Network((int.from_bytes(b"\xfd" + digest[:7] + bytes(8)), 64))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from pysup.supervisor.spec.container import IdMap
+from pysup.supervisor.spec.id_maps import IdMap
 
 AUTO = "auto"
 SIZE = 65536

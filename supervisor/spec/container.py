@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pysup.supervisor.spec.health import HealthCheck
+from pysup.supervisor.spec.id_maps import IdMap
 
 NamespaceMode = Literal["private", "host"]
 PidMode = Literal["private", "host", "container"]
@@ -27,15 +28,6 @@ class Rlimit:
     """The resource without RLIMIT_, in lower case: ``nofile``, ``nproc``, …"""
     soft: int
     hard: int
-
-
-@dataclass(frozen=True, slots=True)
-class IdMap:
-    """One line of uid_map or gid_map (user_namespaces(7))."""
-
-    container: int
-    host: int
-    size: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ import re
 from typing import cast
 
 from pysup.supervisor.spec.auto_ids import is_auto, maps_of, parse_auto
-from pysup.supervisor.spec.container import IdMap, IpcMode, NamespaceMode, Namespaces, PidMode
+from pysup.supervisor.spec.container import IpcMode, NamespaceMode, Namespaces, PidMode
 from pysup.supervisor.spec.fields import Fields
+from pysup.supervisor.spec.id_maps import IdMap
 from pysup.supervisor.spec.network import CONTAINER, mode_of
 
 _EXAMPLE = "give --userns auto, or --uidmap 0:100000:65536"

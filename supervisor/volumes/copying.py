@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from pysup.supervisor.kernel import mounts, paths
 from pysup.supervisor.runtime.walking import reopened
-from pysup.supervisor.spec.container import IdMap
+from pysup.supervisor.spec.id_maps import IdMap
 
 Inode = tuple[int, int]
 

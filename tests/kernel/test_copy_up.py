@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pysup.supervisor.spec.container import IdMap
+from pysup.supervisor.spec.id_maps import IdMap
 from pysup.supervisor.volumes import directories, filling
 from pysup.supervisor.volumes.copying import Owners
 from pysup.supervisor.volumes.filling import Image, fill, finish, host_place, own_place

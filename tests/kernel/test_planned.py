@@ -12,7 +12,8 @@ from helpers.planned import run, running, spec
 
 from pysup.supervisor.errors import StartFailed
 from pysup.supervisor.runtime import rootfs
-from pysup.supervisor.spec.container import IdMap, Mount, Namespaces, Rootfs
+from pysup.supervisor.spec.container import Mount, Namespaces, Rootfs
+from pysup.supervisor.spec.id_maps import IdMap
 
 pytestmark = [pytest.mark.kernel, pytest.mark.vm]
 

@@ -19,7 +19,7 @@ from pysup.supervisor.images.content import Content
 from pysup.supervisor.images.digests import digest_of
 from pysup.supervisor.images.unpack import unpack
 from pysup.supervisor.images.write_layers import Rules, Stage, Written
-from pysup.supervisor.spec.container import IdMap
+from pysup.supervisor.spec.id_maps import IdMap
 from pysup.supervisor.volumes.copying import Owners
 
 pytestmark = pytest.mark.kernel

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from pysup.supervisor.errors import BadRequest
 from pysup.supervisor.kernel import process
-from pysup.supervisor.spec.container import ContainerSpec, IdMap, Namespaces
+from pysup.supervisor.spec.container import ContainerSpec, Namespaces
+from pysup.supervisor.spec.id_maps import IdMap
 
 WHOLE_RANGE = (IdMap(0, 0, 0xFFFFFFFF),)
 """Without maps every id is itself: files keep their owners, and root has its capabilities only over what

@@ -12,16 +12,8 @@ from hypothesis import strategies as st
 from pysup.supervisor.errors import Unavailable
 from pysup.supervisor.runtime import plan
 from pysup.supervisor.runtime.plan import namespaces
-from pysup.supervisor.spec.container import (
-    ContainerSpec,
-    IdMap,
-    Mount,
-    Namespaces,
-    Process,
-    Rlimit,
-    Rootfs,
-    Volume,
-)
+from pysup.supervisor.spec.container import ContainerSpec, Mount, Namespaces, Process, Rlimit, Rootfs, Volume
+from pysup.supervisor.spec.id_maps import IdMap
 
 DIRECTORY = "/state/containers/abc"
 TINI = "/usr/bin/tini-static"

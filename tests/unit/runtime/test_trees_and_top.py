@@ -10,7 +10,8 @@ import pytest
 
 from pysup.supervisor.errors import BadRequest
 from pysup.supervisor.runtime import machine, processes, rootfs, trees
-from pysup.supervisor.spec.container import ContainerSpec, IdMap, Namespaces, Process, Rootfs
+from pysup.supervisor.spec.container import ContainerSpec, Namespaces, Process, Rootfs
+from pysup.supervisor.spec.id_maps import IdMap
 
 
 def test_links_are_removed_and_not_followed(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from pysup.supervisor.spec.auto_ids import (
     parse_pool,
     pool_of,
 )
-from pysup.supervisor.spec.container import IdMap
 from pysup.supervisor.spec.from_docker import normalise
+from pysup.supervisor.spec.id_maps import IdMap
 
 ranges = st.lists(st.builds(Range, st.integers(1, 300), st.integers(1, 40)), max_size=8)
 
