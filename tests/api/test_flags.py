@@ -170,7 +170,6 @@ REFUSED = [
     ("--userns auto:sise=3", "unknown option 'sise=3'"),
     ("--userns auto --uidmap 0:1:1", "there is auto:uidmapping"),
     ("--userns auto --privileged", "give --userns host"),
-    ("--ipc shareable", "'shareable' is not supported yet"),
     ("-v named:/v:rshared", "a volume has no propagation"),
     ("--dns ns1", "--dns"),
     ("--health-interval 10us --health-cmd x", "Interval in Healthcheck cannot be less than 1ms"),
