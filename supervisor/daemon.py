@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import socket
 import sys
 from collections.abc import Iterator
@@ -61,6 +62,7 @@ def main(inherited: Inherited) -> int:
     configure(inherited.settings.log_format)
     sys.setswitchinterval(SWITCH_INTERVAL)
     os.umask(0o022)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # values of secrets are in this memory
     try:
         trio.run(run, inherited, strict_exception_groups=True)
     except ExceptionGroup as group:

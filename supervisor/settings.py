@@ -90,6 +90,11 @@ class Settings(NamedTuple):
         return self.secret_key or os.path.join(self.root, "secret.key")
 
     @property
+    def key_files(self) -> tuple[str, ...]:
+        """What must not be seen in a container that shows the machine's own files."""
+        return tuple(path for path in (self.secret_key, self.tls_key) if path)
+
+    @property
     def lock(self) -> str:
         """Locked (flock) by the one daemon that owns this root."""
         return os.path.join(self.root, "pysup.lock")

@@ -88,6 +88,7 @@ def facts_at_rest(parts: Parts, container: Container, kept: Mapping[str, int]) -
         directory=parts.settings.container_dir(record.id),
         below=parts.filesystems.below() if plan.is_host_image(record.spec) else (),
         hidden=(parts.settings.root, parts.settings.run),
+        hidden_files=parts.settings.key_files,
         volumes=sources(parts, record.spec),
         kept=tuple(kept),
         stage=parts.settings.stage,

@@ -85,6 +85,7 @@ def _facts(
         held=held,
         below=parts.filesystems.below() if shows_machine else (),
         hidden=(parts.settings.root, parts.settings.run),
+        hidden_files=parts.settings.key_files,
         seccomp=None if program is None else program.flags,
         volumes=sources(parts, record.spec),
         devices=devices,

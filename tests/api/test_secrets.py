@@ -8,11 +8,13 @@ import os
 import signal
 import sqlite3
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from helpers.daemon import Daemon
+from helpers.images import busybox
 
 from pysup.supervisor.client.sync import Client
 
@@ -175,6 +177,47 @@ def test_a_used_secret_stays_and_its_user_is_named(shared: Daemon) -> None:
 def test_dockers_own_secrets_are_a_swarms(shared: Daemon) -> None:
     make(shared)
     assert "not a swarm manager" in shared.docker("secret", "ls").stderr
+
+
+def test_no_image_and_no_archive_takes_it_along(shared: Daemon, tmp_path: Path) -> None:
+    make(shared)
+    (tmp_path / "root.tar").write_bytes(busybox())
+    shared.pysup("import", str(tmp_path / "root.tar"), "small", check=True)
+    words = [
+        "--secret",
+        "token",
+        "--secret",
+        "token,target=/etc/key",
+        "--name",
+        "web",
+        "small",
+        "sleep",
+        "60",
+    ]
+    shared.pysup("run", "-d", "--network", "none", *words, check=True)
+    assert shared.pysup("exec", "web", "cat", "/etc/key").stdout == VALUE
+    shared.pysup("commit", "web", "taken", check=True)
+    for command in (("export", "web"), ("save", "taken")):
+        done = subprocess.run(shared.command(*command), capture_output=True, check=True)
+        assert VALUE.encode() not in done.stdout and len(done.stdout) > 1 << 20
+    assert run(shared, "taken", "sh", "-c", "cat /etc/key; ls /run/secrets") == ""
+
+
+def test_the_keys_of_the_daemon_are_hidden_where_the_machine_s_files_are_shown(tmp_path: Path) -> None:
+    place = Path("/var/tmp") / f"pysup-{os.getpid()}"
+    place.mkdir()
+    key = place / "secret.key"
+    try:
+        key.write_bytes(os.urandom(32))
+        key.chmod(0o600)
+        with Daemon(tmp_path, f"--secret-key={key}") as daemon:
+            make(daemon)
+            assert run(daemon, "--secret", "token", "host", "cat", "/run/secrets/token") == VALUE
+            assert run(daemon, "host", "sh", "-c", f"cat {key}; ls {place}") == "secret.key\n"
+            assert not (daemon.root / "secret.key").exists()
+    finally:
+        key.unlink()
+        place.rmdir()
 
 
 # -- across deaths -------------------------------------------------------------------------------------------

@@ -93,6 +93,8 @@ class Facts:
     """The machine's further file systems that the host image shows, parents first."""
     hidden: tuple[str, ...] = ()
     """Host directories that the host image must not show: the daemon's own root and run directories."""
+    hidden_files: tuple[str, ...] = ()
+    """Host files that it must not show either: the daemon's keys."""
     seccomp: int | None = None
     """Flags for seccomp(2), with the filter in the descriptor SECCOMP; None: no filter."""
     volumes: tuple[Shown, ...] = ()

@@ -75,5 +75,5 @@ def _of_the_machine(spec: ContainerSpec) -> Iterator[Step]:
 
 def not_exported(spec: ContainerSpec, facts: Facts) -> frozenset[str]:
     """Directories whose content is the machine's, or pysup's, and not the container's."""
-    covered = {step[3] for step in covers(spec, facts)}
+    covered = {step[3] for step in covers(spec, facts) if step[0] == "mount"}
     return frozenset(covered.union(_OF_THE_MACHINE if base.is_host_image(spec) else ()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from pysup.supervisor.errors import Unavailable
@@ -74,19 +74,20 @@ def within(path: str, directory: str) -> bool:
 
 
 def covers(spec: ContainerSpec, facts: Facts) -> Iterator[Step]:
-    """Put an empty read-only tmpfs on each hidden directory that a layer shows."""
-    shown, flags = _shown(spec, facts), base.PLAIN | mounts.MS_RDONLY
+    """Put an empty read-only tmpfs on each hidden directory that a layer shows, and /dev/null on each hidden file."""
+    shown, flags = _shown(spec, facts.hidden), base.PLAIN | mounts.MS_RDONLY
     defaults = [default.target for default in base.defaults(spec, facts)] if shown else []
     for target in sorted(shown):
         if not any(within(target, mount) for mount in defaults):
             yield base.tmpfs(target, flags, "mode=555,size=4k")
+    yield from (["mask", target] for target in sorted(_shown(spec, facts.hidden_files)))
 
 
-def _shown(spec: ContainerSpec, facts: Facts) -> set[str]:
+def _shown(spec: ContainerSpec, hidden_paths: Iterable[str]) -> set[str]:
     return {
         posixpath.normpath("/" + posixpath.relpath(hidden, lower))
         for lower in spec.rootfs.lower
-        for hidden in facts.hidden
+        for hidden in hidden_paths
         if within(hidden, lower) and hidden != lower
     }
 
