@@ -162,9 +162,11 @@ class _Pull:
 
     async def _download(self, admission: Admission, blob: Descriptor, short: str) -> bool:
         """False if it was there."""
+        if await self._has(admission, blob):
+            return False
         self.progress.tell(Step("Pulling fs layer", short))
         async with self._registries.alone(blob.digest):
-            if await trio.to_thread.run_sync(admission.content.has, blob.digest) is not None:
+            if await self._has(admission, blob):  # by another pull meanwhile
                 return False
             wanted = Wanted(blob_path(self.order.name.path, blob.digest), blob)
 
@@ -175,3 +177,6 @@ class _Pull:
                 await download(self.session, wanted, admission.content, moved)
             self.progress.tell(Step("Download complete", short))
             return True
+
+    async def _has(self, admission: Admission, blob: Descriptor) -> bool:
+        return await trio.to_thread.run_sync(admission.content.has, blob.digest) is not None

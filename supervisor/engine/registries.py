@@ -63,6 +63,7 @@ class Registries:
         endpoint did.
         """
         endpoints = [one for one in endpoints_for(registry, self.policy) if not (one.is_mirror and writing)]
+        answered: PysupError | None = None
         for at, endpoint in enumerate(endpoints):
             is_last = at + 1 == len(endpoints)
             try:
@@ -72,10 +73,11 @@ class Registries:
                     return await use(session)
             except Retriable as error:
                 if is_last:
-                    raise error.told from error
-            except PysupError:
+                    raise _of_both(answered, error.told, task) from error
+            except PysupError as error:
                 if is_last or not endpoint.is_mirror:
                     raise
+                answered = error
         raise AssertionError(f"no endpoint for {registry}")  # there is always one
 
     @asynccontextmanager
@@ -109,6 +111,13 @@ def _opener() -> Callable[..., AbstractAsyncContextManager[Session]]:
     from pysup.supervisor.images.registry.session import open_session  # noqa: PLC0415 - see above
 
     return open_session
+
+
+def _of_both(mirrors: PysupError | None, last: PysupError, task: str) -> PysupError:
+    """Where the registry itself cannot be reached, what its mirror has said is the news."""
+    if mirrors is None:
+        return last
+    return type(mirrors)(f"{mirrors} ({str(last).removeprefix(f'cannot {task}: ')})")
 
 
 async def _reach(session: Session) -> None:

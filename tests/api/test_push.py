@@ -23,6 +23,7 @@ from helpers.hostile_registry import (
     HostileRegistry,
     Misdeed,
     answers,
+    answers_nobody,
     forgets_uploads,
     gives,
     hangs_up,
@@ -176,7 +177,7 @@ def test_what_cannot_be_pushed(daemon: Daemon, registry: Registry) -> None:
 
 # -- registries that misbehave -------------------------------------------------------------------------------
 
-BIG = Image([layer(("file", {}, random.Random(1).randbytes(9 << 20)))])
+BIG = Image([layer(("file", {}, random.Random(1).randbytes(9 << 20)))], compressed=True)
 UPLOAD = "/v2/a/blobs/uploads/0"
 
 
@@ -199,6 +200,16 @@ def test_an_upload_that_is_lost_begins_anew(daemon: Daemon) -> None:
         daemon.pysup("push", name, check=True)
         assert [one.method for one in registry.asked if one.path == UPLOAD] == ["GET"]
         assert registry.content(f"/v2/a/blobs/{digest_of(BIG.blobs[0])}") == BIG.blobs[0]
+
+
+def test_an_answer_that_is_lost_costs_no_second_upload(daemon: Daemon) -> None:
+    with HostileRegistry() as registry:
+        name = loaded(daemon, f"{registry.host}/a:1", BIG)
+        registry.misbehave(f"PUT {UPLOAD}", answers_nobody())
+        registry.misbehave("PUT /v2/a/manifests/1", answers_nobody())
+        daemon.pysup("push", name, check=True)
+        assert registry.methods("/v2/a/blobs/uploads/0") == ["PUT"]
+        assert registry.methods(f"/v2/a/blobs/{digest_of(BIG.blobs[0])}") == ["HEAD", "HEAD"]
 
 
 def test_what_is_too_much_at_once_goes_in_parts(daemon: Daemon) -> None:

@@ -109,6 +109,17 @@ def takes(size: int) -> Misdeed:
     return act
 
 
+def answers_nobody() -> Misdeed:
+    """Do what is asked, and close the connection instead of answering."""
+
+    def act(handler: Handler, _content: Content) -> None:
+        answer, handler.answer = handler.answer, lambda *_, **__: None  # type: ignore[method-assign]
+        handler.put()
+        handler.answer, handler.close_connection = answer, True  # type: ignore[method-assign]
+
+    return act
+
+
 def forgets_uploads() -> Misdeed:
     """Forget all uploads, and close the connection."""
 
@@ -202,8 +213,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         """The end of a blob, or a manifest."""
         self._noted()
-        if self._misdeed():
-            return None
+        if not self._misdeed():
+            self.put()
+
+    def put(self) -> None:
+        """Without a misdeed."""
         if "/manifests/" in self._path():
             content = self.rfile.read(int(self.headers["Content-Length"]))
             self.server.content[self._path()] = Content(content, self.headers["Content-Type"])

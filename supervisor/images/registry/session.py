@@ -28,6 +28,8 @@ Body = Callable[[], AsyncIterator[bytes] | bytes]
 logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs URLs, which may have signatures in them
 _CONNECT_WITHIN, _SILENT_FOR = 15.0, 60.0
 """Seconds."""
+_STORING = 10
+"""Times as long: a registry that stores a big blob elsewhere is silent until that is done."""
 _UNAUTHORIZED = 401
 _MOST_OF_AN_ERROR = 64 << 10
 _TRIES_TO_GET_IN = 3
@@ -50,6 +52,8 @@ class Session:
         self._client = client
         self._authority = authority
         self._attempts = attempts
+        self._stored_within = httpx.Timeout(**client.timeout.as_dict())
+        self._stored_within.read = client.timeout.read and client.timeout.read * _STORING
         self.endpoint = endpoint
         self.task = task
         """What is being done, for errors: ``pull alpine:3``."""
@@ -93,7 +97,8 @@ class Session:
     async def _send(
         self, method: str, url: str, headers: Mapping[str, str], body: Body | None
     ) -> httpx.Response:
-        request = self._client.build_request(method, url, headers=headers, content=body() if body else None)
+        content, within = (body(), self._stored_within) if body else (None, self._client.timeout)
+        request = self._client.build_request(method, url, headers=headers, content=content, timeout=within)
         return await self._client.send(request, stream=True, follow_redirects=body is None)
 
     def _credentials(self, url: str, authorization: str) -> dict[str, str]:

@@ -143,6 +143,7 @@ class _Upload:
         self._outgoing = outgoing
         self._file = file
         self._moved = moved
+        self._begun = False
         self._location = ""
         """Where the registry wants the rest; empty: no upload has begun, or it is lost."""
         self._arrived = 0
@@ -152,7 +153,11 @@ class _Upload:
 
     async def go_on(self) -> None:
         """One try. Raises Retriable, PysupError."""
-        before = self._arrived
+        if self._begun and await _is_there(
+            self._session, self._outgoing.repository, self._outgoing.blob.digest
+        ):
+            return  # it was the answer that was lost
+        self._begun, before = True, self._arrived
         try:
             await self._find_place()
             await self._send_rest()
