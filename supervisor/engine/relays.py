@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import trio
 
-from pysup.supervisor.network.relay import LOOPBACK, relay
+from pysup.supervisor.network.relay import LOOPBACK, Way, relay
 from pysup.supervisor.network.rules import ANY, Published
 
 _KINDS = ("tcp", "udp")
@@ -25,7 +25,7 @@ class Relays:
         if port.protocol in _KINDS and port.host_ip in (ANY[6], LOOPBACK) and sock is not None:
             self.end([port])
             scope = self._running[port] = trio.CancelScope()
-            self._nursery.start_soon(_within, scope, sock.dup(), (port.address, port.port))
+            self._nursery.start_soon(_within, scope, sock.dup(), Way((port.address, port.port)))
 
     def end(self, ports: Iterable[Published]) -> None:
         """Carry them no more; nothing happens for those that are not."""
@@ -35,6 +35,6 @@ class Relays:
                 scope.cancel()
 
 
-async def _within(scope: trio.CancelScope, sock: socket.socket, target: tuple[str, int]) -> None:
+async def _within(scope: trio.CancelScope, sock: socket.socket, way: Way) -> None:
     with scope, sock:
-        await relay(sock, target)
+        await relay(sock, way)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
+import functools
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from pysup.supervisor.kernel import process
 
+T = TypeVar("T")
+_NS_GET_USERNS = 0xB701
 _CANNOT_RETURN = 71
 """EX_OSERR of sysexits.h."""
 
@@ -31,3 +37,47 @@ def entered(namespace: int) -> Iterator[None]:
                 os._exit(_CANNOT_RETURN)
     finally:
         os.close(own)
+
+
+@functools.cache
+def is_governed() -> bool:
+    """Whether this process has power over its own network namespace: that of its user namespace, or of one below it.
+
+    An ordinary user's daemon has not: it can enter what it has made itself, but never come back (ioctl_ns(2)).
+    """
+    own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.close(fcntl.ioctl(own, _NS_GET_USERNS))
+    except PermissionError:
+        return False
+    finally:
+        os.close(own)
+    return True
+
+
+def run_inside(namespace: int, call: Callable[[], T]) -> T:
+    """What a call gives in the network namespace of this descriptor. Raises KernelError, and what the call does."""
+    if is_governed():
+        with entered(namespace):
+            return call()
+    return _run_and_stay(namespace, call)
+
+
+def _run_and_stay(namespace: int, call: Callable[[], T]) -> T:
+    """In a thread that ends where it has gone."""
+    results: list[T] = []
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            process.setns(namespace, process.CLONE_NEWNET)
+            results.append(call())
+        except BaseException as error:  # noqa: BLE001 - raised by the caller
+            failures.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    for failure in failures:
+        raise failure
+    return results[0]

@@ -122,9 +122,11 @@ def add_macvlan(peer: Peer, parent: int, mode: str, mtu: int = 0) -> Message:
     return _link(_NEWLINK, _CREATE | _EXCLUSIVE, attributes, f"add interface {peer.name}")
 
 
-def set_up(index: int, name: str) -> Message:
-    """Bring an interface up."""
-    return _link(_NEWLINK, 0, [], f"bring {name} up", index=index, flags=_UP, change=_UP)
+def set_up(index: int, name: str, mac: str = "", mtu: int = 0) -> Message:
+    """Bring an interface up; with another address and size, if they are given."""
+    attributes: Attributes = [("IFLA_ADDRESS", mac)] if mac else []
+    attributes += [("IFLA_MTU", mtu)] if mtu else []
+    return _link(_NEWLINK, 0, attributes, f"bring {name} up", index=index, flags=_UP, change=_UP)
 
 
 def join_bridge(outer: str, bridge: int) -> Message:

@@ -1,4 +1,4 @@
-"""Published ports on the host's own ::1, which no rule can lead elsewhere: carried from socket to socket.
+"""Published ports that no rule can lead, carried from socket to socket: on the host's own ::1, and all without root.
 
 IPv6 routes no packet from or to ::1 over another interface than lo (RFC 4291, 2.5.3), and has no route_localnet as
 IPv4 has. So the socket that holds the port listens after all, for those who come from ::1; rules lead all others.
@@ -10,9 +10,12 @@ import logging
 import socket
 from collections.abc import Awaitable
 from contextlib import suppress
-from typing import TypeVar
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import trio
+
+from pysup.supervisor.kernel import netns
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +30,34 @@ Target = tuple[str, int]
 T = TypeVar("T")
 
 
-async def relay(sock: socket.socket, target: Target) -> None:
-    """Carry what comes to a bound socket from ::1 to the container, until it is cancelled.
+class Way(NamedTuple):
+    """Where to, and for whom."""
+
+    target: Target
+    namespace: int | None = None
+    """A descriptor of the container's network namespace: its address is reached from there alone, as without root
+    (uplink.py), and whoever comes is let in. None: it is reached from here, and rules lead all but ::1."""
+
+    def admits(self, client: object) -> bool:
+        """Whether a client's address may come this way."""
+        return self.namespace is not None or client == LOOPBACK
+
+    async def open(self, kind: socket.SocketKind) -> trio.socket.SocketType:
+        """A socket that is connected to the container. Raises OSError."""
+        family = socket.AF_INET6 if ":" in self.target[0] else socket.AF_INET
+        make = partial(socket.socket, family, kind)
+        plain = make() if self.namespace is None else netns.run_inside(self.namespace, make)
+        made = trio.socket.from_stdlib_socket(plain)
+        try:
+            await made.connect(self.target)
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+
+async def relay(sock: socket.socket, way: Way) -> None:
+    """Carry what comes to a bound socket to the container, until it is cancelled.
 
     The socket stays the caller's; it is a listening one from now on, if it is of TCP.
     """
@@ -36,11 +65,11 @@ async def relay(sock: socket.socket, target: Target) -> None:
     try:
         if own.type == socket.SOCK_STREAM:
             own.listen()
-            await _relay_tcp(trio.SocketListener(trio.socket.from_stdlib_socket(own)), target)
+            await _relay_tcp(trio.SocketListener(trio.socket.from_stdlib_socket(own)), way)
         else:
-            await _Datagrams(trio.socket.from_stdlib_socket(own), target).relay()
+            await _Datagrams(trio.socket.from_stdlib_socket(own), way).relay()
     except OSError as error:
-        log.error("cannot relay %s to %s port %d: %s", LOOPBACK, *target, error.strerror)
+        log.error("cannot carry a port to %s port %d: %s", *way.target, error.strerror)
     finally:
         own.close()
 
@@ -48,21 +77,22 @@ async def relay(sock: socket.socket, target: Target) -> None:
 # -- TCP -----------------------------------------------------------------------------------------------------
 
 
-async def _relay_tcp(listener: trio.SocketListener, target: Target) -> None:
+async def _relay_tcp(listener: trio.SocketListener, way: Way) -> None:
     room = trio.CapacityLimiter(_MOST)
 
     async def carry(client: trio.SocketStream) -> None:
         async with client, room:
             with suppress(OSError):  # it has left already, or nobody listens in the container
-                if client.socket.getpeername()[0] == LOOPBACK:
-                    await _carry(client, target)
+                if way.admits(client.socket.getpeername()[0]):
+                    await _carry(client, way)
 
     await trio.serve_listeners(carry, [listener])
 
 
-async def _carry(client: trio.SocketStream, target: Target) -> None:
+async def _carry(client: trio.SocketStream, way: Way) -> None:
     """Both ways, each until its end; a connection that breaks takes the other one with it."""
-    async with await trio.open_tcp_stream(*target) as server, trio.open_nursery() as nursery:
+    there = trio.SocketStream(await way.open(socket.SOCK_STREAM))
+    async with there as server, trio.open_nursery() as nursery:
         nursery.start_soon(_pump, client, server, nursery.cancel_scope)
         nursery.start_soon(_pump, server, client, nursery.cancel_scope)
 
@@ -82,9 +112,9 @@ async def _pump(source: trio.SocketStream, sink: trio.SocketStream, both: trio.C
 class _Datagrams:
     """Each client has a socket of its own towards the container, so that answers find their way."""
 
-    def __init__(self, own: trio.socket.SocketType, target: Target) -> None:
+    def __init__(self, own: trio.socket.SocketType, way: Way) -> None:
         self._own = own
-        self._target = target
+        self._way = way
         self._clients: dict[object, trio.socket.SocketType] = {}
 
     async def relay(self) -> None:
@@ -92,15 +122,17 @@ class _Datagrams:
         async with trio.open_nursery() as nursery:
             while True:
                 data, client = await self._own.recvfrom(_CHUNK)
-                if client[0] == LOOPBACK:
+                if self._way.admits(client[0]):
                     await self._pass_on(data, client, nursery)
 
     async def _pass_on(self, data: bytes, client: Target, nursery: trio.Nursery) -> None:
         if client not in self._clients:
             if len(self._clients) >= _MOST:
                 return
-            self._clients[client] = trio.socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-            await _tried(self._clients[client].connect(self._target))
+            there = await _tried(self._way.open(socket.SOCK_DGRAM))
+            if there is None:
+                return
+            self._clients[client] = there
             nursery.start_soon(self._answer, client)
         await _tried(self._clients[client].send(data))
 

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import trio
 
@@ -130,27 +131,34 @@ async def take_out(namespace: int, inner: str) -> None:
 async def _set_up_inside(namespace: int, plug: Plug, failure: NetlinkError | None) -> None:
     if failure is not None:
         raise failure
-    inside, index = _inside(namespace, plug)
+    await set_up_inside(namespace, plug)
+
+
+async def set_up_inside(namespace: int, plug: Plug, *, plain: bool = False) -> None:
+    """Give an interface that is inside already its addresses and ways out. Raises NetlinkError.
+
+    ``plain``: it was made by somebody who gave it neither its MAC address nor its size.
+    """
+    inside, index = netns.run_inside(namespace, partial(_inside, plug))
     with inside:
         await inside.ask(
             *(messages.add_address(index, address, subnet) for address, subnet in plug.addresses),
-            messages.set_up(index, plug.inner),
+            messages.set_up(index, plug.inner, *((plug.mac, plug.mtu) if plain else ())),
             *(messages.add_default_route(index, gateway) for gateway in plug.gateways),
         )
 
 
-def _inside(namespace: int, plug: Plug) -> tuple[Netlink, int]:
-    """A socket inside, and the interface's number there.
+def _inside(plug: Plug) -> tuple[Netlink, int]:
+    """A socket inside, where this runs, and the interface's number there.
 
     On a network without IPv6 the interface has none: not even an address of its own making.
     """
-    with netns.entered(namespace):
-        if not any(address.version == IPV6 for address, _ in plug.addresses):
-            with suppress(OSError), open(f"/proc/sys/net/ipv6/conf/{plug.inner}/disable_ipv6", "w") as file:
-                file.write("1")
-        for name, value in plug.sysctls:
-            _set(name, value)
-        return Netlink(), socket.if_nametoindex(plug.inner)
+    if not any(address.version == IPV6 for address, _ in plug.addresses):
+        with suppress(OSError), open(f"/proc/sys/net/ipv6/conf/{plug.inner}/disable_ipv6", "w") as file:
+            file.write("1")
+    for name, value in plug.sysctls:
+        _set(name, value)
+    return Netlink(), socket.if_nametoindex(plug.inner)
 
 
 def _set(name: str, value: str) -> None:
