@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 import trio
@@ -10,6 +11,7 @@ from pysup.supervisor.engine.commands import Probed
 from pysup.supervisor.engine.exec_session import ExecSession
 from pysup.supervisor.engine.health import LONGEST_OUTPUT, Health, Probe, pause
 from pysup.supervisor.engine.launching import launch_exec
+from pysup.supervisor.engine.news import Happening
 from pysup.supervisor.engine.outcome import exit_code_of
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.record import Record
@@ -34,13 +36,27 @@ async def keep_probing(
     cgroup: Cgroup,
     report: Callable[[Probed], None],
 ) -> None:
-    """Until it is cancelled. One that is paused, or about to end, is left alone."""
+    """Until it is cancelled. One that is paused, or about to end, is left alone, and a probe that was paused with it
+    says nothing: it had no chance.
+    """
     while True:
         row = record.row
         since = (parts.now_ns() - (row.started_at or 0)) / 1e9
         await trio.sleep(pause(Health(row.health), check, since))
         if record.state is State.RUNNING:
-            report(Probed(await _probe(parts, record, check, process, cgroup)))
+            with parts.news.subscribe(record.id) as news:
+                probe = await _probe(parts, record, check, process, cgroup)
+                if "pause" not in _heard(news):
+                    report(Probed(probe))
+
+
+def _heard(news: trio.MemoryReceiveChannel[Happening]) -> set[str]:
+    """What has happened meanwhile."""
+    found = set()
+    with contextlib.suppress(trio.WouldBlock):
+        while True:
+            found.add(news.receive_nowait().action)
+    return found
 
 
 async def _probe(parts: Parts, record: Record, check: HealthCheck, process: Process, cgroup: Cgroup) -> Probe:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,36 @@ def test_what_cannot_be_executed_and_what_never_ends_to_write(daemon: Mortal) ->
     start(daemon, "--health-cmd", "head -c 100000 /dev/zero | tr '\\0' x", *FAST, "host")
     until(lambda: status(daemon).endswith("(healthy)"), "a success")
     assert health(daemon)["Log"][0]["Output"] == "x" * 4096
+
+
+def test_a_probe_that_was_paused_with_its_container_says_nothing(daemon: Mortal, tmp_path: Path) -> None:
+    """Frozen, it takes longer than it may; that is nobody's failure."""
+    probe = f"echo begun >> {tmp_path}/probes; exec sleep 0.1"
+    words = [
+        "--health-cmd",
+        probe,
+        "--health-timeout",
+        "300ms",
+        "--health-interval",
+        "20ms",
+        "--health-retries",
+        "1",
+    ]
+    start(daemon, "-v", f"{tmp_path}:{tmp_path}", *words, "host")
+    until(lambda: status(daemon).endswith("(healthy)"), "a success")
+    for _ in range(3):
+        begun = (tmp_path / "probes").stat().st_size
+        until(lambda size=begun: (tmp_path / "probes").stat().st_size > size, "the next probe")  # type: ignore[misc]
+        daemon.pysup("pause", "one", check=True)
+        end = time.monotonic() + 0.4
+        until(lambda end=end: time.monotonic() > end, "more than it may take")  # type: ignore[misc]
+        daemon.pysup("unpause", "one", check=True)
+    begun = (tmp_path / "probes").stat().st_size
+    until(lambda: (tmp_path / "probes").stat().st_size > begun + 12, "further probes")
+    (own,) = daemon.docker("ps", "-q", "--no-trunc").stdout.split()
+    told = rows(daemon.root, "SELECT action FROM event WHERE actor_id = ?", own)
+    actions = [action for (action,) in told if action.startswith("health")]
+    assert actions == ["health_status: healthy"]
 
 
 @pytest.mark.parametrize(("how", "code"), [("stop", 0), ("kill", 137)])
