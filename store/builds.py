@@ -16,7 +16,7 @@ class BuildStep:
     """One row. It goes with its image."""
 
     key: str
-    """What makes the step the same as another one: 64 hexadecimal digits."""
+    """What makes the step the same as another one: 64 hexadecimal digits; longer where a newer one took its place."""
     image_id: str
     parent_id: str
     """The image that the step began with, which may be gone; empty: nothing."""
@@ -42,7 +42,11 @@ AND NOT EXISTS (SELECT 1 FROM image_digest WHERE image_digest.image_id = build_s
 
 
 def add(conn: Connection, step: BuildStep) -> None:
-    """Note a step; one with the same key that was made meanwhile gives way."""
+    """Note a step. One with the same key (two builds at once, or one without the cache) is found no more, but stays
+    known as a step: its image is hidden, and others may have been built on it.
+    """
+    aside = "UPDATE build_step SET key = key || '/' || image_id WHERE key = ? AND image_id <> ?"
+    conn.execute(aside, (step.key, step.image_id))
     conn.execute("DELETE FROM build_step WHERE key = ?", (step.key,))
     STEPS.insert(conn, **{name: getattr(step, name) for name in STEPS.columns})
 

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tarfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -447,6 +448,30 @@ def test_steps_are_hidden_and_go_with_the_image_that_they_were_made_for(daemon: 
     assert base not in ids() and base in ids("-a"), "it is a step of another one now"
     assert daemon.docker("rmi", "stays:2").stdout.count("Deleted:") == 2
     assert ids("-a") == before
+
+
+def test_builds_at_once_and_anew_leave_no_image_that_nobody_asked_for(daemon: Daemon) -> None:
+    def untagged() -> int:
+        return len(daemon.docker("images", "-q", "--filter", "dangling=true").stdout.split())
+
+    before = untagged()
+    archive = context("FROM base:1\nENV at=once\nRUN echo once > /once\nWORKDIR /at\n")
+    with ThreadPoolExecutor(4) as pool:
+        told = list(pool.map(lambda number: built(daemon, archive, t=f"once:{number}"), range(4)))
+    assert all(of_image(daemon, one.ids[0], "cat /once") == "once\n" for one in told)
+    built(daemon, archive, t="once:0", nocache=1)
+    assert untagged() - before <= 1, "the one that has lost its name"
+    for number in range(4):
+        daemon.docker("rmi", f"once:{number}")
+    daemon.docker("image", "prune", "-f")
+    daemon.docker("builder", "prune", "-af")
+    assert untagged() == 0
+
+
+def test_as_many_layers_as_a_dockerfile_likes(daemon: Daemon) -> None:
+    steps = "FROM base:1\n" + "".join(f"COPY f /many/{number}\n" for number in range(140))
+    built(daemon, context(steps + "RUN ls /many | wc -l > /count\n", ("f", "")), t="many")
+    assert of_image(daemon, "many", "cat /count") == "140\n"
 
 
 def cache(daemon: Daemon) -> dict[str, dict[str, Any]]:
