@@ -48,6 +48,7 @@ _VALUES: dict[str, tuple[str, ...]] = {
     "driver": ("local", "bridge", "macvlan"),
     "volume-driver": ("local",),
     "attach": ("stdin", "stdout", "stderr"),
+    "pull": ("always", "missing", "never"),
     "signal": ("HUP", "INT", "QUIT", "KILL", "USR1", "USR2", "TERM", "CONT", "STOP", "WINCH"),
     "stop-signal": ("HUP", "INT", "QUIT", "KILL", "USR1", "USR2", "TERM", "WINCH"),
 }
@@ -188,7 +189,7 @@ def _of_word(syntax: Syntax, before: Sequence[str], typed: str) -> Candidates:
         found += _asked(_secrets)
     if name in ("NETWORK", "NAME|ID") and syntax.name != "network create":
         found += _asked(_networks)
-    if name.startswith(("IMAGE", "SOURCE_IMAGE", "REPOSITORY", "NAME|ID")):
+    if name.startswith(("IMAGE", "SOURCE_IMAGE", "REPOSITORY", "NAME|ID", "NAME[:TAG]")):
         found += _asked(_images)
     return _beginning(typed, [each for each in found if each.value not in before])
 

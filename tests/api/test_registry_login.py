@@ -16,6 +16,7 @@ from helpers.docker_configs import DockerConfig
 from helpers.image_store import forget_images
 from helpers.images import Image, layer, oci_archive
 from helpers.registries import Registry
+from helpers.terminals import Terminal
 from helpers.tokens import TokenServer, User
 
 pytestmark = pytest.mark.kernel
@@ -155,6 +156,23 @@ def test_what_is_wrong_with_a_login(daemon: Daemon, config: DockerConfig) -> Non
     assert "it is not JSON" in config.pysup(daemon, "pull", "x.example/y").stderr
     searched = config.docker(daemon, "search", "x")
     assert searched.returncode == 1 and "only docker's hub has a search" in searched.stderr
+
+
+def test_somebody_at_a_terminal_is_asked(
+    daemon: Daemon, guarded: Registry, config: DockerConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(config.directory))
+    terminal = Terminal(daemon.command("login", guarded.host))
+    terminal.until(f"Username for {guarded.host}: ".encode())
+    terminal.type(f"{NAME}\n".encode())
+    terminal.until(b"Password: ")
+    terminal.type(f"{PASSWORD}\n".encode())
+    shown = terminal.until(b"Login Succeeded")
+    assert PASSWORD.encode() not in shown and terminal.code() == 0
+    assert config.document["auths"] == {guarded.host: {"auth": AUTH}}
+    again = Terminal(daemon.command("login", guarded.host))
+    again.until(b"Login Succeeded")
+    assert again.code() == 0, "it knows who one is"
 
 
 def test_docker_py_logs_in(daemon: Daemon, guarded: Registry, config: DockerConfig) -> None:

@@ -7,14 +7,18 @@ import random
 import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from helpers.hostile_registry import WITHIN, Content, Handler, HostileRegistry
 from helpers.image_store import everything
 from helpers.images import Image, busybox, layer
 from helpers.mortal import Mortal, until
 from helpers.registries import Registry, skopeo
 from helpers.storage import assert_whole
+
+from pysup.supervisor.images.digests import digest_of
 
 pytestmark = pytest.mark.kernel
 
@@ -74,3 +78,31 @@ def test_a_push_goes_on_with_the_next_engine(mortal: Mortal, registry: Registry,
         assert len(mortal.inspect(name)["RepoDigests"]) == 1, SEED
         skopeo("copy", "--src-tls-verify=false", f"docker://{name}", f"dir:{tmp_path}/{number}")
         mortal.pysup("rmi", name, check=True)
+
+
+def test_a_pull_goes_on_with_the_next_daemon(mortal: Mortal) -> None:
+    end = threading.Event()
+
+    def stop(handler: Handler, content: Content) -> None:
+        handler.send_head(content)
+        handler.wfile.write(handler.part(content)[: 3 << 20])
+        end.wait(WITHIN)
+
+    made = Image([layer(("file", {}, random.Random(1).randbytes(4 << 20)))])
+    digest = digest_of(made.blobs[0])
+    path, beginning = f"/v2/a/blobs/{digest}", mortal.root / "images/partial" / digest.removeprefix("sha256:")
+    with HostileRegistry() as hostile, ThreadPoolExecutor(1) as pool:
+        name = hostile.add("a", "1", made)
+        hostile.misbehave(path, stop)
+        pulling = pool.submit(mortal.pysup, "pull", name)
+        until(lambda: beginning.exists() and beginning.stat().st_size >= 2 << 20, "2 MiB are there")
+        mortal.kill("keeper", "engine")
+        mortal.bury()
+        end.set()
+        assert pulling.result().returncode != 0, "nobody is there to go on with"
+        mortal.start()
+        assert_whole(mortal.root)
+        mortal.pysup("pull", name, check=True)
+        begin = [one.headers.get("Range", "") for one in hostile.asked if one.path == path][-1]
+        assert 2 << 20 <= int(begin.removeprefix("bytes=").removesuffix("-")) <= 3 << 20
+    mortal.pysup("rmi", name, check=True)
