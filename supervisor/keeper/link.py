@@ -185,7 +185,7 @@ class Link:
         once it was asked: the answer is taken in any case, so that no child is overlooked. Raises
         SpawnError.
         """
-        await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint_if_cancelled()
         answered = self._spawning[message.key] = trio.Event()
         with trio.CancelScope(shield=True):
             await self._send(

@@ -38,7 +38,8 @@ def host_document(host: Fields) -> Json:
 
 def refuse_lacking(host: Fields) -> None:
     """Refuse every field that docker has, pysup lacks, and the body sets."""
-    for key, (flag, why, _) in _LACKING.items():
+    for key in host.among(_LACKING):
+        flag, why, _ = _LACKING[key]
         if host.raw(key):
             raise host.lacking(flag, why)
     if host.raw("MemorySwappiness") not in (None, -1):
@@ -47,11 +48,8 @@ def refuse_lacking(host: Fields) -> None:
 
 def unknown_fields(body: Fields, host: Fields) -> list[str]:
     """Warnings: fields that are set and that nobody here knows."""
-    known_host = {*_HOST, *_LACKING, "Pysup", "MemorySwappiness"}
-    strange = [
-        key for key in body.given() if key not in {*_CONFIG, *_MERGED, "HostConfig", "NetworkingConfig"}
-    ]
-    strange += [f"HostConfig.{key}" for key in host.given() if key not in known_host]
+    strange = [key for key in body.given() if key not in _KNOWN_CONFIG]
+    strange += [f"HostConfig.{key}" for key in host.given() if key not in _KNOWN_HOST]
     return [f"{key[:80]!r} is not known to pysup, and has no effect" for key in strange]
 
 
@@ -249,6 +247,8 @@ _LACKING: dict[str, tuple[str, str, Any]] = {
 }
 """HostConfig fields that docker has and pysup lacks: flag, why, and the empty value that inspect shows."""
 
+_KNOWN_CONFIG = frozenset((*_CONFIG, *_MERGED, "HostConfig", "NetworkingConfig"))
+_KNOWN_HOST = frozenset((*_HOST, *_LACKING, "Pysup", "MemorySwappiness"))
 _UNSET_CONFIG: Json = {key: read(Fields("", {}), key) for key, read in _CONFIG.items()}
 _UNSET_HOST: Json = {key: read(Fields("", {}), key) for key, read in _HOST.items()}
 _UNSET_HOST |= {key: default for key, (_, _, default) in _LACKING.items()}
@@ -300,4 +300,4 @@ def own_settings(own: Fields) -> Json:
     for key in own.given():
         if key not in OWN:
             raise own.bad(f"{own.where}.{key[:64]!r} is not a setting of pysup")
-    return {key: read(own, key) for key, read in OWN.items() if own.raw(key) or own.raw(key) == 0}
+    return {key: OWN[key](own, key) for key in own.among(OWN) if own.raw(key) or own.raw(key) == 0}

@@ -57,8 +57,8 @@ class Fields:
         return key in self._data and self._data[key] is None
 
     def among(self, known: Mapping[str, object]) -> Iterator[str]:
-        """The fields of these names that are there and not null, in the order in which they are known."""
-        return (key for key in known if self._data.get(key) is not None)
+        """The fields of these names that are there and not null."""
+        return (key for key, value in self._data.items() if value is not None and key in known)
 
     def given(self) -> Iterator[str]:
         """The fields that are given (not empty in Go's sense)."""
