@@ -238,6 +238,7 @@ _KEYS: dict[str, Setter] = {
     "bind-propagation": _put_in("BindOptions", "Propagation", _propagation),
     "bind-nonrecursive": _put_in("BindOptions", "NonRecursive", _truth),
     "bind-recursive": _bind_recursive,
+    "idmap": _put_in("BindOptions", "IDMap", _truth),
     "bind-create-src": _put_in("BindOptions", "CreateMountpoint", _truth),
     "volume-nocopy": _put_in("VolumeOptions", "NoCopy", _truth),
     "volume-subpath": _put_in("VolumeOptions", "Subpath"),
@@ -247,5 +248,5 @@ _KEYS: dict[str, Setter] = {
     "tmpfs-size": _put_in("TmpfsOptions", "SizeBytes", _size),
     "tmpfs-mode": _put_in("TmpfsOptions", "Mode", _octal),
 }
-_FLAGS = frozenset({"readonly", "ro", "bind-nonrecursive", "bind-create-src", "volume-nocopy"})
+_FLAGS = frozenset({"readonly", "ro", "idmap", "bind-nonrecursive", "bind-create-src", "volume-nocopy"})
 """Keys that mean true when they stand alone."""

@@ -53,6 +53,7 @@ def _bind(item: Fields) -> Mount:
         read_only_below=not options.flag("ReadOnlyNonRecursive"),
         propagation=propagation,
         recursive=not options.flag("NonRecursive"),
+        idmap=options.flag("IDMap"),
         create_source=options.flag("CreateMountpoint"),
     )
 
@@ -145,6 +146,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "CreateMountpoint": Fields.flag,
         "ReadOnlyNonRecursive": Fields.flag,
         "ReadOnlyForceRecursive": Fields.flag,
+        "IDMap": Fields.flag,
     },
     "TmpfsOptions": {"SizeBytes": Fields.integer, "Mode": Fields.integer},
     "VolumeOptions": {
@@ -172,6 +174,7 @@ def mount_object(mount: Mount) -> Json:
     bind = {
         "Propagation": mount.propagation,
         "NonRecursive": not mount.recursive,
+        "IDMap": mount.idmap,
         "CreateMountpoint": mount.create_source,
         "ReadOnlyNonRecursive": mount.read_only and not mount.read_only_below,
     }

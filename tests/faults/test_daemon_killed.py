@@ -34,6 +34,7 @@ class Pace:
     def __init__(self, directory: Path, name: str) -> None:
         self.path = directory / name
         os.mkfifo(self.path)
+        self.path.chmod(0o666)
         self._fd = os.open(self.path, os.O_RDWR)
 
     def step(self, count: int = 1) -> None:
@@ -92,16 +93,16 @@ def assert_sound(mortal: Mortal) -> None:
 class Storm(threading.Thread):
     """Runs --rm containers one after the other until it is told to end; the daemon may die at any moment."""
 
-    def __init__(self, mortal: Mortal) -> None:
+    def __init__(self, mortal: Mortal, userns: str = "") -> None:
         super().__init__()
         self._mortal = mortal
+        self._host = {"AutoRemove": True, "NetworkMode": "none", "UsernsMode": userns}
         self.over = threading.Event()
         self.done = 0
         self.odd: list[object] = []
 
     def run(self) -> None:
-        host = {"AutoRemove": True, "NetworkMode": "none"}
-        body = {"Image": "host", "Cmd": ["sh", "-c", "echo x; exit 5"], "HostConfig": host}
+        body = {"Image": "host", "Cmd": ["sh", "-c", "echo x; exit 5"], "HostConfig": self._host}
         while not self.over.is_set():
             with contextlib.closing(self._mortal.client()) as client, contextlib.suppress(Unavailable):
                 self._once(client, body)
@@ -129,8 +130,8 @@ def test_whoever_is_killed_nothing_is_lost(mortal: Mortal, shared: Path, victims
     counting = f"exec 3<{count.path}; for i in $(seq {steps}); do read -u 3 x; echo $i; done; exit 7"
     start(mortal, shared, "counter", counting)
     dying = f"echo born; exec 3<>{phoenix.path}; read -u 3 x; exit 3"
-    start(mortal, shared, "phoenix", dying, "--restart", "always", "--restart-delay", "0")
-    storms = [Storm(mortal) for _ in range(2)]
+    start(mortal, shared, "phoenix", dying, "--restart", "always", "--restart-delay", "0", "--userns", "auto")
+    storms = [Storm(mortal), Storm(mortal, userns="auto")]
     for storm in storms:
         storm.start()
     try:
@@ -155,6 +156,7 @@ def test_whoever_is_killed_nothing_is_lost(mortal: Mortal, shared: Path, victims
     _assert_reborn(mortal)
     assert_sound(mortal)
     mortal.pysup("rm", "-f", "counter", "phoenix", check=True)
+    assert rows(mortal, "SELECT * FROM id_range") == []
     for pace in (count, phoenix):
         pace.close()
 

@@ -54,7 +54,7 @@ class RootlessUser:
         self.first = self.uid << 16
         self._subordinate = f"{self.first}:65536" if subordinate else ""
         self._cgroup = cgroup
-        self.directory = Path(tempfile.mkdtemp(prefix="pysup-user-", dir="/tmp"))
+        self.directory = Path(tempfile.mkdtemp(prefix="pysup-user-", dir="/run"))
         self.directory.chmod(0o755)
         self.root = self.directory / "home/.local/share/pysup"
         self.socket = self.directory / "run/pysup/pysup.sock"
@@ -119,12 +119,12 @@ class RootlessUser:
         python = f"{home}/python/bin/{os.path.basename(os.path.realpath(sys.executable))}"
         pysup = f'pysup() {{ {python} -m pysup.supervisor.cli.main "$@"; }}\n'
         join = f"echo $$ > {self._cgroup}/cgroup.procs; " if self._cgroup else ""
-        user = f'{join}exec setpriv --reuid {self.uid} --regid {self.uid} --clear-groups env -i "$@"'
+        user = f'{join}exec /usr/bin/setpriv --reuid {self.uid} --regid {self.uid} --clear-groups env -i "$@"'
         done = subprocess.run(
             ["nsenter", "--mount", "--target", str(self._holder.pid), "sh", "-c", user, "sh",
              *(f"{name}={value}" for name, value in environment.items()),
              "sh", "-c", pysup + script, "sh", *arguments],
-            input=stdin, capture_output=True, timeout=60, check=False, cwd="/",
+            input=stdin, capture_output=True, timeout=120, check=False, cwd="/",
         )  # fmt: skip
         out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
         return subprocess.CompletedProcess(done.args, done.returncode, out, err)

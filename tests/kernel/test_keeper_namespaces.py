@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers.containers import Outcome, kept, outcome, run, start
+from helpers.daemon import children as process_children
 from helpers.keepers import CAPABILITIES, ENV, FLAGS, KeeperProcess, linked, plan
 
 from pysup.supervisor.errors import StartFailed
 from pysup.supervisor.keeper.link import Link
 from pysup.supervisor.kernel import mounts, process
 from pysup.supervisor.kernel.libc import AT_FDCWD
-from pysup.supervisor.runtime.launch import Launched
+from pysup.supervisor.runtime.launch import Launched, StdioPlan, launch
 
 pytestmark = [pytest.mark.kernel, pytest.mark.vm]
 ENTERED = FLAGS | process.CLONE_NEWCGROUP
@@ -126,6 +129,52 @@ async def test_user_namespace(keeper: KeeperProcess, tmp_path: Path) -> None:
         assert (result.stdout.split(), result.stderr) == (["0", "0", "100000", "65536"], "")
         assert os.stat(tmp_path / "c" / "upper" / "made").st_uid == 100_000
     os.close(layer)
+
+
+@contextlib.asynccontextmanager
+async def namespace(link: Link, maps: str) -> AsyncIterator[int]:
+    """A descriptor of a user namespace whose maker has ended."""
+    maker = await launch(
+        link, what="maker", key="user/1", flags=process.CLONE_NEWUSER, plan=[["user_namespace"], ["ready"]],
+        stdio=StdioPlan(), uid_map=maps, gid_map=maps,
+    )  # fmt: skip
+    await maker.ready()
+    fd = os.open(f"/proc/{maker.process.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    await maker.abort()
+    yield fd
+    os.close(fd)
+
+
+async def test_born_in_a_user_namespace_that_is_there(keeper: KeeperProcess, tmp_path: Path) -> None:
+    """Again and again, each a child of the keeper, with namespaces of its own or the host's."""
+    script = "cat /proc/self/uid_map; readlink /proc/self/ns/user /proc/self/ns/net"
+    for parent in (tmp_path, *tmp_path.parents[:2]):
+        os.chmod(parent, 0o755)  # noqa: S103 - its own new directories
+    async with linked(keeper) as link, namespace(link, "0 100000 65536\n") as user:
+        found = []
+        for name in ("c1", "c2"):
+            layer = mounts.open_tree(AT_FDCWD, "/")
+            steps = in_user_namespace(tmp_path / name, ["sh", "-c", script])
+            done = await run(link, tmp_path / name, [], steps=steps, user=user, attach={"layer": layer})
+            os.close(layer)
+            assert done.stderr == ""
+            found.append(done.stdout.split())
+        assert [words[:3] for words in found] == [["0", "100000", "65536"]] * 2
+        assert [words[3] for words in found] == [os.readlink(f"/proc/self/fd/{user}")] * 2
+        assert found[0][4] != found[1][4]
+        assert await kept(link) == []
+
+
+async def test_what_the_helper_meets_is_told(keeper: KeeperProcess, tmp_path: Path) -> None:
+    """Something that is no user namespace; and nothing is left of the helper."""
+    null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    async with linked(keeper) as link:
+        before = process_children(keeper.process.pid)
+        with pytest.raises(StartFailed, match="enter the user namespace: invalid argument"):
+            await run(link, tmp_path, [], steps=[], user=null)
+        assert await kept(link) == []
+        assert process_children(keeper.process.pid) == before
+    os.close(null)
 
 
 @pytest.mark.parametrize("text", ["nonsense", "0 0 1\n0 0 1\n"])

@@ -29,6 +29,7 @@ from pysup.supervisor.spec.mount_syntax import (
         ),
         ("data:/b:nocopy", Bind("data", "/b", no_copy=True, mode="nocopy")),
         ("/anonymous", Bind("", "/anonymous")),
+        ("/a:/b:idmap,ro", Bind("/a", "/b", read_only=True, idmap=True, mode="idmap,ro")),
     ],
 )
 def test_volumes_are_read(text: str, bind: Bind) -> None:

@@ -13,6 +13,7 @@ from pysup.supervisor.errors import BadRequest, NotFound, NotSupported, PysupErr
 from pysup.supervisor.spec.container import Mount, Volume
 from pysup.supervisor.spec.fields import Fields
 from pysup.supervisor.spec.from_docker import Defaults, container_spec, normalise
+from pysup.supervisor.spec.mount_syntax import parse_mount
 from pysup.supervisor.spec.mounts import inheritable, with_inherited
 from pysup.supervisor.spec.volumes import (
     ANONYMOUS,
@@ -222,3 +223,12 @@ def test_dockers_label_makes_a_volume_anonymous() -> None:
     volume = mounts_of({"Mounts": [item]})["/d"].volume
     assert volume is not None
     assert volume.anonymous
+
+
+def test_a_directory_with_the_containers_ids_is_inherited_with_them() -> None:
+    host = {"Binds": ["/srv:/data:idmap"], "Mounts": [{"Type": "bind", "Source": "/x", "Target": "/y"}]}
+    found = inheritable(Fields("x", {}), Fields("x", host), OTHER)
+    assert [one["BindOptions"].get("IDMap", False) for one in found] == [True, False]
+    again = normalise({"Image": "host", "Cmd": ["x"], "HostConfig": {"Mounts": found}}, {}).spec.mounts
+    assert [mount.idmap for mount in again] == [True, False]
+    assert parse_mount("type=bind,src=/a,dst=/b,idmap")["BindOptions"] == {"IDMap": True}
