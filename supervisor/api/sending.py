@@ -77,6 +77,7 @@ class RawDuplex:
         self._transport = transport
         self._early = early
         self._upgrade = upgrade
+        self._head_is_read = False
         self.begun = False
 
     async def begin(self, content_type: str, *headers: tuple[str, str]) -> None:
@@ -97,7 +98,10 @@ class RawDuplex:
         return await self._transport.receive_some()
 
     async def send_all(self, data: bytes) -> None:
-        """Send to the client."""
+        """Send to the client, once it has taken the head: docker-py loses what it reads together with that."""
+        if not self._head_is_read:
+            await self._transport.until_read()
+            self._head_is_read = True
         await self._transport.send_all(data)
 
 

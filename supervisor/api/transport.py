@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
+import struct
+import termios
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
@@ -17,6 +20,8 @@ RECEIVE_MUCH = 256 << 10
 """Bytes at once of a body, which may be an image; a unix socket holds 208 KiB (socket(7), wmem_default)."""
 CLOSE_WITHIN = 1.0
 """Seconds for a client by TCP to close, too; and before that, with TLS, to say so."""
+_LOOKS, _BETWEEN_LOOKS = 50, 0.001
+"""Seconds for a client to read a head: it may have to wait for its CPU."""
 
 Target = TypeVar("Target")
 
@@ -55,6 +60,16 @@ class Transport:
             await self._stream.send_all(data)
         except trio.BrokenResourceError as error:
             raise Gone from error
+
+    async def until_read(self) -> None:
+        """Until the client has read all that was sent, or for a moment: a unix socket tells (SIOCOUTQ, unix(7))."""
+        sock = self._plain.socket
+        if sock.family != socket.AF_UNIX:
+            return
+        for _ in range(_LOOKS):
+            if not struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)))[0]:
+                return
+            await trio.sleep(_BETWEEN_LOOKS)
 
     async def while_there(
         self, run: Callable[[Target], Awaitable[None]], target: Target, *, half_closes: bool

@@ -96,7 +96,7 @@ class Restart(Stop):
 
 @dataclass(frozen=True, slots=True)
 class Kill(Command):
-    """Send a signal to the container's first process."""
+    """Send a signal to the container's first process; SIGKILL is answered when it has ended."""
 
     signal: int = 9
 

@@ -146,11 +146,12 @@ class Container(Lifecycle):
             run.ended_by, self._kill_signal, self._killed_at = "kill", sent, trio.current_time()
             also = self._run_columns(ended_by="kill")
         await self.record.note([Told("kill", {"signal": str(sent)}, command.caller)], also=also)
-        if sent == signal.SIGKILL:
+        if sent == signal.SIGKILL:  # answered when it has ended, as by docker
             await run.kill_all()
+            self._stoppers.append(command.reply)
         else:
             run.signal(sent)
-        command.reply.settle()
+            command.reply.settle()
 
     # -- pausing --------------------------------------------------------------------------------------------
 
@@ -236,7 +237,8 @@ class Container(Lifecycle):
             return await self._remove()
         if not command.force:
             raise Conflict(
-                f"cannot remove container {self._name}: it is {state}; stop it first, or force the removal"
+                f"cannot remove container {self._name}: container is {state}: "
+                "stop the container before removing or force remove"
             )
         self._removers.append(command)
         if state is State.BACKOFF:

@@ -37,9 +37,10 @@ from pysup.supervisor.errors import BadRequest, Conflict, NotFound, PysupError
 from pysup.supervisor.images.differences import Change as FileChange
 from pysup.supervisor.kernel.features import probe
 from pysup.supervisor.logs.feed import Feed
-from pysup.supervisor.runtime import rootfs
+from pysup.supervisor.runtime import plan, rootfs
 from pysup.supervisor.runtime.cgroups.base import Usage
 from pysup.supervisor.runtime.processes import Processes, list_processes
+from pysup.supervisor.runtime.traffic import Traffic, traffic_of
 from pysup.supervisor.spec.joining import Joining
 from pysup.supervisor.spec.names import check_name
 
@@ -199,7 +200,12 @@ class Engine:
         row = self.find(ref)
         with self.parts.news.subscribe(row.id) as happenings:
             task_status.started()
-            return await wait_for(condition, row, happenings)
+            return await wait_for(condition, row, happenings, partial(self.state_of, row.id))
+
+    def state_of(self, container_id: str) -> State:
+        """The observed state; that of one whose row is gone is "removed"."""
+        row = containers.get(self.parts.store.read(), container_id)
+        return State.REMOVED if row is None else State(row.state)
 
     def attach(self, ref: str, run: int | None = None) -> AbstractContextManager[Attachment]:
         """A client's view of the streams, from now to the end of the run (of the next one, if none is there).
@@ -250,6 +256,14 @@ class Engine:
         """What the cgroup has used; None if the container does not run."""
         run = self.container(ref).run
         return None if run is None or run.cgroup is None else run.cgroup.usage()
+
+    def traffic(self, ref: str) -> dict[str, Traffic]:
+        """What its interfaces have carried; none if it does not run, or has no network of its own."""
+        container = self.container(ref)
+        process = None if container.run is None else container.run.process
+        if process is None or not plan.has_network(container.record.spec.namespaces):
+            return {}
+        return traffic_of(process.pid)
 
     async def top(self, ref: str, ps_args: str) -> Processes:
         """The processes of a running container, as ps(1) shows them."""

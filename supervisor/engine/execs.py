@@ -48,6 +48,8 @@ class Execs:
         """Note what is to be executed; returns the exec's id."""
         container = self._container(ref)
         _refuse_unless_running(container)
+        if "detachKeys" in body:  # docker-py's; Go reads names in any case
+            body = {"DetachKeys": body["detachKeys"], **body}
         process = exec_process(body, container.record.spec.process)
         exec_id, now = secrets.token_hex(32), self._parts.now_ns()
         row = container.record.row

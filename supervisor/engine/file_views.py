@@ -72,7 +72,7 @@ async def _viewed(parts: Parts, container: Container, *, volumes: bool) -> Async
 
 async def _settled(parts: Parts, container: Container) -> None:
     """Until it is not just being started."""
-    with parts.news.subscribe() as happenings:
+    with parts.news.subscribe(container.record.id) as happenings:
         while container.record.state is State.STARTING:
             await happenings.receive()
     if container.record.state is State.REMOVED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import trio
@@ -18,10 +19,11 @@ async def wait_for(
     condition: Condition,
     row: Row,
     happenings: trio.MemoryReceiveChannel[Happening],
+    state: Callable[[], State],
 ) -> int:
     """Return the exit code once the condition holds.
 
-    ``row``: as it was in the moment of subscribing; ``happenings``: those of this container.
+    ``row``: as it was in the moment of subscribing; ``happenings``: those of this container; ``state``: as it is now.
     """
     code = row.exit_code or 0
     if condition == "not-running" and State(row.state) in RESTING:
@@ -29,14 +31,17 @@ async def wait_for(
     async for happening in happenings:
         if happening.action == "die":
             code = happening.exit_code
-        if _holds(condition, happening.action):
+        if _holds(condition, happening.action, state):
             return code
     raise NotFound(f"cannot wait for container {row.name}: the daemon is stopping")
 
 
-def _holds(condition: Condition, action: str) -> bool:
+def _holds(condition: Condition, action: str, state: Callable[[], State]) -> bool:
+    """An end that is followed by another start is one all the same, as with docker."""
     if action == "destroy":
         return True
     if condition == "next-exit":
         return action == "die"
-    return condition == "not-running" and action == "rest"
+    if condition == "not-running":
+        return action == "rest" or (action == "die" and state() not in RESTING)
+    return False

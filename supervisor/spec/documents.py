@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pysup.supervisor.errors import BadRequest
 from pysup.supervisor.spec.devices import normal_device
 from pysup.supervisor.spec.fields import Fields, Json
 from pysup.supervisor.spec.network import BRIDGE
@@ -89,9 +90,8 @@ def log_config(host: Fields, key: str = "LogConfig") -> Json:
     if driver == "none":
         raise host.lacking("--log-driver none")
     if driver not in _LOG_DRIVERS:
-        raise host.bad(
-            f"no log driver named {driver[:64]!r} is registered (there is {', '.join(_LOG_DRIVERS)})"
-        )
+        # docker's words alone: its clients compare them
+        raise BadRequest(f"logger: no log driver named {driver[:64]!r} is registered")
     for name in options:
         if name not in _LOG_OPTIONS:
             raise host.lacking(f"--log-opt {name[:64]!r}", f"there is {' and '.join(_LOG_OPTIONS)}")
@@ -131,14 +131,20 @@ def _runtime(host: Fields, key: str) -> str:
     runtime = host.text(key)
     if runtime not in ("", "pysup", "runc"):
         raise host.lacking(f"--runtime {runtime[:64]!r}", "pysup is its own runtime")
-    return "pysup"
+    return runtime or "pysup"
+
+
+def runtime_beside(fields: Fields, host: Fields) -> Json:
+    """docker-py's ``runtime``, which it puts beside HostConfig."""
+    beside = fields.text("Runtime") and not host.text("Runtime")
+    return {"Runtime": _runtime(fields, "Runtime")} if beside else {}
 
 
 def _isolation(host: Fields, key: str) -> str:
     isolation = host.text(key)
     if isolation not in ("", "default"):
         raise host.bad(f"--isolation {isolation[:64]!r}: on Linux there is only 'default'")
-    return ""
+    return isolation
 
 
 # -- the tables ----------------------------------------------------------------------------------------------

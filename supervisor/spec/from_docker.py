@@ -19,6 +19,7 @@ from pysup.supervisor.spec.documents import (
     host_document,
     log_config,
     refuse_lacking,
+    runtime_beside,
     unknown_fields,
 )
 from pysup.supervisor.spec.fields import Fields, Json
@@ -103,7 +104,7 @@ def normalise(
     image = Fields(f"{CREATE}: the image's configuration is not valid", image_config)
     refuse_lacking(host)
     config = config_document(fields) | merge(fields, image) | merged_check(fields, image)
-    host_config = host_document(host)
+    host_config = host_document(host) | runtime_beside(fields, host)
     spec = _spec(Fields(CREATE, {**fields_of(body), **config}), host, container_id, lower, defaults)
     warnings = [*unknown_fields(fields, host), *limits.warnings(host)]
     joined = joining.joined(fields, host)

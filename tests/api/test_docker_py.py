@@ -61,6 +61,8 @@ def test_the_life_of_a_container(client: docker.DockerClient) -> None:
     assert box.stats(stream=False)["pids_stats"]["current"] == 1
     box.rename("crate")
     box.kill()
+    box.reload()
+    assert box.status == "exited", "a kill is answered when it has ended"
     assert box.wait()["StatusCode"] == 137
     box.remove()
 
@@ -81,6 +83,47 @@ def test_logs_are_bytes_lines_and_a_stream(client: docker.DockerClient) -> None:
     assert box.logs(stderr=False, timestamps=True).endswith(b"Z one\n")
     assert box.logs(since=time.time() + 100) == b""
     box.remove()
+
+
+def test_each_line_of_a_log_comes_by_itself(client: docker.DockerClient) -> None:
+    box = client.containers.run("host", ["sh", "-c", "echo one; echo two"], detach=True)
+    box.wait()
+    assert list(box.logs(stream=True)) == [b"one\n", b"two\n"]
+    for _ in range(20):  # what comes with the head would be lost
+        assert client.api.attach(box.id, logs=True) == b"one\ntwo\n"
+    box.remove()
+
+
+def test_the_start_of_an_exec_says_how_its_output_comes(client: docker.DockerClient) -> None:
+    box = client.containers.run("host", ["sleep", "infinity"], detach=True)
+    exec_id = client.api.exec_create(box.id, ["printf", "out"], tty=True, detach_keys="ctrl-p")["Id"]
+    assert client.api.exec_start(exec_id) == b"out", "in frames, for a start that says nothing of a terminal"
+    assert client.api.exec_inspect(exec_id)["DetachKeys"] == "ctrl-p"
+    exec_id = client.api.exec_create(box.id, ["printf", "out"], tty=True)["Id"]
+    assert client.api.exec_start(exec_id, tty=True) == b"out"
+    box.remove(force=True)
+
+
+def test_a_container_that_restarts_ends_each_time(client: docker.DockerClient) -> None:
+    always = {"Name": "always", "MaximumRetryCount": 0}
+    box = client.containers.run("host", ["sh", "-c", "sleep 0.3; exit 3"], detach=True, restart_policy=always)
+    assert box.wait()["StatusCode"] == 3
+    with pytest.raises(APIError, match="stop the container before removing"):
+        box.remove()
+    box.remove(force=True)
+
+
+def test_what_interfaces_have_carried(client: docker.DockerClient) -> None:
+    box = client.containers.run("host", ["sleep", "infinity"], detach=True)
+    assert box.stats(stream=False)["networks"]["eth0"]["tx_bytes"] >= 0
+    box.remove(force=True)
+    box = client.containers.run(
+        "host", ["sleep", "infinity"], detach=True, network_mode="host", runtime="runc"
+    )
+    assert "networks" not in box.stats(stream=False)
+    box.reload()
+    assert box.attrs["HostConfig"]["Runtime"] == "runc"
+    box.remove(force=True)
 
 
 def test_a_socket_is_attached_before_the_start(client: docker.DockerClient) -> None:

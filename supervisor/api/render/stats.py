@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from pysup.supervisor.runtime.cgroups.base import BlockCount, Usage
+from pysup.supervisor.runtime.traffic import Traffic
 from pysup.supervisor.spec.timestamps import NEVER, rfc3339
 
 Json = dict[str, Any]
@@ -22,6 +24,8 @@ class Sample:
 
     usage: Usage
     time_ns: int
+    traffic: Mapping[str, Traffic] = field(default_factory=dict)
+    """By interface; none without a network of its own."""
 
 
 def stats(container_id: str, name: str, sample: Sample | None, before: Sample | None = None) -> Json:
@@ -41,7 +45,12 @@ def stats(container_id: str, name: str, sample: Sample | None, before: Sample | 
         "cpu_stats": _cpu(sample),
         "precpu_stats": _cpu(before),
         "memory_stats": {} if sample is None else _memory(sample.usage),
+        **({"networks": _networks(sample)} if sample is not None and sample.traffic else {}),
     }
+
+
+def _networks(sample: Sample) -> Json:
+    return {name: one._asdict() for name, one in sample.traffic.items()}
 
 
 def _pids(sample: Sample | None) -> Json:

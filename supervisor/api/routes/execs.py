@@ -8,7 +8,7 @@ from pysup.supervisor.api.render.execs import inspect_exec
 from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.routes.attach import content_type
 from pysup.supervisor.api.routes.containers import terminal_size
-from pysup.supervisor.api.streams import copy_both_ways, frame, raw
+from pysup.supervisor.api.streams import Encode, copy_both_ways, frame, raw
 from pysup.supervisor.api.wire import Duplex, Hijacked, Request, Response, empty, json_response
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.engine.exec_session import ExecSession
@@ -41,19 +41,21 @@ async def start_exec(engine: Engine, request: Request) -> Response | Hijacked:
         return empty(200)
     keys = parse_detach_keys(json.loads(row.process).get("DetachKeys") or "") if session.tty else b""
     refuses = request.query.flag("refusal")
+    plain = body.flag("Tty")  # this and not the exec's own decides how the output comes
+
+    encode = raw if plain else frame
 
     async def run(duplex: Duplex) -> None:
         """The head goes before the process is there: docker-py loses what comes in one packet with it."""
         try:
             if refuses:
                 await engine.execs.start(session)
-            await duplex.begin(content_type(request, tty=session.tty))
-            if not refuses and not await _started(engine, session, duplex):
+            await duplex.begin(content_type(request, tty=plain))
+            if not refuses and not await _started(engine, session, duplex, encode):
                 return
             if session.tty and rows and columns:
                 session.resize(rows, columns)
             into = session if session.has_stdin else None
-            encode = raw if session.tty else frame
             await copy_both_ways(duplex, session.chunks(), into, encode=encode, keys=keys)
         finally:
             session.abandon()
@@ -61,13 +63,12 @@ async def start_exec(engine: Engine, request: Request) -> Response | Hijacked:
     return Hijacked(run)
 
 
-async def _started(engine: Engine, session: ExecSession, duplex: Duplex) -> bool:
+async def _started(engine: Engine, session: ExecSession, duplex: Duplex, encode: Encode) -> bool:
     """A failure is told on the stream, as docker does; clients read the exit code by inspect."""
     try:
         await engine.execs.start(session)
     except StartFailed as error:
-        text = f"{error}\r\n".encode()
-        await duplex.send_all(text if session.tty else frame(_STDERR, text))
+        await duplex.send_all(encode(_STDERR, f"{error}\r\n".encode()))
         return False
     return True
 

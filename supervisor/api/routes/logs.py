@@ -71,8 +71,15 @@ class Encoder:
         self._continued: set[int] = set()
 
     def framed(self, entry: Entry) -> bytes:
-        """In a frame that names the stream. A gap is told on stderr: clients take any other for an error."""
-        return frame(STDERR if entry.stream == GAP else entry.stream, self.raw(entry))
+        """In frames that name the stream, one for each line, as docker's clients expect. A gap is told on stderr:
+        clients take any other for an error.
+        """
+        stream, data = STDERR if entry.stream == GAP else entry.stream, self.raw(entry)
+        if data.find(b"\n", 0, -1) < 0:
+            return frame(stream, data)
+        *lines, last = data.split(b"\n")
+        frames = [frame(stream, line + b"\n") for line in lines]
+        return b"".join([*frames, frame(stream, last)] if last else frames)
 
     def positioned(self, entry: Entry) -> bytes:
         """In a frame that has the position behind it, a terminal's output, too."""

@@ -8,6 +8,7 @@ started does not stay, and the answer is the error.
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import cast, get_args
 
 from pysup.supervisor.api.router import Route
@@ -31,7 +32,9 @@ async def run_container(engine: Engine, request: Request) -> Streamed:
             await sink.send(_line({"Id": container.id, "Warnings": container.warnings}))
             if condition:
                 row = container.record.row
-                code = await wait_for(cast("Condition", condition), row, happenings)
+                code = await wait_for(
+                    cast("Condition", condition), row, happenings, partial(engine.state_of, row.id)
+                )
                 await sink.end(_line({"Error": None, "StatusCode": code}))
 
     return Streamed(write)

@@ -40,7 +40,7 @@ async def get_stats(engine: Engine, request: Request) -> Response | Streamed:
 
 async def _sample(engine: Engine, container_id: str) -> Sample | None:
     usage = await engine.usage(container_id)
-    return None if usage is None else Sample(usage, engine.parts.now_ns())
+    return None if usage is None else Sample(usage, engine.parts.now_ns(), engine.traffic(container_id))
 
 
 def _exists(engine: Engine, container_id: str) -> bool:

@@ -42,6 +42,7 @@ from pysup.supervisor.runtime.plan.mounts import ETC_FILES
 from pysup.supervisor.runtime.plan.namespaces import (
     clone_flags,
     gid_maps,
+    has_network,
     host_id,
     map_text,
     outliving,
@@ -87,6 +88,7 @@ __all__ = [
     "detached_layers",
     "further",
     "gid_maps",
+    "has_network",
     "host_id",
     "is_host_image",
     "joins_pid",

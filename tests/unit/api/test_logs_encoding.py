@@ -15,6 +15,14 @@ def test_output_goes_in_frames_as_it_was_written() -> None:
     assert encoder.raw(Entry(TIME, 1, b"x\n")) == b"x\n"
 
 
+def test_each_line_has_a_frame_of_its_own() -> None:
+    """docker-py gives its caller what comes in one frame."""
+    encoder = Encoder(timestamps=False, details=False)
+    assert encoder.framed(Entry(TIME, 1, b"x\nyy\n")) == b"\1\0\0\0\0\0\0\2x\n\1\0\0\0\0\0\0\3yy\n"
+    assert encoder.framed(Entry(TIME, 1, b"x\nyy")) == b"\1\0\0\0\0\0\0\2x\n\1\0\0\0\0\0\0\2yy"
+    assert encoder.framed(Entry(TIME, 1, b"\n\n")) == b"\1\0\0\0\0\0\0\1\n" * 2
+
+
 def test_the_rest_of_a_line_has_no_time_of_its_own() -> None:
     encoder = Encoder(timestamps=True, details=False)
     assert encoder.raw(Entry(TIME, 1, b"begin", partial=True)) == STAMP + b"begin"
