@@ -160,10 +160,8 @@ class _Packing:
             if status.st_nlink > 1:
                 self._links[status.st_dev, status.st_ino] = path
             yield from self._regular(path)
-        elif stat.S_ISFIFO(status.st_mode):
-            yield _head(self._described(path, status, tarfile.FIFOTYPE))
         else:
-            raise PysupError(f"cannot build: {path} is a device: leave it out by {_IGNORE}")
+            raise PysupError(f"cannot build: {path} is a device or a FIFO: leave it out by {_IGNORE}")
 
     def _regular(self, path: str) -> Iterator[bytes]:
         with open(os.open(os.path.join(self._top, path), _READ), "rb", buffering=0) as file:

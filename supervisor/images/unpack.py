@@ -38,6 +38,8 @@ class Bounds(NamedTuple):
     """Entries, at most."""
     size: int = 1 << 62
     """Bytes of files, at most."""
+    devices: bool = True
+    """Devices and FIFOs may be in it."""
     padded: bool = True
     """Its last entry is as long as the format wants it (tar_stream.Stream)."""
 
@@ -153,6 +155,8 @@ class _Unpacker:
 
     def _make_special(self, member: tarfile.TarInfo, parent: int, name: str) -> None:
         mode = 0 if member.issym() else attributes.device_mode(member)
+        if mode and not self._bounds.devices:
+            raise ValueError("it is a device or a FIFO")
         with contextlib.suppress(FileNotFoundError):
             os.lstat(name, dir_fd=parent)
             self._make_room(name, parent)

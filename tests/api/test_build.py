@@ -183,6 +183,12 @@ def test_no_link_leads_out_of_the_context_or_the_image(daemon: Daemon) -> None:
         failed = build(daemon, context("FROM base:1", (name, "evil")))
         assert "its name leads upwards" in failed.error and name in failed.error
     assert "Forbidden path outside" in build(daemon, context("FROM base:1\nCOPY ../etc /")).error
+    for kind in (tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE):
+        special = build(daemon, context("FROM base:1\nCOPY . /", entry("special", kind)))
+        assert "'special': it is a device or a FIFO" in special.error
+    made = built(daemon, context("FROM base:1\nRUN mknod /dev-null c 1 3\n")).ids[0]
+    direct = build(daemon, context(f"FROM base:1\nCOPY --from={made} /dev-null /x\n"))
+    assert "it is neither a file nor a directory nor a link" in direct.error
     hidden = build(daemon, context("FROM base:1\nCOPY . /", (".wh.bin", "takes /bin away")))
     assert "'.wh.bin': in a layer such a name takes another file away" in hidden.error
 

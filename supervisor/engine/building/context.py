@@ -11,6 +11,7 @@ from typing import IO, cast
 
 from pysup.supervisor.build.ignoring import read_ignore_file
 from pysup.supervisor.build.lexing import LARGEST
+from pysup.supervisor.engine.building.opening import open_regular
 from pysup.supervisor.engine.building.orders import DOCKERFILE
 from pysup.supervisor.engine.feeding import Interruptible, feed
 from pysup.supervisor.errors import BadRequest
@@ -20,7 +21,7 @@ from pysup.supervisor.images.unpack import Bounds, unpack
 from pysup.supervisor.kernel.libc import KernelError
 from pysup.supervisor.kernel.mounts import openat2
 
-BOUNDS = Bounds(whiteouts=False, files=2_000_000, size=64 << 30, padded=False)
+BOUNDS = Bounds(whiteouts=False, files=2_000_000, size=64 << 30, padded=False, devices=False)
 """Of a context: entries, and bytes of their files together."""
 _LARGEST = 4 * LARGEST
 """Bytes of a Dockerfile, of which a sign has four at most."""
@@ -61,7 +62,7 @@ def _read(root: int, name: str) -> str | None:
     if not name:
         return None
     try:
-        fd = openat2(root, name, os.O_RDONLY | os.O_NONBLOCK, resolve=INSIDE)
+        fd = open_regular(root, name)
     except KernelError:
         return None
     with open(fd, "rb") as file:

@@ -6,6 +6,7 @@ import re
 
 from pysup.supervisor.build.errors import bad
 from pysup.supervisor.build.instructions import Copy
+from pysup.supervisor.engine.building.opening import read_text
 from pysup.supervisor.engine.building.placing import Manner
 from pysup.supervisor.keeper import names
 
@@ -26,7 +27,7 @@ def manner(copy: Copy, root: int) -> Manner:
 def owner_of(copy: Copy, root: int) -> tuple[int, int]:
     """``user[:group]``; a user alone has the group of the same name or number (Dockerfile reference, COPY --chown)."""
     user, _, group = copy.chown.partition(":")
-    passwd, groups = names.read_in(root, names.PASSWD), names.read_in(root, names.GROUP)
+    passwd, groups = (read_text(root, path, names.MAX_FILE) for path in (names.PASSWD, names.GROUP))
     try:
         uid = names.identify(user, [], passwd, groups).uid
         gid = names.identify(f"0:{group or user}", [], "", groups).gid

@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import IO, NamedTuple, cast
 
+from pysup.supervisor.engine.building.opening import open_regular
 from pysup.supervisor.engine.building.sources import READ, Source, directories
 from pysup.supervisor.errors import BadRequest
 from pysup.supervisor.images.compression import compression_of, decompressed
@@ -163,7 +164,7 @@ def place(origin: int, source: Source, there: Place) -> None:
             copy.close()
         return
     above, name = there.file(source.name)
-    fd = openat2(origin, source.path, os.O_RDONLY | os.O_NONBLOCK, resolve=INSIDE)
+    fd = open_regular(origin, source.path)
     try:
         with _opened(there.root, above, there.manner.maker) as parent:
             copy.regular(fd, parent, name)
@@ -315,7 +316,7 @@ def is_archive(origin: int, source: Source) -> bool:
     """Whether ADD unpacks it: a tar archive, compressed or not, whatever its name."""
     if source.is_directory:
         return False
-    fd = openat2(origin, source.path, os.O_RDONLY | os.O_NONBLOCK, resolve=INSIDE)
+    fd = open_regular(origin, source.path)
     with open(fd, "rb") as file:
         head = file.read(_HEAD)
         file.seek(0)
@@ -329,7 +330,7 @@ def is_archive(origin: int, source: Source) -> bool:
 
 def unpack_into(origin: int, source: Source, place: Place) -> None:
     """What ADD does with an archive: its owners stay, unless one is chosen. Raises BadArchive, OSError."""
-    fd = openat2(origin, source.path, os.O_RDONLY | os.O_NONBLOCK, resolve=INSIDE)
+    fd = open_regular(origin, source.path)
     with open(fd, "rb") as file, _opened(place.root, place.path.rstrip("/") or "/", (0, 0)) as there:
         bounds = Bounds(whiteouts=False, owner=place.manner.owner)
         unpack(decompressed(cast("IO[bytes]", file)), there, bounds)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pysup.supervisor.build.patterns import BadPattern, glob, has_wildcards
+from pysup.supervisor.engine.building.opening import open_regular
 from pysup.supervisor.errors import BadRequest, NotFound
 from pysup.supervisor.images.directories import INSIDE
 from pysup.supervisor.kernel.libc import KernelError
@@ -91,7 +92,7 @@ def digest(root: int, source: Source, *, owners: bool) -> str:
     """``file:…`` or ``dir:…``: content, names, modes, and with ``owners`` whose it is; times count nothing."""
     hashing = hashlib.sha256()
     if not source.is_directory:
-        fd = openat2(root, source.path, os.O_RDONLY | os.O_NONBLOCK, resolve=INSIDE)
+        fd = open_regular(root, source.path)
         try:
             _add_file(hashing, source.name, fd, owners=owners)
         finally:
