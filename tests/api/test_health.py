@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,20 @@ from helpers.storage import rows
 
 pytestmark = pytest.mark.kernel
 
+PROJECT = """
+version: "2.4"
+services:
+  db:
+    image: host
+    network_mode: none
+    command: sh -c "sleep 0.3; touch /ready; exec sleep 1000"
+    healthcheck: {test: [CMD, test, -e, /ready], interval: 50ms, retries: 100}
+  web:
+    image: host
+    network_mode: none
+    command: sleep 1000
+    depends_on: {db: {condition: service_healthy}}
+"""
 FAST = ["--health-interval", "50ms", "--health-retries", "2"]
 
 
@@ -151,6 +167,18 @@ def test_what_is_unhealthy_is_ended_and_its_policy_brings_it_back(
     assert daemon.pysup("logs", how, check=True).stdout == "born\nborn\n"
     assert "unhealthy" in daemon.pysup("history", how, check=True).stdout
     assert rows(daemon.root, "SELECT count(*) FROM failures WHERE name = ?", how) == [(2,)]
+
+
+def test_compose_waits_until_a_service_is_healthy(daemon: Mortal, tmp_path: Path) -> None:
+    (tmp_path / "docker-compose.yml").write_text(PROJECT)
+    environment = {**os.environ, "DOCKER_HOST": f"unix://{daemon.socket}", "COMPOSE_PROJECT_NAME": "health"}
+    words = ["docker-compose", "up", "-d"]
+    subprocess.run(words, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    healthy = daemon.docker("ps", "--format", "{{.Names}}", "-f", "health=healthy").stdout
+    assert healthy == "health_db_1\n"
+    told = "SELECT name, action FROM event JOIN container c ON c.id = actor_id ORDER BY event.id"
+    found = [f"{name.split('_')[1]} {action}" for name, action in rows(daemon.root, told) if "_" in name]
+    assert found.index("db start") < found.index("db health_status: healthy") < found.index("web start")
 
 
 def test_an_image_says_how(daemon: Mortal) -> None:
