@@ -63,6 +63,7 @@ class Images:
         """Note the host image, and remove what a crash left of loads, imports and removals. The trash is open."""
         self._trash.throw(os.path.join(self._settings.images_dir, TEMPORARY))
         await trio.to_thread.run_sync(make_directories, self._settings.images_dir)
+        self._trash.throw_leftovers(self._settings.images_dir)
         await self._store.write(_note_host)
         await self.admissions.sweep()
 

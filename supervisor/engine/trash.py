@@ -1,15 +1,17 @@
 """What is removed goes out of sight at once, and is unlinked later: nobody waits for a big write layer to go.
 
-``ROOT/trash`` is on the file system of what is thrown into it, so throwing is a rename(2). What a crash left there
-goes with the next start.
+Throwing is a rename(2) into ``ROOT/trash``. Where somebody has put images, volumes or containers on a disk of their
+own, what is thrown stays there, as ``.trash-…`` beside its place. What a crash left goes with the next start.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import secrets
+from collections import deque
 from functools import partial
 
 import trio
@@ -18,6 +20,8 @@ from pysup.supervisor.runtime import trees
 
 log = logging.getLogger(__name__)
 
+_BESIDE = ".trash-"
+"""How that begins which stays on its own file system."""
 GATHER = 0.1
 """Seconds between two lots: what comes and goes quickly is unlinked together, what goes alone at once."""
 
@@ -28,6 +32,8 @@ class Trash:
     def __init__(self, directory: str) -> None:
         self._directory = directory
         self._filled = trio.Event()
+        self._elsewhere: deque[str] = deque()
+        """What is hidden on other file systems."""
 
     def throw(self, *paths: str) -> None:
         """Take files and directories out of sight; those that are not there need nothing. Raises OSError."""
@@ -38,7 +44,23 @@ class Trash:
         """Like throw(), from any thread: somebody calls unlink() afterwards."""
         for path in paths:
             with contextlib.suppress(FileNotFoundError):
-                os.rename(path, os.path.join(self._directory, secrets.token_hex(8)))
+                self._hide(path)
+
+    def _hide(self, path: str) -> None:
+        name = secrets.token_hex(8)
+        try:
+            return os.rename(path, os.path.join(self._directory, name))
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+        beside = os.path.join(os.path.dirname(path), _BESIDE + name)
+        os.rename(path, beside)
+        self._elsewhere.append(beside)
+        return None
+
+    def throw_leftovers(self, directory: str) -> None:
+        """What a crash left of throwing away what was in a directory on another file system. Raises OSError."""
+        self.throw(*(entry.path for entry in os.scandir(directory) if entry.name.startswith(_BESIDE)))
 
     def unlink(self) -> None:
         """Begin to unlink what was hidden; nobody waits for it."""
@@ -50,19 +72,23 @@ class Trash:
         task_status.started()
         while True:
             self._filled = trio.Event()
-            await trio.to_thread.run_sync(_unlink_all, self._directory, abandon_on_cancel=True)
+            await trio.to_thread.run_sync(self._unlink_all, abandon_on_cancel=True)
             await trio.sleep(GATHER)
             await self._filled.wait()
 
+    def _unlink_all(self) -> None:
+        """What cannot be unlinked now is tried again with the next lot, or by the next start."""
+        for name in os.listdir(self._directory):
+            _unlink(os.path.join(self._directory, name))
+        while self._elsewhere:
+            _unlink(self._elsewhere.popleft())
 
-def _unlink_all(directory: str) -> None:
-    """What cannot be unlinked now is tried again with the next lot."""
-    for name in os.listdir(directory):
-        path = os.path.join(directory, name)
-        try:
-            if os.path.isdir(path) and not os.path.islink(path):
-                trees.remove(path)
-            else:
-                os.unlink(path)
-        except OSError as error:
-            log.error("cannot remove %s: %s", path, error.strerror)
+
+def _unlink(path: str) -> None:
+    try:
+        if os.path.isdir(path) and not os.path.islink(path):
+            trees.remove(path)
+        else:
+            os.unlink(path)
+    except OSError as error:
+        log.error("cannot remove %s: %s", path, error.strerror)
