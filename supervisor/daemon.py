@@ -118,7 +118,9 @@ def _assemble(settings: Settings, store: Store, link: Link, nursery: trio.Nurser
         id_ranges=IdRanges(store.read, settings),
         volumes=Volumes(store, settings, news=news, trash=trash, disk=disk),
         secrets=Secrets(store, settings, news),
-        networks=Networks(store, settings, news=news, nursery=nursery, naming=naming, firewall=firewall),
+        networks=Networks(
+            store, settings, news=news, nursery=nursery, link=link, naming=naming, firewall=firewall
+        ),
         news=news,
         trash=trash,
         logs=Budget(settings.log_total),

@@ -12,6 +12,7 @@ from pysup.supervisor.cli.flags import Flag, Given, Syntax, UsageError, many, sw
 from pysup.supervisor.errors import BadRequest, Unavailable
 from pysup.supervisor.images.registry.endpoints import check_insecure, check_mirror
 from pysup.supervisor.kernel.own_ids import is_rootless
+from pysup.supervisor.network import uplink_programs
 from pysup.supervisor.settings import Settings
 from pysup.supervisor.spec.auto_ids import check_mode, parse_pool
 
@@ -130,14 +131,17 @@ def chosen_settings(given: Given) -> Settings:
 
 
 def _without_bridge(chosen: Settings) -> Settings:
-    """An ordinary user has no bridge on the host; one that was asked for is refused by name."""
+    """An ordinary user has no bridge on the host: one that was asked for is refused by name.
+
+    The default network is each container's own then, where a program can carry it.
+    """
     if not is_rootless() or chosen.bridge == "none":
         return chosen
     if chosen.bridge != _DEFAULT.bridge:
         raise Unavailable(
             f"cannot start the daemon: --bridge {chosen.bridge} needs root; there is --bridge none"
         )
-    return chosen._replace(bridge="none")
+    return chosen._replace(bridge="none") if uplink_programs.why_not() else chosen
 
 
 def _checked(chosen: Settings) -> Settings:

@@ -31,7 +31,10 @@ def port(argv: Sequence[str]) -> int:
         return 0
     for line in (*_published(found), *_bound(found)):
         print(line)
-    print(align([("HOOK", "PRIORITY", "TABLE", "CHAIN", "TYPE", "WHAT IT DOES"), *_chains(found)]), end="")
+    if found["Chains"]:
+        print(
+            align([("HOOK", "PRIORITY", "TABLE", "CHAIN", "TYPE", "WHAT IT DOES"), *_chains(found)]), end=""
+        )
     return 0
 
 
@@ -42,8 +45,14 @@ def _published(found: Any) -> Iterator[str]:
     for one in found["Published"]:
         where, inside = _joined(one["HostIp"], found["Port"]), _joined(one["Address"], one["ContainerPort"])
         yield f"{where}/{found['Protocol']} leads to {inside}: container {one['Container']}, network {one['Network']}."
-        state = "is there" if one["Present"] else "IS MISSING (another start makes it again)"
-        yield f"  The rule {state}: element {{ {one['Element']} }} of map {one['Map']} in table {one['Table']}."
+        yield (
+            "  The daemon carries it from socket to socket, without root." if found["Carried"] else _rule(one)
+        )
+
+
+def _rule(one: Any) -> str:
+    state = "is there" if one["Present"] else "IS MISSING (another start makes it again)"
+    return f"  The rule {state}: element {{ {one['Element']} }} of map {one['Map']} in table {one['Table']}."
 
 
 def _bound(found: Any) -> Iterator[str]:

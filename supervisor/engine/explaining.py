@@ -13,6 +13,7 @@ from pysup.store import containers, endpoints
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.places import places_of, published
 from pysup.supervisor.errors import Unavailable
+from pysup.supervisor.kernel import netns
 from pysup.supervisor.network import rules
 from pysup.supervisor.network.firewall import Firewall
 from pysup.supervisor.network.hooks import BaseChain, base_chains
@@ -37,11 +38,16 @@ class Explanation(NamedTuple):
     holders: Sequence[Holder]
     """Processes with a socket that has the port."""
     chains: Sequence[BaseChain]
+    carried: bool = False
+    """From socket to socket, by the daemon of an ordinary user: no rule and no chain counts."""
 
 
 async def explain_port(parts: Parts, firewall: Firewall, protocol: str, number: int) -> Explanation:
     """Raises Unavailable: there is no nftables."""
     found = await parts.store.query(partial(_leads, protocol=protocol, number=number))
+    if not netns.is_governed():
+        holders = await trio.to_thread.run_sync(holders_of, protocol, number)
+        return Explanation(found, holders, (), carried=True)
     leads = [lead._replace(present=await _is_there(firewall, lead.port)) for lead in found]
     holders = await trio.to_thread.run_sync(holders_of, protocol, number)
     chains = base_chains(await firewall.apply("list chains", "list the chains"))

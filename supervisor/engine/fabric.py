@@ -151,10 +151,10 @@ class Fabric:
             if network.driver == MACVLAN:
                 options = Options(network.options)
                 parent = await wiring.find_parent(self._host, options.parent)
-                plug = _plug(place, device, gateways, parent)
+                plug = plug_of(place, device, gateways, parent)
                 await wiring.put_beside(self._host, namespace, plug, options.mode)
             else:
-                plug = _plug(place, device, gateways, await self.bridge(network.id))
+                plug = plug_of(place, device, gateways, await self.bridge(network.id))
                 await self._plug_in(namespace, plug, network.id)
         except NetlinkError as error:
             raise Unavailable(f"cannot connect to network {network.name}: {error}") from error
@@ -262,7 +262,8 @@ def _bridge(network: Network, subnets: Sequence[Subnet]) -> Bridge:
     return Bridge(network.device, _mac(network), tuple(placed), Options(network.options).mtu)
 
 
-def _plug(place: Place, device: str, gateways: Sequence[str], bridge: int) -> Plug:
+def plug_of(place: Place, device: str, gateways: Sequence[str], bridge: int, *, mtu: int = 0) -> Plug:
+    """How a container is put in its place; ``mtu``: where the network does not say."""
     options, endpoint = Options(place.network.options), place.endpoint
     addresses = [(ip_address(lease.address), ip_network(subnet.subnet)) for lease, subnet in place.addresses]
     addresses += [_link_local(text) for text in link_local(endpoint.asked)]
@@ -274,7 +275,7 @@ def _plug(place: Place, device: str, gateways: Sequence[str], bridge: int) -> Pl
         addresses=tuple(addresses),
         gateways=tuple(map(ip_address, gateways)),
         isolated=not options.icc,
-        mtu=options.mtu,
+        mtu=options.mtu or mtu,
         sysctls=sysctls_of(endpoint.asked, endpoint.interface),
     )
 

@@ -12,9 +12,9 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from ipaddress import ip_interface, ip_network
+from ipaddress import IPv4Network, ip_interface, ip_network
 from sqlite3 import Connection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -29,8 +29,10 @@ from pysup.supervisor.engine.naming import Naming
 from pysup.supervisor.engine.news import Happening, NewsDesk
 from pysup.supervisor.engine.relays import Relays
 from pysup.supervisor.errors import BadRequest, Conflict, Forbidden, NotFound, Unavailable
+from pysup.supervisor.keeper.link import Link
+from pysup.supervisor.kernel import netns
 from pysup.supervisor.kernel.own_ids import is_rootless
-from pysup.supervisor.network import addresses, routes
+from pysup.supervisor.network import addresses, routes, uplink_programs
 from pysup.supervisor.network.addresses import IPV4, IPV6, Network
 from pysup.supervisor.network.firewall import Firewall
 from pysup.supervisor.settings import Settings
@@ -46,6 +48,7 @@ from pysup.supervisor.spec.networks import (
 
 if TYPE_CHECKING:
     from pysup.supervisor.engine.fabric import Fabric
+    from pysup.supervisor.engine.user_fabric import UserFabric
 
 NO_BRIDGE = "none"
 """--bridge none: there is no default network."""
@@ -69,30 +72,37 @@ class Networks:
         *,
         news: NewsDesk,
         nursery: trio.Nursery,
+        link: Link,
         naming: Naming,
         firewall: Firewall,
     ) -> None:
         self.naming = naming
         self.relays = Relays(nursery)
         self._nursery = nursery
+        self._link = link
         self.firewall = firewall
         self._store = store
         self._settings = settings
         self._news = news
-        self._fabric: Fabric | None = None
+        self._fabric: Fabric | UserFabric | None = None
         self._turn = trio.Lock()
 
-    async def fabric(self) -> Fabric:
+    async def fabric(self) -> Fabric | UserFabric:
         """The kernel's side; its import is left to the first who needs it."""
         async with self._turn:
             if self._fabric is None:
-                module = await trio.to_thread.run_sync(
-                    importlib.import_module, "pysup.supervisor.engine.healing"
-                )
-                fabric: Fabric = module.Fabric(self._store, self._news, self.firewall)
-                await self._nursery.start(module.heal, fabric, self.firewall)
-                self._fabric = fabric
+                self._fabric = await (self._roots() if netns.is_governed() else self._users())
             return self._fabric
+
+    async def _roots(self) -> Fabric:
+        module = await _imported("healing")
+        fabric: Fabric = module.Fabric(self._store, self._news, self.firewall)
+        await self._nursery.start(module.heal, fabric, self.firewall)
+        return fabric
+
+    async def _users(self) -> UserFabric:
+        fabric: UserFabric = (await _imported("user_fabric")).UserFabric(self._link)
+        return fabric
 
     async def prepare(self) -> None:
         """The networks that are always there; the engine begins."""
@@ -135,7 +145,8 @@ class Networks:
         """Raises Conflict (the name, an overlap), BadRequest, Unavailable (no subnet is left, no root)."""
         if is_rootless():
             raise Unavailable(
-                f"cannot {CREATE} {wanted.name}: it needs root; without it there are host and none"
+                f"cannot {CREATE} {wanted.name}: it needs root; without it there are host and none, "
+                "and the default one, if slirp4netns or pasta is installed"
             )
         network_id = secrets.token_hex(32)
         options, beside = Options(wanted.options), wanted.driver == MACVLAN
@@ -176,7 +187,7 @@ class Networks:
             *([self._free_subnet(row, [*taken, *occupied])] if row.ipv4 and IPV4 not in given else []),
             *([addresses.local_subnet6(row.id)] if row.ipv6 and IPV6 not in given else []),
         ]
-        for one in (*wanted, *map(WantedSubnet, free)):
+        for one in (*wanted, *map(_chosen, free)):
             networks.add_subnet(
                 conn,
                 Subnet(
@@ -233,6 +244,19 @@ class Networks:
                 await self.remove(row.id, caller)
                 removed.append(row.name)
         return removed
+
+
+async def _imported(name: str) -> Any:  # noqa: ANN401 - a module
+    return await trio.to_thread.run_sync(importlib.import_module, f"pysup.supervisor.engine.{name}")
+
+
+def _chosen(subnet: Network) -> WantedSubnet:
+    """A subnet that nobody asked for. Without root, the program that carries its packets has addresses there."""
+    if isinstance(subnet, IPv4Network) and not netns.is_governed():
+        return WantedSubnet(
+            subnet, None, subnet[uplink_programs.GATEWAY], uplink_programs.reserved_of(subnet)
+        )
+    return WantedSubnet(subnet)
 
 
 def bip(text: str) -> WantedSubnet:

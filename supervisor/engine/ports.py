@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from pysup.store.endpoints import Port
+from pysup.supervisor.kernel import netns
 from pysup.supervisor.spec.container import Binding
 
 _KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM, "sctp": socket.SOCK_STREAM}
@@ -176,8 +177,9 @@ def _bound(protocol: str, address: str, port: int) -> socket.socket:
     try:
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if protocol == "tcp" and (family == socket.AF_INET6 or not netns.is_governed()):
             # It will listen (network/relay.py), so it stays ours alone; its own old connections do not matter.
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(protocol == "tcp"))
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((address, port))
     except OSError:
         made.close()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
 from ipaddress import ip_address
 from sqlite3 import Connection
@@ -18,6 +18,7 @@ from pysup.supervisor.engine.places import Place, any_address, on_bridges, publi
 from pysup.supervisor.engine.ports import Ports, Refused, Taken, still_wanted
 from pysup.supervisor.engine.record import Record, Write
 from pysup.supervisor.errors import Conflict, Forbidden, PysupError, Unavailable
+from pysup.supervisor.kernel import netns
 from pysup.supervisor.network.addresses import IPV4, IPV6
 from pysup.supervisor.network.rules import Published
 from pysup.supervisor.runtime.listeners import holder_of
@@ -29,9 +30,13 @@ from pysup.supervisor.spec.networks import Options
 class Publishing:
     """Which ports they are is a row of the store once the process runs; a random one is remembered there."""
 
-    def __init__(self, parts: Parts, record: Record) -> None:
+    def __init__(
+        self, parts: Parts, record: Record, namespace: Callable[[], AbstractContextManager[int | None]]
+    ) -> None:
+        """``namespace``: in its block, a descriptor of the container's network namespace, if there is one."""
         self._parts = parts
         self._record = record
+        self._namespace = namespace
         self._ports = Ports()
         self._led: list[Published] = []
 
@@ -114,13 +119,15 @@ class Publishing:
         self._relay(led)
 
     def _relay(self, led: Sequence[Published]) -> None:
-        for one in led:
-            taken = Taken(one.protocol, one.host_ip, one.host_port, one.port)
-            self._parts.networks.relays.begin(one, self._ports.socket_of(taken))
+        with self._namespace() as namespace:
+            inside = None if netns.is_governed() else namespace
+            for one in led:
+                taken = Taken(one.protocol, one.host_ip, one.host_port, one.port)
+                self._parts.networks.relays.begin(one, self._ports.socket_of(taken), inside)
 
     async def _unpublish(self, led: Sequence[Published]) -> None:
         """Nobody has the sockets but the ports themselves afterwards."""
-        self._parts.networks.relays.end(led)
+        await self._parts.networks.relays.end(led)
         self._led = [one for one in self._led if one not in led]
         if led:
             await (await self._parts.networks.fabric()).unpublish(led)

@@ -1,9 +1,11 @@
-"""Which published ports are carried on ::1, where no rule leads them (network/relay.py)."""
+"""Which published ports are carried: on ::1, where no rule leads them, and all without root (network/relay.py)."""
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import trio
 
@@ -18,23 +20,38 @@ class Relays:
 
     def __init__(self, nursery: trio.Nursery) -> None:
         self._nursery = nursery
-        self._running: dict[Published, trio.CancelScope] = {}
+        self._running: dict[Published, _Relay] = {}
 
-    def begin(self, port: Published, sock: socket.socket | None) -> None:
-        """Carry a port, if it is published on ::1, and its socket was not lost."""
-        if port.protocol in _KINDS and port.host_ip in (ANY[6], LOOPBACK) and sock is not None:
-            self.end([port])
-            scope = self._running[port] = trio.CancelScope()
-            self._nursery.start_soon(_within, scope, sock.dup(), Way((port.address, port.port)))
+    def begin(self, port: Published, sock: socket.socket | None, namespace: int | None) -> None:
+        """Carry a port, if it is published on ::1, and its socket was not lost.
 
-    def end(self, ports: Iterable[Published]) -> None:
-        """Carry them no more; nothing happens for those that are not."""
-        for port in ports:
-            scope = self._running.pop(port, None)
-            if scope is not None:
-                scope.cancel()
+        ``namespace``: the container's, where no rule leads anything (without root); all is carried then.
+        """
+        led = namespace is None and port.host_ip not in (ANY[6], LOOPBACK)
+        if port.protocol in _KINDS and sock is not None and not led:
+            way = Way((port.address, port.port), None if namespace is None else os.dup(namespace))
+            begun = self._running[port] = _Relay(trio.CancelScope(), trio.Event())
+            self._nursery.start_soon(_within, begun, sock.dup(), way)
+
+    async def end(self, ports: Iterable[Published]) -> None:
+        """Carry them no more; nothing happens for those that are not. The sockets are let go of afterwards."""
+        ended = [running for port in ports if (running := self._running.pop(port, None)) is not None]
+        for one in ended:
+            one.scope.cancel()
+        for one in ended:
+            await one.done.wait()
 
 
-async def _within(scope: trio.CancelScope, sock: socket.socket, way: Way) -> None:
-    with scope, sock:
-        await relay(sock, way)
+class _Relay(NamedTuple):
+    scope: trio.CancelScope
+    done: trio.Event
+
+
+async def _within(begun: _Relay, sock: socket.socket, way: Way) -> None:
+    try:
+        with begun.scope, sock:
+            await relay(sock, way)
+    finally:
+        begun.done.set()
+        if way.namespace is not None:
+            os.close(way.namespace)

@@ -55,7 +55,7 @@ class Sandbox:
         self._places: list[Place] = []
         self._devices: dict[str, str] = {}
         """What was plugged in now, by the endpoint's id."""
-        self._publishing = Publishing(parts, record)
+        self._publishing = Publishing(parts, record, self._namespace)
 
     # -- before the process ----------------------------------------------------------------------------------
 

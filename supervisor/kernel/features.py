@@ -140,7 +140,7 @@ _CHECKS: dict[str, tuple[Callable[[], str], str]] = {
     "kernel": (lambda: os.uname().release, ""),
     "root": (
         _root,
-        "rootless: no networks but host and none, no --userns auto, no device nodes, "
+        "rootless: no networks but host, none and one of each container's own, no --userns auto, no device nodes, "
         "no limits and no pause without a delegated cgroup",
     ),
     "ids": (_ids, "files of an image belong to root"),

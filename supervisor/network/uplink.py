@@ -9,10 +9,8 @@ the other end of its pipe any more (slirp4netns), or by a signal (pasta).
 from __future__ import annotations
 
 import os
-import shutil
-import signal
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -22,12 +20,18 @@ import trio
 
 from pysup.supervisor.errors import Unavailable
 from pysup.supervisor.network.addresses import Address
+from pysup.supervisor.network.uplink_programs import (
+    EXIT,
+    GATEWAY,
+    PROCESS,
+    SLIRP,
+    installed,
+    names_of,
+    why_not,
+)
 
 MTU = 65520
-_EXIT, _PROCESS = "exit", "process"
-_PROGRAMS = ("slirp4netns", "pasta")
-_GATEWAY, _NAMES = 2, 3
-"""Places in the subnet that slirp4netns keeps for itself: the gateway, and a name server that asks the host's."""
+_CANNOT = "cannot give a container a network without root"
 _WITHIN = 10.0
 
 
@@ -41,43 +45,23 @@ class Inner(NamedTuple):
 
 def gateway_of(subnet: IPv4Network) -> IPv4Address:
     """The address that the program speaks for."""
-    return subnet[_GATEWAY]
-
-
-def reserved_of(subnet: IPv4Network) -> dict[str, str]:
-    """What no container can have."""
-    return {"names": str(subnet[_NAMES])}
-
-
-def find_program() -> str:
-    """The path of one of them. Raises Unavailable."""
-    for name in _PROGRAMS:
-        path = shutil.which(name)
-        if path is not None:
-            return path
-    raise Unavailable(
-        "cannot give a container a network without root: neither slirp4netns nor pasta (package passt) is installed; "
-        "--network none and host work"
-    )
+    return subnet[GATEWAY]
 
 
 async def begin(namespace: int, inner: Inner) -> dict[str, int]:
     """Have the packets of a namespace (a descriptor) carried; its interface is there afterwards, without an address.
 
-    What it gives is to be held as long as that is to go on, and then given to end(). Raises Unavailable.
+    What it gives is to be held as long as that is to go on, then given to uplink_programs.end(). Raises Unavailable.
     """
-    program = find_program()
+    lacking = why_not()
+    if lacking:
+        raise Unavailable(f"{_CANNOT}: {lacking}; --network none and host work")
+    program = installed()
     with trio.move_on_after(_WITHIN):
-        if os.path.basename(program) == _PROGRAMS[0]:
+        if os.path.basename(program) == SLIRP:
             return await _begin_slirp(program, namespace, inner)
         return await _begin_pasta(program, namespace, inner)
-    raise Unavailable(f"cannot give a container a network: {program} is not ready within {_WITHIN:g} s")
-
-
-def end(held: Mapping[str, int]) -> None:
-    """To be called before the descriptors are closed, by which alone slirp4netns ends."""
-    if _PROCESS in held:
-        signal.pidfd_send_signal(held[_PROCESS], signal.SIGTERM)
+    raise Unavailable(f"{_CANNOT}: {program} is not ready within {_WITHIN:g} s")
 
 
 # -- slirp4netns ---------------------------------------------------------------------------------------------
@@ -107,10 +91,8 @@ async def _begin_slirp(program: str, namespace: int, inner: Inner) -> dict[str, 
         os.close(ready)
     if told != b"1":
         os.close(exit_ours)
-        raise Unavailable(
-            f"cannot give a container a network: {program} has ended (is /dev/net/tun to be opened?)"
-        )
-    return {_EXIT: exit_ours}
+        raise Unavailable(f"{_CANNOT}: {program} has ended (see the daemon's log)")
+    return {EXIT: exit_ours}
 
 
 async def _started(words: list[str], fds: Sequence[int], ready: int) -> bytes:
@@ -146,7 +128,7 @@ async def _begin_pasta(program: str, namespace: int, inner: Inner) -> dict[str, 
             f"--address={inner.address}",
             f"--netmask={inner.subnet.prefixlen}",
             f"--gateway={gateway_of(inner.subnet)}",
-            f"--dns-forward={inner.subnet[_NAMES]}",
+            f"--dns-forward={names_of(inner.subnet)}",
             "--no-map-gw",
             *("--tcp-ports=none", "--udp-ports=none", "--tcp-ns=none", "--udp-ns=none"),
             f"--netns=/proc/self/fd/{namespace}",
@@ -154,5 +136,5 @@ async def _begin_pasta(program: str, namespace: int, inner: Inner) -> dict[str, 
         done = await trio.run_process(words, pass_fds=(namespace,), capture_stderr=True, check=False)
         if done.returncode:
             cause = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-            raise Unavailable(f"cannot give a container a network: {program}: {cause}")
-        return {_PROCESS: os.pidfd_open(int(pid_file.read_text()))}
+            raise Unavailable(f"{_CANNOT}: {program}: {cause}")
+        return {PROCESS: os.pidfd_open(int(pid_file.read_text()))}

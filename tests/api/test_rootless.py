@@ -40,7 +40,7 @@ def test_the_first_run_starts_a_daemon_of_the_users_own(user: RootlessUser) -> N
 
 def test_what_is_limited_is_told(user: RootlessUser) -> None:
     facts = user.ok("pysup info; docker -H unix://$XDG_RUNTIME_DIR/pysup/pysup.sock info -f '{{json .}}'")
-    assert "root: no: rootless: no networks but host and none" in facts
+    assert "root: no: rootless: no networks but host, none and one of each container's own" in facts
     assert "ids: yes (65537 of users, 65537 of groups)" in facts
     document = json.loads(facts.splitlines()[-1])
     assert "name=rootless" in document["SecurityOptions"]

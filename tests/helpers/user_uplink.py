@@ -21,7 +21,7 @@ import trio
 import trio.testing
 
 from pysup.supervisor.kernel import net, netns, process
-from pysup.supervisor.network import uplink, wiring
+from pysup.supervisor.network import uplink, uplink_programs, wiring
 from pysup.supervisor.network.relay import Way, relay
 
 NOBODY = 65534
@@ -139,7 +139,7 @@ async def main(namespace: int) -> dict[str, object]:
         "tcp": await published(namespace, socket.SOCK_STREAM),
         "udp": await published(namespace, socket.SOCK_DGRAM),
     }
-    uplink.end(held)
+    uplink_programs.end(held)
     for fd in held.values():
         os.close(fd)
     return found

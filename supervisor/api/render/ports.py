@@ -25,6 +25,7 @@ def port_entry(found: Explanation, protocol: str, number: int) -> Json:
         "Port": number,
         "Protocol": protocol,
         "Published": [_lead(lead) for lead in found.leads],
+        "Carried": found.carried,
         "BoundBy": [
             {"Name": one.name, "Pid": one.pid, "Address": one.address, "IsDaemon": one.pid == os.getpid()}
             for one in found.holders

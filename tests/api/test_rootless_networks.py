@@ -1,0 +1,73 @@
+"""An ordinary user's containers have the default network, each for itself, with published ports; no root anywhere."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from helpers.mortal import until
+from helpers.network_use import FETCH, SERVER, fetch
+from helpers.rootless import RootlessUser
+
+pytestmark = pytest.mark.kernel
+
+HOST = "198.51.100.7"
+
+
+@pytest.fixture(scope="module")
+def user() -> Iterator[RootlessUser]:
+    with RootlessUser() as someone:
+        yield someone
+
+
+@pytest.fixture(scope="module", autouse=True)
+def host(user: RootlessUser) -> Iterator[None]:
+    """An address of the tests' host that is not of its loopback, which no container may reach."""
+    assert user.uid
+    subprocess.run(["ip", "addr", "add", f"{HOST}/32", "dev", "lo"], check=True)
+    yield
+    subprocess.run(["ip", "addr", "delete", f"{HOST}/32", "dev", "lo"], check=True)
+
+
+def answers(port: int) -> bool:
+    try:
+        return fetch(port).startswith(b"HTTP/1.0 200")
+    except OSError:
+        return False
+
+
+def test_a_container_reaches_out_and_its_port_is_reached(user: RootlessUser) -> None:
+    serve = 'pysup run -d --name "$1" -p "$2:80" host python3 -c "$3"'
+    user.ok(serve, "web", "18120", SERVER)
+    until(lambda: answers(18120), "an answer")
+    look = 'pysup run --rm host python3 -c "$1" "$2"'
+    assert user.ok(look, FETCH, f"http://{HOST}:18120/") == "200\n"
+    assert user.sh(look, FETCH, "http://127.0.0.1:18120/").returncode != 0
+    shown = user.ok("pysup exec web ip -br addr show eth0; pysup port web; pysup explain port 18120")
+    assert "/16" in shown and "80/tcp -> 0.0.0.0:18120" in shown and "container web, network bridge" in shown
+    assert "container web has it" in user.sh(serve, "second", "18120", SERVER).stderr
+
+
+def test_it_is_so_after_a_restart_a_crash_and_a_change(user: RootlessUser) -> None:
+    user.ok("pysup restart -t 0 web")
+    until(lambda: answers(18120), "an answer after a restart")
+    engine = next(pid for pid in user.daemons() if pid != user.keeper)
+    os.kill(engine, signal.SIGKILL)
+    until(lambda: answers(18120), "an answer through the next engine")
+    user.ok("pysup update --publish-add 18121:80 web")
+    until(lambda: answers(18121), "an answer at the port that was added")
+
+
+def test_nothing_of_it_is_left(user: RootlessUser) -> None:
+    assert user.processes(b"slirp4netns")
+    user.ok("pysup rm -f web second; pysup run --rm host true")
+    until(lambda: not user.processes(b"slirp4netns"), "the end of the programs")
+    assert not answers(18120)
+
+
+def test_a_port_that_only_root_may_have_is_refused(user: RootlessUser) -> None:
+    told = user.sh("pysup run --rm -p 81:80 host true").stderr
+    assert "cannot publish 0.0.0.0:81/tcp" in told and "Permission denied" in told
