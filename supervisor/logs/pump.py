@@ -92,7 +92,10 @@ def drain(fd: int, stream: int, writer: LogWriter, relay: Relay | None = None) -
     cannot keep the caller here.
     """
     source = source_of(fd, relay)
-    left = max(source.pending(), CHUNK)
+    held = source.pending()
+    if not held and relay is None:  # a terminal's count leaves out what the kernel has still to pass on
+        return 0
+    left = max(held, CHUNK)
     try:
         while left > 0 and (moved := source.copy(writer, stream)):
             left -= moved
