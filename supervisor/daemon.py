@@ -11,6 +11,7 @@ import os
 import resource
 import socket
 import sys
+import traceback
 from collections.abc import Iterator
 from functools import partial
 
@@ -92,12 +93,29 @@ async def run(inherited: Inherited) -> None:
     link = Link(socket.socket(fileno=inherited.keeper.detach()), inherited.said)
     async with trio.open_nursery() as watching:
         await watching.start(_follow_keeper, link, inherited)
-        async with Store.open(inherited.settings.database) as store, trio.open_nursery() as nursery:
-            parts = _assemble(inherited.settings, store, link, nursery)
-            await _prepare(parts, nursery)
-            await _live(Engine(parts, nursery), nursery, inherited.listen_fd)
-            nursery.cancel_scope.cancel()
+        try:
+            await _serve(inherited, link)
+        except Exception as error:
+            _tell(error)
+            raise
         watching.cancel_scope.cancel()
+
+
+async def _serve(inherited: Inherited, link: Link) -> None:
+    async with Store.open(inherited.settings.database) as store, trio.open_nursery() as nursery:
+        parts = _assemble(inherited.settings, store, link, nursery)
+        await _prepare(parts, nursery)
+        await _live(Engine(parts, nursery), nursery, inherited.listen_fd)
+        nursery.cancel_scope.cancel()
+
+
+def _tell(error: Exception) -> None:
+    """What nobody expected, while the keeper still listens: once it does not, it kills this process at once."""
+    unexpected = error
+    if isinstance(error, ExceptionGroup):
+        unexpected = error.split((PysupError, StoreError, OSError))[1] or error
+    if not isinstance(unexpected, PysupError | StoreError | OSError):
+        log.critical("the engine ends: %s", "".join(traceback.format_exception(unexpected)))
 
 
 def _assemble(settings: Settings, store: Store, link: Link, nursery: trio.Nursery) -> Parts:

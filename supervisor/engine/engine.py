@@ -113,7 +113,8 @@ class Engine:
         change = drafted.change if also is None else drafted.change.then(also(drafted.id))
         async with refusable(self.parts, drafted, caller):
             await drafted.record.make(change)
-        self._keep(drafted.record)
+        if drafted.id not in self._containers:  # else somebody was quick: a container has one owner
+            self._keep(drafted.record)
         return drafted
 
     async def draft(self, body: dict[str, Any], name: str | None, caller: Caller) -> Draft:

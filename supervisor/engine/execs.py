@@ -14,7 +14,7 @@ from typing import Any
 
 import trio
 
-from pysup.store import execs
+from pysup.store import containers, execs
 from pysup.store.containers import Container as ContainerRow
 from pysup.store.errors import Missing, StoreError
 from pysup.store.execs import Exec as Row
@@ -55,6 +55,8 @@ class Execs:
         row = container.record.row
 
         def write(conn: Connection) -> None:
+            if containers.get(conn, row.id) is None:  # --rm, just now
+                raise NotFound(f"cannot exec in container {row.name}: No such container: {row.name}")
             execs.insert(
                 conn,
                 id=exec_id,

@@ -26,6 +26,7 @@ from pysup.supervisor.engine.states import ALIVE, State
 from pysup.supervisor.engine.user_namespaces import new_namespace, shown
 from pysup.supervisor.engine.volume_uses import sources
 from pysup.supervisor.errors import NotFound, StartFailed
+from pysup.supervisor.kernel.files import duplicate
 from pysup.supervisor.kernel.process import CLONE_NEWNS
 from pysup.supervisor.runtime import plan, rootfs
 from pysup.supervisor.runtime.launch import Launched, StdioPlan, launch
@@ -106,12 +107,13 @@ async def _visit(parts: Parts, container: Container, stack: AsyncExitStack, *, v
         return None
     facts = facts_at_rest(parts, container, {})
     steps = plan.build_visit() if volumes else plan.build_copy_of_root(container.record.spec, facts)
-    try:
-        helper = await _helper(parts, container, stack, steps=steps, attach={plan.TARGET: process.pidfd})
-    except StartFailed:
-        if not _has_ended(process.pidfd):
-            raise
-        return None
+    with duplicate(process.pidfd) as target:
+        try:
+            helper = await _helper(parts, container, stack, steps=steps, attach={plan.TARGET: target})
+        except StartFailed:
+            if not _has_ended(target):
+                raise
+            return None
     if volumes:
         return View(_opened(helper, stack))
     kept = helper.give_kept()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 
 from pysup.supervisor.engine.namespaces import HeldNamespaces
@@ -18,6 +18,7 @@ from pysup.supervisor.engine.user_namespaces import shown, user_namespace
 from pysup.supervisor.engine.volume_uses import sources
 from pysup.supervisor.keeper.protocol import Order
 from pysup.supervisor.kernel import inode_flags
+from pysup.supervisor.kernel.files import duplicate
 from pysup.supervisor.kernel.process import CLONE_NEWNS
 from pysup.supervisor.kernel.terminal import set_window_size
 from pysup.supervisor.runtime import plan, rootfs
@@ -190,13 +191,31 @@ async def _prepare(  # noqa: PLR0917
 async def launch_exec(
     parts: Parts, record: Record, *, target: int, cgroup: Cgroup, key: str, process: Process
 ) -> Launched:
-    """Clone a further process in the namespaces of ``target`` (a pidfd) and in its cgroup."""
+    """Clone a further process in the namespaces of ``target`` (a pidfd) and in its cgroup.
+
+    Both are the run's, which may end, and close them, as soon as this waits for anything.
+    """
+    with ExitStack() as stack:
+        target = stack.enter_context(duplicate(target))
+        group = None if cgroup.fd is None else stack.enter_context(duplicate(cgroup.fd))
+        return await _launch_exec(parts, record, target, group, cgroup.join_paths, key, process)
+
+
+async def _launch_exec(  # noqa: PLR0917
+    parts: Parts,
+    record: Record,
+    target: int,
+    cgroup: int | None,
+    join_paths: Iterable[str],
+    key: str,
+    process: Process,
+) -> Launched:
     program = await _filter(parts, record.spec)
     facts = Facts(
         machine=parts.machine,
         directory="",
         stage="",
-        cgroup_tasks=tuple(cgroup.join_paths),
+        cgroup_tasks=tuple(join_paths),
         seccomp=None if program is None else program.flags,
     )
     return await launch(
@@ -207,7 +226,7 @@ async def launch_exec(
         plan=plan.build_exec(process, record.spec, facts),
         stdio=_stdio(process),
         attach=_attached(program),
-        cgroup_fd=cgroup.fd,
+        cgroup_fd=cgroup,
         target=target,
     )
 

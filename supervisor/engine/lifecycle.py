@@ -25,9 +25,10 @@ from pysup.supervisor.engine.record import Change, Columns, Record, Told, Write
 from pysup.supervisor.engine.removal import Removal
 from pysup.supervisor.engine.run import Run
 from pysup.supervisor.engine.sequel import BY_HAND, sequel_of
-from pysup.supervisor.engine.states import RESTING, Event, State
+from pysup.supervisor.engine.states import ALIVE, RESTING, Event, State
 from pysup.supervisor.engine.stdio import ContainerStdio
 from pysup.supervisor.engine.volume_uses import tell_of
+from pysup.supervisor.errors import Conflict
 
 log = logging.getLogger(__name__)
 
@@ -241,6 +242,15 @@ class Lifecycle(Actor):
         await next_step.take()
         for reply in taken(self._stoppers):
             reply.settle()
+        self._refuse_starters()
+
+    def _refuse_starters(self) -> None:
+        """A restart waits for the next run; where there is none after all (a removal came between), it has failed."""
+        if self.record.state in ALIVE:
+            return
+        cause = "it was removed" if self.record.state is State.REMOVED else "it ended"
+        for reply in taken(self._starters):
+            reply.fail(Conflict(f"cannot start container {self._name}: {cause} meanwhile"))
 
     def _was_killed_by_hand(self, outcome: Outcome) -> bool:
         return outcome.ended_by == "kill" and policy.ends_by_hand(

@@ -4,9 +4,11 @@ syncfs(2), renameat2(2).
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
+from collections.abc import Iterator
 
 from pysup.supervisor.kernel import libc
 
@@ -99,6 +101,19 @@ def syncfs(path: str) -> None:
         libc.check(_syncfs(fd), "syncfs")
     finally:
         os.close(fd)
+
+
+@contextlib.contextmanager
+def duplicate(fd: int) -> Iterator[int]:
+    """A descriptor of the same, while the block lasts: whoever owns ``fd`` may close it meanwhile. dup(2).
+
+    A number alone could be another file's by the time that it is used.
+    """
+    copy = os.dup(fd)
+    try:
+        yield copy
+    finally:
+        os.close(copy)
 
 
 def sync_directory(path: str) -> None:
