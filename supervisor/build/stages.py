@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from pysup.supervisor.build.errors import BadDockerfile, bad
-from pysup.supervisor.build.instructions import Arg, From, Instruction, Label, parse
+from pysup.supervisor.build.instructions import Arg, From, Instruction, Label
 from pysup.supervisor.build.lexing import Dockerfile
+from pysup.supervisor.build.parsing import parse
 from pysup.supervisor.build.words import Lexer
 
 _MOST_STEPS = 5000

@@ -10,8 +10,8 @@ from typing import Any
 
 from pysup.supervisor.build.effects import Config, Described, apply
 from pysup.supervisor.build.expansion import expanded
-from pysup.supervisor.build.instructions import parse
 from pysup.supervisor.build.lexing import Line, read
+from pysup.supervisor.build.parsing import parse
 from pysup.supervisor.errors import BadRequest
 
 INSTRUCTIONS = frozenset(

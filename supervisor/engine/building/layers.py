@@ -21,6 +21,7 @@ from pysup.supervisor.engine.building.overlays import mounted, scratch
 from pysup.supervisor.engine.building.owners import manner
 from pysup.supervisor.engine.building.placing import Place
 from pysup.supervisor.engine.building.sources import Source
+from pysup.supervisor.engine.building.targets import make_directories
 from pysup.supervisor.engine.commit import rules_of
 from pysup.supervisor.engine.image_admission import Admission
 from pysup.supervisor.errors import BadRequest, NotSupported, PysupError, Unavailable
@@ -177,7 +178,7 @@ class Layers:
 
         async def write(admission: Admission) -> Written | None:
             def put(root: int) -> None:
-                os.close(placing.make_directories(root, path, (0, 0)))
+                os.close(make_directories(root, path, (0, 0)))
 
             return await self._written(admission, state.image_id, put, instruction.text)
 

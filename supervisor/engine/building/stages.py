@@ -12,9 +12,10 @@ from pysup.store.builds import BuildStep
 from pysup.supervisor.build.effects import Described, apply, begin_stage, changes_config_alone
 from pysup.supervisor.build.errors import bad
 from pysup.supervisor.build.expansion import expanded, expanded_word
-from pysup.supervisor.build.instructions import Arg, Copy, From, Instruction, Run, Text, parse
+from pysup.supervisor.build.instructions import Arg, Copy, From, Instruction, Run, Text
 from pysup.supervisor.build.keys import step_key
 from pysup.supervisor.build.lexing import read_line
+from pysup.supervisor.build.parsing import parse
 from pysup.supervisor.build.stages import Stage
 from pysup.supervisor.engine.building.layers import NO_LAYER, Layers, Made
 from pysup.supervisor.engine.image_children import SCRATCH, admit_child, parent_of

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from pysup.supervisor.build.errors import BadDockerfile
 from pysup.supervisor.build.expansion import expanded
 from pysup.supervisor.build.instructions import (
-    KEYWORDS,
     Arg,
     Command,
     Copy,
@@ -24,9 +23,9 @@ from pysup.supervisor.build.instructions import (
     OnBuild,
     Run,
     Text,
-    parse,
 )
 from pysup.supervisor.build.lexing import read
+from pysup.supervisor.build.parsing import KEYWORDS, parse
 from pysup.supervisor.build.stages import plan
 from pysup.supervisor.build.words import Lexer
 

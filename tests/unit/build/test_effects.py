@@ -7,9 +7,9 @@ import pytest
 from pysup.supervisor.build.arguments import PREDEFINED, Arguments
 from pysup.supervisor.build.effects import PATH, Described, apply, begin_stage, changes_config_alone
 from pysup.supervisor.build.errors import BadDockerfile
-from pysup.supervisor.build.instructions import parse
 from pysup.supervisor.build.keys import joined, step_key
 from pysup.supervisor.build.lexing import read
+from pysup.supervisor.build.parsing import parse
 
 
 def after(text: str, before: Described | None = None) -> tuple[Described, list[str]]:

@@ -1,0 +1,81 @@
+"""Directories of an image that is written to: looked up in its root, made where they are missing. Everything blocks."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import posixpath
+from collections.abc import Iterator
+
+from pysup.supervisor.images.directories import INSIDE
+from pysup.supervisor.kernel.libc import KernelError
+from pysup.supervisor.kernel.mounts import openat2
+
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_MOST_LINKS = 40
+"""In a row, as many as the kernel follows (path_resolution(7))."""
+
+
+def make_directories(root: int, path: str, owner: tuple[int, int]) -> int:
+    """A descriptor of a directory of the image; what is missing on the way is made. Raises OSError."""
+    fd = openat2(root, ".", DIRECTORY, resolve=INSIDE)
+    done = ""
+    for part in path.split("/"):
+        if part:
+            done = f"{done}/{part}"
+            try:
+                below = _directory(root, done, fd, owner)
+            finally:
+                os.close(fd)
+            fd = below
+    return fd
+
+
+def _directory(root: int, path: str, parent: int, owner: tuple[int, int]) -> int:
+    try:
+        return openat2(root, path, DIRECTORY, resolve=INSIDE)
+    except KernelError as error:
+        if error.errno != errno.ENOENT:
+            raise
+    os.mkdir(posixpath.basename(path), 0o700, dir_fd=parent)
+    fd = openat2(root, path, DIRECTORY, resolve=INSIDE)
+    os.fchown(fd, *owner)
+    os.fchmod(fd, 0o755)
+    return fd
+
+
+@contextlib.contextmanager
+def opened(root: int, path: str, owner: tuple[int, int]) -> Iterator[int]:
+    """make_directories() for the block."""
+    fd = make_directories(root, path, owner)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def is_directory(root: int, path: str) -> bool:
+    """Whether there is one, or a link that leads to one."""
+    try:
+        os.close(openat2(root, path, os.O_PATH | os.O_DIRECTORY, resolve=INSIDE))
+    except KernelError:
+        return False
+    return True
+
+
+def through_links(root: int, path: str) -> str:
+    """Where a file of this path lies: a link there leads on, as for whoever writes to it."""
+    for _ in range(_MOST_LINKS):
+        above, name = posixpath.split(path)
+        try:
+            parent = openat2(root, above, os.O_PATH | os.O_DIRECTORY, resolve=INSIDE)
+        except KernelError:
+            return path
+        try:
+            path = posixpath.join(above, os.readlink(name, dir_fd=parent))
+        except OSError:
+            return path
+        finally:
+            os.close(parent)
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
