@@ -157,7 +157,7 @@ def _utf8() -> Iterator[None]:
     try:
         yield
     except UnicodeEncodeError as error:
-        wrong = error.object[error.start : error.end].encode("utf-8", "surrogatepass")
+        wrong = _bytes_of(error.object[error.start : error.end])
         raise BadRequest(f"cannot send the request: {wrong!r} is not UTF-8") from None
 
 
@@ -189,3 +189,11 @@ def error_of(status: int, body: bytes) -> PysupError:
 def document_of(body: bytes) -> Any:  # noqa: ANN401 - JSON
     """The JSON of a body; None if it is empty."""
     return json.loads(body) if body.strip() else None
+
+
+def _bytes_of(text: str) -> bytes:
+    """As they came on the command line; other halves of surrogate pairs never were any."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")

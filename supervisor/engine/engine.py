@@ -33,7 +33,7 @@ from pysup.supervisor.engine.sizes import Sizes, tree_sizes
 from pysup.supervisor.engine.specs import spec_of
 from pysup.supervisor.engine.states import State
 from pysup.supervisor.engine.waiting import Condition, wait_for
-from pysup.supervisor.errors import BadRequest, Conflict, NotFound, PysupError
+from pysup.supervisor.errors import BadRequest, Conflict, NotFound, NotSupported, PysupError
 from pysup.supervisor.images.differences import Change as FileChange
 from pysup.supervisor.kernel.features import probe
 from pysup.supervisor.logs.feed import Feed
@@ -41,6 +41,7 @@ from pysup.supervisor.runtime import plan, rootfs
 from pysup.supervisor.runtime.cgroups.base import Usage
 from pysup.supervisor.runtime.processes import Processes, list_processes
 from pysup.supervisor.runtime.traffic import Traffic, traffic_of
+from pysup.supervisor.spec.documents import NO_LOG
 from pysup.supervisor.spec.joining import Joining
 from pysup.supervisor.spec.names import check_name
 
@@ -232,6 +233,10 @@ class Engine:
             row, feed = self._find_removed(ref), None
         else:
             feed = stdio.feed
+        if ((json.loads(row.host_config) or {}).get("LogConfig") or {}).get("Type") == NO_LOG:
+            raise NotSupported(
+                f"cannot read the logs of container {row.name}: configured logging driver does not support reading"
+            )
         directory = os.path.join(self.parts.settings.container_dir(row.id), "logs")
         return LogSource(directory, bool(json.loads(row.config).get("Tty")), feed)
 

@@ -77,7 +77,9 @@ class Removal:
         """What cannot be removed now is, with the row gone, a leftover that the engine's next start removes."""
         directory = self._parts.settings.container_dir(self._record.id)
         try:
-            self._parts.trash.throw(*(rootfs.parts(directory) if self._remembered else (directory,)))
+            logs = () if self._record.spec.log.kept else (f"{directory}/logs",)
+            parts = (*rootfs.parts(directory), *logs) if self._remembered else (directory,)
+            self._parts.trash.throw(*parts)
         except OSError as error:
             log.error("cannot remove %s: %s", directory, error.strerror)
         self._record.publish(self._destroyed)

@@ -158,6 +158,8 @@ class Resources:
     memory_swap: int | None = None
     """Memory plus swap; -1 means unlimited swap."""
     memory_reservation: int | None = None
+    memory_swappiness: int | None = None
+    """0 to 100: how much rather it is swapped out than its files are dropped from memory."""
     oom_kill_disable: bool = False
     cpu_shares: int | None = None
     cpu_quota: int | None = None
@@ -260,6 +262,8 @@ class LogLimits:
 
     max_size: int | None = None
     max_files: int | None = None
+    kept: bool = True
+    """Not with --log-driver none: then it is there for who is attached, and goes with the container."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from typing import Any
 from pysup.supervisor.errors import BadRequest
 from pysup.supervisor.spec.devices import normal_device
 from pysup.supervisor.spec.fields import Fields, Json
+from pysup.supervisor.spec.limits import swappiness
 from pysup.supervisor.spec.network import BRIDGE
 from pysup.supervisor.spec.secrets import normal as normal_secret
 from pysup.supervisor.spec.typed_mounts import normal_mount
@@ -21,7 +22,9 @@ Reader = Callable[[Fields, str], Any]
 DEFAULT_SHM = 64 << 20
 DEFAULT_LOG_DRIVER = "json-file"
 """Docker's name of the default, so that its clients know that logs can be read; the files are pysup's."""
-_LOG_DRIVERS = ("json-file", "local", "pysup")
+NO_LOG = "none"
+"""Output is kept for those alone who are attached, and no longer than they need it."""
+_LOG_DRIVERS = ("json-file", "local", "pysup", NO_LOG)
 _LOG_OPTIONS = ("max-size", "max-file")
 
 
@@ -43,8 +46,6 @@ def refuse_lacking(host: Fields) -> None:
         flag, why, _ = _LACKING[key]
         if host.raw(key):
             raise host.lacking(flag, why)
-    if host.raw("MemorySwappiness") not in (None, -1):
-        raise host.lacking("--memory-swappiness", "kernels with cgroup v2 no longer have it")
 
 
 def unknown_fields(body: Fields, host: Fields) -> list[str]:
@@ -87,11 +88,11 @@ def log_config(host: Fields, key: str = "LogConfig") -> Json:
     """Driver and options; the limits themselves are read by spec/from_docker.py."""
     asked = host.inner(key)
     driver, options = asked.text("Type", DEFAULT_LOG_DRIVER), asked.mapping("Config")
-    if driver == "none":
-        raise host.lacking("--log-driver none")
     if driver not in _LOG_DRIVERS:
         # docker's words alone: its clients compare them
         raise BadRequest(f"logger: no log driver named {driver[:64]!r} is registered")
+    if driver == NO_LOG and options:
+        raise host.bad(f"--log-opt {next(iter(options))[:64]!r} says nothing to --log-driver none")
     for name in options:
         if name not in _LOG_OPTIONS:
             raise host.lacking(f"--log-opt {name[:64]!r}", f"there is {' and '.join(_LOG_OPTIONS)}")
@@ -227,6 +228,7 @@ _HOST: dict[str, Reader] = {
     "CpusetMems": Fields.text,
     "MemoryReservation": Fields.integer,
     "MemorySwap": Fields.integer,
+    "MemorySwappiness": swappiness,
     "OomKillDisable": Fields.flag,
     "PidsLimit": _pids_limit,
     "Ulimits": _ulimits,
@@ -254,7 +256,7 @@ _LACKING: dict[str, tuple[str, str, Any]] = {
 """HostConfig fields that docker has and pysup lacks: flag, why, and the empty value that inspect shows."""
 
 _KNOWN_CONFIG = frozenset((*_CONFIG, *_MERGED, "HostConfig", "NetworkingConfig"))
-_KNOWN_HOST = frozenset((*_HOST, *_LACKING, "Pysup", "MemorySwappiness"))
+_KNOWN_HOST = frozenset((*_HOST, *_LACKING, "Pysup"))
 _UNSET_CONFIG: Json = {key: read(Fields("", {}), key) for key, read in _CONFIG.items()}
 _UNSET_HOST: Json = {key: read(Fields("", {}), key) for key, read in _HOST.items()}
 _UNSET_HOST |= {key: default for key, (_, _, default) in _LACKING.items()}

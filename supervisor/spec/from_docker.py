@@ -15,6 +15,7 @@ from pysup.supervisor.spec import joining, limits, network
 from pysup.supervisor.spec.container import ContainerSpec, LogLimits, Rootfs
 from pysup.supervisor.spec.documents import (
     DEFAULT_SHM,
+    NO_LOG,
     config_document,
     host_document,
     log_config,
@@ -38,6 +39,7 @@ CREATE = "create container"
 _SHORT_ID = 12
 _HOSTNAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?", re.ASCII)
 """hostname(7); 64 bytes at most (HOST_NAME_MAX, sethostname(2))."""
+_FOR_THE_ATTACHED = 1 << 20
 _SMALLEST_LOG = 4096
 _MOST_LOG_FILES = 10_000
 _ODD_IN_A_PATH = re.compile(r"[\x00-\x1f\x7f]|(?:^|/)\.{1,2}(?:/|$)|//")
@@ -206,7 +208,10 @@ def _cgroup_parent(host: Fields) -> str:
 
 
 def _log_limits(host: Fields) -> LogLimits:
-    options = log_config(host)["Config"]
+    asked = log_config(host)
+    if asked["Type"] == NO_LOG:
+        return LogLimits(_FOR_THE_ATTACHED, 1, kept=False)
+    options = asked["Config"]
     size, files = options.get("max-size"), options.get("max-file")
     return LogLimits(
         None if size is None or size == "-1" else _log_size(host, size),

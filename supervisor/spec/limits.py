@@ -19,6 +19,7 @@ _SMALLEST_QUOTA = 1000
 _NANO = 10**9
 _CPUSET = re.compile(r"\d{1,5}(?:-\d{1,5})?(?:,\d{1,5}(?:-\d{1,5})?)*", re.ASCII)
 _BLKIO_WEIGHT = range(10, 1001)
+_MOST_SWAPPINESS = 100
 _PERIODS = range(1000, 1_000_001)
 
 _RESOURCES = (
@@ -36,6 +37,7 @@ def resources(host: Fields, *, cpus: int = 0) -> Resources:
         memory=memory or None,
         memory_swap=swap or None,
         memory_reservation=reservation or None,
+        memory_swappiness=swappiness(host, "MemorySwappiness"),
         oom_kill_disable=host.flag("OomKillDisable"),
         cpu_shares=_not_negative(host, "CpuShares", "--cpu-shares") or None,
         cpu_quota=quota or None,
@@ -49,6 +51,14 @@ def resources(host: Fields, *, cpus: int = 0) -> Resources:
         read_iops=_rates(host, "BlkioDeviceReadIOps"),
         write_iops=_rates(host, "BlkioDeviceWriteIOps"),
     )
+
+
+def swappiness(host: Fields, key: str) -> int | None:
+    """0 is a value of its own; -1 is docker's way to say none."""
+    number = -1 if host.raw(key) is None else host.integer(key)
+    if not -1 <= number <= _MOST_SWAPPINESS:
+        raise host.bad(f"--memory-swappiness cannot be {number}: it is 0 to {_MOST_SWAPPINESS}")
+    return None if number < 0 else number
 
 
 def _not_negative(host: Fields, key: str, flag: str) -> int:

@@ -126,6 +126,28 @@ def test_what_interfaces_have_carried(client: docker.DockerClient) -> None:
     box.remove(force=True)
 
 
+def test_output_that_is_not_kept(client: docker.DockerClient, daemon: Daemon) -> None:
+    none = {"type": "none"}
+    assert client.containers.run("host", ["echo", "x"], log_config=none, remove=True) is None
+    box = client.containers.run("host", ["echo", "x"], log_config=none, detach=True)
+    box.wait()
+    with pytest.raises(APIError, match="configured logging driver does not support reading"):
+        box.logs()
+    box.remove()
+    assert (
+        daemon.docker("run", "--rm", "--log-driver", "none", "host", "echo", "attached").stdout
+        == "attached\n"
+    )
+
+
+def test_swappiness(client: docker.DockerClient) -> None:
+    script = ["cat", "/sys/fs/cgroup/memory/memory.swappiness"]
+    box = client.containers.run("host", script, mem_swappiness=40, detach=True)
+    box.wait()
+    assert (box.logs(), box.attrs["HostConfig"]["MemorySwappiness"]) == (b"40\n", 40)
+    box.remove()
+
+
 def test_a_socket_is_attached_before_the_start(client: docker.DockerClient) -> None:
     box = client.containers.create("host", ["cat"], stdin_open=True, tty=False)
     sock = box.attach_socket(params={"stdin": 1, "stdout": 1, "stream": 1})

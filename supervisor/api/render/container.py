@@ -180,7 +180,6 @@ def _config(config: Json, row: Container) -> Json:
 def _host_config(host_config: Json, chosen: Security) -> Json:
     return {
         **host_config,
-        "MemorySwappiness": None,
         "MaskedPaths": _paths(chosen, masks.masked(chosen, 0)),
         "ReadonlyPaths": _paths(chosen, masks.read_only(chosen)),
     }

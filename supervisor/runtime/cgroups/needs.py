@@ -18,6 +18,7 @@ def needs(wanted: Resources) -> tuple[tuple[str, str], ...]:
     blkio = (wanted.blkio_weight, *wanted.read_bps, *wanted.write_bps, *wanted.read_iops, *wanted.write_iops)
     asked = {
         ("memory", "memory"): (wanted.memory, wanted.memory_swap, wanted.memory_reservation),
+        ("swappiness", "memory"): (wanted.memory_swappiness,),
         ("the OOM killer", "memory"): (wanted.oom_kill_disable or None,),
         ("CPU time", "cpu"): (wanted.cpu_shares, wanted.cpu_quota, wanted.cpu_period),
         ("the set of CPUs", "cpuset"): (wanted.cpuset_cpus, wanted.cpuset_mems),

@@ -31,6 +31,7 @@ def _plain(wanted: Resources) -> tuple[tuple[str, str, str, int | str | None], .
     """Limits that are one number or word in one file. The period goes before the quota that counts by it."""
     return (
         ("memory softly", "memory", "memory.soft_limit_in_bytes", wanted.memory_reservation),
+        ("swappiness", "memory", "memory.swappiness", wanted.memory_swappiness),
         ("the OOM killer", "memory", "memory.oom_control", 1 if wanted.oom_kill_disable else None),
         ("CPU shares", "cpu", "cpu.shares", wanted.cpu_shares),
         ("the CPU period", "cpu", "cpu.cfs_period_us", wanted.cpu_period),

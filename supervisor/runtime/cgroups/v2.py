@@ -49,6 +49,8 @@ class Version2:
 
     def check(self, resources: Resources) -> None:
         """Raise Unavailable if a limit has no controller, BadRequest for CPUs that are not there."""
+        if resources.memory_swappiness is not None:
+            raise Unavailable("cannot limit swappiness: this machine has none for a cgroup (cgroup v2)")
         if resources.oom_kill_disable:
             raise Unavailable("cannot disable the OOM killer: cgroup v2 has no switch for it")
         needs.check_controllers(resources, self.controllers, 2)

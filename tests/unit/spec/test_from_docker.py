@@ -245,6 +245,7 @@ def test_a_container_in_the_hosts_network_has_the_hosts_name() -> None:
         ({"UsernsMode": "private"}, "or --uidmap 0:100000:65536"),
         ({"Pysup": {"UidMaps": [[0, 0, 10], [5, 20, 10]]}}, "overlap"),
         ({"Pysup": {"RestartLimit": {"Count": 3}}}, "--restart-limit"),
+        ({"MemorySwappiness": 101}, "--memory-swappiness"),
         ({"Memory": "1g"}, "must be an integer"),
         ({"Binds": "x"}, "must be a list"),
     ],
@@ -268,7 +269,6 @@ def test_a_log_driver_that_is_not_there_is_refused_in_dockers_words() -> None:
         ({"Mounts": [{"Type": "image", "Source": "d", "Target": "/x"}]}, "--mount type=image"),
         ({"SecurityOpt": ["label=type:x"]}, "--security-opt"),
         ({"SecurityOpt": ["credentialspec=x"]}, "--security-opt"),
-        ({"MemorySwappiness": 10}, "--memory-swappiness"),
         ({"LogConfig": {"Type": "json-file", "Config": {"compress": "1"}}}, "--log-opt"),
         ({"Runtime": "kata"}, "--runtime"),
         ({"StorageOpt": {"size": "1G"}}, "--storage-opt"),
@@ -339,7 +339,7 @@ _JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
-_HOST_KEYS = [*documents._HOST, *documents._LACKING, "MemorySwappiness", "MaskedPaths", "X"]
+_HOST_KEYS = [*documents._HOST, *documents._LACKING, "MaskedPaths", "X"]
 _CONFIG_KEYS = [*documents._CONFIG, *documents._MERGED, "NetworkingConfig", "X"]
 _OWN = st.dictionaries(st.sampled_from([*documents.OWN, "X"]), _PLAUSIBLE | _JSON, max_size=3)
 _HOST = st.dictionaries(st.sampled_from(_HOST_KEYS), _PLAUSIBLE | _JSON, max_size=4)
