@@ -7,8 +7,8 @@ place that everybody can reach. /dev/net/tun is everybody's, as it is on a machi
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -23,8 +23,8 @@ from types import TracebackType
 from helpers import own_network
 
 REPOSITORY = Path(__file__).parents[2]
-_UIDS = itertools.count(54321)
-"""Each user has an id of his own, and further ones: what runs with them is his."""
+_UIDS = range(30_000, 60_000)
+"""Each user has an id of his own, and further ones: what runs with them is his, and is ended with him."""
 _SETTLES = 20.0
 _SETUP = """
 set -e
@@ -52,7 +52,7 @@ class RootlessUser:
 
     def __init__(self, *, subordinate: bool = True, cgroup: Path | None = None) -> None:
         """``subordinate``: /etc/subuid gives him 65536 ids, from ``first`` on; ``cgroup``: what commands run in."""
-        self.uid = next(_UIDS)
+        self.uid = secrets.choice(_UIDS)  # another run of these tests may be under way
         self.first = self.uid << 16
         self._subordinate = f"{self.first}:65536" if subordinate else ""
         self._cgroup = cgroup
