@@ -10,10 +10,12 @@ import trio
 from pysup.store import images as rows
 from pysup.supervisor.engine.commands import Caller
 from pysup.supervisor.engine.feeding import told
+from pysup.supervisor.engine.growing import Growing
 from pysup.supervisor.engine.image_admission import Admission, Admissions, Candidate
 from pysup.supervisor.engine.image_rows import Names, give_names
 from pysup.supervisor.engine.progress import Progress, Step
 from pysup.supervisor.engine.registries import Registries
+from pysup.supervisor.engine.together import together
 from pysup.supervisor.engine.unpacking import Unpacking
 from pysup.supervisor.errors import NotFound, PysupError
 from pysup.supervisor.images.documents import Descriptor
@@ -150,8 +152,7 @@ class _Pull:
         self, admission: Admission, unpacking: Unpacking, layer: ListedLayer, blob: Descriptor
     ) -> Layer:
         short = layer.digest[_SHORT]
-        if await self._download(admission, blob, short):
-            self.progress.tell(Step("Extracting", short, 0, blob.size))
+        if await self._download(admission, unpacking, layer, blob):
             unpacking.begin(layer.digest, layer.diff_id)
             found = await unpacking.layer(layer)
             self.progress.tell(Step("Pull complete", short))
@@ -160,23 +161,38 @@ class _Pull:
         self.progress.tell(Step("Already exists", short))
         return found
 
-    async def _download(self, admission: Admission, blob: Descriptor, short: str) -> bool:
+    async def _download(
+        self, admission: Admission, unpacking: Unpacking, layer: ListedLayer, blob: Descriptor
+    ) -> bool:
         """False if it was there."""
+        short = layer.digest[_SHORT]
         if await self._has(admission, blob):
             return False
         self.progress.tell(Step("Pulling fs layer", short))
         async with self._registries.alone(blob.digest):
             if await self._has(admission, blob):  # by another pull meanwhile
                 return False
-            wanted = Wanted(blob_path(self.order.name.path, blob.digest), blob)
-
-            def moved(size: int) -> None:
-                self.progress.tell(Step("Downloading", short, size, blob.size))
-
-            async with self._registries.downloads:
-                await download(self.session, wanted, admission.content, moved)
-            self.progress.tell(Step("Download complete", short))
+            growing = Growing(admission.content.partial_path(blob.digest))
+            async with together() as nursery:
+                async with self._registries.downloads:
+                    nursery.start_soon(unpacking.ahead, growing, layer.diff_id)
+                    await self._receive(admission, blob, growing, short)
+                self.progress.tell(Step("Download complete", short))
+                self.progress.tell(Step("Extracting", short, 0, blob.size))
             return True
+
+    async def _receive(self, admission: Admission, blob: Descriptor, growing: Growing, short: str) -> None:
+        """The blob itself, which somebody may read while it comes."""
+
+        def moved(size: int) -> None:
+            self.progress.tell(Step("Downloading", short, size, blob.size))
+
+        wanted, whole = Wanted(blob_path(self.order.name.path, blob.digest), blob), False
+        try:
+            await download(self.session, wanted, admission.content, moved, growing.grown)
+            whole = True
+        finally:
+            growing.end(whole=whole)
 
     async def _has(self, admission: Admission, blob: Descriptor) -> bool:
         return await trio.to_thread.run_sync(admission.content.has, blob.digest) is not None

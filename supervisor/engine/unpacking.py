@@ -8,11 +8,13 @@ wait for it at the end is short.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import IO, cast
 
 import trio
 
 from pysup.supervisor.engine.feeding import Interruptible
+from pysup.supervisor.engine.growing import Growing
 from pysup.supervisor.engine.image_admission import Admission
 from pysup.supervisor.errors import PysupError
 from pysup.supervisor.images.compression import LONGEST_MAGIC, NONE, compression_of
@@ -52,6 +54,17 @@ class Unpacking:
                 f"cannot use layer {wanted.diff_id}: its content has the digest {found.diff_id}"
             )
         return found
+
+    async def ahead(self, source: Growing, expected: str) -> None:
+        """Unpack a layer while it is on its way. Where that fails it is unpacked once more, when it is there as a whole
+        and verified: so nothing is to be told of it.
+        """
+        with suppress(PysupError, OSError):
+            await trio.to_thread.run_sync(self._ahead, source, expected, limiter=self._limit)
+
+    def _ahead(self, source: Growing, expected: str) -> None:
+        with source:
+            self._admission.unpack(cast("IO[bytes]", source), expected)
 
     async def _unpack(self, digest: str, expected: str | None) -> None:
         try:

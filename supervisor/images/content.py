@@ -51,6 +51,10 @@ class Content:
         """Where a blob is, or would be. Raises WrongDigest for a text that is no digest."""
         return os.path.join(self._images, BLOBS, hex_of(digest))
 
+    def partial_path(self, digest: str) -> str:
+        """Where the beginning of a blob is while it is downloaded. Raises WrongDigest."""
+        return os.path.join(self._images, PARTIAL, hex_of(digest))
+
     def has(self, digest: str) -> int | None:
         """The size of a blob in bytes; None if it is not there. It will stay: it is held from here on."""
         path = self.path(digest)
@@ -90,7 +94,7 @@ class Content:
         """Like ingest(), for a blob whose digest is known. What was written stays without commit(), for the next
         try: ``writer.size`` bytes are there already. Wrong content is never kept. One at a time for each digest.
         """
-        path = os.path.join(self._images, PARTIAL, hex_of(digest))
+        path = self.partial_path(digest)
         self._hold(f"{BLOBS}/{hex_of(digest)}")
         with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b", buffering=0) as file:
             writer = Writer(self, file, path)

@@ -182,6 +182,32 @@ def test_a_later_pull_goes_on_too_also_without_ranges(daemon: Daemon) -> None:
         assert daemon.pysup("run", "--rm", name, check=True).stdout == "hello"
 
 
+def test_a_layer_is_unpacked_while_it_comes(daemon: Daemon) -> None:
+    seen = threading.Event()
+
+    def two_thirds(handler: Handler, content: Content) -> None:
+        handler.send_head(content)
+        handler.wfile.write(content.body[: 6 << 20])
+        seen.wait(WITHIN)
+        handler.wfile.write(content.body[6 << 20 :])
+
+    first, second = (random.Random(seed).randbytes(4 << 20) for seed in (3, 4))
+    made = Image([layer(("first", {}, first), ("second", {}, second))])
+
+    def unpacked() -> bool:
+        found = (daemon.root / "images/tmp").glob("*/layer/first")
+        return any(path.stat().st_size >= 1 << 20 for path in found)
+
+    with HostileRegistry() as registry, ThreadPoolExecutor(1) as pool:
+        name = registry.add("a", "1", made)
+        registry.misbehave(f"/v2/a/blobs/{digest_of(made.blobs[0])}", two_thirds)
+        pulling = pool.submit(daemon.pysup, "pull", name)
+        until(unpacked, "a part of the first file")
+        seen.set()
+        pulling.result().check_returncode()
+        assert daemon.inspect(name)["Id"] == made.id
+
+
 def test_wrong_content_is_refused_and_not_kept(daemon: Daemon) -> None:
     with HostileRegistry() as registry:
         name, made = registry.add("a", "1", image()), image()

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 Moved = Callable[[int], None]
 """Told how many bytes are there."""
 
+
+def _nobody(_size: int) -> None:
+    """Nobody reads along."""
+
+
 _OK, _PARTIAL = 200, 206
 _PIECE = 1 << 20
 """Bytes that are written at once."""
@@ -36,8 +41,10 @@ class Wanted(NamedTuple):
     blob: Descriptor
 
 
-async def download(session: Session, wanted: Wanted, content: Content, moved: Moved) -> Blob:
-    """Get a blob; the same one is downloaded once at a time (the caller's part).
+async def download(
+    session: Session, wanted: Wanted, content: Content, moved: Moved, written: Moved = _nobody
+) -> Blob:
+    """Get a blob; the same one is downloaded once at a time (the caller's part). ``written``: what is in the file.
 
     What has come stays for the next try, even of another pull. Raises PysupError, OSError (a full disk).
     """
@@ -45,12 +52,13 @@ async def download(session: Session, wanted: Wanted, content: Content, moved: Mo
     async def once() -> Blob:
         async with _resumed(content, wanted.blob.digest) as writer:
             before = writer.size
+            written(before)
             if before > wanted.blob.size:
                 await trio.to_thread.run_sync(writer.discard)
                 raise Retriable(_too_long(session, wanted.blob), progressed=True)
             try:
                 if before < wanted.blob.size:
-                    await _receive(session, wanted, writer, moved)
+                    await _receive(session, wanted, writer, moved, written)
                 return await _commit(session, writer, wanted.blob, resumed_at=before)
             except Retriable as error:
                 error.progressed = error.progressed or writer.size > before
@@ -75,7 +83,7 @@ async def _resumed(content: Content, digest: str) -> AsyncIterator[Writer]:
             await trio.to_thread.run_sync(opened.__exit__, None, None, None)
 
 
-async def _receive(session: Session, wanted: Wanted, writer: Writer, moved: Moved) -> None:
+async def _receive(session: Session, wanted: Wanted, writer: Writer, moved: Moved, written: Moved) -> None:
     """The rest of the blob. Raises Retriable, WrongDigest: more came than was announced."""
     headers = {"Accept-Encoding": "identity"}
     if writer.size:
@@ -85,7 +93,7 @@ async def _receive(session: Session, wanted: Wanted, writer: Writer, moved: Move
         skipped = writer.size - _begin(response)
         if skipped < 0:
             raise Unavailable(f"cannot {session.task}: the registry sent another part than was asked for")
-        sink = _Sink(writer, skipped, wanted.blob.size, moved)
+        sink = _Sink(writer, skipped, wanted.blob.size, moved, written)
         try:
             async for piece in response.aiter_raw():
                 await sink.take(piece)
@@ -107,11 +115,12 @@ def _begin(response: httpx.Response) -> int:
 class _Sink:
     """Collects what comes in small pieces, and writes it in large ones."""
 
-    def __init__(self, writer: Writer, skipped: int, size: int, moved: Moved) -> None:
+    def __init__(self, writer: Writer, skipped: int, size: int, moved: Moved, written: Moved) -> None:
         self._writer = writer
         self._skipped = skipped
         self._size = size
         self._moved = moved
+        self._written = written
         self._held = bytearray()
 
     async def take(self, piece: bytes) -> None:
@@ -134,6 +143,7 @@ class _Sink:
         held, self._held = self._held, bytearray()
         if held:
             await trio.to_thread.run_sync(self._writer.write, memoryview(held))
+            self._written(self._writer.size)
 
 
 async def _commit(session: Session, writer: Writer, blob: Descriptor, *, resumed_at: int) -> Blob:
