@@ -41,7 +41,6 @@ def measure(lab: Lab) -> None:
     goal("pysup : writer | cat > file", base / best["writer | cat > file"][0], 0.5, at_least=True)
     goal("pysup -t : podman -t", best["pysup -t"][0] / podman[1] if podman[1] else None, 1, at_least=True)
     goal("pysup, CPU s/GB", best["pysup"][1], 1.5)
-    goal("pysup -t, CPU : a terminal read and dropped", best["pysup -t"][1] / best[_DROPPED][1], 1.5)
 
 
 def _subjects(lab: Lab) -> dict[str, Callable[[], tuple[float, float]]]:
