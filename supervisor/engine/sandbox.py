@@ -93,19 +93,19 @@ class Sandbox:
         Raises StartFailed, Unavailable, Conflict.
         """
         self._pid = launched.process.pid
-        if self._places and "net" not in HeldNamespaces(self._parts.link, self._record.id).fds:
-            async with together() as nursery:
-                nursery.start_soon(self._connect)
-                await launched.ready()
-        else:
+        if not self._places:
+            return await launched.ready()
+        held = "net" in HeldNamespaces(self._parts.link, self._record.id).fds
+        async with together() as nursery:
+            nursery.start_soon(self._serve_names if held else self._connect)
             await launched.ready()
-        await self._publishing.lead(self._places)
-        await self._serve_names()
+        return await self._publishing.lead(self._places)
 
     async def _connect(self) -> None:
         with self._namespace() as namespace:
             for place in self._places:
                 await self._plug(namespace, place)
+        await self._serve_names()
 
     async def _plug(self, namespace: int | None, place: Place) -> None:
         if namespace is not None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import trio
 
-from pysup.supervisor.kernel import netns
+from pysup.supervisor.kernel import net, netns
 from pysup.supervisor.network.firewall import Firewall
 from pysup.supervisor.network.names.resolv_conf import RESOLVER
 
@@ -33,7 +33,7 @@ class Sockets(NamedTuple):
 
 
 async def open_sockets(firewall: Firewall, namespace: int, container: str) -> Sockets:
-    """Make them in the namespace of this descriptor, and the rules; lo must be up there.
+    """Make them in the namespace of this descriptor, and the rules.
 
     Whatever rules an engine before has left there are replaced. Raises OSError, Unavailable; nothing is left open.
     """
@@ -54,7 +54,9 @@ def ports(sockets: Sockets) -> tuple[int, int]:
 
 
 def _bound_inside(namespace: int) -> Sockets:
+    """The child inside may not have come so far as to bring lo up."""
     with netns.entered(namespace):
+        net.loopback_up()
         return _bound()
 
 
