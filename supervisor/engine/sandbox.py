@@ -31,7 +31,9 @@ from pysup.supervisor.engine.record import Record, Write
 from pysup.supervisor.engine.states import ALIVE, State
 from pysup.supervisor.engine.together import together
 from pysup.supervisor.errors import PysupError
+from pysup.supervisor.kernel import netns
 from pysup.supervisor.network.names.resolv_conf import ResolvConf
+from pysup.supervisor.network.uplink_programs import NAMES
 from pysup.supervisor.runtime import rootfs
 from pysup.supervisor.runtime.launch import Launched
 from pysup.supervisor.spec.container import NetworkSpec
@@ -83,7 +85,16 @@ class Sandbox:
         rootfs.write_names(self._parts.settings.container_dir(self._record.id), spec, files)
 
     def _resolving(self) -> ResolvConf:
-        return resolving(self._record.spec.network, self._parts.settings.dns.split())
+        servers = self._parts.settings.dns.split() or list(self._carried_servers())
+        return resolving(self._record.spec.network, servers)
+
+    def _carried_servers(self) -> Iterator[str]:
+        """The host's, as the program that carries an ordinary user's packets shows them: those of its loopback, too."""
+        if not netns.is_governed():
+            for place in self._places:
+                yield from (
+                    subnet.reserved[NAMES] for _, subnet in place.addresses if NAMES in subnet.reserved
+                )
 
     # -- beside the process ----------------------------------------------------------------------------------
 

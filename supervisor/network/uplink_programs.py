@@ -13,6 +13,8 @@ EXIT, PROCESS = "uplink-exit", "uplink-process"
 """What is held as long as one carries: the other end of its pipe, or its pidfd."""
 GATEWAY, _NAMES = 2, 3
 """Places in the subnet that slirp4netns keeps for itself: the gateway, and a name server that asks the host's."""
+NAMES = "names"
+"""What the second is called among a subnet's reserved addresses."""
 _TUN = "/dev/net/tun"
 
 
@@ -35,7 +37,7 @@ def names_of(subnet: IPv4Network) -> IPv4Address:
 
 def reserved_of(subnet: IPv4Network) -> dict[str, str]:
     """What no container can have beside the gateway's."""
-    return {"names": str(names_of(subnet))}
+    return {NAMES: str(names_of(subnet))}
 
 
 def end(held: Mapping[str, int]) -> None:

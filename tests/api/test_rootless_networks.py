@@ -8,7 +8,9 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
+import trio
 from helpers.mortal import until
+from helpers.name_servers import a_record, name_server
 from helpers.network_use import FETCH, SERVER, fetch
 from helpers.rootless import RootlessUser
 
@@ -59,6 +61,14 @@ def test_it_is_so_after_a_restart_a_crash_and_a_change(user: RootlessUser) -> No
     until(lambda: answers(18120), "an answer through the next engine")
     user.ok("pysup update --publish-add 18121:80 web")
     until(lambda: answers(18121), "an answer at the port that was added")
+
+
+async def test_names_are_asked_of_the_hosts_servers_also_of_one_on_its_loopback(user: RootlessUser) -> None:
+    (user.directory / "etc/resolv.conf").write_text("nameserver 127.0.0.1\n")
+    script = 'pysup run --rm host sh -c "cat /etc/resolv.conf; getent ahostsv4 example.test"'
+    async with name_server("127.0.0.1", lambda query: [a_record(query, "192.0.2.77")]):
+        shown = await trio.to_thread.run_sync(user.ok, script)
+    assert "nameserver 172.17.0.3\n" in shown and "192.0.2.77" in shown
 
 
 def test_nothing_of_it_is_left(user: RootlessUser) -> None:
