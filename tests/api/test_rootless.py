@@ -208,3 +208,21 @@ def _use_cgroup(someone: RootlessUser, given: Path, *, limited: bool) -> None:
         refused = someone.sh(f"pysup run --rm -m 64m {rootfs} sleep 0")
         assert "this machine has no memory controller (cgroup v2)" in refused.stderr
     someone.ok("pysup rm -f inside")
+
+
+def test_builds(user: RootlessUser) -> None:
+    archive = docker_archive(Image([busybox()], {"Env": ["PATH=/bin"], "Cmd": ["sh"]}, ["base:1"]))
+    steps = """FROM base:1
+WORKDIR /w
+RUN echo one > a; chown 33:44 a; rm -r /tmp
+COPY --chown=5:6 f /w/
+COPY --from=base:1 /bin/cat /c/
+"""
+    script = (
+        "pysup run --rm host true; pysup load -q; mkdir -p $HOME/b; echo f > $HOME/b/f; "
+        'echo "$1" > $HOME/b/Dockerfile; pysup build -q -t made:1 $HOME/b; '
+        "pysup run --rm made:1 sh -c \"stat -c '%n %u %g' * /c/*; ls /tmp 2>&1\""
+    )
+    shown = user.sh(script, steps, stdin=archive)
+    assert "a 33 44\nf 5 6\n/c/cat 0 0\n" in shown.stdout, shown.stderr
+    assert "No such file" in shown.stdout

@@ -57,6 +57,7 @@ async def mounted(parts: Parts, lower: Sequence[str], place: Scratch) -> AsyncIt
         "work": os.path.join(place.path, "work"),
         "target": target,
         "volatile": True,  # nothing waits for the disk: the layer is synced as a whole
+        "options": ["userxattr"] if parts.machine.rootless else [],
     }
     helper = await launch(
         parts.link,
