@@ -33,10 +33,10 @@ _PROGRAMS = {"uid": "newuidmap", "gid": "newgidmap"}
 
 def enter(settings: Settings) -> NoReturn:
     """Execute this program anew as root of a user namespace, with these settings' directories. Raises CannotStart."""
-    _end_leftovers(settings)
     uid, gid = os.getuid(), os.getgid()
     maps = {kind: _arguments(kind, uid, own) for kind, own in (("uid", uid), ("gid", gid))}
     try:
+        _end_leftovers(settings)
         _map_ids(maps if all(maps.values()) else None, uid, gid)
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
@@ -44,7 +44,8 @@ def enter(settings: Settings) -> NoReturn:
         mounts.mount("none", "/", "", mounts.MS_REC | mounts.MS_SLAVE)
         _protect(sys.executable)
     except OSError as error:
-        raise CannotStart(f"cannot start the daemon without root: {error}") from error
+        cause = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        raise CannotStart(f"cannot start the daemon without root: {cause}") from error
     environment = {**os.environ, "PYSUP_ROOT": settings.root, "PYSUP_RUN": settings.run}
     os.execve(sys.executable, sys.orig_argv, environment)  # noqa: S606 - this very program
 
