@@ -17,6 +17,7 @@ from typing import Any
 
 PROBE = Path(__file__).parent / "probe.py"
 GOLDEN = Path(__file__).parent / "golden.json"
+CGROUPS = Path("/sys/fs/cgroup")
 Surface = dict[str, Any]
 Engine = Callable[[Path], "contextlib.AbstractContextManager[Sequence[str]]"]
 
@@ -95,6 +96,8 @@ def pysup(directory: Path) -> Iterator[Sequence[str]]:
     ):
         subprocess.run([*words, "import", archive(directory / "root.tar"), "probe"], check=True, stdout=-3)
         yield words
+    for parent in (*CGROUPS.glob(f"*/{cgroup}"), *CGROUPS.glob(cgroup)):
+        parent.rmdir()
 
 
 @contextlib.contextmanager
