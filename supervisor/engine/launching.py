@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 
+from pysup.supervisor.engine.links import with_links
 from pysup.supervisor.engine.namespaces import HeldNamespaces
 from pysup.supervisor.engine.network_sharing import shared_network
 from pysup.supervisor.engine.parts import Parts
@@ -106,7 +107,7 @@ async def launch_run(
     kept: Mapping[str, int],
 ) -> Launched:
     """Clone the first process of a run; it works through its plan and waits for ``go``."""
-    spec = record.spec
+    spec = with_links(parts.store.read(), record.row, record.spec)
     program = await _filter(parts, spec)
     values = await parts.secrets.values(spec.secrets) if spec.secrets else b""
     async with user_namespace(parts, record, key) as user:

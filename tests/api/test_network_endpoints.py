@@ -62,6 +62,25 @@ def test_a_link_on_the_default_network_is_in_etc_hosts(shared: Daemon) -> None:
     assert "No such container: db" in refused(shared, "restart", "-t", "0", "asker")
 
 
+def test_what_is_linked_to_is_in_the_environment(shared: Daemon) -> None:
+    """As docker tells it (moby daemon/links)."""
+    ok(shared, "run", "-d", "--name", "db", "-e", "A=b", "--expose", "53/udp", "--expose", "80", *SLEEP)
+    env = ok(
+        shared, "run", "--rm", "--name", "asker", "--link", "db:my-db", "-e", "MY_DB_NAME=own", "host", "env"
+    )
+    there = address(shared, "db")
+    assert {
+        f"MY_DB_PORT=tcp://{there}:80", f"MY_DB_PORT_80_TCP=tcp://{there}:80", f"MY_DB_PORT_80_TCP_ADDR={there}",
+        "MY_DB_PORT_80_TCP_PORT=80", "MY_DB_PORT_80_TCP_PROTO=tcp", f"MY_DB_PORT_53_UDP=udp://{there}:53",
+        "MY_DB_ENV_A=b", "MY_DB_NAME=own",
+    } <= set(env.splitlines())  # fmt: skip
+    assert "MY_DB_ENV_PATH" not in env and "MY_DB_NAME=/asker" not in env
+    assert "MY_DB_NAME=/asker/my-db\n" in ok(
+        shared, "run", "--rm", "--name", "asker", "--link", "db:my-db", "host", "env"
+    )
+    ok(shared, "rm", "-f", "db")
+
+
 def test_an_endpoint_has_options(shared: Daemon) -> None:
     sysctl = f"driver-opt={OPTION}.sysctls=net.ipv4.conf.IFNAME.log_martians=1"
     wanted = f"name=bridge,driver-opt={OPTION}.ifname=lan0,{sysctl},link-local-ip=169.254.8.8"
