@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -298,6 +299,28 @@ def test_a_pull_goes_on_after_the_engine_was_killed(daemon: Daemon) -> None:
         pulling.result().check_returncode()
         begin = [asked.headers.get("Range", "") for asked in registry.asked if asked.path == path][-1]
         assert 2 << 20 <= int(begin.removeprefix("bytes=").removesuffix("-")) <= 3 << 20
+
+
+def test_a_client_that_leaves_ends_its_pull(daemon: Daemon) -> None:
+    end = threading.Event()
+
+    def stop(handler: Handler, content: Content) -> None:
+        handler.send_head(content)
+        handler.wfile.write(content.body[: 3 << 20])
+        end.wait(WITHIN)
+
+    made = Image([layer(("file", {}, random.Random(5).randbytes(4 << 20)))])
+    partial = daemon.root / "images/partial" / digest_of(made.blobs[0]).removeprefix("sha256:")
+    with HostileRegistry() as registry:
+        name = registry.add("a", "1", made)
+        registry.misbehave(f"/v2/a/blobs/{digest_of(made.blobs[0])}", stop)
+        command = ["docker", "-H", f"unix://{daemon.socket}", "pull", name]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as client:
+            until(lambda: partial.exists() and partial.stat().st_size >= 2 << 20, "2 MiB are there")
+            client.kill()
+        until(lambda: stored(daemon.root) == [], "the end of what was unpacked meanwhile")
+        daemon.pysup("pull", name, check=True)
+        end.set()
 
 
 def test_prune_removes_the_beginnings_of_blobs(daemon: Daemon) -> None:
