@@ -175,7 +175,6 @@ REFUSED = [
     ("--health-interval 10us --health-cmd x", "Interval in Healthcheck cannot be less than 1ms"),
     ("--health-on-failure restart", "is not none, stop or kill; --restart says"),
     ("--health-retries -1", "cannot be negative"),
-    ("--log-driver none is not supported yet"),
     ("--log-opt labels=x", "'labels' is not supported yet"),
     ("--pull often", "invalid pull option"),
     ("--restart always", "both --restart and --rm"),
