@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import os
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import IO, Any
+from typing import IO, Any, TextIO
 from urllib.parse import urlencode
 
 from pysup.supervisor.cli import build_context, docker_config, kinds
@@ -90,6 +91,7 @@ def build(argv: Sequence[str]) -> int:
         "POST", f"/build?{query}", body=_told(body, show), headers=_credentials()
     ):
         show.line(line)
+    show.done()
     if given.text("iidfile"):
         _write(given.text("iidfile"), show.image_id)
     return 0
@@ -201,11 +203,16 @@ def _credentials() -> dict[str, str]:
 
 
 class _Shown:
-    """What is told goes to standard output, and so does the progress of a pull."""
+    """What is told goes to standard output, and so does the progress of a pull.
+
+    With -q the daemon tells the id alone, or everything if the build fails: that goes to standard error, so
+    that ``id=$(pysup build -q .)`` never is anything else.
+    """
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
-        self._pulls = Lines(sys.stdout)
+        self._out: TextIO = io.StringIO() if quiet else sys.stdout
+        self._pulls = Lines(self._out)
         self.image_id = ""
         """Of the last stage that is done."""
 
@@ -219,6 +226,7 @@ class _Shown:
     def line(self, line: dict[str, Any]) -> None:
         """One message. Raises PysupError."""
         if "error" in line:
+            self._tell(sys.stderr)
             code = (line.get("errorDetail") or {}).get("code")
             raise RunFailure(line["error"], code) if code else PysupError(line["error"])
         if "aux" in line:
@@ -226,8 +234,18 @@ class _Shown:
         elif "status" in line:
             self._pulls.show(line)
         else:
-            sys.stdout.write(line.get("stream", ""))
-            sys.stdout.flush()
+            self._out.write(line.get("stream", ""))
+            self._out.flush()
+
+    def done(self) -> None:
+        """The image is there."""
+        self._tell(sys.stdout)
+
+    def _tell(self, out: TextIO) -> None:
+        """What was held back."""
+        if isinstance(self._out, io.StringIO):
+            out.write(self._out.getvalue())
+            out.flush()
 
 
 def _write(path: str, image_id: str) -> None:

@@ -49,7 +49,7 @@ def cp(argv: Sequence[str]) -> int:
     if not (source[0] or destination[0]):
         CP.refuse("must specify at least one container source", BAD_WORDS)
     if source[0]:
-        copied = _copy_out(connect(), *source, destination[1], follow=given.on("follow-link"))
+        copied = _copy_out(connect(), *source, destination[1], given)
         shown = local_files.resolved(destination[1])
     else:
         copied, shown = _copy_in(connect(), source[1], *destination, given)
@@ -67,10 +67,10 @@ def _tell(copied: int, shown: str) -> None:
 # -- out of a container --------------------------------------------------------------------------------------
 
 
-def _copy_out(client: Client, container: str, path: str, local: str, *, follow: bool) -> int:
+def _copy_out(client: Client, container: str, path: str, local: str, given: Given) -> int:
     """How many bytes the archive had."""
     destination = None if local == "-" else local_files.destination(local_files.resolved(local))
-    place = _followed(client, container, path) if follow else Place(path)
+    place = _followed(client, container, path) if given.on("follow-link") else Place(path)
     counted = _Counted()
     with client.exchange("GET", _archive(container), query={"path": place.path}) as opened:
         pieces = counted.through(opened.pieces())
@@ -79,7 +79,8 @@ def _copy_out(client: Client, container: str, path: str, local: str, *, follow: 
         else:
             found = _stat_of(opened.header(_STAT))
             source = place._replace(exists=True, is_directory=bool(found["mode"] & _DIRECTORY))
-            local_files.unpack(pieces, target_of(source, destination))
+            target = target_of(source, destination)
+            local_files.unpack(pieces, target, keeps_owners=given.on("archive"))
             for _rest in pieces:
                 pass
     return counted.total

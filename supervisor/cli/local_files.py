@@ -1,7 +1,8 @@
 """This machine's end of ``pysup cp``: what a path is, a tree as an archive, an archive as a tree.
 
 An archive from a container is not trusted: nothing is made outside of the directory, nothing gets the set-id bits,
-capabilities or devices that it asks for, and all of it belongs to whoever runs the command.
+capabilities or devices that it asks for, and all of it belongs to whoever runs the command, unless root asks for the
+owners in the archive.
 """
 
 from __future__ import annotations
@@ -125,24 +126,24 @@ def _content(path: str, size: int) -> Iterator[bytes]:
 # -- to here -------------------------------------------------------------------------------------------------
 
 
-def unpack(pieces: Iterator[bytes], target: Target) -> None:
-    """Unpack an archive. Raises PysupError."""
+def unpack(pieces: Iterator[bytes], target: Target, *, keeps_owners: bool = False) -> None:
+    """Unpack an archive; ``keeps_owners``: what root unpacks belongs to the numbers in it. Raises PysupError."""
     stream = cast("IO[bytes]", io.BufferedReader(_Stream(pieces), _PIECE))
     try:
         if sys.platform == "linux":
-            _by_descriptor(stream, target)
+            _by_descriptor(stream, target, keeps_owners=keeps_owners)
         else:
             _by_tarfile(stream, target)
     except (OSError, tarfile.TarError) as error:
         raise PysupError(f"cannot copy to {target.directory}: {error}") from None
 
 
-def _by_descriptor(stream: IO[bytes], target: Target) -> None:
+def _by_descriptor(stream: IO[bytes], target: Target, *, keeps_owners: bool) -> None:
     from pysup.supervisor.images.extracting import Manner, extract
 
     mine = os.geteuid(), os.getegid()
     manner = Manner(
-        owner=lambda _member: mine,
+        owner=_owner_said if keeps_owners and mine[0] == 0 else lambda _member: mine,
         maker=mine,
         gives_powers=False,
         renamed=target.renamed,
@@ -154,6 +155,10 @@ def _by_descriptor(stream: IO[bytes], target: Target) -> None:
             extract(stream, directory, manner)
         finally:
             os.close(directory)
+
+
+def _owner_said(member: tarfile.TarInfo) -> tuple[int, int]:
+    return member.uid, member.gid
 
 
 def _by_tarfile(stream: IO[bytes], target: Target) -> None:

@@ -68,6 +68,9 @@ def test_pysup_build(daemon: Daemon, project: Path) -> None:
     assert of_image(daemon, "mine:2", "cat /x; ls -A /c") == "7\nDockerfile\nf\n"
     quiet = daemon.pysup("build", "-q", *words, str(project), check=True)
     assert quiet.stdout.strip() == iid.read_text()
+    failed = daemon.pysup("build", "-q", "--force-rm", "-", stdin=b"FROM base:1\nRUN echo seen; exit 9")
+    assert (failed.returncode, failed.stdout) == (9, "")
+    assert "\nseen\n" in failed.stderr
     failed = daemon.pysup("build", "--force-rm", "-f", "-", str(project), stdin=b"FROM base:1\nRUN exit 9")
     assert (failed.returncode, failed.stderr) == (
         9, "pysup: The command '/bin/sh -c exit 9' returned a non-zero code: 9\n",

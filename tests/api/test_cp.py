@@ -336,6 +336,17 @@ def test_whoever_copies_gets_no_powers_from_a_container(daemon: Daemon, tmp_path
     assert stat.S_IMODE((tmp_path / "out" / "root").stat().st_mode) == 0o755
 
 
+def test_archive_mode_keeps_the_owners_of_what_comes_out(daemon: Daemon, tmp_path: Path) -> None:
+    daemon.pysup("create", "--name", "box", "box:1", "sh", check=True)
+    for flags in ([], ["-a"]):
+        assert cp(daemon, "pysup", *flags, "box:/data", str(tmp_path / "-".join(["out", *flags]))) == (0, "")
+    owners = [
+        (status.st_uid, status.st_gid)
+        for status in ((tmp_path / name / "file").stat() for name in ("out", "out--a"))
+    ]
+    assert owners == [(0, 0), (7, 8)]
+
+
 # -- while the container does something ----------------------------------------------------------------------
 
 
