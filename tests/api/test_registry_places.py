@@ -125,6 +125,12 @@ def test_an_authority_for_this_registry(
     assert set(proxy.asked) == {secure.host}
 
 
+def test_a_proxy_that_does_not_lead_there_is_named(daemon: Daemon, address: str, proxy: Proxy) -> None:
+    refused = daemon.docker("pull", f"{address}:1/a")
+    assert refused.returncode == 1
+    assert f"{address}:1: 502 Bad Gateway (through the proxy {proxy.url[len('http://') :]})" in refused.stderr
+
+
 def test_a_certificate_for_another_place(
     daemon: Daemon, authority: Authority, address: str, trusted: Path, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from typing import NamedTuple, TypeVar
 from urllib.parse import urljoin, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 import trio
@@ -115,7 +116,9 @@ class Session:
     def broken(self, error: Exception, *, progressed: bool = False) -> Retriable:
         """A connection that failed."""
         silent = "it does not answer" if isinstance(error, httpx.TimeoutException) else ""
-        told = Unavailable(f"cannot {self.task}: {self.endpoint.host}: {silent or cause_of(error)}")
+        proxy = _proxy(self.endpoint)
+        way = f" (through the proxy {proxy})" if proxy else ""
+        told = Unavailable(f"cannot {self.task}: {self.endpoint.host}: {silent or cause_of(error)}{way}")
         return Retriable(told, progressed=progressed)
 
     # -- several tries ---------------------------------------------------------------------------------------
@@ -208,6 +211,16 @@ async def open_session(
     authority = Authority(client, task, credentials, wanted, lasting=lasting)
     async with client:
         yield Session(client, endpoint, task, authority, attempts)
+
+
+def _proxy(endpoint: Endpoint) -> str:
+    """``HOST:PORT`` of the environment's proxy that leads to a registry, as httpx chooses it; empty: none."""
+    place = urlsplit(endpoint.url)
+    if is_loopback(endpoint.host) or proxy_bypass(place.netloc):
+        return ""
+    found = getproxies()
+    url = found.get(place.scheme) or found.get("all") or ""
+    return url.rpartition("@")[2].rpartition("//")[2].rstrip("/")
 
 
 def _pattern(host: str) -> str:
