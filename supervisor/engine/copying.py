@@ -22,6 +22,7 @@ from pysup.supervisor.engine.commit import rules_of
 from pysup.supervisor.engine.container import Container
 from pysup.supervisor.engine.feeding import drain, feed, told
 from pysup.supervisor.engine.file_views import View
+from pysup.supervisor.engine.opening import read_text
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import BadRequest, Forbidden, NotFound
 from pysup.supervisor.images.archiving import Archiver, is_the_kernels
@@ -171,7 +172,7 @@ def _owner(
 ) -> Callable[[tarfile.TarInfo], tuple[int, int]]:
     if not (to_user and spec.process.user):
         return lambda member: owners.of(member.uid, member.gid)
-    passwd, group = (names.read_in(view.root, path.lstrip("/")) for path in (names.PASSWD, names.GROUP))
+    passwd, group = (read_text(view.root, path, names.MAX_FILE) for path in (names.PASSWD, names.GROUP))
     try:
         who = names.identify(spec.process.user, [], passwd, group)
     except names.UnknownName as error:

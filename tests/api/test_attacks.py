@@ -151,6 +151,40 @@ def test_passwd_and_group_of_a_container_may_be_anything(shared: Daemon, kind: s
     shared.pysup("rm", "-f", name, check=True)
 
 
+def test_copying_for_a_user_opens_no_passwd_that_is_no_file(shared: Daemon, tmp_path: Path) -> None:
+    """The daemon is under no devices controller, and to open a device can be enough: a watchdog starts."""
+    watch = program(
+        """
+        import ctypes, os, signal
+        libc, opened = ctypes.CDLL(None), 0x20
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+        os.remove("/etc/passwd")
+        os.mkfifo("/etc/passwd")
+        events = libc.inotify_init1(os.O_NONBLOCK)
+        libc.inotify_add_watch(events, b"/etc/passwd", opened)
+        print("watching", flush=True)
+        signal.sigwait([signal.SIGUSR1])
+        def seen():
+            try:
+                return len(os.read(events, 4096)) > 0
+            except BlockingIOError:
+                return False
+        print(seen())
+        os.open("/etc/passwd", os.O_RDONLY | os.O_NONBLOCK)
+        print(seen())
+        """
+    )
+    shared.pysup("run", "-d", "--network", "none", "-u", "0", "--name", "watch", "host", *watch, check=True)
+    while "watching" not in shared.pysup("logs", "watch").stdout:
+        pass
+    (tmp_path / "file").touch()
+    shared.pysup("cp", "-a", str(tmp_path / "file"), "watch:/tmp/copied", check=True)
+    shared.pysup("kill", "-s", "USR1", "watch", check=True)
+    shared.pysup("wait", "watch", check=True)
+    assert shared.pysup("logs", "watch").stdout == "watching\nFalse\nTrue\n"
+    shared.pysup("rm", "watch", check=True)
+
+
 def test_names_and_output_do_not_write_to_the_terminal_of_who_looks(shared: Daemon) -> None:
     """Escape sequences in a command line, in the name of a process."""
     evil = (

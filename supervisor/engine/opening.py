@@ -1,7 +1,7 @@
 """Opening a file that somebody else has made: only once it is known to be one.
 
-In a context or an image there may be a device in its place, and opening that can do something by itself (a watchdog
-starts).
+In a context, an image or a container there may be a device in its place, and opening that can do something by itself
+(a watchdog starts).
 """
 
 from __future__ import annotations
