@@ -55,6 +55,8 @@ def _arguments(ps_args: str) -> list[str]:
         words = shlex.split(ps_args) or [DEFAULT]
     except ValueError as error:
         raise BadRequest(f"cannot list processes: the options {ps_args!r}: {error}") from error
+    if "\0" in ps_args:
+        raise BadRequest("cannot list processes: the options contain a NUL character")
     if any(_RENAMED_PID.search(word) for word in words):
         raise BadRequest(f"cannot list processes: the options {ps_args!r} rename the PID column")
     return words

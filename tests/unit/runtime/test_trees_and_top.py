@@ -88,7 +88,7 @@ async def test_top_of_this_process() -> None:
         titles, rows = await processes.list_processes([os.getpid()], args)
         assert [row[titles.index("PID")] for row in rows] == [str(os.getpid())]
     assert processes.from_proc([os.getpid()]).rows[0][1:3] == [str(os.getpid()), str(os.getppid())]
-    for args in ("-o pid=X", "--no-such-option", "-o 'x"):
+    for args in ("-o pid=X", "--no-such-option", "-o 'x", "-o pid\0"):
         with pytest.raises(BadRequest):
             await processes.list_processes([1], args)
 
