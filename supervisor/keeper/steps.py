@@ -41,6 +41,7 @@ OPS: dict[str, tuple[Callable[..., None], str]] = {
     "owner": (steps_mounts.owner, "owner of what is made"),
     "enter": (steps_mounts.enter, "enter {0}"),
     "mount": (steps_mounts.mount, "mount {0} on {2}"),
+    "mount_part": (steps_mounts.mount_part, "mount {0} on {2}"),
     "attach": (steps_binds.attach, "attach {0}"),
     "borrow": (steps_binds.borrow, "share {1}"),
     "bind": (steps_binds.bind, "bind {0} on {1}"),

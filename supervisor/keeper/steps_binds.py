@@ -40,7 +40,7 @@ def bind(context: Context, source: str, target: str, options: BindOptions) -> No
     tree = _copy_of(context, source, options)
     try:
         _set_options(context, tree, options)
-        _attach(context, tree, target)
+        put(context, tree, target)
     finally:
         context.system.close(tree)
 
@@ -54,13 +54,17 @@ def _copy_of(context: Context, source: str, options: BindOptions) -> int:
         return context.system.open_tree(AT_FDCWD, source, recursive=recursive)
     top = context.system.open(source, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        found = context.system.openat2(top, options["subpath"], os.O_PATH, resolve=paths.INSIDE)
-    except OSError as error:
-        raise StepError(
-            error.errno or errno.EIO, f"subpath {options['subpath']}: {error.strerror}"
-        ) from error
+        return part_of(context, top, options["subpath"], recursive=recursive)
     finally:
         context.system.close(top)
+
+
+def part_of(context: Context, top: int, subpath: str, *, flags: int = 0, recursive: bool = False) -> int:
+    """A detached copy of what is at a path inside a directory, looked up as if that were the root."""
+    try:
+        found = context.system.openat2(top, subpath, os.O_PATH | flags, resolve=paths.INSIDE)
+    except OSError as error:
+        raise StepError(error.errno or errno.EIO, f"subpath {subpath}: {error.strerror}") from error
     try:
         return context.system.open_tree(found, "", recursive=recursive)
     finally:
@@ -127,7 +131,7 @@ def show(context: Context, source: str, target: str) -> None:
     finally:
         context.system.close(found)
     try:
-        _attach(context, tree, target)
+        put(context, tree, target)
     finally:
         context.system.close(tree)
 
@@ -141,7 +145,7 @@ def attach(context: Context, name: str, target: str) -> None:
         context.system.close(fd)
 
 
-def _attach(context: Context, tree: int, target: str) -> None:
+def put(context: Context, tree: int, target: str) -> None:
     """Move a detached mount to a target of its own kind, which is made if it is missing."""
     make = lookup.directory if lookup.is_directory(context, tree) else lookup.file
     fd = make(context, target)

@@ -128,6 +128,24 @@ def mount(  # noqa: PLR0917
     _note_holder(context, fstype, target, flags)
 
 
+def mount_part(  # noqa: PLR0917
+    context: Context, fstype: str, source: str, target: str, flags: int, data: str, subpath: str
+) -> None:
+    """Show one directory of a new file system: it is mounted, looked up in, and hidden again behind that part."""
+    mount(context, fstype, source, target, flags, data)
+    whole = lookup.existing(context, target)
+    try:
+        part = steps_binds.part_of(context, whole, subpath, flags=os.O_DIRECTORY)
+        context.system.fchdir(whole)
+        context.system.umount(".", mounts.MNT_DETACH)
+    finally:
+        context.system.close(whole)
+    try:
+        steps_binds.put(context, part, target)
+    finally:
+        context.system.close(part)
+
+
 def _mounted_in_holder(  # noqa: PLR0917
     context: Context, fstype: str, source: str, target: str, flags: int, data: str
 ) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -177,6 +178,40 @@ def test_volumes_from_another_container(shared: Daemon, tmp_path: Path) -> None:
     assert run(shared, "--volumes-from", "heir", "host", "cat", "/anon/f") == "hi\n"
     shared.docker("rm", "-v", "heir")
     assert volumes(shared) == ["named"]
+
+
+def test_a_part_of_a_file_system_is_mounted(shared: Daemon, tmp_path: Path) -> None:
+    for place in ("one/part/deep", "two/beside", "one/etc"):
+        (tmp_path / place).mkdir(parents=True)
+    (tmp_path / "one/part/file").write_text("shown")
+    (tmp_path / "one/up").symlink_to("/")
+    (tmp_path / "one/out").symlink_to("../../../../etc")
+    lower = f"o=lowerdir={tmp_path}/one:{tmp_path}/two"
+    shared.pysup(
+        "volume", "create", "-o", "type=overlay", "-o", "device=over", "-o", lower, "over", check=True
+    )
+
+    def seen(subpath: str, *command: str) -> subprocess.CompletedProcess[str]:
+        mount = f"type=volume,src=over,dst=/srv/part,volume-subpath={subpath}"
+        return shared.pysup("run", "--rm", "--mount", mount, "host", *command)
+
+    assert seen("part", "sh", "-c", "cd /srv/part; echo *; cat file").stdout == "deep file\nshown"
+    assert (
+        seen("up/part/deep", "sh", "-c", "ls -A /srv/part; grep -c /srv/part /proc/self/mounts").stdout
+        == "1\n"
+    )
+    assert seen("out", "ls", "-A", "/srv/part").stdout == "", "the volume's own etc, not the host's"
+    for subpath, cause in (
+        ("nowhere", "subpath nowhere: No such file or directory"),
+        ("part/file", "subpath part/file: Not a directory"),
+    ):
+        refused = seen(subpath, "true")
+        assert refused.returncode == 125 and cause in refused.stderr
+    shared.pysup("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "memory", check=True)
+    mount = "type=volume,src=memory,dst=/srv/part,volume-subpath=x"
+    refused = shared.pysup("run", "--rm", "--mount", mount, "host", "true")
+    assert "a volume in memory begins empty in each container, so there is no subpath x" in refused.stderr
+    shared.pysup("volume", "rm", "over", "memory", check=True)
 
 
 def test_volumes_from_nobody_is_not_found(shared: Daemon) -> None:

@@ -117,12 +117,16 @@ def mapped_mounts(spec: ContainerSpec, volumes: Iterable[Shown]) -> dict[str, Bo
 
 def _file_system(mount: Mount, volume: Volume, source: Source) -> Step:
     """Mounted by each container for itself, in its own mount namespace: nothing stays on the host."""
-    if volume.subpath:
-        raise NotSupported(
-            f"cannot mount volume {volume.name}: volume-subpath is not supported with type={source.fstype}"
-        )
     flags, data = _flags(source.options, mount)
-    return ["mount", source.fstype, source.device, mount.target, flags, data]
+    step = ["mount", source.fstype, source.device, mount.target, flags, data]
+    if not volume.subpath:
+        return step
+    if source.fstype == "tmpfs":
+        raise NotSupported(
+            f"cannot mount volume {volume.name}: a volume in memory begins empty in each container, so there is "
+            f"no subpath {volume.subpath}"
+        )
+    return ["mount_part", *step[1:], volume.subpath]
 
 
 def _flags(options: Iterable[str], mount: Mount) -> tuple[int, str]:
