@@ -40,11 +40,14 @@ def networking(networks: Sequence[str], own: Own) -> tuple[str, Json]:
 
 
 def _parse(text: str) -> tuple[str, Json]:
-    """``NAME``, or ``name=NAME,alias=A,ip=…``."""
+    """``NAME``, ``name=NAME,alias=A,ip=…``, or as podman has it, ``NAME:alias=A,ip=…``."""
     if "=" not in text:
         return text, {}
-    name, endpoint = "", _Endpoint()
-    for word in text.split(","):
+    name, colon, words = text.partition(":")
+    if not colon or "=" in name:  # a colon of an address
+        name, words = "", text
+    endpoint = _Endpoint()
+    for word in words.split(","):
         key, equals, value = word.strip().partition("=")
         key = key.lower()
         if not equals or key not in _FIELDS:

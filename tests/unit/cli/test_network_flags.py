@@ -109,6 +109,12 @@ def test_the_body_is_dockers(address: str, flags: str) -> None:
     assert networks_of(build(CREATE.parse(words))) == dockers
 
 
+def test_options_of_a_network_may_follow_its_name() -> None:
+    """As podman has it; an address has colons of its own."""
+    named = build(CREATE.parse("--network name=mine,alias=a,ip6=fd00::9 --network other host".split()))
+    assert build(CREATE.parse("--network mine:alias=a,ip6=fd00::9 --network other host".split())) == named
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -146,6 +152,9 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         "--network name=a,ip=1.2.3.4 --ip 1.2.3.4",
         "--network nope=a",
         "--network alias=a",
+        "--network :alias=a",
+        "--network mine:nope=a",
+        "--network mine:name=",
         "--network name=a,gw-priority=x",
         "-p x",
         "--expose x",
