@@ -1,4 +1,4 @@
-"""/etc/hosts and /etc/resolv.conf of a container that is on networks."""
+"""/etc/hosts and /etc/resolv.conf of a container."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from ipaddress import ip_address
 
 from pysup.supervisor.engine.places import Place, gateways
 from pysup.supervisor.network.addresses import IPV6
-from pysup.supervisor.network.names import resolv_conf
-from pysup.supervisor.network.names.hosts import ExtraHost, Line, own_names, render_hosts
+from pysup.supervisor.network.names import hosts, resolv_conf
+from pysup.supervisor.network.names.hosts import ExtraHost, Line, own_names, render_extra, render_hosts
 from pysup.supervisor.network.names.resolv_conf import ResolvConf
 from pysup.supervisor.spec.container import ContainerSpec, NetworkSpec
+
+_HOST = ip_address("127.0.0.1")
+"""What host-gateway is with the host's own network."""
 
 
 def resolving(network: NetworkSpec, servers: Iterable[str]) -> ResolvConf:
@@ -41,7 +44,7 @@ def name_files(
     ipv6 = any(place.address(IPV6) for place in places)
     addresses = [ip_address(lease.address) for place in places for lease, _ in place.addresses]
     ways = [ip_address(way) for place in places for way in gateways(places, place)]
-    extra = [ExtraHost(name, address) for name, address in spec.network.extra_hosts]
+    extra = _extra(spec.network)
     names = own_names(spec.hostname, spec.domainname)
     return {
         "hosts": render_hosts(names, addresses, extra, gateways=ways, linked=linked, ipv6=ipv6),
@@ -49,3 +52,29 @@ def name_files(
         if resolver
         else resolv_conf.for_default_bridge(conf, ipv6=ipv6),
     }
+
+
+def files_of_host(network: NetworkSpec, conf: ResolvConf) -> dict[str, str]:
+    """With the host's network: the host's own files as they are now, and what is asked for besides.
+
+    Raises BadRequest.
+    """
+    here = _text(hosts.PATH)
+    ended = here if here.endswith("\n") or not here else f"{here}\n"
+    return {
+        "hosts": ended + render_extra(_extra(network), [_HOST]),
+        "resolv.conf": _overridden(conf).get("resolv.conf", _text(resolv_conf.PATH)),
+    }
+
+
+def files_of_nobody(network: NetworkSpec, conf: ResolvConf) -> dict[str, str]:
+    """Without a network: what is asked for. Raises BadRequest: host-gateway is, which nothing leads to."""
+    return {"hosts": render_hosts("", [], _extra(network)), **_overridden(conf)}
+
+
+def _overridden(conf: ResolvConf) -> dict[str, str]:
+    return {"resolv.conf": resolv_conf.for_host_network(conf)} if conf.overridden else {}
+
+
+def _extra(network: NetworkSpec) -> list[ExtraHost]:
+    return [ExtraHost(name, address) for name, address in network.extra_hosts]

@@ -20,7 +20,7 @@ from pysup.store.endpoints import Endpoint
 from pysup.store.errors import StoreError
 from pysup.supervisor.engine.addressing import give_addresses
 from pysup.supervisor.engine.links import linked
-from pysup.supervisor.engine.name_files import name_files, resolving
+from pysup.supervisor.engine.name_files import files_of_host, files_of_nobody, name_files, resolving
 from pysup.supervisor.engine.namespaces import HeldNamespaces
 from pysup.supervisor.engine.naming import named
 from pysup.supervisor.engine.network_sharing import network_of
@@ -62,11 +62,20 @@ class Sandbox:
     # -- before the process ----------------------------------------------------------------------------------
 
     async def prepare(self) -> None:
-        """Addresses and ports are there afterwards, and the files that tell of them. Raises Conflict, Unavailable."""
-        if self._record.spec.namespaces.net == "bridge":
-            self._places = await self._addressed()
-            await self._publishing.take(self._places)
-            self._write_names()
+        """Addresses and ports are there afterwards, and the files that tell of them.
+
+        Raises Conflict, Unavailable, BadRequest.
+        """
+        network = self._record.spec.network
+        match self._record.spec.namespaces.net:
+            case "bridge":
+                self._places = await self._addressed()
+                await self._publishing.take(self._places)
+                self._write(self._names())
+            case "host":
+                self._write(files_of_host(network, self._resolving()))
+            case "none":
+                self._write(files_of_nobody(network, self._resolving()))
 
     async def _addressed(self) -> list[Place]:
         """An address that was given to somebody else while the container was at rest is replaced."""
@@ -79,10 +88,12 @@ class Sandbox:
     def _known_places(self) -> list[Place]:
         return places_of(self._parts.store.read(), self._record.id)
 
-    def _write_names(self) -> None:
+    def _names(self) -> dict[str, str]:
         spec, others = self._record.spec, list(linked(self._parts.store.read(), self._places))
-        files = name_files(spec, self._places, others, self._resolving(), resolver=bool(named(self._places)))
-        rootfs.write_names(self._parts.settings.container_dir(self._record.id), spec, files)
+        return name_files(spec, self._places, others, self._resolving(), resolver=bool(named(self._places)))
+
+    def _write(self, files: Mapping[str, str]) -> None:
+        rootfs.write_names(self._parts.settings.container_dir(self._record.id), self._record.spec, files)
 
     def _resolving(self) -> ResolvConf:
         servers = self._parts.settings.dns.split() or list(self._carried_servers())
@@ -195,7 +206,7 @@ class Sandbox:
     async def changed(self) -> None:
         """The endpoints are others now: names, default routes and published ports follow."""
         self._places = self._known_places()
-        self._write_names()
+        self._write(self._names())
         with self._namespace() as namespace:
             if namespace is None:
                 return

@@ -68,7 +68,7 @@ def _give_away(directory: str, ids: tuple[int, int]) -> None:
 def renew(
     directory: str, spec: ContainerSpec, below: Sequence[plan.Below] = (), *, idmapped: bool = False
 ) -> None:
-    """Before each run: what a volatile overlay left is dropped, the host's network files are copied anew.
+    """Before each run: what a volatile overlay left is dropped.
 
     ``below``: further file systems of the host image; each gets a write layer of its own, whose root belongs to the
     container's ids if the layers are ``idmapped``.
@@ -80,9 +80,6 @@ def renew(
     ids = plan.root_ids(spec.namespaces)
     for point, _flags in below:
         _renew_layer(f"{directory}/{plan.mount_directory(point)}", point, spec, ids, idmapped=idmapped)
-    if spec.namespaces.net == "host":
-        for name in ("hosts", "resolv.conf"):
-            _write(f"{directory}/etc/{name}", _etc(spec)[name], ids)
 
 
 def write_names(directory: str, spec: ContainerSpec, files: Mapping[str, str]) -> None:

@@ -76,7 +76,9 @@ def _none(body: Fields, given: dict[str, Joining], name: str, links: list[str]) 
     if links:
         raise body.bad(f"--link conflicts with --network {name[:80]}: {SHARING}")
     for key, one in given.items():
-        if key not in (name, "default") or any(one.asked.get(setting) for setting in _OWN):
+        if any(one.asked.get(setting) for setting in _OWN):
+            raise body.bad(f"--network {name[:80]} conflicts with an address or a name of its own: {SHARING}")
+        if key not in (name, "default"):
             raise body.bad(
                 f"--network {name[:80]} cannot be had together with --network {key[:80]}: {SHARING}"
             )

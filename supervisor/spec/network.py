@@ -19,7 +19,9 @@ DEFAULTS = ("", "default")
 PROTOCOLS = ("tcp", "udp", "sctp")
 LAST_PORT = 65535
 HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9_])?", re.ASCII)
-SHARING = "a container in the network of another one, or of the host, has no settings of its own"
+SHARING = (
+    "a container without a network, or in that of another one or of the host, has no settings of its own"
+)
 
 
 def with_default(body: Json, network: str) -> Json:

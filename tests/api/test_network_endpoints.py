@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from helpers.daemon import Daemon
@@ -45,6 +46,34 @@ def test_a_link_on_a_users_network_is_a_name_for_one_container_alone(shared: Dae
     ok(shared, "network", "disconnect", "mine", "other")
     ok(shared, "network", "connect", "--link", "db:vault", "mine", "other")
     assert ok(shared, "exec", "other", "getent", "hosts", "vault").split()[0] == address(shared, "db", "mine")
+
+
+ASKED = [
+    "--dns",
+    "192.0.2.53",
+    "--dns-search",
+    "s.test",
+    "--dns-option",
+    "ndots:3",
+    "--add-host",
+    "a:192.0.2.7",
+]
+
+
+@pytest.mark.parametrize("network", ["host", "none"])
+def test_names_are_as_asked_for_without_networks(shared: Daemon, network: str) -> None:
+    files = ("host", "cat", "/etc/resolv.conf", "/etc/hosts")
+    shown = ok(shared, "run", "--rm", "--network", network, *ASKED, *files)
+    for line in ("nameserver 192.0.2.53", "search s.test", "options ndots:3", "192.0.2.7\ta"):
+        assert f"{line}\n" in shown
+
+
+def test_host_gateway_is_the_host_itself_on_its_network(shared: Daemon) -> None:
+    asked = ("--add-host", "up:host-gateway", "host", "cat", "/etc/hosts", "/etc/resolv.conf")
+    shown = ok(shared, "run", "--rm", "--network", "host", *asked)
+    here = Path("/etc/hosts").read_text()
+    assert shown == here.rstrip("\n") + "\n127.0.0.1\tup\n" + Path("/etc/resolv.conf").read_text()
+    assert "the host has no address for containers" in refused(shared, "run", "--network", "none", *asked)
 
 
 def test_a_link_on_the_default_network_is_in_etc_hosts(shared: Daemon) -> None:

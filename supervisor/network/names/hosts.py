@@ -9,6 +9,7 @@ from typing import NamedTuple
 from pysup.supervisor.errors import BadRequest
 from pysup.supervisor.network.addresses import Address
 
+PATH = "/etc/hosts"
 HOST_GATEWAY = "host-gateway"
 """In --add-host: the addresses by which the host can be reached."""
 _LOCAL = "127.0.0.1\tlocalhost\n"
@@ -67,8 +68,7 @@ def render_hosts(
     ``gateways`` are what host-gateway stands for, ``linked`` are other containers; ``ipv6`` is false where the
     container's kernel has it disabled. Raises BadRequest: host-gateway is asked for, and there is none.
     """
-    lines = [_LOCAL, _LOCAL6 if ipv6 else ""]
-    lines += [f"{address}\t{host.name}\n" for host in extra for address in _resolved(host, tuple(gateways))]
+    lines = [_LOCAL, _LOCAL6 if ipv6 else "", render_extra(extra, gateways)]
     own = [Line(address, names) for address in addresses]
     lines += [
         f"{line.address}\t{line.names}\n"
@@ -76,6 +76,12 @@ def render_hosts(
         if ipv6 or line.address.version == 4  # noqa: PLR2004
     ]
     return "".join(lines)
+
+
+def render_extra(extra: Iterable[ExtraHost], gateways: Iterable[Address]) -> str:
+    """The lines of --add-host. Raises BadRequest, as render_hosts()."""
+    ways = tuple(gateways)
+    return "".join(f"{address}\t{host.name}\n" for host in extra for address in _resolved(host, ways))
 
 
 def _resolved(host: ExtraHost, gateways: tuple[Address, ...]) -> tuple[str, ...]:

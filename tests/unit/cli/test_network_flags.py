@@ -111,8 +111,10 @@ def test_the_body_is_dockers(address: str, flags: str) -> None:
 
 def test_options_of_a_network_may_follow_its_name() -> None:
     """As podman has it; an address has colons of its own."""
-    named = build(CREATE.parse("--network name=mine,alias=a,ip6=fd00::9 --network other host".split()))
-    assert build(CREATE.parse("--network mine:alias=a,ip6=fd00::9 --network other host".split())) == named
+    named = build(CREATE.parse(["--network", "name=mine,alias=a,ip6=fd00::9", "--network", "other", "host"]))
+    assert (
+        build(CREATE.parse(["--network", "mine:alias=a,ip6=fd00::9", "--network", "other", "host"])) == named
+    )
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_addresses_are_asked_for() -> None:
     ("host", "endpoints", "config", "words"),
     [
         ({"NetworkMode": "none"}, {"mine": {}}, {}, "cannot be had together"),
-        ({"NetworkMode": "host"}, {"host": {"Aliases": ["x"]}}, {}, "cannot be had together"),
+        ({"NetworkMode": "host"}, {"host": {"Aliases": ["x"]}}, {}, "address or a name of its own"),
         ({"NetworkMode": "none"}, {}, {"MacAddress": "02:00:00:00:00:01"}, "--mac-address conflicts"),
         ({}, {"default": {"MacAddress": "01:00:00:00:00:01"}}, {}, "multicast"),
         ({}, {"default": {"MacAddress": "x"}}, {}, "not a MAC address"),
