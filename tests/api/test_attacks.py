@@ -202,6 +202,32 @@ def test_names_and_output_do_not_write_to_the_terminal_of_who_looks(shared: Daem
     shared.pysup("rm", "-f", "evil", check=True)
 
 
+@pytest.mark.parametrize("filtered", [True, False], ids=["filtered", "unconfined"])
+def test_no_release_agent_is_written(shared: Daemon, filtered: bool) -> None:
+    """CVE-2022-0492: where cgroups are mounted, and in a hierarchy mounted in further user and cgroup namespaces."""
+    script = """
+        for file in /sys/fs/cgroup/*/release_agent /sys/fs/cgroup/*/notify_on_release /sys/fs/cgroup/*/cgroup.procs
+        do test -e "$file" && echo seen && sh -c 'echo 1 > "$0"' "$file" && echo wrote "$file"; done
+        mount -o remount,rw /sys/fs/cgroup && echo wrote mount
+        mkdir /tmp/own
+        unshare --user --map-root-user --mount --cgroup sh -c '
+            for name in memory pids devices; do
+                mount -t cgroup -o $name none /tmp/own || continue
+                echo mounted
+                echo /tmp/program > /tmp/own/release_agent && echo wrote release_agent
+                umount /tmp/own
+            done'
+        exit 0
+        """
+    words = [] if filtered else ["--security-opt", "seccomp=unconfined"]
+    said = run(shared, *words, "host", "sh", "-c", textwrap.dedent(script)).stdout
+    first = Path("/sys/fs/cgroup/memory").is_dir()
+    assert "wrote" not in said
+    assert ("seen" in said, "mounted" in said) == (first, first and not filtered), (
+        "what the attack needs is there"
+    )
+
+
 def test_keys_are_the_container_s_own(shared: Daemon) -> None:
     """With the filter off, so that keyctl(2) is reached at all: no session keyring is shared."""
     show = program(
