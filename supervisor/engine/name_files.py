@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from ipaddress import ip_address
 
 from pysup.supervisor.engine.places import Place, gateways
@@ -52,6 +53,16 @@ def name_files(
         if resolver
         else resolv_conf.for_default_bridge(conf, ipv6=ipv6),
     }
+
+
+def still_reached(spec: ContainerSpec, places: Sequence[Place]) -> ContainerSpec:
+    """The spec without host-gateway if no network leads to the host any more: a container that was taken off its
+    networks has names without it, until it is on another one.
+    """
+    if any(gateways(places, place) for place in places):
+        return spec
+    kept = tuple(one for one in spec.network.extra_hosts if one[1] != hosts.HOST_GATEWAY)
+    return replace(spec, network=replace(spec.network, extra_hosts=kept))
 
 
 def files_of_host(network: NetworkSpec, conf: ResolvConf) -> dict[str, str]:

@@ -20,7 +20,13 @@ from pysup.store.endpoints import Endpoint
 from pysup.store.errors import StoreError
 from pysup.supervisor.engine.addressing import give_addresses
 from pysup.supervisor.engine.links import linked
-from pysup.supervisor.engine.name_files import files_of_host, files_of_nobody, name_files, resolving
+from pysup.supervisor.engine.name_files import (
+    files_of_host,
+    files_of_nobody,
+    name_files,
+    resolving,
+    still_reached,
+)
 from pysup.supervisor.engine.namespaces import HeldNamespaces
 from pysup.supervisor.engine.naming import named
 from pysup.supervisor.engine.network_sharing import network_of
@@ -36,7 +42,7 @@ from pysup.supervisor.network.names.resolv_conf import ResolvConf
 from pysup.supervisor.network.uplink_programs import NAMES
 from pysup.supervisor.runtime import rootfs
 from pysup.supervisor.runtime.launch import Launched
-from pysup.supervisor.spec.container import NetworkSpec
+from pysup.supervisor.spec.container import ContainerSpec, NetworkSpec
 from pysup.supervisor.spec.networks import MACVLAN
 
 log = logging.getLogger(__name__)
@@ -71,7 +77,7 @@ class Sandbox:
             case "bridge":
                 self._places = await self._addressed()
                 await self._publishing.take(self._places)
-                self._write(self._names())
+                self._write(self._names(self._record.spec))
             case "host":
                 self._write(files_of_host(network, self._resolving()))
             case "none":
@@ -88,8 +94,8 @@ class Sandbox:
     def _known_places(self) -> list[Place]:
         return places_of(self._parts.store.read(), self._record.id)
 
-    def _names(self) -> dict[str, str]:
-        spec, others = self._record.spec, list(linked(self._parts.store.read(), self._places))
+    def _names(self, spec: ContainerSpec) -> dict[str, str]:
+        others = list(linked(self._parts.store.read(), self._places))
         return name_files(spec, self._places, others, self._resolving(), resolver=bool(named(self._places)))
 
     def _write(self, files: Mapping[str, str]) -> None:
@@ -206,7 +212,7 @@ class Sandbox:
     async def changed(self) -> None:
         """The endpoints are others now: names, default routes and published ports follow."""
         self._places = self._known_places()
-        self._write(self._names())
+        self._write(self._names(still_reached(self._record.spec, self._places)))
         with self._namespace() as namespace:
             if namespace is None:
                 return

@@ -76,6 +76,23 @@ def test_host_gateway_is_the_host_itself_on_its_network(shared: Daemon) -> None:
     assert "the host has no address for containers" in refused(shared, "run", "--network", "none", *asked)
 
 
+def test_a_container_may_be_taken_off_the_network_that_leads_to_the_host(shared: Daemon) -> None:
+    """As docker-compose 1.29 does it before a first start, and while it runs."""
+    ok(shared, "network", "create", "mine")
+    ok(shared, "network", "create", "--internal", "inner")
+    ok(shared, "create", "--name", "web", "--network", "mine", "--add-host", "up:host-gateway", *SLEEP)
+    looked = ("exec", "web", "cat", "/etc/hosts")
+    for start in (("start", "web"), ()):
+        ok(shared, "network", "disconnect", "mine", "web")
+        ok(shared, "network", "connect", "mine", "web")
+        if start:
+            ok(shared, *start)
+        assert "\tup\n" in ok(shared, *looked)
+    ok(shared, "network", "connect", "inner", "web")
+    ok(shared, "network", "disconnect", "mine", "web")
+    assert "\tup\n" not in ok(shared, *looked)
+
+
 def test_a_link_on_the_default_network_is_in_etc_hosts(shared: Daemon) -> None:
     assert "could not get container for db" in refused(shared, "run", "--link", "db:store", "host", "true")
     ok(shared, "run", "-d", "--name", "db", "-h", "box", *SLEEP)
