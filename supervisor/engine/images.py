@@ -193,10 +193,14 @@ def _remove(  # the arguments are those of one request
         images.untag(conn, name.repository, name.tag)
         add_event(conn, "untag", row.id, f"{name.repository}:{name.tag}", caller)
         return [{"Untagged": f"{name.repository}:{name.tag}"}], set()
-    _refuse_removal(conn, row, ref, tags, by_id=name is None and not force)
     digests = images.list_digests(conn, row.id)
     steps = [{"Untagged": f"{tag.repository}:{tag.tag}"} for tag in tags]
     steps += [{"Untagged": f"{one.repository}@{one.digest}"} for one in digests]
+    if name is not None and force and containers.using_image(conn, row.id):  # it stays, as docker has it
+        _drop_names(conn, tags, digests)
+        add_event(conn, "untag", row.id, ref, caller)
+        return steps, set()
+    _refuse_removal(conn, row, ref, tags, by_id=name is None and not force)
     if steps and builds.has_children(conn, row.id):
         _give_to_cache(conn, row.id, tags, digests)
         add_event(conn, "untag", row.id, ref, caller)
@@ -224,11 +228,15 @@ def _only_for(conn: Connection, image_id: str, kept: Leases) -> list[str]:
 
 def _give_to_cache(conn: Connection, image_id: str, tags: Iterable[Tag], digests: Iterable[Digest]) -> None:
     """Others were built on it: it loses its names, and is a step on their way, as with docker."""
+    _drop_names(conn, tags, digests)
+    builds.set_result(conn, image_id, result=False)
+
+
+def _drop_names(conn: Connection, tags: Iterable[Tag], digests: Iterable[Digest]) -> None:
     for tag in tags:
         images.untag(conn, tag.repository, tag.tag)
     for one in digests:
         images.drop_digest(conn, one.repository, one.digest)
-    builds.set_result(conn, image_id, result=False)
 
 
 def _refuse_removal(conn: Connection, row: Row, ref: str, tags: list[Tag], *, by_id: bool) -> None:

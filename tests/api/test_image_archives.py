@@ -197,3 +197,18 @@ def test_shared_layers_stay_while_one_image_has_them(daemon: Daemon) -> None:
     daemon.pysup("rmi", "local/a:1", check=True)
     assert len([path for path in stored(daemon.root) if path.startswith("layers/")]) == 2
     assert daemon.docker("run", "--rm", "local/b:1").stdout == "other"
+
+
+def test_an_image_in_use_gives_up_its_name_if_forced_and_stays(daemon: Daemon) -> None:
+    made = image()
+    daemon.pysup("load", stdin=oci_archive(made), check=True)
+    daemon.pysup("run", "--name", "user", "local/a:1", check=True)
+    refused = daemon.docker("rmi", "local/a:1")
+    assert (refused.returncode, "container user uses it" in refused.stderr) == (1, True)
+    forced = daemon.docker("rmi", "-f", "local/a:1")
+    assert (forced.stdout, forced.stderr) == ("Untagged: local/a:1\n", "")
+    assert "container user uses it" in daemon.docker("rmi", "-f", made.id).stderr
+    assert daemon.pysup("image", "prune", "-af", check=True).stdout == "Total reclaimed space: 0B\n"
+    assert daemon.pysup("start", "-a", "user", check=True).stdout == "hello"
+    daemon.pysup("rm", "user", check=True)
+    assert f"deleted: {made.id}" in daemon.pysup("image", "prune", "-f", check=True).stdout
