@@ -11,8 +11,6 @@ from pysup.supervisor.cli import daemon_listening, daemon_networks, kinds
 from pysup.supervisor.cli.flags import Flag, Given, Syntax, UsageError, many, switch, text
 from pysup.supervisor.errors import BadRequest, Unavailable
 from pysup.supervisor.images.registry.endpoints import check_insecure, check_mirror
-from pysup.supervisor.kernel.own_ids import is_rootless
-from pysup.supervisor.network import uplink_programs
 from pysup.supervisor.settings import Settings
 from pysup.supervisor.spec.auto_ids import check_mode, parse_pool
 
@@ -108,13 +106,12 @@ def daemon(argv: Sequence[str]) -> int:
 
         print(f"pysup: the daemon (pid {ground.ask_to_upgrade(chosen)}) executes its program anew")
         return 0
-    if os.geteuid() != 0:
-        from pysup.supervisor.cli import rootless
-
-        rootless.enter(chosen)
+    from pysup.supervisor import rootless
     from pysup.supervisor.keeper.main import run
 
-    return run(chosen)
+    if os.geteuid() != 0:
+        rootless.enter(chosen)
+    return run(rootless.without_bridge(chosen))
 
 
 def chosen_settings(given: Given) -> Settings:
@@ -127,21 +124,7 @@ def chosen_settings(given: Given) -> Settings:
     changed = given.changed - {"upgrade", *daemon_networks.TEXTS, *daemon_listening.NAMES}
     values = {_FIELDS.get(name, name.replace("-", "_")): _plain(given[name]) for name in changed}
     own = {**daemon_networks.chosen(given), **daemon_listening.chosen(given)}
-    return _checked(_without_bridge(settings.from_environment(**{**values, **own})))
-
-
-def _without_bridge(chosen: Settings) -> Settings:
-    """An ordinary user has no bridge on the host: one that was asked for is refused by name.
-
-    The default network is each container's own then, where a program can carry it.
-    """
-    if not is_rootless() or chosen.bridge == "none":
-        return chosen
-    if chosen.bridge != _DEFAULT.bridge:
-        raise Unavailable(
-            f"cannot start the daemon: --bridge {chosen.bridge} needs root; there is --bridge none"
-        )
-    return chosen._replace(bridge="none") if uplink_programs.why_not() else chosen
+    return _checked(settings.from_environment(**{**values, **own}))
 
 
 def _checked(chosen: Settings) -> Settings:

@@ -82,7 +82,7 @@ class Filesystems:
         return tuple(Below(mount.point, _flags(mount)) for mount in found if os.path.isdir(mount.point))
 
     def _pieces(self, every: Sequence[Mount]) -> Iterator[Below]:
-        """The program is covered by itself (cli/rootless.py): that is no mount that matters."""
+        """The program is covered by itself (rootless.py): that is no mount that matters."""
         visible = [mount for mount in _visible(every) if mount.point != os.path.realpath(sys.executable)]
         strange = [mount.point for mount in visible[1:] if mount.fstype not in ON_DISKS]
         left_out = (*_APART, *self._state, *strange)

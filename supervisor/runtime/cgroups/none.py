@@ -48,7 +48,7 @@ class NoCgroups:
         return NoCgroup(name)
 
     def leftovers(self, parent: str) -> list[str]:
-        """What an earlier daemon has left was ended before this one began (keeper/rootless.py)."""
+        """What an earlier daemon has left was ended before this one began (rootless.py)."""
         return []
 
 

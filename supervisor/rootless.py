@@ -20,10 +20,13 @@ import subprocess
 import sys
 from typing import NoReturn
 
+from pysup.supervisor.errors import Unavailable
 from pysup.supervisor.keeper.ground import CannotStart
 from pysup.supervisor.kernel import mounts, process
 from pysup.supervisor.kernel.libc import AT_FDCWD
+from pysup.supervisor.kernel.own_ids import is_rootless
 from pysup.supervisor.kernel.searching import processes_of
+from pysup.supervisor.network import uplink_programs
 from pysup.supervisor.settings import Settings
 from pysup.supervisor.spec.auto_ids import Range, subordinate
 
@@ -109,6 +112,20 @@ def _run_programs(maps: dict[str, list[str]], pid: int, wait_fd: int) -> int:
 def _write(name: str, text: str) -> None:
     with open(f"/proc/self/{name}", "wb", buffering=0) as file:
         file.write(text.encode())
+
+
+def without_bridge(chosen: Settings) -> Settings:
+    """An ordinary user has no bridge on the host: one that was asked for is refused by name. Raises Unavailable.
+
+    The default network is each container's own then, where a program can carry it.
+    """
+    if not is_rootless() or chosen.bridge == "none":
+        return chosen
+    if chosen.bridge != Settings().bridge:
+        raise Unavailable(
+            f"cannot start the daemon: --bridge {chosen.bridge} needs root; there is --bridge none"
+        )
+    return chosen._replace(bridge="none") if uplink_programs.why_not() else chosen
 
 
 # -- what is there -------------------------------------------------------------------------------------------
