@@ -283,7 +283,7 @@ def test_the_daemon_listens_nowhere_but_at_its_socket(shared: Daemon) -> None:
     assert named == {str(shared.socket)}
 
 
-@pytest.mark.parametrize("kind", ["link", "fifo", "hard link", "directory of links"])
+@pytest.mark.parametrize("kind", ["link", "fifo", "magic link", "directory of links"])
 def test_a_log_cannot_be_led_elsewhere(shared: Daemon, tmp_path: Path, kind: str) -> None:
     victim = tmp_path / "victim"
     victim.write_text("as it was")
@@ -300,7 +300,7 @@ def test_a_log_cannot_be_led_elsewhere(shared: Daemon, tmp_path: Path, kind: str
         {
             "link": lambda place=place: place.symlink_to(victim),
             "fifo": lambda place=place: os.mkfifo(place),
-            "hard link": lambda place=place: place.symlink_to("/proc/self/fd/0"),
+            "magic link": lambda place=place: place.symlink_to("/proc/self/fd/0"),
             "directory of links": lambda place=place: place.symlink_to(victim),
         }[kind]()
     done = shared.pysup("start", "-a", made, timeout=30)
