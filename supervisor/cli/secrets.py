@@ -9,7 +9,7 @@ from typing import Any
 
 from pysup.supervisor.cli import kvfile
 from pysup.supervisor.cli.connection import Client, connect, segment
-from pysup.supervisor.cli.flags import Syntax, lacking, many, switch
+from pysup.supervisor.cli.flags import Syntax, UsageError, lacking, many, switch
 from pysup.supervisor.cli.kinds import TEXT
 from pysup.supervisor.cli.lifecycle import each
 from pysup.supervisor.cli.listing import FORMAT, Column, Listing, write
@@ -63,11 +63,14 @@ def content(path: str) -> str:
 
 
 def entry(text: str) -> dict[str, Any]:
-    """An entry of HostConfig.Pysup.Secrets. Raises ValueError for the grammar, BadRequest for the file."""
+    """An entry of HostConfig.Pysup.Secrets. Raises ValueError for the grammar, UsageError for the file."""
     from pysup.supervisor.spec.secrets import parse_secret
 
     asked = parse_secret(text)
-    return {**asked.entry, "Data": content(asked.file)} if asked.file else asked.entry
+    try:
+        return {**asked.entry, "Data": content(asked.file)} if asked.file else asked.entry
+    except BadRequest as error:
+        raise UsageError(str(error)) from None
 
 
 def ls(argv: Sequence[str]) -> int:

@@ -196,7 +196,7 @@ def _read(read: Callable[[str], Any], field: str, value: str) -> object:
     try:
         return read(value)
     except ValueError:
-        raise ValueError(f"invalid value in {field!r}: it is a number") from None
+        raise ValueError(f"invalid value in {field!r}: it must be a number, mode an octal one") from None
 
 
 def _octal(text: str) -> int:

@@ -165,6 +165,8 @@ def test_bad_requests_are_refused_and_do_not_repeat_the_value(shared: Daemon) ->
 def test_a_used_secret_stays_and_its_user_is_named(shared: Daemon) -> None:
     make(shared)
     again = shared.pysup("secret", "create", "token", "-", stdin=b"x")
+    missing = shared.pysup("run", "--rm", "--secret", "src=/nowhere", "host", "true")
+    assert (missing.returncode, "cannot read the secret /nowhere: No such" in missing.stderr) == (125, True)
     assert (again.returncode, "there is one of this name" in again.stderr) == (1, True)
     shared.pysup("create", "--name", "web", "--secret", "token", "host", "true", check=True)
     refused = shared.pysup("secret", "rm", "token")

@@ -48,8 +48,8 @@ def test_the_grammar(text: str, asked: Asked) -> None:
         ("target=x", "name of a secret"),
         ("token,src=x", "not both"),
         ("token,type=env", "unexpected key 'type'"),
-        ("token,uid=root", "it is a number"),
-        ("token,mode=9", "it is a number"),
+        ("token,uid=root", "it must be a number"),
+        ("token,mode=9", "it must be a number"),
         ("token,mode", "key=value"),
     ],
 )
