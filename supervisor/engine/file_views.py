@@ -103,7 +103,7 @@ def facts_at_rest(parts: Parts, container: Container, kept: Mapping[str, int]) -
 async def _visit(parts: Parts, container: Container, stack: AsyncExitStack, *, volumes: bool) -> View | None:
     """None: it has ended meanwhile."""
     process = None if container.run is None else container.run.process
-    if process is None:
+    if process is None or process.status is not None:
         return None
     facts = facts_at_rest(parts, container, {})
     steps = plan.build_visit() if volumes else plan.build_copy_of_root(container.record.spec, facts)
