@@ -25,19 +25,19 @@ from pysup.supervisor.api.server import App, serve
 from pysup.supervisor.api.tls import server_context
 from pysup.supervisor.daemon_log import configure
 from pysup.supervisor.engine.boot import boot
+from pysup.supervisor.engine.containers.id_ranges import IdRanges
+from pysup.supervisor.engine.containers.launching import default_filter, make_directories, order_stages
 from pysup.supervisor.engine.engine import Engine
-from pysup.supervisor.engine.id_ranges import IdRanges
-from pysup.supervisor.engine.images import Images
-from pysup.supervisor.engine.launching import default_filter, make_directories, order_stages
-from pysup.supervisor.engine.naming import Naming
-from pysup.supervisor.engine.networks import Networks
+from pysup.supervisor.engine.images.images import Images
+from pysup.supervisor.engine.networks.naming import Naming
+from pysup.supervisor.engine.networks.networks import Networks
 from pysup.supervisor.engine.news import NewsDesk
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.retention import keep_within_bounds
-from pysup.supervisor.engine.secrets import Secrets
+from pysup.supervisor.engine.secrets.secrets import Secrets
 from pysup.supervisor.engine.shutdown import stop_all
 from pysup.supervisor.engine.trash import Trash
-from pysup.supervisor.engine.volumes import Volumes
+from pysup.supervisor.engine.volumes.volumes import Volumes
 from pysup.supervisor.errors import PysupError
 from pysup.supervisor.keeper import listening
 from pysup.supervisor.keeper.inheritance import Inherited

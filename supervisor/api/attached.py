@@ -8,7 +8,7 @@ from sqlite3 import Connection
 
 from pysup.store import endpoints
 from pysup.supervisor.api.render.networks import Attached
-from pysup.supervisor.engine.places import all_places, places_of
+from pysup.supervisor.engine.networks.places import all_places, places_of
 
 
 def attached(conn: Connection, container_id: str) -> Attached:

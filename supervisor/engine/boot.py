@@ -27,12 +27,13 @@ from functools import partial
 from pysup.store import builds, containers, daemon_starts
 from pysup.store.containers import Container as Row
 from pysup.supervisor import __version__
-from pysup.supervisor.engine import commands, naming, policy
-from pysup.supervisor.engine.commands import DAEMON
+from pysup.supervisor.engine.containers import commands, policy
+from pysup.supervisor.engine.containers.commands import DAEMON
+from pysup.supervisor.engine.containers.namespaces import key_of, uplink_key
+from pysup.supervisor.engine.containers.states import ALIVE, State
 from pysup.supervisor.engine.engine import Engine
-from pysup.supervisor.engine.namespaces import key_of, uplink_key
+from pysup.supervisor.engine.networks import naming
 from pysup.supervisor.engine.parts import Parts
-from pysup.supervisor.engine.states import ALIVE, State
 from pysup.supervisor.keeper import listening
 from pysup.supervisor.keeper.link import Entry, Link
 from pysup.supervisor.network import uplink_programs

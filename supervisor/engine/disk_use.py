@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pysup.store import blobs
 from pysup.store.images import Image
-from pysup.supervisor.engine.sizes import tree_sizes
+from pysup.supervisor.engine.containers.sizes import tree_sizes
 from pysup.supervisor.images.content import BLOBS
 from pysup.supervisor.images.digests import hex_of
 from pysup.supervisor.images.host import LAYER

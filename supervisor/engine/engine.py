@@ -16,23 +16,24 @@ from pysup.store.containers import Container as Row
 from pysup.store.errors import Ambiguous, Missing
 from pysup.store.networks import Network
 from pysup.store.runs import Run
-from pysup.supervisor.engine import commands, copying
-from pysup.supervisor.engine.attachment import Attachment
 from pysup.supervisor.engine.building.builds import Builds
-from pysup.supervisor.engine.commands import Caller
-from pysup.supervisor.engine.commit import Wanted, commit
-from pysup.supervisor.engine.container import Container
-from pysup.supervisor.engine.copying import Stat
-from pysup.supervisor.engine.creation import Draft, draft, refusable
-from pysup.supervisor.engine.differences import differences
-from pysup.supervisor.engine.execs import Execs
-from pysup.supervisor.engine.explaining import Explanation, explain_port
+from pysup.supervisor.engine.containers import commands
+from pysup.supervisor.engine.containers.attachment import Attachment
+from pysup.supervisor.engine.containers.commands import Caller
+from pysup.supervisor.engine.containers.container import Container
+from pysup.supervisor.engine.containers.creation import Draft, draft, refusable
+from pysup.supervisor.engine.containers.execs import Execs
+from pysup.supervisor.engine.containers.record import Change, Record
+from pysup.supervisor.engine.containers.sizes import Sizes, tree_sizes
+from pysup.supervisor.engine.containers.specs import spec_of
+from pysup.supervisor.engine.containers.states import State
+from pysup.supervisor.engine.containers.waiting import Condition, wait_for
+from pysup.supervisor.engine.files import copying
+from pysup.supervisor.engine.files.copying import Stat
+from pysup.supervisor.engine.files.differences import differences
+from pysup.supervisor.engine.images.commit import Wanted, commit
+from pysup.supervisor.engine.networks.explaining import Explanation, explain_port
 from pysup.supervisor.engine.parts import Parts
-from pysup.supervisor.engine.record import Change, Record
-from pysup.supervisor.engine.sizes import Sizes, tree_sizes
-from pysup.supervisor.engine.specs import spec_of
-from pysup.supervisor.engine.states import State
-from pysup.supervisor.engine.waiting import Condition, wait_for
 from pysup.supervisor.errors import BadRequest, Conflict, NotFound, NotSupported, PysupError
 from pysup.supervisor.images.differences import Change as FileChange
 from pysup.supervisor.kernel.features import probe

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import trio
 
 from pysup.store.store import Store
-from pysup.supervisor.engine.id_ranges import IdRanges
-from pysup.supervisor.engine.images import Images
-from pysup.supervisor.engine.networks import Networks
+from pysup.supervisor.engine.containers.id_ranges import IdRanges
+from pysup.supervisor.engine.images.images import Images
+from pysup.supervisor.engine.networks.networks import Networks
 from pysup.supervisor.engine.news import NewsDesk
-from pysup.supervisor.engine.secrets import Secrets
+from pysup.supervisor.engine.secrets.secrets import Secrets
 from pysup.supervisor.engine.trash import Trash
-from pysup.supervisor.engine.volumes import Volumes
+from pysup.supervisor.engine.volumes.volumes import Volumes
 from pysup.supervisor.keeper.link import Link
 from pysup.supervisor.logs.budget import Budget
 from pysup.supervisor.runtime.cgroups.base import Hierarchy

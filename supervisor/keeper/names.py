@@ -46,7 +46,7 @@ def read_in(root: int, path: str) -> str:
     """The same below a root directory's descriptor, which no link can leave; -1 means the caller's own root.
 
     For a process under the container's devices controller, which judges the opening of a device: outside, whoever
-    opens must look first (engine/opening.py). It cannot here, by /proc: that may be the container's already.
+    opens must look first (engine/files/opening.py). It cannot here, by /proc: that may be the container's already.
     """
     if root < 0:
         return read(path)

@@ -176,7 +176,7 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class RestartPolicy:
-    """When a run that ended is followed by another one; decided by engine/policy.py."""
+    """When a run that ended is followed by another one; decided by engine/containers/policy.py."""
 
     name: Literal["no", "always", "on-failure", "unless-stopped"] = "no"
     max_retries: int = 0

@@ -75,7 +75,7 @@ def _ipc_mode(host: Fields) -> tuple[IpcMode, str]:
 
 
 def _container(host: Fields, key: str, mode: str) -> str:
-    """Its id, since the container was made (engine/joining.py)."""
+    """Its id, since the container was made (engine/networks/joining.py)."""
     name = mode.removeprefix(CONTAINER)
     if not name:
         raise host.bad(f"{_MODES[key]} {mode!r} names no container")
@@ -112,7 +112,7 @@ def _id_maps(host: Fields) -> tuple[tuple[IdMap, ...], tuple[IdMap, ...]]:
 
 
 def _auto_maps(host: Fields, own: Fields, mode: str) -> tuple[tuple[IdMap, ...], tuple[IdMap, ...]]:
-    """The range was chosen when the container was made (engine/user_mode.py)."""
+    """The range was chosen when the container was made (engine/containers/user_mode.py)."""
     if own.raw("UidMaps") or own.raw("GidMaps"):
         raise host.bad("--uidmap and --gidmap conflict with --userns auto: there is auto:uidmapping=…")
     try:

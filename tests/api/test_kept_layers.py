@@ -1,4 +1,4 @@
-"""A container's overlay outlives its process (engine/kept_layers.py), and nothing else of it does."""
+"""A container's overlay outlives its process (engine/containers/kept_layers.py), and nothing else of it does."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pysup.supervisor.engine.sealing import Seal
+from pysup.supervisor.engine.secrets.sealing import Seal
 from pysup.supervisor.errors import Unavailable
 
 

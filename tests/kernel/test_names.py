@@ -290,5 +290,5 @@ async def test_where_no_socket_can_be_made_nothing_starts() -> None:
 
 
 def test_what_the_engine_imports_leaves_dnspython_for_later() -> None:
-    code = "import sys; import pysup.supervisor.engine.naming; sys.exit('dns' in sys.modules)"
+    code = "import sys; import pysup.supervisor.engine.networks.naming; sys.exit('dns' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -12,7 +12,7 @@ from pysup.supervisor.api.render import networks
 from pysup.supervisor.api.render.mounts import mount_points
 from pysup.supervisor.api.render.networks import Attached
 from pysup.supervisor.api.render.words import state_word, status_text
-from pysup.supervisor.engine.sizes import Sizes
+from pysup.supervisor.engine.containers.sizes import Sizes
 from pysup.supervisor.runtime import masks
 from pysup.supervisor.spec.container import Namespaces, Security
 from pysup.supervisor.spec.fields import Fields

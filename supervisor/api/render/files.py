@@ -7,7 +7,7 @@ import json
 import os
 import stat
 
-from pysup.supervisor.engine.copying import Stat
+from pysup.supervisor.engine.files.copying import Stat
 from pysup.supervisor.spec.timestamps import rfc3339
 
 HEADER = "X-Docker-Container-Path-Stat"

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from pysup.store.endpoints import Lease, Port
 from pysup.store.networks import Network, Subnet
-from pysup.supervisor.engine.places import Place, gateways
-from pysup.supervisor.engine.states import ALIVE
+from pysup.supervisor.engine.containers.states import ALIVE
+from pysup.supervisor.engine.networks.places import Place, gateways
 from pysup.supervisor.network.addresses import IPV4, IPV6
 from pysup.supervisor.network.rules import ip_version
 from pysup.supervisor.spec.timestamps import rfc3339

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from pysup.supervisor.engine.explaining import Explanation, Lead
+from pysup.supervisor.engine.networks.explaining import Explanation, Lead
 from pysup.supervisor.network import rules
 from pysup.supervisor.network.hooks import BaseChain
 

@@ -17,7 +17,7 @@ from pysup.supervisor.api.resumption import (
 from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.streams import MULTIPLEXED, RAW, Encode, copy_both_ways, frame, raw
 from pysup.supervisor.api.wire import Duplex, Hijacked, Request
-from pysup.supervisor.engine.attachment import Attachment
+from pysup.supervisor.engine.containers.attachment import Attachment
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.errors import BadRequest
 from pysup.supervisor.logs.lines import Mark

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.routes.images import named
 from pysup.supervisor.api.wire import Request, Response, json_response
-from pysup.supervisor.engine.commit import Wanted
 from pysup.supervisor.engine.engine import Engine
+from pysup.supervisor.engine.images.commit import Wanted
 from pysup.supervisor.errors import BadRequest
 
 

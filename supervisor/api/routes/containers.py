@@ -9,8 +9,8 @@ from pysup.supervisor.api.render.container import Places, inspect
 from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.routes.image_archives import platform_of_query
 from pysup.supervisor.api.wire import Request, Response, empty, json_response
+from pysup.supervisor.engine.containers.specs import spec_of
 from pysup.supervisor.engine.engine import Engine
-from pysup.supervisor.engine.specs import spec_of
 from pysup.supervisor.errors import BadRequest, NotFound, NotSupported
 from pysup.supervisor.spec.signals import parse_signal
 

@@ -10,8 +10,8 @@ from pysup.supervisor.api.routes.attach import content_type
 from pysup.supervisor.api.routes.containers import terminal_size
 from pysup.supervisor.api.streams import Encode, copy_both_ways, frame, raw
 from pysup.supervisor.api.wire import Duplex, Hijacked, Request, Response, empty, json_response
+from pysup.supervisor.engine.containers.exec_session import ExecSession
 from pysup.supervisor.engine.engine import Engine
-from pysup.supervisor.engine.exec_session import ExecSession
 from pysup.supervisor.errors import StartFailed
 from pysup.supervisor.spec.detach_keys import parse_detach_keys
 from pysup.supervisor.spec.fields import Fields

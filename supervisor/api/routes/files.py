@@ -5,8 +5,8 @@ from __future__ import annotations
 from pysup.supervisor.api.render.files import HEADER, path_stat
 from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.wire import Request, Response, Sink, Streamed, empty
-from pysup.supervisor.engine.copying import Stat
 from pysup.supervisor.engine.engine import Engine
+from pysup.supervisor.engine.files.copying import Stat
 from pysup.supervisor.errors import BadRequest
 
 _TAR = "application/x-tar"

@@ -10,8 +10,8 @@ from pysup.store.images import Image as Row
 from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.wire import Query, Request, Sink, Streamed
 from pysup.supervisor.engine.engine import Engine
-from pysup.supervisor.engine.image_loading import Loaded, load
-from pysup.supervisor.engine.image_saving import save, saved
+from pysup.supervisor.engine.images.loading import Loaded, load
+from pysup.supervisor.engine.images.saving import save, saved
 from pysup.supervisor.engine.progress import Progress, Step, with_progress
 from pysup.supervisor.errors import BadRequest, NotFound, PysupError
 from pysup.supervisor.images.platforms import Platform, parse_platform

@@ -35,7 +35,7 @@ from pysup.supervisor.engine.disk_use import (
     without,
 )
 from pysup.supervisor.engine.engine import Engine
-from pysup.supervisor.engine.image_import import import_tar
+from pysup.supervisor.engine.images.importing import import_tar
 from pysup.supervisor.errors import BadRequest, Conflict, NotFound, NotSupported, PysupError
 from pysup.supervisor.images.platforms import parse_platform
 from pysup.supervisor.spec.reference import Reference, parse_reference

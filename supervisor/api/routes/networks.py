@@ -15,7 +15,7 @@ from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.selection import prune_labels_match
 from pysup.supervisor.api.wire import Request, Response, empty, json_response
 from pysup.supervisor.engine.engine import Engine
-from pysup.supervisor.engine.places import places_of
+from pysup.supervisor.engine.networks.places import places_of
 from pysup.supervisor.spec.fields import Fields
 from pysup.supervisor.spec.joining import joining
 from pysup.supervisor.spec.networks import wanted_network

@@ -11,13 +11,13 @@ from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.routes.image_archives import platform_of_query
 from pysup.supervisor.api.wire import Request, Response, Sink, Streamed, json_response
 from pysup.supervisor.engine.engine import Engine
-from pysup.supervisor.engine.image_pulling import Order as Pull
-from pysup.supervisor.engine.image_pulling import pull
-from pysup.supervisor.engine.image_pushing import push
+from pysup.supervisor.engine.images.pulling import Order as Pull
+from pysup.supervisor.engine.images.pulling import pull
+from pysup.supervisor.engine.images.push_orders import Order as Push
+from pysup.supervisor.engine.images.push_orders import parcels
+from pysup.supervisor.engine.images.pushing import push
+from pysup.supervisor.engine.images.registry_questions import describe, log_in
 from pysup.supervisor.engine.progress import Progress, Step, with_progress
-from pysup.supervisor.engine.push_orders import Order as Push
-from pysup.supervisor.engine.push_orders import parcels
-from pysup.supervisor.engine.registry_questions import describe, log_in
 from pysup.supervisor.errors import BadRequest, NotSupported, PysupError
 from pysup.supervisor.images.registry.credentials import Credentials, from_document, from_header, registry_of
 from pysup.supervisor.spec.reference import Reference, parse_reference

@@ -13,8 +13,8 @@ from typing import cast, get_args
 
 from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.wire import Request, Sink, Streamed
+from pysup.supervisor.engine.containers.waiting import Condition, wait_for
 from pysup.supervisor.engine.engine import Engine
-from pysup.supervisor.engine.waiting import Condition, wait_for
 from pysup.supervisor.errors import BadRequest
 
 

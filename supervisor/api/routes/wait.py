@@ -12,8 +12,8 @@ import trio
 
 from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.wire import Request, Sink, Streamed
+from pysup.supervisor.engine.containers.waiting import Condition
 from pysup.supervisor.engine.engine import Engine
-from pysup.supervisor.engine.waiting import Condition
 from pysup.supervisor.errors import BadRequest, PysupError
 
 _FAILED = 125

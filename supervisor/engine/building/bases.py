@@ -9,8 +9,8 @@ from pysup.store import images
 from pysup.supervisor.build.effects import Config
 from pysup.supervisor.engine.building.orders import Order
 from pysup.supervisor.engine.building.output import Output
-from pysup.supervisor.engine.image_pulling import Order as Pull
-from pysup.supervisor.engine.image_pulling import pull
+from pysup.supervisor.engine.images.pulling import Order as Pull
+from pysup.supervisor.engine.images.pulling import pull
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.progress import Progress, with_progress
 from pysup.supervisor.errors import BadRequest, NotFound

@@ -21,7 +21,7 @@ from pysup.supervisor.engine.building.context import Context
 from pysup.supervisor.engine.building.orders import Order
 from pysup.supervisor.engine.building.output import SHORT, Output
 from pysup.supervisor.engine.building.stages import Done, StageBuild
-from pysup.supervisor.engine.image_rows import add_event, set_tag
+from pysup.supervisor.engine.images.rows import add_event, set_tag
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import BadRequest, NotFound
 from pysup.supervisor.images.host import architecture

@@ -12,7 +12,7 @@ import trio
 
 from pysup.store import blobs, builds, images
 from pysup.supervisor.engine.building.orders import Order
-from pysup.supervisor.engine.image_admission import Admission
+from pysup.supervisor.engine.images.admission import Admission
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import NotFound
 from pysup.supervisor.images.content import Blob

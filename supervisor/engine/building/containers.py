@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import trio
 
 from pysup.store import builds
-from pysup.supervisor.engine.attachment import Attachment
 from pysup.supervisor.engine.building.orders import Order
 from pysup.supervisor.engine.building.output import Output
-from pysup.supervisor.engine.commands import Caller
+from pysup.supervisor.engine.containers.attachment import Attachment
+from pysup.supervisor.engine.containers.commands import Caller
+from pysup.supervisor.engine.containers.record import Change, Record
+from pysup.supervisor.engine.containers.waiting import Condition
 from pysup.supervisor.engine.parts import Parts
-from pysup.supervisor.engine.record import Change, Record
-from pysup.supervisor.engine.waiting import Condition
 from pysup.supervisor.errors import PysupError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from pysup.supervisor.engine.creation import Draft
+    from pysup.supervisor.engine.containers.creation import Draft
 
 log = logging.getLogger(__name__)
 

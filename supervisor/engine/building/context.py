@@ -12,8 +12,8 @@ from typing import IO, cast
 from pysup.supervisor.build.ignoring import read_ignore_file
 from pysup.supervisor.build.lexing import LARGEST
 from pysup.supervisor.engine.building.orders import DOCKERFILE
-from pysup.supervisor.engine.feeding import Interruptible, feed
-from pysup.supervisor.engine.opening import open_regular
+from pysup.supervisor.engine.files.opening import open_regular
+from pysup.supervisor.engine.images.feeding import Interruptible, feed
 from pysup.supervisor.errors import BadRequest
 from pysup.supervisor.images.compression import decompressed
 from pysup.supervisor.images.directories import INSIDE

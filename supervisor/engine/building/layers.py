@@ -22,8 +22,8 @@ from pysup.supervisor.engine.building.owners import manner
 from pysup.supervisor.engine.building.placing import Place
 from pysup.supervisor.engine.building.sources import Source
 from pysup.supervisor.engine.building.targets import make_directories
-from pysup.supervisor.engine.commit import rules_of
-from pysup.supervisor.engine.image_admission import Admission
+from pysup.supervisor.engine.images.admission import Admission
+from pysup.supervisor.engine.images.commit import rules_of
 from pysup.supervisor.errors import BadRequest, NotSupported, PysupError, Unavailable
 from pysup.supervisor.images.layers import EMPTY
 from pysup.supervisor.images.unpack import FULL

@@ -7,7 +7,7 @@ import re
 from pysup.supervisor.build.errors import bad
 from pysup.supervisor.build.instructions import Copy
 from pysup.supervisor.engine.building.placing import Manner
-from pysup.supervisor.engine.opening import read_text
+from pysup.supervisor.engine.files.opening import read_text
 from pysup.supervisor.keeper import names
 
 _MODE = re.compile(r"0?[0-7]{1,4}", re.ASCII)

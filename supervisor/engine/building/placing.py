@@ -14,7 +14,7 @@ from typing import IO, NamedTuple, cast
 from pysup.supervisor.engine.building.copying import MADE, Chosen, Copying, make_room
 from pysup.supervisor.engine.building.sources import Source, directories
 from pysup.supervisor.engine.building.targets import DIRECTORY, is_directory, opened, through_links
-from pysup.supervisor.engine.opening import open_regular
+from pysup.supervisor.engine.files.opening import open_regular
 from pysup.supervisor.images.compression import compression_of, decompressed
 from pysup.supervisor.images.directories import INSIDE
 from pysup.supervisor.images.tar_stream import BadArchive, Stream, members

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pysup.supervisor.build.patterns import BadPattern, glob, has_wildcards
-from pysup.supervisor.engine.opening import open_regular
+from pysup.supervisor.engine.files.opening import open_regular
 from pysup.supervisor.errors import BadRequest, NotFound
 from pysup.supervisor.images.directories import INSIDE
 from pysup.supervisor.kernel.libc import KernelError

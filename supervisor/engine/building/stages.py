@@ -18,8 +18,8 @@ from pysup.supervisor.build.lexing import read_line
 from pysup.supervisor.build.parsing import parse
 from pysup.supervisor.build.stages import Stage
 from pysup.supervisor.engine.building.layers import NO_LAYER, Layers, Made
-from pysup.supervisor.engine.image_children import SCRATCH, admit_child, parent_of
-from pysup.supervisor.engine.image_rows import Names
+from pysup.supervisor.engine.images.children import SCRATCH, admit_child, parent_of
+from pysup.supervisor.engine.images.rows import Names
 from pysup.supervisor.images.children import Step, child_of
 from pysup.supervisor.images.platforms import parse_platform
 from pysup.supervisor.spec.timestamps import rfc3339

@@ -11,5 +11,6 @@ sockets.py      makes its sockets in the container's network namespace, and the 
 resolv_conf.py  reads the host's resolv.conf, writes the container's; pure
 hosts.py        writes /etc/hosts and /etc/hostname; pure
 
-wire.py, forwarding.py and server.py import dnspython, which takes 0.15 s: engine/naming.py imports them, in a thread.
+wire.py, forwarding.py and server.py import dnspython, which takes 0.15 s: engine/networks/naming.py imports them, in a
+thread.
 """

@@ -22,7 +22,7 @@ from pysup.supervisor.api.render.networks import Attached
 from pysup.supervisor.api.render.stats import Sample, stats
 from pysup.supervisor.api.render.system import Machine, info, version
 from pysup.supervisor.api.render.words import STATES, state_word, status_text
-from pysup.supervisor.engine.states import State
+from pysup.supervisor.engine.containers.states import State
 from pysup.supervisor.runtime.cgroups.base import BlockCount, Usage
 from pysup.supervisor.settings import Settings
 

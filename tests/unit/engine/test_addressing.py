@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pysup.store import containers, endpoints, networks
 from pysup.store.database import open_or_create
 from pysup.store.networks import Subnet
-from pysup.supervisor.engine.addressing import give_addresses
+from pysup.supervisor.engine.networks.addressing import give_addresses
 from pysup.supervisor.errors import BadRequest, Conflict
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from pysup.supervisor.engine.growing import Growing
+from pysup.supervisor.engine.images.growing import Growing
 
 PIECES = [b"one", b"", b"x" * 100_000, b"the end"]
 

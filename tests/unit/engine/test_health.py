@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pysup.supervisor.engine.health import HEALTHY, STARTING, UNHEALTHY, Health, Probe, judged, pause
+from pysup.supervisor.engine.containers.health import (
+    HEALTHY,
+    STARTING,
+    UNHEALTHY,
+    Health,
+    Probe,
+    judged,
+    pause,
+)
 from pysup.supervisor.spec.health import HealthCheck
 
 SECOND = 10**9

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from pysup.store import containers, id_ranges
 from pysup.store.database import open_or_create
-from pysup.supervisor.engine.id_ranges import IdRanges
+from pysup.supervisor.engine.containers.id_ranges import IdRanges
 from pysup.supervisor.errors import Conflict
 from pysup.supervisor.settings import Settings
 from pysup.supervisor.spec.auto_ids import Range

@@ -8,8 +8,8 @@ import pytest
 import trio
 import trio.testing
 
-from pysup.supervisor.engine import kept_layers
-from pysup.supervisor.engine.kept_layers import KeptLayers
+from pysup.supervisor.engine.containers import kept_layers
+from pysup.supervisor.engine.containers.kept_layers import KeptLayers
 
 
 def opened() -> int:

@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from pysup.store import containers, endpoints, networks
 from pysup.store.database import open_or_create
 from pysup.store.networks import Subnet
-from pysup.supervisor.engine.addressing import give_addresses
+from pysup.supervisor.engine.networks.addressing import give_addresses
 from pysup.supervisor.errors import Conflict
 
 NETS = {"a": ("10.1.0.0/29", "10.1.0.8/30"), "b": ("10.2.0.0/29", "fd02::/125")}

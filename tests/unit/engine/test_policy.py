@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pysup.supervisor.engine.policy import (
+from pysup.supervisor.engine.containers.policy import (
     Ended,
     GiveUp,
     Retry,

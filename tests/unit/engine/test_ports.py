@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pysup.supervisor.engine.ports import Ports, Taken, addresses_of, still_wanted
+from pysup.supervisor.engine.networks.ports import Ports, Taken, addresses_of, still_wanted
 from pysup.supervisor.network.rules import ANY
 from pysup.supervisor.spec.container import Binding
 

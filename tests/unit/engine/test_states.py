@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pysup.supervisor.engine.states import (
+from pysup.supervisor.engine.containers.states import (
     ALIVE,
     IMPOSSIBLE,
     RESTING,

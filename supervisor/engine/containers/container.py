@@ -1,0 +1,276 @@
+"""One container: the only task that changes its state, and the only method that does so (Record.step).
+
+Everything that can happen to it, a command or news of its own run, comes through its inbox (actor.py), one at a
+time: so there is no lock, and no flag beside the state. A container that rests, with nobody attached, has no task.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import signal
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import trio
+
+from pysup.store.errors import NameTaken, StoreError
+from pysup.supervisor.engine.containers import commands, policy
+from pysup.supervisor.engine.containers.actor import Message
+from pysup.supervisor.engine.containers.commands import Command, Due, Exited, Failed, Probed, Ready
+from pysup.supervisor.engine.containers.lifecycle import Lifecycle
+from pysup.supervisor.engine.containers.record import Change, Told
+from pysup.supervisor.engine.containers.sequel import BY_HAND
+from pysup.supervisor.engine.containers.states import ALIVE, RESTING, Event, State
+from pysup.supervisor.engine.containers.updates import apply_update
+from pysup.supervisor.engine.networks.hot_plugging import connect, disconnect
+from pysup.supervisor.errors import Conflict, NotFound, NotModified, PysupError
+from pysup.supervisor.keeper.link import Entry
+
+log = logging.getLogger(__name__)
+
+
+class Container(Lifecycle):
+    """The owner of one container's state. Talk to it by ask(); read its row from the store."""
+
+    def adopt(self, entry: Entry | None) -> None:
+        """Carry on, after the engine was started anew, with what the keeper has of the last run."""
+        self._run = self._new_run(self.record.row.run_number)
+        self._begin_task(partial(self._adopted, entry))
+
+    def resume(self) -> None:
+        """Carry on without a run: in back-off, or at rest with something still to do."""
+        self._begin_task(self._resumed)
+
+    async def _adopted(self, entry: Entry | None) -> None:
+        run = self._run_in_progress
+        run.find_cgroup()
+        self._children.start_soon(run.perform_adopted, entry, self.record.state is State.STARTING)
+        match self.record.state:
+            case State.STOPPING:
+                run.signal(self.record.spec.stop_signal)
+                self._deadline = trio.current_time() + max(self.record.spec.stop_timeout, 0)
+            case State.PAUSED:
+                await run.freeze()
+            case State.RUNNING:
+                await run.thaw()
+                self._set_run_deadline()
+            case _:
+                pass
+
+    async def _resumed(self) -> None:
+        """In back-off; or at rest, where an earlier engine had no time for what was to follow."""
+        if self.record.state is State.BACKOFF:
+            self._deadline = self._from_now(0, self.record.row.next_start_at)
+        elif self.record.row.desired == "run":
+            await self._begin_surely(Event.START)
+        elif self.record.spec.auto_remove:
+            await self._remove()
+
+    # -- messages -------------------------------------------------------------------------------------------
+
+    async def _take(self, message: Message) -> None:
+        handler = HANDLERS[type(message)]
+        if not isinstance(message, Command):
+            await handler(self, message)
+            return
+        try:
+            self._refuse_if_removed()
+            await handler(self, message)
+        except (PysupError, StoreError, NameTaken, OSError) as error:
+            message.reply.fail(error)
+
+    def _refuse_if_removed(self) -> None:
+        """Whoever asked had found the row just before it went."""
+        if self.record.state is State.REMOVED:
+            raise NotFound(f"cannot find container {self._name}: No such container: {self._name}")
+
+    # -- starting and stopping ------------------------------------------------------------------------------
+
+    async def _on_start(self, command: commands.Start) -> None:
+        self._refuse_if_paused("start")
+        if self.record.state in ALIVE:
+            raise NotModified(f"cannot start container {self._name}: it is already started")
+        beginning = self._beginning(Event.START, command.cause, command.caller)
+        creation = command.creation or Change()
+        await self.record.make(creation.then(beginning))
+        await self._perform_next_run()
+        self._starters.append(command.reply)
+
+    async def _on_stop(self, command: commands.Stop) -> None:
+        match self.record.state:
+            case State.BACKOFF:
+                await self._cancel_back_off(command)
+                command.reply.settle()
+            case State.STARTING:
+                self._run_in_progress.abandon(command.ended_by)
+                self._stoppers.append(command.reply)
+            case State.RUNNING | State.PAUSED:
+                await self._stop_run(command)
+                self._stoppers.append(command.reply)
+            case State.STOPPING:
+                self._stoppers.append(command.reply)
+            case _:
+                raise NotModified(f"cannot stop container {self._name}: it is not running")
+
+    async def _on_restart(self, command: commands.Restart) -> None:
+        match self.record.state:
+            case State.STARTING:
+                self._starters.append(command.reply)
+            case State.RUNNING | State.PAUSED:
+                await self._stop_run(command)
+                self._starters.append(command.reply)
+            case State.STOPPING:
+                self._run_in_progress.ended_by = "restart"
+                self._starters.append(command.reply)
+            case _:
+                await self._on_start(commands.Start(command.caller, reply=command.reply))
+
+    async def _cancel_back_off(self, command: commands.Stop) -> None:
+        by_hand = command.ended_by == "stop"
+        columns = {"next_start_at": None, **(BY_HAND if by_hand else {})}
+        await self.record.step(Event.STOP, told=[Told("stop", {}, command.caller)], columns=columns)
+        self._deadline = math.inf
+        if by_hand and self.record.spec.auto_remove:
+            await self._remove()
+
+    async def _on_kill(self, command: commands.Kill) -> None:
+        if self.record.state not in ALIVE or self.record.state is State.STARTING:
+            raise Conflict(f"cannot kill container {self._name}: it is not running")
+        run, sent = self._run_in_progress, command.signal
+        also = None
+        if run.ended_by == "itself" and (
+            sent in policy.ENDING_SIGNALS or sent == self.record.spec.stop_signal
+        ):
+            run.ended_by, self._kill_signal, self._killed_at = "kill", sent, trio.current_time()
+            also = self._run_columns(ended_by="kill")
+        await self.record.note([Told("kill", {"signal": str(sent)}, command.caller)], also=also)
+        if sent == signal.SIGKILL:  # answered when it has ended, as by docker
+            await run.kill_all()
+            self._stoppers.append(command.reply)
+        else:
+            run.signal(sent)
+            command.reply.settle()
+
+    # -- pausing --------------------------------------------------------------------------------------------
+
+    async def _on_pause(self, command: commands.Pause) -> None:
+        if self.record.state is not State.RUNNING:
+            raise Conflict(f"cannot pause container {self._name}: it is {self.record.state}")
+        await self._run_in_progress.freeze()
+        await self.record.step(Event.PAUSE, told=[Told("pause", {}, command.caller)])
+        command.reply.settle()
+
+    async def _on_unpause(self, command: commands.Unpause) -> None:
+        if self.record.state is not State.PAUSED:
+            raise Conflict(f"cannot unpause container {self._name}: it is not paused")
+        await self._run_in_progress.thaw()
+        await self.record.step(Event.RESUME, told=[Told("unpause", {}, command.caller)])
+        command.reply.settle()
+
+    async def _on_hold(self, command: commands.Hold) -> None:
+        """No change of state: an engine that dies meanwhile is followed by one that thaws what runs."""
+        if self.record.state is State.RUNNING and self._holders == 0:
+            await self._run_in_progress.freeze()
+        self._holders += 1
+        command.reply.settle()
+
+    async def _on_release(self, command: commands.Release) -> None:
+        self._holders -= 1
+        if self.record.state is State.RUNNING and self._holders == 0:
+            await self._run_in_progress.thaw()
+        command.reply.settle()
+
+    def _refuse_if_paused(self, verb: str) -> None:
+        if self.record.state is State.PAUSED:
+            raise Conflict(f"cannot {verb} container {self._name}: it is paused; unpause it")
+
+    # -- changing and removing ------------------------------------------------------------------------------
+
+    async def _on_rename(self, command: commands.Rename) -> None:
+        old = self._name
+        attributes = {"oldName": old, "name": command.name}
+        try:
+            await self.record.note(
+                [Told("rename", attributes, command.caller)], columns={"name": command.name}
+            )
+        except NameTaken as error:
+            raise Conflict(f"cannot rename container {old}: {error}") from error
+        if self._run is not None:
+            self._run.sandbox.renamed()
+        command.reply.settle()
+
+    async def _on_update(self, command: commands.Update) -> None:
+        warnings = await apply_update(self._parts, self.record, self._run, command)
+        if self.record.state is State.BACKOFF:
+            await self._reconsider_back_off()
+        elif self.record.state is State.RUNNING:
+            self._set_run_deadline()
+        command.reply.settle(warnings)
+
+    async def _on_connect(self, command: commands.Connect) -> None:
+        await connect(self._parts, self.record, self._run, command)
+        command.reply.settle()
+
+    async def _on_disconnect(self, command: commands.Disconnect) -> None:
+        await disconnect(self._parts, self.record, self._run, command)
+        command.reply.settle()
+
+    async def _reconsider_back_off(self) -> None:
+        """The policy changed while a retry was waited for: the new delay counts from the end of the run."""
+        row, restart = self.record.row, self.record.spec.restart
+        if restart.name == "no":
+            columns = {"next_start_at": None, "desired": "rest"}
+            await self.record.step(Event.STOP, told=[Told("stop")], columns=columns)
+            self._deadline = math.inf
+            return
+        delay = min(row.last_delay, restart.max_delay) if row.retries > 1 else restart.delay
+        due_ns = (row.finished_at or self._parts.now_ns()) + int(delay * 1e9)
+        await self.record.note(columns={"next_start_at": due_ns, "last_delay": delay})
+        self._deadline = self._from_now(0, due_ns)
+
+    async def _on_remove(self, command: commands.Remove) -> None:
+        state = self.record.state
+        if state in RESTING:
+            self._removers.append(command)
+            return await self._remove()
+        if not command.force:
+            raise Conflict(
+                f"cannot remove container {self._name}: container is {state}: "
+                "stop the container before removing or force remove"
+            )
+        self._removers.append(command)
+        if state is State.BACKOFF:
+            told = Told("stop", {}, command.caller)
+            await self.record.step(Event.STOP, told=[told], columns={"next_start_at": None})
+            return await self._remove()
+        run = self._run_in_progress
+        run.ended_by = "stop"
+        if state is State.STARTING:
+            run.abandon("stop")
+        else:
+            await run.kill_all()
+        return None
+
+
+HANDLERS: dict[type, Callable[[Container, Any], Awaitable[None]]] = {
+    commands.Start: Container._on_start,
+    commands.Stop: Container._on_stop,
+    commands.Restart: Container._on_restart,
+    commands.Kill: Container._on_kill,
+    commands.Pause: Container._on_pause,
+    commands.Unpause: Container._on_unpause,
+    commands.Hold: Container._on_hold,
+    commands.Release: Container._on_release,
+    commands.Rename: Container._on_rename,
+    commands.Update: Container._on_update,
+    commands.Connect: Container._on_connect,
+    commands.Disconnect: Container._on_disconnect,
+    commands.Remove: Container._on_remove,
+    Ready: Container._on_ready,
+    Failed: Container._on_failed,
+    Exited: Container._on_exited,
+    Due: Container._on_due,
+    Probed: Container._on_probed,
+}

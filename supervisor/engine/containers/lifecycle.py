@@ -1,0 +1,378 @@
+"""What a container goes through: from the beginning of a run to its end, and to what follows it by itself."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+import trio
+
+from pysup.store import runs
+from pysup.store.errors import StoreError
+from pysup.supervisor.engine.containers import commands, policy
+from pysup.supervisor.engine.containers.actor import Actor
+from pysup.supervisor.engine.containers.commands import DAEMON, Due, Exited, Failed, Probed, Ready, Reply
+from pysup.supervisor.engine.containers.health import STARTING, UNHEALTHY, Health, judged
+from pysup.supervisor.engine.containers.kept_layers import KeptLayers
+from pysup.supervisor.engine.containers.namespaces import HeldNamespaces
+from pysup.supervisor.engine.containers.outcome import Outcome, outcome_of
+from pysup.supervisor.engine.containers.record import Change, Columns, Record, Told, Write
+from pysup.supervisor.engine.containers.removal import Removal
+from pysup.supervisor.engine.containers.run import Run
+from pysup.supervisor.engine.containers.sequel import BY_HAND, sequel_of
+from pysup.supervisor.engine.containers.states import ALIVE, RESTING, Event, State
+from pysup.supervisor.engine.containers.stdio import ContainerStdio
+from pysup.supervisor.engine.parts import Parts
+from pysup.supervisor.engine.volumes.uses import tell_of
+from pysup.supervisor.errors import Conflict
+
+log = logging.getLogger(__name__)
+
+RETRY_STORE = 1.0
+"""Seconds between tries to commit what has happened, while the store cannot be written (a full disk)."""
+KILL_GRACE = 10.0
+"""Seconds after ``kill`` in which an exit still counts as caused by it."""
+
+BEGUN: Columns = {
+    "desired": "run",
+    "stopped_by_hand": 0,
+    "next_start_at": None,
+    "gave_up_reason": None,
+    "error": "",
+    "failed_step": "",
+    "oom_killed": 0,
+}
+FIRST_OF_A_SERIES: Columns = {"retries": 0, "last_delay": 0.0, "recent_restarts": ()}
+"""A start by hand or by the daemon forgets the retries before it."""
+
+T = TypeVar("T")
+
+
+class NextStep(NamedTuple):
+    """What follows the end of a run: a part of the commit of that end, and then something to do."""
+
+    change: Change
+    take: Callable[[], Awaitable[None]]
+
+
+class Lifecycle(Actor):
+    """The only task that changes a container's state. Its news come from its own run; people's wishes: container.py."""
+
+    def __init__(self, parts: Parts, record: Record, nursery: trio.Nursery) -> None:
+        super().__init__(nursery, f"container {record.row.name}")
+        self.record = record
+        self.stdio = ContainerStdio(parts, record, self._on_detached)
+        self.layers = KeptLayers()
+        self._parts = parts
+        self._run: Run | None = None
+        self._starters: list[Reply] = []
+        self._stoppers: list[Reply] = []
+        self._removers: list[commands.Remove] = []
+        self._holders = 0
+        self._lookers = 0
+        self._killed_at = -math.inf
+        self._kill_signal = 0
+
+    @property
+    def run(self) -> Run | None:
+        """The run in progress."""
+        return self._run
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is a reason for this object to exist: a task, somebody attached, or who looks at its files."""
+        return self._live or self.stdio.attached > 0 or self.layers.held or self._holders + self._lookers > 0
+
+    @contextmanager
+    def looked_at(self) -> Iterator[None]:
+        """While somebody looks at its files, what is mounted of them stays for the next run."""
+        self._lookers += 1
+        try:
+            yield
+        finally:
+            self._lookers -= 1
+            if self._run is None and self.record.state in {*RESTING, State.REMOVED}:
+                self._let_layers_go()
+
+    def _let_layers_go(self) -> None:
+        if self._lookers == 0:
+            self.layers.let_go(self._nursery)
+
+    def _on_detached(self) -> None:
+        """A client left: it may have been the last reason not to rest."""
+        if self._live:
+            self.tell(None)
+        elif not self.stdio.awaited:
+            self.stdio.close()
+
+    def _at_rest(self) -> bool:
+        return self._run is None and self.record.state in RESTING and not self.stdio.awaited
+
+    async def _rest(self) -> None:
+        """Followers of the log and sharers of namespaces are let go."""
+        self.stdio.close()
+        await HeldNamespaces(self._parts.link, self.record.id).release()
+        self._let_layers_go()
+        self.record.publish(Told("rest"))
+
+    async def _surely(self, change: Change) -> None:
+        """Commit what has happened already: it cannot be refused, only delayed until the store takes it."""
+        while True:
+            try:
+                return await self.record.make(change)
+            except StoreError as error:
+                log.error("container %s: %s; trying again", self.record.row.name, error)
+            await trio.sleep(RETRY_STORE)
+
+    # -- starting -------------------------------------------------------------------------------------------
+
+    def _beginning(self, event: Event, cause: str, caller: commands.Caller = DAEMON) -> Change:
+        """The next run, on paper: its row is there before its process is."""
+        number = self.record.row.run_number + 1
+        begin = partial(
+            runs.begin,
+            container_id=self.record.id,
+            number=number,
+            started_at=self._parts.now_ns(),
+            cause=cause,
+            asked_by=str(caller),
+        )
+        fresh = {} if event is Event.DUE else FIRST_OF_A_SERIES
+        watched = "" if self.record.spec.health is None else STARTING
+        columns = {**BEGUN, **fresh, "run_number": number, **_columns(Health(watched))}
+        return Change(passed=(event,), columns=columns, writes=(begin, *tell_of(self.record, "mount")))
+
+    async def _begin_surely(self, event: Event) -> None:
+        await self._surely(self._beginning(event, "policy"))
+        await self._perform_next_run()
+
+    async def _perform_next_run(self) -> None:
+        self._deadline = math.inf
+        self._run = self._new_run(self.record.row.run_number)
+        self._children.start_soon(self._run.perform)
+
+    def _new_run(self, number: int) -> Run:
+        return Run(
+            self._parts, self.record, number=number, stdio=self.stdio, layers=self.layers, report=self.tell
+        )
+
+    async def _on_ready(self, _news: Ready) -> None:
+        await self._surely(self._running())
+        self._set_run_deadline()
+        for reply in taken(self._starters):
+            reply.settle()
+        await self._end_if_asked_meanwhile()
+
+    def _running(self) -> Change:
+        process, now = self._run_in_progress.process, self._parts.now_ns()
+        pid = 0 if process is None else process.pid
+        return Change(
+            passed=(Event.READY,),
+            told=(Told("start"),),
+            columns={"pid": pid, "started_at": now, "finished_at": None},
+            writes=(self._run_columns(pid=pid, started_at=now), *self._run_in_progress.sandbox.writes),
+        )
+
+    def _run_columns(self, **columns: object) -> Write:
+        """Columns of the run's own row."""
+        return partial(runs.update, container_id=self.record.id, number=self._number, **columns)  # type: ignore[arg-type]
+
+    async def _end_if_asked_meanwhile(self) -> None:
+        """A stop or removal that came when the start could no longer be abandoned."""
+        ended_by = self._run_in_progress.ended_by
+        if self._removers:
+            await self._run_in_progress.kill_all()
+        elif ended_by in {"stop", "shutdown"}:
+            await self._stop_by_itself(ended_by)
+
+    def _set_run_deadline(self) -> None:
+        if self.record.spec.run_timeout > 0:
+            self._deadline = self._from_now(self.record.spec.run_timeout, self.record.row.started_at)
+
+    async def _on_probed(self, news: Probed) -> None:
+        """A result may come late, when the run is over or somebody has paused it."""
+        row, check = self.record.row, self.record.spec.health
+        if self.record.state is not State.RUNNING or check is None:
+            return
+        before = Health(row.health, row.failing_streak, row.health_log)
+        after = judged(before, news.probe, check, row.started_at or 0)
+        changed = after.status != before.status
+        told = (Told(f"health_status: {after.status}"),) if changed else ()
+        await self._surely(Change(told=told, columns=_columns(after)))
+        if changed and after.status == UNHEALTHY:
+            await self._end_unhealthy(check.on_failure)
+
+    async def _end_unhealthy(self, how: str) -> None:
+        """The restart policy decides what follows, as if it had failed by itself."""
+        if how != "none":
+            await self._stop_by_itself("unhealthy")
+        if how == "kill":
+            await self._run_in_progress.kill_all()
+
+    # -- ending ---------------------------------------------------------------------------------------------
+
+    async def _on_exited(self, news: Exited) -> None:
+        await self._ended(Event.EXIT, outcome_of(news, self._run_in_progress.ended_by))
+
+    async def _on_failed(self, news: Failed) -> None:
+        outcome = Outcome.of_failure(news.error, ended_by=self._run_in_progress.ended_by)
+        starters = taken(self._starters) if outcome.ended_by != "restart" else []
+        await self._ended(Event.FAILED, outcome, by_hand=bool(starters))
+        for reply in starters:
+            reply.fail(news.error)
+
+    async def _ended(self, event: Event, outcome: Outcome, *, by_hand: bool = False) -> None:
+        """Commit the end of the run together with what follows from it, then let the run free what it has."""
+        run, row, now = self._run_in_progress, self.record.row, self._parts.now_ns()
+        outcome = outcome.judged(self._was_killed_by_hand(outcome))
+        ask = not by_hand and not self._removers
+        sequel = sequel_of(outcome, row, self.record.spec, now, ask_policy=ask)
+        end = Change(passed=(event,), writes=tell_of(self.record, "unmount"))
+        end = end.then(outcome.change(row, now)).then(sequel)
+        next_step = self._next_step(outcome, sequel, now)
+        await self._surely(end.then(next_step.change))
+        self._deadline = math.inf
+        run.committed.set()
+        await run.done.wait()
+        self._run = None
+        await next_step.take()
+        for reply in taken(self._stoppers):
+            reply.settle()
+        self._refuse_starters()
+
+    def _refuse_starters(self) -> None:
+        """A restart waits for the next run; where there is none after all (a removal came between), it has failed."""
+        if self.record.state in ALIVE:
+            return
+        cause = "it was removed" if self.record.state is State.REMOVED else "it ended"
+        for reply in taken(self._starters):
+            reply.fail(Conflict(f"cannot start container {self._name}: {cause} meanwhile"))
+
+    def _was_killed_by_hand(self, outcome: Outcome) -> bool:
+        return outcome.ended_by == "kill" and policy.ends_by_hand(
+            self._kill_signal,
+            self.record.spec.stop_signal,
+            exit_code=outcome.exit_code,
+            elapsed=trio.current_time() - self._killed_at,
+            grace=KILL_GRACE,
+        )
+
+    def _next_step(self, outcome: Outcome, sequel: Change, now_ns: int) -> NextStep:
+        """What can be begun at once is committed with the end; a retry that is due now never sees the back-off."""
+        restart, retry = outcome.ended_by == "restart", Event.RETRY in sequel.passed
+        if self._removers or (self.record.spec.auto_remove and not restart and not retry):
+            removal = self._removal()
+            return NextStep(removal.change, partial(self._finish_removal, removal))
+        if restart:
+            return NextStep(self._beginning(Event.START, "manual"), self._perform_next_run)
+        due = sequel.columns.get("next_start_at")
+        if isinstance(due, int) and due <= now_ns:
+            return NextStep(self._beginning(Event.DUE, "policy"), self._perform_next_run)
+        return NextStep(Change(), self._wait_for_retry)
+
+    async def _wait_for_retry(self) -> None:
+        if self.record.state is State.BACKOFF:
+            self._deadline = self._from_now(0, self.record.row.next_start_at)
+
+    # -- what is due ----------------------------------------------------------------------------------------
+
+    async def _on_due(self, _news: Due) -> None:
+        match self.record.state:
+            case State.BACKOFF:
+                await self._begin_surely(Event.DUE)
+            case State.STOPPING:
+                await self._run_in_progress.kill_all()
+            case State.RUNNING | State.PAUSED:
+                await self._stop_by_itself("timeout")
+            case _:
+                pass
+
+    def _from_now(self, seconds: float, since_ns: int | None) -> float:
+        """The trio clock's time at ``seconds`` after a time of the wall clock."""
+        passed = 0.0 if since_ns is None else (self._parts.now_ns() - since_ns) / 1e9
+        return trio.current_time() + seconds - passed
+
+    # -- stopping -------------------------------------------------------------------------------------------
+
+    async def _stop_run(self, command: commands.Stop) -> None:
+        await self.record.make(self._stopping(command))
+        await self._signal_stop(command)
+
+    async def _stop_by_itself(self, ended_by: str) -> None:
+        command = commands.Stop(DAEMON, ended_by=ended_by)
+        await self._surely(self._stopping(command))
+        await self._signal_stop(command)
+
+    def _stopping(self, command: commands.Stop) -> Change:
+        self._run_in_progress.ended_by = command.ended_by
+        return Change(
+            passed=(Event.STOP,),
+            told=(Told("kill", {"signal": str(self._stop_signal(command))}, command.caller),),
+            columns=BY_HAND if command.ended_by == "stop" else {},
+            writes=(self._run_columns(ended_by=command.ended_by),),
+        )
+
+    def _stop_signal(self, command: commands.Stop) -> int:
+        return self.record.spec.stop_signal if command.signal is None else command.signal
+
+    async def _signal_stop(self, command: commands.Stop) -> None:
+        """A paused one could not take the signal."""
+        timeout = self.record.spec.stop_timeout if command.timeout is None else command.timeout
+        await self._run_in_progress.thaw()
+        self._run_in_progress.signal(self._stop_signal(command))
+        self._deadline = math.inf if timeout < 0 else trio.current_time() + timeout
+
+    # -- removing -------------------------------------------------------------------------------------------
+
+    def _removal(self) -> Removal:
+        caller = self._removers[0].caller if self._removers else commands.DAEMON
+        volumes = any(command.volumes for command in self._removers)
+        return Removal(self._parts, self.record, caller, volumes=volumes)
+
+    async def _remove(self) -> None:
+        removal = self._removal()
+        try:
+            await self.record.make(removal.change)
+        except StoreError as error:
+            for command in taken(self._removers):
+                command.reply.fail(error)
+            log.error("%s", error)
+        else:
+            await self._finish_removal(removal)
+
+    async def _finish_removal(self, removal: Removal) -> None:
+        await removal.finish(self.stdio, self._nursery)
+        for command in taken(self._removers):
+            command.reply.settle()
+        for reply in taken(self._stoppers):
+            reply.settle()
+
+    # -- small words ----------------------------------------------------------------------------------------
+
+    @property
+    def _name(self) -> str:
+        return self.record.row.name
+
+    @property
+    def _number(self) -> int:
+        return self._run_in_progress.number
+
+    @property
+    def _run_in_progress(self) -> Run:
+        assert self._run is not None  # noqa: S101 - the states that ask for it have one
+        return self._run
+
+
+def _columns(health: Health) -> Columns:
+    return {"health": health.status, "failing_streak": health.streak, "health_log": health.log}
+
+
+def taken(waiting: list[T]) -> list[T]:
+    """All that wait, which wait no longer."""
+    found = list(waiting)
+    waiting.clear()
+    return found

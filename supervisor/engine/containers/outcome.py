@@ -1,0 +1,120 @@
+"""How a run ended, as one value: what is written of it, told of it, and decided from it. Pure but for the rows."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from functools import partial
+
+from pysup.store import runs
+from pysup.store.containers import Container as Row
+from pysup.supervisor.engine.containers.commands import Exited
+from pysup.supervisor.engine.containers.record import Change, Told, Write
+from pysup.supervisor.errors import PysupError, StartFailed
+
+LOST = 255
+"""The exit code recorded when the real one cannot be known (docker's, too)."""
+SET_UP_FAILED = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of one run."""
+
+    exit_code: int
+    signal: int = 0
+    """The signal that killed the first process; 0: none."""
+    ended_by: str = "itself"
+    """itself, stop, restart, kill, timeout, shutdown or lost."""
+    oom_killed: bool = False
+    failed: bool = False
+    """The process never ran."""
+    error: str = ""
+    failed_step: str = ""
+    cpu_ns: int = 0
+    memory_peak: int = 0
+
+    @classmethod
+    def of_failure(cls, error: PysupError, ended_by: str) -> Outcome:
+        """A run that could not be started."""
+        if isinstance(error, StartFailed):
+            return cls(error.exit_code, 0, ended_by, failed=True, error=str(error), failed_step=error.step)
+        return cls(SET_UP_FAILED, 0, ended_by, failed=True, error=str(error), failed_step="prepare")
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person's stop or kill ended it: no policy brings it back before the daemon's next start."""
+        return self.ended_by in {"stop", "kill"}
+
+    def judged(self, killed_by_hand: bool) -> Outcome:  # noqa: FBT001 - the only argument there can be
+        """The same, after the question whether a kill really ended it."""
+        return self if self.ended_by != "kill" or killed_by_hand else replace(self, ended_by="itself")
+
+    @staticmethod
+    def duration(started_ns: int | None, finished_ns: int | None) -> float:
+        """Seconds that a run took; 0 if it never ran."""
+        if started_ns is None or finished_ns is None:
+            return 0.0
+        return max(0.0, (finished_ns - started_ns) / 1e9)
+
+    def change(self, row: Row, now_ns: int) -> Change:
+        """What is committed of this end: the run's row, the container's, and the events."""
+        return Change(
+            told=tuple(self._told(row.started_at, now_ns)),
+            columns={
+                "finished_at": now_ns,
+                "pid": 0,
+                "exit_code": self.exit_code,
+                "oom_killed": int(self.oom_killed),
+                "error": self.error,
+                "failed_step": self.failed_step,
+            },
+            writes=(self._write_run(row, now_ns),),
+        )
+
+    def _told(self, started_ns: int | None, now_ns: int) -> list[Told]:
+        """The events of this end, in docker's words and order."""
+        duration = int(self.duration(started_ns, now_ns)) if not self.failed else 0
+        attributes = {"exitCode": str(self.exit_code), "execDuration": str(duration)}
+        if self.error:
+            attributes["error"] = self.error
+        if self.ended_by == "lost":
+            attributes["exitCodeLost"] = "true"
+        oom = [Told("oom")] if self.oom_killed else []
+        stopped = [Told("stop")] if self.ended_by in {"stop", "shutdown"} else []
+        return [*oom, Told("die", attributes), *stopped]
+
+    def _write_run(self, row: Row, now_ns: int) -> Write:
+        return partial(
+            runs.update,
+            container_id=row.id,
+            number=row.run_number,
+            ended_at=now_ns,
+            exit_code=self.exit_code,
+            signal=self.signal,
+            oom_killed=int(self.oom_killed),
+            ended_by=self.ended_by,
+            error=self.error,
+            failed_step=self.failed_step,
+            cpu_ns=self.cpu_ns,
+            memory_peak=self.memory_peak,
+        )
+
+
+def exit_code_of(status: int) -> int:
+    """A shell's exit code of a wait status (waitpid(2)): 128+n for signal n."""
+    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def outcome_of(news: Exited, ended_by: str) -> Outcome:
+    """Read a wait status; None is a status that was lost."""
+    if news.status is None:
+        return Outcome(LOST, ended_by="lost", oom_killed=news.oom_killed, error="the exit status was lost")
+    return Outcome(
+        exit_code_of(news.status),
+        os.WTERMSIG(news.status) if os.WIFSIGNALED(news.status) else 0,
+        ended_by,
+        oom_killed=news.oom_killed,
+        cpu_ns=news.cpu_ns,
+        memory_peak=news.memory_peak,
+    )

@@ -1,0 +1,296 @@
+"""One run of a container: everything it acquires, from the cgroup to the last log byte, and gives back.
+
+The run is one task, a child of its container's. It owns no state of the container: it reports Ready, Failed or
+Exited to the container's inbox and waits, before it reaps the zombie, until the end has been committed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from functools import partial
+
+import trio
+
+from pysup.store.errors import StoreError
+from pysup.supervisor.engine.containers.commands import Exited, Failed, News, Ready
+from pysup.supervisor.engine.containers.kept_layers import KeptLayers, close_all
+from pysup.supervisor.engine.containers.launching import give_size, launch_run
+from pysup.supervisor.engine.containers.namespaces import HeldNamespaces
+from pysup.supervisor.engine.containers.probing import keep_probing
+from pysup.supervisor.engine.containers.record import Record
+from pysup.supervisor.engine.containers.stdio import ContainerStdio
+from pysup.supervisor.engine.networks.sandbox import Sandbox
+from pysup.supervisor.engine.parts import Parts
+from pysup.supervisor.engine.together import together
+from pysup.supervisor.errors import Conflict, PysupError, StartFailed
+from pysup.supervisor.keeper.context import ENGINE_IS_GONE
+from pysup.supervisor.keeper.link import Entry, Process
+from pysup.supervisor.runtime import devices, host_devices, plan
+from pysup.supervisor.runtime.cgroups.base import Cgroup
+from pysup.supervisor.runtime.devices import HostNode
+from pysup.supervisor.runtime.launch import Launched, Stdio
+
+log = logging.getLogger(__name__)
+
+
+class Run:
+    """A run in progress: what its container's task may ask of it while it lasts."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        record: Record,
+        *,
+        number: int,
+        stdio: ContainerStdio,
+        layers: KeptLayers,
+        report: Callable[[News], None],
+    ) -> None:
+        self.number = number
+        self.ended_by = "itself"
+        """Who ends it, once somebody has begun to; persisted with the run's row."""
+        self.committed = trio.Event()
+        """Set by the container's task when the end is in the store: the zombie may be reaped."""
+        self.done = trio.Event()
+        """Set when everything is freed."""
+        self.process: Process | None = None
+        self.cgroup: Cgroup | None = None
+        self._parts = parts
+        self._record = record
+        self._stdio = stdio
+        self._layers = layers
+        self._report = report
+        self._starting = trio.CancelScope()
+        self.sandbox = Sandbox(parts, record, number)
+
+    @property
+    def key(self) -> str:
+        """The name of this run at the keeper."""
+        return f"run/{self._record.id}/{self.number}"
+
+    @property
+    def _what(self) -> str:
+        return f"container {self._record.row.name}"
+
+    # -- the task --------------------------------------------------------------------------------------------
+
+    async def perform(self) -> None:
+        """Start the process, report Ready, supervise it to its end, report that, and free everything."""
+        try:
+            async with AsyncExitStack() as stack:
+                await self._start(stack)
+                self._report(Ready())
+                await self._supervise()
+        except (PysupError, StoreError, OSError) as error:
+            self._stdio.run_ended()
+            self._report(Failed(self._told(error)))
+        self.done.set()
+
+    async def perform_adopted(self, entry: Entry | None, was_starting: bool) -> None:  # noqa: FBT001 - trio passes no keywords
+        """The same, for a run that an earlier engine started; None: the keeper knows nothing of it."""
+        async with AsyncExitStack() as stack:
+            self.find_cgroup()
+            stack.push_async_callback(self._remove_cgroup)
+            stack.push_async_callback(self.sandbox.close)
+            if entry is not None:
+                self.process = self._parts.link.adopt(entry)
+                stack.push_async_callback(self._parts.link.reap, self.key)
+            if was_starting and await self._was_cut_off(entry):
+                await self._start_anew()
+            elif self.process is None:  # with the keeper went the parent of the processes, but not they
+                await self._kill_stragglers()
+                await self._end(None)
+            else:
+                await self._go_on(was_starting=was_starting)
+        self.done.set()
+
+    def find_cgroup(self) -> None:
+        """The cgroup that an earlier engine made: it can be frozen and thawed from here on."""
+        if self.cgroup is None:
+            self.cgroup = self._parts.hierarchy.open(self._parent, self._record.id)
+
+    async def _was_cut_off(self, entry: Entry | None) -> bool:
+        """Whether the engine died before it let the process of a start go (it ends by itself then).
+
+        What has just ended has no command line any more: only its exit code tells, and that comes in a moment. If
+        it went with its keeper, it most likely saw the same end as they did.
+        """
+        if entry is None or self.process is None:
+            return True
+        if entry.status is None and not is_zombie(entry.pid):
+            return _command_line(entry.pid) == _command_line(os.getppid())
+        status = await self.process.wait()
+        return status is None or os.waitstatus_to_exitcode(status) == ENGINE_IS_GONE
+
+    async def _go_on(self, *, was_starting: bool) -> None:
+        """The output flows while the network is taken over; but what is to be noted of it is there before Ready."""
+        async with together() as nursery:
+            if was_starting:
+                await self.sandbox.adopt(anew=True)
+                self._report(Ready())
+            else:
+                nursery.start_soon(partial(self.sandbox.adopt, anew=False))
+            await self._supervise(adopted=True)
+
+    async def _start_anew(self) -> None:
+        """The child saw that its engine was gone, and left; the start is made anew, as if asked for again."""
+        await self.kill_all()
+        if self.process is not None:
+            await self.process.wait()
+        self._stdio.run_ended()
+        self.ended_by = "restart"
+        self._report(Failed(StartFailed(self._what, "wait for the start", 0, "the engine died meanwhile")))
+        await self.committed.wait()
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        with self._starting:
+            hierarchy, spec = self._parts.hierarchy, self._record.spec
+            stack.push_async_callback(self.sandbox.close)
+            await self.sandbox.prepare()
+            found = host_devices.find(spec.security, self._what)
+            rules = devices.cgroup_rules(spec.security, found)
+            self.cgroup = hierarchy.create(self._parent, self._record.id, spec.resources, rules)
+            stack.push_async_callback(self._remove_cgroup)
+            self.process = await self._launch(self.cgroup, found)
+            stack.push_async_callback(self._parts.link.reap, self.key)
+        if self._starting.cancelled_caught:
+            raise StartFailed(self._what, "wait for the start", 0, "it was stopped meanwhile")
+
+    async def _launch(self, cgroup: Cgroup, devices: tuple[HostNode, ...]) -> Process:
+        taken = await self._layers.take()
+        try:
+            launched = await launch_run(
+                self._parts,
+                self._record,
+                key=self.key,
+                cgroup=cgroup,
+                devices=devices,
+                kept=taken,
+            )
+            await self._let_go(launched)
+        except BaseException:
+            with trio.CancelScope(shield=True):  # a mount can be taken into another process only once
+                await self._layers.drop(taken)
+            raise
+        close_all(taken.values())  # the process has the same overlays: nothing is waited for
+        return launched.process
+
+    async def _let_go(self, launched: Launched) -> None:
+        """Between clone and go: the keeper gets what outlives the run; the log is opened while the child works."""
+        try:
+            self._stdio.open_log()
+            await self.sandbox.ready(launched)
+            self._layers.keep(launched.give_kept())
+            give_size(launched, self._record.spec.process)
+            await self._hold_namespaces(launched.process)
+        except BaseException:
+            await launched.abort()
+            raise
+        await launched.go()
+
+    async def _hold_namespaces(self, process: Process) -> None:
+        held = HeldNamespaces(self._parts.link, self._record.id)
+        lacking = set(plan.outliving(self._record.spec.namespaces)) - set(held.fds)
+        if not self._record.spec.auto_remove:
+            await held.hold(process, lacking)
+
+    async def _supervise(self, *, adopted: bool = False) -> None:
+        assert self.process is not None  # noqa: S101 - launched or adopted
+        async with self._stdio.connected(Stdio.of(self.process.fds), self._close_stdin) as copy_rest:
+            async with together() as nursery:
+                self._probe_health(nursery)
+                status = await self.process.wait()
+                nursery.cancel_scope.cancel()
+            await self._kill_stragglers()
+        copy_rest()
+        if adopted:
+            await self._stdio.clients_returned()
+        await self._end(status)
+
+    def _probe_health(self, nursery: trio.Nursery) -> None:
+        check = self._record.spec.health
+        if check is not None and self.process is not None and self.cgroup is not None:
+            probing = partial(keep_probing, process=self.process, cgroup=self.cgroup, report=self._report)
+            nursery.start_soon(probing, self._parts, self._record, check)
+
+    async def _close_stdin(self) -> None:
+        await self._parts.link.release(self.key, ["stdin"])
+
+    async def _end(self, status: int | None) -> None:
+        assert self.cgroup is not None  # noqa: S101 - made before the process
+        self._stdio.run_ended()
+        self._report(Exited(status, self.cgroup.oom_kills() > 0, *self.cgroup.final_usage()))
+        await self.committed.wait()
+
+    async def _kill_stragglers(self) -> None:
+        """Whoever is left in the cgroup (an exec, a child with --pid host) ends with the first process."""
+        if self.cgroup is not None and self.cgroup.processes():
+            try:
+                await self.cgroup.kill(signal.SIGKILL)
+            except Conflict as error:  # in the disk's hands: the end of the first process counts all the same
+                log.warning("%s", error)
+
+    async def _remove_cgroup(self) -> None:
+        assert self.cgroup is not None  # noqa: S101 - pushed after it was made
+        try:
+            with trio.CancelScope(shield=True):
+                await self.cgroup.remove()
+        except (OSError, PysupError) as error:  # the next start of the engine tries again
+            log.warning("cannot remove the cgroup of %s: %s", self._what, error)
+
+    @property
+    def _parent(self) -> str:
+        return self._record.spec.cgroup_parent or self._parts.settings.cgroup_root
+
+    def _told(self, error: Exception) -> PysupError:
+        if isinstance(error, PysupError):
+            return error
+        if isinstance(error, OSError):
+            return StartFailed(self._what, f"prepare {error.filename or ''}".strip(), error.errno or 0)
+        return StartFailed(self._what, "prepare", 0, str(error))
+
+    # -- what the container's task may ask -------------------------------------------------------------------
+
+    def abandon(self, ended_by: str) -> None:
+        """Stop a start in progress; it is reported as failed."""
+        self.ended_by = ended_by
+        self._starting.cancel()
+
+    def signal(self, number: int) -> None:
+        """Signal the first process; nothing happens if it has ended."""
+        if self.process is not None:
+            self.process.kill(number)
+
+    async def kill_all(self) -> None:
+        """SIGKILL for every process of the cgroup, frozen ones too."""
+        self.signal(signal.SIGKILL)
+        if self.cgroup is not None:
+            await self.cgroup.kill(signal.SIGKILL)
+
+    async def freeze(self) -> None:
+        """Stop all its processes where they are."""
+        if self.cgroup is not None:
+            await self.cgroup.freeze()
+
+    async def thaw(self) -> None:
+        """Let them go on."""
+        if self.cgroup is not None:
+            await self.cgroup.thaw()
+
+
+def is_zombie(pid: int) -> bool:
+    """Whether a process has ended, or is gone (proc_pid_stat(5))."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
+        return file.read().rpartition(b")")[2].split()[0] in b"ZX"
+    return True
+
+
+def _command_line(pid: int) -> bytes:
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
+        return file.read()
+    return b""

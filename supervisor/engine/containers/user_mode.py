@@ -1,0 +1,72 @@
+"""A create body's user namespace, decided for good: the daemon's default, and a range of ids for ``auto``."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+from pysup.store import id_ranges
+from pysup.supervisor.engine.containers.record import Write
+from pysup.supervisor.engine.containers.user_namespaces import why_unmappable
+from pysup.supervisor.engine.parts import Parts
+from pysup.supervisor.errors import Unavailable
+from pysup.supervisor.kernel.own_ids import is_rootless
+from pysup.supervisor.spec.auto_ids import Auto, is_auto, parse_auto
+from pysup.supervisor.spec.fields import Fields
+from pysup.supervisor.spec.from_docker import CREATE
+
+Json = dict[str, Any]
+
+_NO_ROOT = "only a daemon that is root can show layers and volumes with other ids"
+
+
+class Settled(NamedTuple):
+    """The body, and what comes with it."""
+
+    body: Json
+    writes: tuple[Write, ...] = ()
+    """In the transaction that makes the container's row."""
+    warnings: tuple[str, ...] = ()
+
+
+async def with_user_namespace(parts: Parts, body: Json, container_id: str, lower: tuple[str, ...]) -> Settled:
+    """``lower``: its layers. A range is reserved until IdRanges.forget(). Raises BadRequest, Conflict, Unavailable."""
+    host = Fields(CREATE, body).inner("HostConfig")
+    own = host.inner("Pysup")
+    maps = bool(own.raw("UidMaps") or own.raw("GidMaps"))
+    mode = host.text("UsernsMode") or ("" if maps else parts.settings.userns)
+    if maps and is_rootless():
+        raise Unavailable(f"cannot {CREATE}: --uidmap and --gidmap: {_NO_ROOT}; there is --userns host")
+    if not is_auto(mode):
+        return Settled(_with(body, mode, None))
+    try:
+        auto = parse_auto(mode)
+    except ValueError as error:
+        raise host.bad(str(error)) from None
+    lacking = _NO_ROOT if is_rootless() else ""
+    if lacking and not auto.fallback:
+        raise Unavailable(f"cannot {CREATE}: --userns auto: {lacking}; there is --userns host")
+    lacking = lacking or (await _lacking(parts, container_id, lower) if auto.fallback else "")
+    if lacking:
+        return Settled(_with(body, "host", None), warnings=(f"no user namespace of its own: {lacking}",))
+    return _ranged(parts, body, mode, auto, container_id)
+
+
+def _ranged(parts: Parts, body: Json, mode: str, auto: Auto, container_id: str) -> Settled:
+    start, size = parts.id_ranges.reserve(container_id, auto.size)
+    note = partial(id_ranges.insert, start=start, size=size, container_id=container_id)
+    return Settled(_with(body, mode, {"Start": start, "Size": size}), (note,))
+
+
+async def _lacking(parts: Parts, container_id: str, lower: tuple[str, ...]) -> str:
+    below = [one.point for one in parts.filesystems.below()] if "/" in lower else []
+    return await why_unmappable(parts, f"layers/{container_id}", [*lower, *below, parts.settings.volumes_dir])
+
+
+def _with(body: Json, mode: str, ids: Json | None) -> Json:
+    """A range that somebody sends (what inspect has shown) is another container's."""
+    host = dict(body.get("HostConfig") or {})
+    own = {key: value for key, value in (host.get("Pysup") or {}).items() if key != "IdRange"}
+    if ids is not None:
+        own["IdRange"] = ids
+    return {**body, "HostConfig": {**host, "UsernsMode": mode, "Pysup": own}}

@@ -1,0 +1,142 @@
+"""User namespaces: made before the first run, held for the next ones, and what is mounted with their ids.
+
+A run's process is born in the container's user namespace (keeper/fork.py). That is there before, since layers and
+volumes are shown with its ids from outside: nobody inside has the right to that.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from typing import NamedTuple
+
+from pysup.supervisor.engine.containers.namespaces import HeldNamespaces
+from pysup.supervisor.engine.containers.record import Record
+from pysup.supervisor.engine.parts import Parts
+from pysup.supervisor.errors import StartFailed
+from pysup.supervisor.kernel.process import CLONE_NEWUSER
+from pysup.supervisor.runtime import layers, plan, sharing
+from pysup.supervisor.runtime.launch import StdioPlan, launch
+from pysup.supervisor.spec.container import ContainerSpec, Namespaces
+from pysup.supervisor.spec.id_maps import IdMap
+
+
+@asynccontextmanager
+async def user_namespace(parts: Parts, record: Record, key: str) -> AsyncIterator[int | None]:
+    """A descriptor of the container's user namespace, to be used within the block; None: it has the host's.
+
+    ``key``: of the run; raises StartFailed. With --rm there is no later run to hold it for.
+    """
+    spaces, held = record.spec.namespaces, HeldNamespaces(parts.link, record.id)
+    if spaces.user == "host":
+        yield None
+    elif "user" in held.fds:
+        yield held.fds["user"]
+    else:
+        namespace = await new_namespace(parts, f"container {record.row.name}", f"user/{key}", spaces)
+        if record.spec.auto_remove:
+            with _closed(namespace):
+                yield namespace
+        else:
+            await held.add({"user": namespace})
+            yield namespace
+
+
+async def new_namespace(parts: Parts, what: str, key: str, spaces: Namespaces) -> int:
+    """Make one, with its maps, by a process that ends; a descriptor, the caller's. Raises StartFailed."""
+    helper = await launch(
+        parts.link,
+        what=what,
+        key=key,
+        flags=CLONE_NEWUSER,
+        plan=[["user_namespace"], ["ready"]],
+        stdio=StdioPlan(),
+        uid_map=plan.map_text(plan.uid_maps(spaces)),
+        gid_map=plan.map_text(plan.gid_maps(spaces)),
+    )
+    await helper.ready()
+    try:
+        return os.open(f"/proc/{helper.process.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        await helper.abort()
+
+
+@contextmanager
+def _closed(fd: int) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        os.close(fd)
+
+
+class Shown(NamedTuple):
+    """What comes as mounts of its own to a start."""
+
+    attached: dict[str, int]
+    """Descriptors by name."""
+    idmapped: bool
+    """As in Facts."""
+    mapped: tuple[tuple[str, str], ...]
+    """As in Facts."""
+
+
+@contextmanager
+def shown(spec: ContainerSpec, facts: plan.Facts, user: int | None) -> Iterator[Shown]:
+    """Layers and volumes of one start, with the ids of ``user`` where the kernel can show them.
+
+    Where it cannot, layers show the host's ids, unless the container's range is its own alone: such a container could
+    do nothing. Raises OSError, CannotMap, BadRequest.
+    """
+    with ExitStack() as stack:
+        idmapped, attached = _layers(spec, facts, user, stack)
+        trees = {**_volumes(spec, facts.volumes, user, stack), **stack.enter_context(sharing.shared(spec))}
+        names = {target: f"tree{number}" for number, target in enumerate(trees)}
+        attached |= {names[target]: fd for target, fd in trees.items()}
+        yield Shown(attached, idmapped, tuple(names.items()))
+
+
+def _layers(
+    spec: ContainerSpec, facts: plan.Facts, user: int | None, stack: ExitStack
+) -> tuple[bool, dict[str, int]]:
+    if user is not None:
+        try:
+            return True, stack.enter_context(layers.detached(spec, facts, user=user))
+        except layers.CannotMap:
+            if spec.namespaces.user_auto:
+                raise
+    return False, stack.enter_context(layers.detached(spec, facts))
+
+
+def _volumes(
+    spec: ContainerSpec, volumes: tuple[plan.Shown, ...], user: int | None, stack: ExitStack
+) -> dict[str, int]:
+    wanted = plan.mapped_mounts(spec, volumes)
+    if user is None or not wanted:
+        return {}
+    try:
+        return stack.enter_context(layers.mapped(wanted, user))
+    except layers.CannotMap:
+        if spec.namespaces.user_auto or any(mount.idmap for mount in spec.mounts):
+            raise
+        return {}
+
+
+_ANY = Namespaces(user="private", uid_maps=(IdMap(0, 1, 1),))
+
+
+async def maps_volumes(parts: Parts, spec: ContainerSpec, container_id: str) -> bool:
+    """Whether the volumes of a container will be shown with its own ids."""
+    if spec.namespaces.user == "host":
+        return False
+    return not await why_unmappable(parts, f"volumes/{container_id}", [parts.settings.volumes_dir])
+
+
+async def why_unmappable(parts: Parts, key: str, paths: list[str]) -> str:
+    """Why one of these paths cannot be shown with other ids; empty: all can."""
+    try:
+        namespace = await new_namespace(parts, "a user namespace", f"user/{key}", _ANY)
+    except StartFailed as error:
+        return str(error)
+    with _closed(namespace):
+        return next(filter(None, (layers.why_unmappable(path, namespace) for path in paths)), "")

@@ -1,0 +1,1 @@
+"""Files of containers, from outside: copied in and out, compared, and exported."""

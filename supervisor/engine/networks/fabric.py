@@ -1,0 +1,318 @@
+"""What the kernel has of the networks: bridges and one nftables table, made when a container first needs them.
+
+The store says what there should be. What somebody took away meanwhile is noticed by the kernel's refusal, and made
+again from the store. To be imported in a thread, and late: pyroute2 takes 0.3 s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from functools import partial
+from ipaddress import ip_address, ip_network
+from sqlite3 import Connection
+
+import trio
+
+from pysup.store import endpoints, networks
+from pysup.store.endpoints import Endpoint
+from pysup.store.networks import Network, Subnet
+from pysup.store.store import Store
+from pysup.supervisor.engine import event_rows
+from pysup.supervisor.engine.networks.places import Place, all_published
+from pysup.supervisor.engine.news import Happening, NewsDesk
+from pysup.supervisor.errors import NotFound, Unavailable
+from pysup.supervisor.network import addresses, rules, wiring
+from pysup.supervisor.network.addresses import IPV4
+from pysup.supervisor.network.firewall import Firewall
+from pysup.supervisor.network.hooks import base_chains, droppers
+from pysup.supervisor.network.netlink import Netlink, NetlinkError
+from pysup.supervisor.network.rules import Published, Ruled, ip_version
+from pysup.supervisor.network.wiring import Bridge, Placed, Plug
+from pysup.supervisor.spec.joining import link_local, sysctls_of
+from pysup.supervisor.spec.networks import MACVLAN, Options
+
+log = logging.getLogger(__name__)
+
+_FORWARDING = {4: "ipv4/ip_forward", 6: "ipv6/conf/all/forwarding"}
+
+Described = tuple[Network, list[Subnet]]
+
+
+class Fabric:
+    """One for each daemon, in its network namespace."""
+
+    def __init__(self, store: Store, news: NewsDesk, firewall: Firewall) -> None:
+        self._store = store
+        self._news = news
+        self._firewall = firewall
+        self._host = Netlink()
+        self._bridges: dict[str, int] = {}
+        """Index by network id; what is here is ruled, too."""
+        self._founded = False
+        """Whether the table is there, as far as is known."""
+        self._guards = False
+        self._published: set[Published] = set()
+        """What this engine has published; rows tell of it a little later."""
+        self._turn = trio.Lock()
+
+    # -- networks --------------------------------------------------------------------------------------------
+
+    async def bridge(self, network_id: str) -> int:
+        """The index of a network's bridge, which is there and ruled afterwards. Raises Unavailable, Conflict."""
+        if network_id not in self._bridges:
+            async with self._turn:
+                if network_id not in self._bridges:
+                    await self._make(network_id)
+        return self._bridges[network_id]
+
+    async def _make(self, network_id: str) -> None:
+        network, subnets = await self._described(network_id)
+        self._allow_forwarding(subnets)
+        try:
+            index = await wiring.ensure_bridge(self._host, _bridge(network, subnets))
+        except NetlinkError as error:
+            cause = f"{error}; --network none and host work without it"
+            raise Unavailable(f"cannot make network {network.name}: {cause}") from error
+        _set(f"ipv4/conf/{network.device}/route_localnet", "1")
+        await self._apply(rules.add_network(_ruled(network, subnets)), f"rule network {network.name}")
+        self._bridges[network_id] = index
+        await self._put_back(network_id, index)
+        await self._warn_of_droppers(network)
+
+    async def _warn_of_droppers(self, network: Network) -> None:
+        """What another firewall drops stays dropped: no rule of ours can change that, so it is said."""
+        listed = await self._firewall.apply("list chains", "list the chains")
+        for chain in droppers(base_chains(listed), rules.TABLE):
+            log.warning(
+                "chain %s of table %s drops what is forwarded unless it accepts it: network %s works once it accepts "
+                "%s (README, Networks)",
+                chain.chain, chain.table, network.name, network.device,
+            )  # fmt: skip
+
+    async def _described(self, network_id: str) -> Described:
+        return await self._store.query(partial(_described, network_id=network_id))
+
+    def _allow_forwarding(self, subnets: Iterable[Subnet]) -> None:
+        """The machine becomes a router for us, and for nobody else: what it did not forward before is dropped."""
+        for version in {ip_network(subnet.subnet).version for subnet in subnets}:
+            if _get(_FORWARDING[version]) == "0":
+                self._guards = True
+                _set(_FORWARDING[version], "1")
+
+    async def _apply(self, commands: str, what: str) -> None:
+        """Add to the table; one that somebody flushed, or changed, is made anew. Raises Unavailable."""
+        if self._founded:
+            try:
+                await self._firewall.apply(commands, what)
+            except Unavailable as error:
+                log.warning("%s; making the table anew", error)
+            else:
+                return
+        await self._found()
+        await self._firewall.apply(commands, what)
+
+    async def _found(self) -> None:
+        """Make the table, with all networks that are there and all ports that are published, in one transaction."""
+        guards = self._guards or await self._guarded_before()
+        ruled = [_ruled(*await self._described(one)) for one in self._bridges]
+        ports = self._published.union(await self._store.query(all_published))
+        whole = rules.whole(ruled, sorted(ports), guard_forwarding=guards)
+        await self._firewall.apply(whole, "set up the firewall")
+        self._founded = True
+
+    async def _guarded_before(self) -> bool:
+        """An earlier engine switched forwarding on: its table says so, which lives as long as that."""
+        try:
+            listed = await self._firewall.apply(f"list chain {rules.TABLE} strangers", "read the firewall")
+        except Unavailable:  # there is none
+            return False
+        return "drop" in listed
+
+    async def remove(self, network: Network) -> None:
+        """Take a network's bridge and its rules away; it does not matter if they are gone."""
+        async with self._turn:
+            described = await self._described(network.id)
+            if self._bridges.pop(network.id, None) is not None:
+                await self._forget(
+                    rules.remove_network(_ruled(*described)), f"take back network {network.name}"
+                )
+            await wiring.remove_bridge(self._host, network.device, _mac(network))
+
+    # -- containers on them ----------------------------------------------------------------------------------
+
+    async def plug(self, namespace: int, place: Place, device: str, gateways: Sequence[str]) -> None:
+        """Put a network namespace (a descriptor) in its place; ``device`` is the host's end. Raises Unavailable."""
+        network = place.network
+        try:
+            if network.driver == MACVLAN:
+                options = Options(network.options)
+                parent = await wiring.find_parent(self._host, options.parent)
+                plug = plug_of(place, device, gateways, parent)
+                await wiring.put_beside(self._host, namespace, plug, options.mode)
+            else:
+                plug = plug_of(place, device, gateways, await self.bridge(network.id))
+                await self._plug_in(namespace, plug, network.id)
+        except NetlinkError as error:
+            raise Unavailable(f"cannot connect to network {network.name}: {error}") from error
+
+    async def _plug_in(self, namespace: int, plug: Plug, network_id: str) -> None:
+        try:
+            await wiring.plug_in(self._host, namespace, plug)
+        except NetlinkError:
+            if await wiring.is_bridge(self._host, plug.bridge):
+                raise
+            repaired = replace(plug, bridge=await self._repaired(network_id))
+            await wiring.plug_in(self._host, namespace, repaired)
+
+    async def unplug(self, namespace: int | None, endpoint: Endpoint) -> None:
+        """Take an endpoint off; of a pair, both ends go. ``namespace``: the container's, if it has one now."""
+        if endpoint.device:
+            await wiring.unplug(self._host, endpoint.device)
+        elif namespace is not None:
+            await wiring.take_out(namespace, endpoint.interface)
+
+    async def route(self, namespace: int, place: Place, gateways: Sequence[str]) -> None:
+        """Let the default routes of a namespace go through a place of it. Raises Unavailable."""
+        try:
+            await wiring.route(
+                namespace, place.endpoint.interface, [ip_address(gateway) for gateway in gateways]
+            )
+        except NetlinkError as error:
+            raise Unavailable(f"cannot route by network {place.network.name}: {error}") from error
+
+    async def _put_back(self, network_id: str, index: int) -> None:
+        """Those who were on a bridge that somebody deleted are on the new one; a first one has nobody yet."""
+        for endpoint in await self._store.query(partial(endpoints.alive_on, network_id=network_id)):
+            await wiring.put_back(self._host, endpoint.device, index)
+
+    # -- what others did -------------------------------------------------------------------------------------
+
+    async def remake_rules(self, by: str) -> None:
+        """Somebody took rules of ours away: make them all anew, and say so. Raises Unavailable."""
+        async with self._turn:
+            ruled = list(self._bridges)
+            if ruled:
+                await self._found()
+        log.warning("%s deleted rules of pysup: they are made anew", by)
+        for network_id in ruled:
+            await self._tell_repair(network_id, {"what": "rules", "by": by})
+
+    async def restore_bridges(self, touched: AbstractSet[int] | None) -> bool:
+        """Bring bridges of ours to what they should be, if they are among these interfaces (None: all are)."""
+        bridges = [one for one, index in self._bridges.items() if touched is None or index in touched]
+        for network_id in bridges:
+            await self._repaired(network_id)
+        return bool(bridges)
+
+    async def _repaired(self, network_id: str) -> int:
+        """Somebody deleted a bridge of ours, or its address: make it anew, with those who were on it, and say so."""
+        self._bridges.pop(network_id, None)
+        index = await self.bridge(network_id)
+        log.warning("the bridge of network %s was deleted or changed: it is made anew", network_id[:12])
+        await self._tell_repair(network_id, {"what": "bridge"})
+        return index
+
+    async def _tell_repair(self, network_id: str, told: dict[str, str]) -> None:
+        await self._store.write(partial(_note_repair, network_id=network_id, told=told))
+        self._news.publish(Happening("network", network_id, "repair"))
+
+    # -- ports -----------------------------------------------------------------------------------------------
+
+    async def publish(self, ports: Sequence[Published]) -> None:
+        """Lead ports of the host into a container; a table that somebody flushed is made anew. Raises Unavailable."""
+        if ports:
+            async with self._turn:
+                await self._apply(rules.publish(ports), "publish ports")
+                self._published.update(ports)
+
+    async def unpublish(self, ports: Sequence[Published]) -> None:
+        """Take them back."""
+        if ports:
+            async with self._turn:
+                self._published.difference_update(ports)
+                await self._forget(rules.unpublish(ports), "take ports back")
+
+    async def _forget(self, commands: str, what: str) -> None:
+        """What cannot be taken out of the table goes with it: the next one is made from the store."""
+        try:
+            await self._firewall.apply(commands, what)
+        except Unavailable as error:
+            log.warning("%s", error)
+            self._founded = False
+
+
+def _described(conn: Connection, network_id: str) -> Described:
+    network = networks.get(conn, network_id)
+    if network is None:
+        raise NotFound(f"cannot find network {network_id}: network {network_id} not found")
+    return network, networks.subnets(conn, network_id)
+
+
+def _mac(network: Network) -> str:
+    """By which its bridge is known, whoever has made it."""
+    return addresses.mac_of(hashlib.sha256(network.id.encode()).digest())
+
+
+def _bridge(network: Network, subnets: Sequence[Subnet]) -> Bridge:
+    placed = [(ip_address(one.gateway), ip_network(one.subnet)) for one in subnets if one.gateway]
+    return Bridge(network.device, _mac(network), tuple(placed), Options(network.options).mtu)
+
+
+def plug_of(place: Place, device: str, gateways: Sequence[str], bridge: int, *, mtu: int = 0) -> Plug:
+    """How a container is put in its place; ``mtu``: where the network does not say."""
+    options, endpoint = Options(place.network.options), place.endpoint
+    addresses = [(ip_address(lease.address), ip_network(subnet.subnet)) for lease, subnet in place.addresses]
+    addresses += [_link_local(text) for text in link_local(endpoint.asked)]
+    return Plug(
+        outer=device,
+        bridge=bridge,
+        inner=endpoint.interface,
+        mac=endpoint.mac,
+        addresses=tuple(addresses),
+        gateways=tuple(map(ip_address, gateways)),
+        isolated=not options.icc,
+        mtu=options.mtu or mtu,
+        sysctls=sysctls_of(endpoint.asked, endpoint.interface),
+    )
+
+
+def _link_local(text: str) -> Placed:
+    """Docker's masks (moby libnetwork/osl)."""
+    length = 16 if ip_version(text) == IPV4 else 64
+    return ip_address(text), ip_network(f"{text}/{length}", strict=False)
+
+
+def _ruled(network: Network, subnets: Iterable[Subnet]) -> Ruled:
+    options = Options(network.options)
+    return Ruled(
+        network.device,
+        tuple(one.subnet for one in subnets),
+        internal=network.internal,
+        icc=options.icc,
+        masquerade=options.masquerade,
+    )
+
+
+def _note_repair(conn: Connection, network_id: str, told: dict[str, str]) -> None:
+    network = networks.get(conn, network_id)
+    if network is not None:
+        named = {"name": network.name, "type": network.driver}
+        event_rows.note(conn, "network", "repair", network_id, {**named, **told})
+
+
+def _get(name: str) -> str:
+    with open(f"/proc/sys/net/{name}", encoding="ascii") as file:
+        return file.read().strip()
+
+
+def _set(name: str, value: str) -> None:
+    """sysctl(8) of the daemon's network namespace. Raises Unavailable."""
+    try:
+        with open(f"/proc/sys/net/{name}", "w", encoding="ascii") as file:
+            file.write(value)
+    except OSError as error:
+        raise Unavailable(f"cannot set net.{name.replace('/', '.')}: {error.strerror}") from error

@@ -1,0 +1,71 @@
+"""What others delete while containers run is made again at once: a firewall's reload must not cost published ports.
+
+``nft flush ruleset``, as in many a firewall's start script, takes every table. The kernel tells of it
+(network/watching.py).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from pysup.store.errors import StoreError
+from pysup.supervisor.engine.networks.fabric import Fabric
+from pysup.supervisor.errors import PysupError
+from pysup.supervisor.network.firewall import Firewall
+from pysup.supervisor.network.rules import TABLE
+from pysup.supervisor.network.watching import (
+    UNKNOWN,
+    Message,
+    Watch,
+    thief,
+    touched,
+    watch_links,
+    watch_rules,
+)
+
+log = logging.getLogger(__name__)
+
+SETTLE = 0.05
+"""Seconds: whoever deletes one thing mostly deletes several, and may put his own in their place."""
+PAUSE = 1.0
+"""Seconds between two repairs: with a program that deletes again and again, nobody is to be busy with nothing else."""
+
+Look = Callable[[list[Message] | None], Awaitable[bool]]
+
+
+async def heal(
+    fabric: Fabric, firewall: Firewall, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """For as long as the engine lives; nothing is missed after started()."""
+
+    async def look_at_rules(found: list[Message] | None) -> bool:
+        by = UNKNOWN if found is None else thief(found, TABLE.split()[1], firewall.pid)
+        if by:
+            await fabric.remake_rules(by)
+        return bool(by)
+
+    async def look_at_links(found: list[Message] | None) -> bool:
+        return await fabric.restore_bridges(None if found is None else touched(found))
+
+    with watch_rules() as rules, watch_links() as links:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_follow, rules, look_at_rules)
+            nursery.start_soon(_follow, links, look_at_links)
+            task_status.started()
+
+
+async def _follow(watch: Watch, look: Look) -> None:
+    while True:
+        found = await watch.more()
+        await trio.sleep(SETTLE)
+        rest = watch.pending()
+        try:
+            acted = await look(None if found is None or rest is None else [*found, *rest])
+        except (PysupError, StoreError, OSError) as error:
+            log.error("cannot repair networks: %s", error)
+            acted = True
+        if acted:
+            await trio.sleep(PAUSE)

@@ -1,0 +1,69 @@
+"""A container comes on a network, or leaves one, in any state: first the rows, then, if it has a network now, that."""
+
+from __future__ import annotations
+
+from functools import partial
+from sqlite3 import Connection
+
+from pysup.store import endpoints
+from pysup.store.endpoints import Endpoint
+from pysup.supervisor.engine.containers.commands import Connect, Disconnect
+from pysup.supervisor.engine.containers.record import Record
+from pysup.supervisor.engine.containers.run import Run
+from pysup.supervisor.engine.networks.joining import interfaces, join, note, wanted_endpoints
+from pysup.supervisor.engine.networks.sandbox import Sandbox
+from pysup.supervisor.engine.parts import Parts
+from pysup.supervisor.errors import Forbidden, NotFound
+
+
+async def connect(parts: Parts, record: Record, run: Run | None, command: Connect) -> None:
+    """Raises Forbidden (it has no networks), Conflict, BadRequest, Unavailable."""
+    _refuse_shared(record)
+    taken = [one.interface for one in endpoints.of_container(parts.store.read(), record.id)]
+    wanted = wanted_endpoints(parts, record.id, [command.joining], interfaces(taken), parts.now_ns())
+    await record.note(also=partial(join, wanted=wanted, caller=command.caller, tell=True))
+    (endpoint, _) = wanted[0]
+    sandbox = _sandbox(parts, record, run)
+    try:
+        await sandbox.plug_further(endpoint.id)
+    except Exception:
+        await record.note(also=partial(endpoints.delete, endpoint_id=endpoint.id))
+        raise
+
+
+async def disconnect(parts: Parts, record: Record, run: Run | None, command: Disconnect) -> None:
+    """Raises Forbidden, NotFound (it is not on the network)."""
+    _refuse_shared(record)
+    found = endpoints.one(parts.store.read(), record.id, command.network.id)
+    if found is None:
+        name = record.row.name
+        raise NotFound(
+            f"cannot disconnect container {name}: container {name} is not connected to network {command.network.name}"
+        )
+    sandbox = _sandbox(parts, record, run)
+    await sandbox.unplug(found)
+    await record.note(also=partial(_leave, endpoint=found, command=command))
+    await sandbox.changed()
+
+
+def _leave(conn: Connection, endpoint: Endpoint, command: Disconnect) -> None:
+    endpoints.delete(conn, endpoint.id)
+    note(conn, command.network, "disconnect", endpoint.container_id, command.caller)
+
+
+def _refuse_shared(record: Record) -> None:
+    mode = record.spec.namespaces.net
+    if mode == "none":
+        raise Forbidden(
+            f"cannot change the networks of container {record.row.name}: it was made with --network none, to have none"
+        )
+    if mode != "bridge":
+        raise Forbidden(
+            f"cannot change the networks of container {record.row.name}: "
+            "it shares the network of the host or of another container"
+        )
+
+
+def _sandbox(parts: Parts, record: Record, run: Run | None) -> Sandbox:
+    """The run's; between two runs, one that only knows of the network that is held."""
+    return Sandbox(parts, record, record.row.run_number) if run is None else run.sandbox

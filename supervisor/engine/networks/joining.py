@@ -1,0 +1,148 @@
+"""Putting containers on networks, and taking them off: rows first checked, then written in one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import ip_address
+from itertools import count
+from sqlite3 import Connection
+from typing import Any
+
+from pysup.store import containers, endpoints, networks
+from pysup.store.endpoints import Endpoint
+from pysup.store.errors import Ambiguous, Missing
+from pysup.store.networks import Network
+from pysup.supervisor.engine import event_rows
+from pysup.supervisor.engine.containers.commands import DAEMON, Caller
+from pysup.supervisor.engine.networks.addressing import give_addresses
+from pysup.supervisor.engine.networks.networks import NO_BRIDGE
+from pysup.supervisor.engine.parts import Parts
+from pysup.supervisor.errors import BadRequest, Conflict, NotFound
+from pysup.supervisor.network.addresses import mac_of
+from pysup.supervisor.spec.from_docker import CREATE
+from pysup.supervisor.spec.joining import Joining, links_of
+from pysup.supervisor.spec.network import BRIDGE, CONTAINER, with_default
+from pysup.supervisor.spec.networks import MACVLAN
+
+_SHARED = {"NetworkMode": "the network", "PidMode": "the processes", "IpcMode": "the IPC"}
+"""Modes that may name another container."""
+
+
+def settled(parts: Parts, body: dict[str, Any]) -> dict[str, Any]:
+    """A create body whose network mode is decided for good: the daemon's default, and containers by their ids."""
+    body = with_default(body, BRIDGE if parts.settings.bridge != NO_BRIDGE else "none")
+    host = body.get("HostConfig")
+    if not isinstance(host, dict):
+        return body
+    found = {
+        key: _by_id(parts, host[key], what) for key, what in _SHARED.items() if _names_one(host.get(key))
+    }
+    return {**body, "HostConfig": {**host, **found}}
+
+
+def _names_one(mode: object) -> bool:
+    return isinstance(mode, str) and mode.startswith(CONTAINER) and mode != CONTAINER
+
+
+def _by_id(parts: Parts, mode: str, what: str) -> str:
+    ref = mode.removeprefix(CONTAINER)
+    try:
+        row = containers.find(parts.store.read(), ref)
+    except Missing:
+        raise BadRequest(
+            f"cannot {CREATE}: cannot join {what} of container {ref}: No such container: {ref}"
+        ) from None
+    except Ambiguous as error:
+        raise BadRequest(f"cannot {CREATE}: the prefix {ref} is that of several ids") from error
+    return CONTAINER + row.id
+
+
+def wanted_endpoints(
+    parts: Parts, container_id: str, joined: Iterable[Joining], interfaces: Iterator[str], now_ns: int
+) -> list[tuple[Endpoint, Joining]]:
+    """Endpoints for all the networks. Raises NotFound, BadRequest (a network that cannot be joined, or twice)."""
+    made: list[tuple[Endpoint, Joining]] = []
+    joined = tuple(joined)
+    asked = [one.interface for one in joined if one.interface]
+    free = (name for name in interfaces if name not in asked)
+    for one in joined:
+        network = _network(parts, one.network)
+        if network.driver not in ("bridge", MACVLAN):
+            raise BadRequest(
+                f"cannot connect to network {network.name}: a container has it alone, or not at all"
+            )
+        if any(endpoint.network_id == network.id for endpoint, _ in made):
+            raise BadRequest(f"cannot connect to network {network.name} twice")
+        if asked.count(one.interface) > 1:
+            raise BadRequest(f"cannot connect to network {network.name}: two interfaces {one.interface}")
+        if network.builtin:
+            _check_links(parts, one)
+        made.append((_endpoint(container_id, network, one, one.interface or next(free), now_ns), one))
+    return made
+
+
+def _network(parts: Parts, ref: str) -> Network:
+    """What is not found at create is the image, for docker's command line, which would go and pull it."""
+    try:
+        return parts.networks.find(ref, "connect to")
+    except NotFound as error:
+        raise BadRequest(str(error)) from error
+
+
+def _check_links(parts: Parts, one: Joining) -> None:
+    """On the default network a link is a line of /etc/hosts, so there must be somebody to link to."""
+    for container, _ in links_of(one.asked):
+        try:
+            containers.find(parts.store.read(), container)
+        except (Missing, Ambiguous):
+            raise BadRequest(
+                f"cannot link to container {container}: could not get container for {container}"
+            ) from None
+
+
+def _endpoint(container_id: str, network: Network, one: Joining, interface: str, now_ns: int) -> Endpoint:
+    endpoint_id = secrets.token_hex(32)
+    return Endpoint(
+        id=endpoint_id,
+        container_id=container_id,
+        network_id=network.id,
+        mac=one.mac or mac_of(hashlib.sha256(endpoint_id.encode()).digest()),
+        interface=interface,
+        device="",
+        asked=one.asked,
+        aliases=one.aliases,
+        created_at=now_ns,
+    )
+
+
+def interfaces(taken: Sequence[str] = ()) -> Iterator[str]:
+    """``eth0``, ``eth1``, … that are free."""
+    return (name for number in count() if (name := f"eth{number}") not in taken)
+
+
+def join(
+    conn: Connection,
+    wanted: Sequence[tuple[Endpoint, Joining]],
+    *,
+    caller: Caller = DAEMON,
+    tell: bool = False,
+) -> None:
+    """The rows: endpoints, and their addresses. Raises NotFound (a network is gone), Conflict, BadRequest."""
+    for endpoint, one in wanted:
+        network = networks.get(conn, endpoint.network_id)
+        if network is None:
+            raise NotFound(f"cannot find network {one.network}: network {one.network} not found")
+        if endpoints.one(conn, endpoint.container_id, network.id) is not None:
+            raise Conflict(f"cannot connect to network {network.name}: the container is on it already")
+        endpoints.insert(conn, endpoint)
+        give_addresses(conn, endpoint, [ip_address(address) for address in one.addresses])
+        if tell:
+            note(conn, network, "connect", endpoint.container_id, caller)
+
+
+def note(conn: Connection, network: Network, action: str, container_id: str, caller: Caller = DAEMON) -> None:
+    """Write docker's event of a container that came on a network, or left it."""
+    told = {"name": network.name, "type": network.driver, "container": container_id}
+    event_rows.note(conn, "network", action, network.id, told, caller=caller)

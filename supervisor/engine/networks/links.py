@@ -1,0 +1,91 @@
+"""--link on the default network, where names are no resolver's: a line of /etc/hosts for each link, and variables.
+
+On a network of users a link is a name that only the container's own resolver knows (engine/networks/naming.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from ipaddress import ip_address
+from sqlite3 import Connection
+
+from pysup.store import containers
+from pysup.store.containers import Container as Row
+from pysup.store.errors import Ambiguous, Missing
+from pysup.supervisor.engine.networks.places import Place, places_of
+from pysup.supervisor.errors import Conflict
+from pysup.supervisor.network.names.hosts import Line
+from pysup.supervisor.spec.container import ContainerSpec
+from pysup.supervisor.spec.joining import links_of
+from pysup.supervisor.spec.networks import Options
+
+
+def linked(conn: Connection, places: Sequence[Place]) -> Iterator[Line]:
+    """Raises Conflict: whom a place on the default network links to is gone, or not there."""
+    for place in places:
+        if place.network.builtin:
+            for container, alias in links_of(place.endpoint.asked):
+                yield from _lines(conn, place, container, alias)
+
+
+def _lines(conn: Connection, place: Place, container: str, alias: str) -> Iterator[Line]:
+    """Unlike docker's, the other one need not run: its address stays the same."""
+    told = f"cannot link to container {container}"
+    if not Options(place.network.options).icc:
+        raise Conflict(
+            f"{told}: containers of network {place.network.name} do not talk to each other (enable_icc)"
+        )
+    try:
+        row = containers.find(conn, container)
+    except (Missing, Ambiguous):
+        raise Conflict(f"{told}: No such container: {container}") from None
+    there = [one for one in places_of(conn, row.id) if one.network.id == place.network.id]
+    if not there:
+        raise Conflict(f"{told}: it is not on network {place.network.name}")
+    for lease, _ in there[0].addresses:
+        yield Line(ip_address(lease.address), _called(row, alias))
+
+
+def with_links(conn: Connection, row: Row, spec: ContainerSpec) -> ContainerSpec:
+    """The spec with what docker tells a program of those that its container is linked to, in its environment."""
+    if not json.loads(row.host_config).get("Links"):
+        return spec
+    told = [
+        text
+        for place in places_of(conn, row.id)
+        if place.network.builtin
+        for container, alias in links_of(place.endpoint.asked)
+        for text in _variables(conn, row.name, place, container, alias)
+    ]
+    return replace(spec, process=replace(spec.process, env=(*told, *spec.process.env)))
+
+
+def _variables(conn: Connection, own: str, place: Place, container: str, alias: str) -> Iterator[str]:
+    """Its name, its ports, its own variables (moby daemon/links, Link.ToEnv)."""
+    row = containers.find(conn, container)
+    (there, *_) = [one for one in places_of(conn, row.id) if one.network.id == place.network.id]
+    name, address = alias.upper().replace("-", "_"), there.addresses[0][0].address
+    config = json.loads(row.config)
+    yield f"{name}_NAME=/{own}/{alias}"
+    ports = sorted((port.partition("/") for port in config.get("ExposedPorts") or {}), key=_tcp_first)
+    for number, (port, _, protocol) in enumerate(ports):
+        url = f"{protocol}://{address}:{port}"
+        prefix = f"{name}_PORT_{port}_{protocol.upper()}"
+        yield from (f"{name}_PORT={url}",) if number == 0 else ()
+        yield from (f"{prefix}={url}", f"{prefix}_ADDR={address}", f"{prefix}_PORT={port}")
+        yield f"{prefix}_PROTO={protocol}"
+    for variable in config.get("Env") or []:
+        if variable.partition("=")[0] not in {"HOME", "PATH"}:
+            yield f"{name}_ENV_{variable}"
+
+
+def _tcp_first(port: tuple[str, str, str]) -> tuple[bool, int]:
+    return port[2] != "tcp", int(port[0])
+
+
+def _called(row: Row, alias: str) -> str:
+    """The alias, its host name and its name (moby daemon/links)."""
+    hostname = json.loads(row.config).get("Hostname") or row.id[:12]
+    return " ".join(dict.fromkeys((alias, hostname, row.name)))

@@ -1,0 +1,300 @@
+"""Networks as containers and the API use them: rows in the store; what the kernel has of them is fabric.py's.
+
+A network's bridge is made when its first container starts, so a network that nobody uses costs a row. It goes before
+the row does: what a crash leaves is a row, and the next ``network rm`` goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import secrets
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from ipaddress import IPv4Network, ip_interface, ip_network
+from sqlite3 import Connection
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from pysup.store import endpoints, networks
+from pysup.store.errors import Ambiguous, Missing, NameTaken
+from pysup.store.networks import Network as Row
+from pysup.store.networks import Subnet
+from pysup.store.store import Store
+from pysup.supervisor.engine import event_rows
+from pysup.supervisor.engine.containers.commands import Caller
+from pysup.supervisor.engine.networks.naming import Naming
+from pysup.supervisor.engine.networks.relays import Relays
+from pysup.supervisor.engine.news import Happening, NewsDesk
+from pysup.supervisor.errors import BadRequest, Conflict, Forbidden, NotFound, Unavailable
+from pysup.supervisor.keeper.link import Link
+from pysup.supervisor.kernel import netns
+from pysup.supervisor.kernel.own_ids import is_rootless
+from pysup.supervisor.network import addresses, routes, uplink_programs
+from pysup.supervisor.network.addresses import IPV4, IPV6, Network
+from pysup.supervisor.network.firewall import Firewall
+from pysup.supervisor.settings import Settings
+from pysup.supervisor.spec.network import BRIDGE
+from pysup.supervisor.spec.networks import (
+    CREATE,
+    MACVLAN,
+    Options,
+    WantedNetwork,
+    WantedSubnet,
+    default_options,
+)
+
+if TYPE_CHECKING:
+    from pysup.supervisor.engine.networks.fabric import Fabric
+    from pysup.supervisor.engine.networks.user_fabric import UserFabric
+
+NO_BRIDGE = "none"
+"""--bridge none: there is no default network."""
+POOLS = "172.17.0.0/16 172.18.0.0/16 172.19.0.0/16 172.20.0.0/14,16 172.24.0.0/14,16 172.28.0.0/14,16 192.168.0.0/16,20"
+"""Docker's own default pools (moby daemon/libnetwork/ipamutils)."""
+_IDS = {
+    name: hashlib.sha256(f"pysup network {name}".encode()).hexdigest() for name in ("none", "host", BRIDGE)
+}
+"""Not random as docker's are: they are the same on every machine."""
+_DRIVERS = {"none": "null", "host": "host", BRIDGE: "bridge"}
+_SHORT = 12
+
+
+class Networks:
+    """One for each daemon."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        *,
+        news: NewsDesk,
+        nursery: trio.Nursery,
+        link: Link,
+        naming: Naming,
+        firewall: Firewall,
+    ) -> None:
+        self.naming = naming
+        self.relays = Relays(nursery)
+        self._nursery = nursery
+        self._link = link
+        self.firewall = firewall
+        self._store = store
+        self._settings = settings
+        self._news = news
+        self._fabric: Fabric | UserFabric | None = None
+        self._turn = trio.Lock()
+
+    async def fabric(self) -> Fabric | UserFabric:
+        """The kernel's side; its import is left to the first who needs it."""
+        async with self._turn:
+            if self._fabric is None:
+                self._fabric = await (self._roots() if netns.is_governed() else self._users())
+            return self._fabric
+
+    async def _roots(self) -> Fabric:
+        module = await _imported("healing")
+        fabric: Fabric = module.Fabric(self._store, self._news, self.firewall)
+        await self._nursery.start(module.heal, fabric, self.firewall)
+        return fabric
+
+    async def _users(self) -> UserFabric:
+        fabric: UserFabric = (await _imported("user_fabric")).UserFabric(self._link)
+        return fabric
+
+    async def prepare(self) -> None:
+        """The networks that are always there; the engine begins."""
+        conn = self._store.read()
+        missing = [name for name in self._builtin() if networks.by_name(conn, name) is None]
+        if missing:
+            await self._store.write(
+                partial(self._add_builtin, names=missing, occupied=routes.routed(self._settings.bridge))
+            )
+
+    def _builtin(self) -> Iterator[str]:
+        return (name for name in _IDS if name != BRIDGE or self._settings.bridge != NO_BRIDGE)
+
+    def _add_builtin(self, conn: Connection, names: Iterable[str], occupied: Sequence[Network]) -> None:
+        for name in names:
+            device = self._settings.bridge if name == BRIDGE else ""
+            options = default_options(device, self._settings.mtu) if name == BRIDGE else {}
+            row = _row(WantedNetwork(name, options=options), _IDS[name], device, _DRIVERS[name], builtin=True)
+            networks.insert(conn, row)
+            if name == BRIDGE:
+                self._add_subnets(conn, row, self._default_subnets(), occupied)
+
+    def _default_subnets(self) -> tuple[WantedSubnet, ...]:
+        return (bip(self._settings.bip),) if self._settings.bip else ()
+
+    # -- finding ---------------------------------------------------------------------------------------------
+
+    def find(self, ref: str, verb: str = "find") -> Row:
+        """By name, id or unique prefix of the id. Raises NotFound, BadRequest."""
+        try:
+            return networks.find(self._store.read(), ref)
+        except Missing:
+            raise NotFound(f"cannot {verb} network {ref}: network {ref} not found") from None
+        except Ambiguous as error:
+            raise BadRequest(f"cannot {verb} network {ref}: the prefix is that of several ids") from error
+
+    # -- making and removing ---------------------------------------------------------------------------------
+
+    async def create(self, wanted: WantedNetwork, caller: Caller) -> Row:
+        """Raises Conflict (the name, an overlap), BadRequest, Unavailable (no subnet is left, no root)."""
+        if is_rootless():
+            raise Unavailable(
+                f"cannot {CREATE} {wanted.name}: it needs root; without it there are host and none, "
+                "and the default one, if slirp4netns or pasta is installed"
+            )
+        network_id = secrets.token_hex(32)
+        options, beside = Options(wanted.options), wanted.driver == MACVLAN
+        device = options.parent if beside else options.device or f"br-{network_id[:_SHORT]}"
+        row = _row(wanted, network_id, device, wanted.driver)
+        occupied = () if beside else routes.routed()  # a macvlan is where the host's own network is
+        try:
+            await self._store.write(
+                partial(self._insert, row=row, wanted=wanted, occupied=occupied, caller=caller)
+            )
+        except NameTaken:
+            raise Conflict(
+                f"cannot create network {wanted.name}: network with name {wanted.name} already exists"
+            ) from None
+        self._news.publish(Happening("network", row.id, "create"))
+        return row
+
+    def _insert(
+        self, conn: Connection, row: Row, wanted: WantedNetwork, occupied: Sequence[Network], caller: Caller
+    ) -> None:
+        for other in networks.list_networks(conn):
+            if other.device == row.device:
+                raise Conflict(
+                    f"cannot {CREATE} {row.name}: network {other.name} has the interface {row.device}"
+                )
+        networks.insert(conn, row)
+        self._add_subnets(conn, row, wanted.subnets, occupied)
+        event_rows.note(conn, "network", "create", row.id, told(row), caller=caller)
+
+    def _add_subnets(
+        self, conn: Connection, row: Row, wanted: Sequence[WantedSubnet], occupied: Sequence[Network]
+    ) -> None:
+        taken = [ip_network(one.subnet) for one in networks.subnets(conn)]
+        for one in wanted:
+            _refuse_overlap(conn, row, one.subnet, occupied)
+        given = {one.subnet.version for one in wanted}
+        free = [
+            *([self._free_subnet(row, [*taken, *occupied])] if row.ipv4 and IPV4 not in given else []),
+            *([addresses.local_subnet6(row.id)] if row.ipv6 and IPV6 not in given else []),
+        ]
+        for one in (*wanted, *map(_chosen, free)):
+            networks.add_subnet(
+                conn,
+                Subnet(
+                    row.id,
+                    str(one.subnet),
+                    str(one.ip_range or ""),
+                    str(one.chosen_gateway),
+                    one.reserved,
+                    "",
+                ),
+            )
+
+    def _free_subnet(self, row: Row, taken: Sequence[Network]) -> Network:
+        pools = addresses.parse_pools(self._settings.address_pools or POOLS)
+        found = addresses.choose_subnet(pools, taken)
+        if found is None:
+            raise Conflict(
+                f"cannot {CREATE} {row.name}: all subnets of the address pools are taken, or are routes of the host; "
+                "give --subnet, or pools to the daemon (--default-address-pool)"
+            )
+        return found
+
+    async def remove(self, ref: str, caller: Caller) -> None:
+        """Raises NotFound, Conflict (in use), Forbidden (a predefined one)."""
+        row = self.find(ref, "remove")
+        if row.builtin:
+            raise Forbidden(
+                f"cannot remove network {row.name}: it is a pre-defined network and cannot be removed"
+            )
+        self._refuse_used(self._store.read(), row)
+        if row.driver != MACVLAN:
+            await (await self.fabric()).remove(row)
+        await self._store.write(partial(self._delete, row=row, caller=caller))
+        self._news.publish(Happening("network", row.id, "destroy"))
+
+    def _delete(self, conn: Connection, row: Row, caller: Caller) -> None:
+        self._refuse_used(conn, row)
+        networks.delete(conn, row.id)
+        event_rows.note(conn, "network", "destroy", row.id, told(row), caller=caller)
+
+    def _refuse_used(self, conn: Connection, row: Row) -> None:
+        used = endpoints.of_network(conn, row.id)
+        if used:
+            raise Conflict(
+                f"cannot remove network {row.name}: it has active endpoints: "
+                f"{', '.join(one.container_id[:_SHORT] for one in used[:5])}"
+            )
+
+    async def prune(self, rows: Iterable[Row], caller: Caller) -> list[str]:
+        """Remove those that nobody is on; their names."""
+        removed = []
+        for row in rows:
+            if not row.builtin and not endpoints.of_network(self._store.read(), row.id):
+                await self.remove(row.id, caller)
+                removed.append(row.name)
+        return removed
+
+
+async def _imported(name: str) -> Any:  # noqa: ANN401 - a module
+    return await trio.to_thread.run_sync(importlib.import_module, f"pysup.supervisor.engine.{name}")
+
+
+def _chosen(subnet: Network) -> WantedSubnet:
+    """A subnet that nobody asked for. Without root, the program that carries its packets has addresses there."""
+    if isinstance(subnet, IPv4Network) and not netns.is_governed():
+        return WantedSubnet(
+            subnet, None, subnet[uplink_programs.GATEWAY], uplink_programs.reserved_of(subnet)
+        )
+    return WantedSubnet(subnet)
+
+
+def bip(text: str) -> WantedSubnet:
+    """--bip: the address of the default bridge, and with it the subnet. Raises ValueError."""
+    interface = ip_interface(text)
+    return WantedSubnet(interface.network, None, interface.ip)
+
+
+def told(row: Row) -> dict[str, str]:
+    """The attributes of a network's events."""
+    return {"name": row.name, "type": row.driver}
+
+
+def _row(wanted: WantedNetwork, network_id: str, device: str, driver: str, *, builtin: bool = False) -> Row:
+    return Row(
+        id=network_id,
+        name=wanted.name,
+        driver=driver,
+        device=device,
+        builtin=builtin,
+        internal=wanted.internal,
+        ipv4=wanted.ipv4,
+        ipv6=wanted.ipv6,
+        options=wanted.options,
+        labels=wanted.labels,
+        document=dict(wanted.document),
+        created_at=time.time_ns(),
+    )
+
+
+def _refuse_overlap(conn: Connection, row: Row, subnet: Network, occupied: Sequence[Network]) -> None:
+    for other in networks.subnets(conn):
+        if addresses.overlaps(subnet, ip_network(other.subnet)):
+            holder = networks.get(conn, other.network_id)
+            name = holder.name if holder else other.network_id
+            raise Conflict(
+                f"cannot {CREATE} {row.name}: {subnet} overlaps with {other.subnet} of network {name}"
+            )
+    for route in occupied:
+        if addresses.overlaps(subnet, route) and route.prefixlen:
+            raise Conflict(f"cannot {CREATE} {row.name}: {subnet} overlaps with a route of the host, {route}")

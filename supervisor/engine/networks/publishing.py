@@ -1,0 +1,190 @@
+"""The ports of the host that a container has during one run: taken before its process is, led to it, and given back."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
+from functools import partial
+from ipaddress import ip_address
+from sqlite3 import Connection
+
+import trio
+
+from pysup.store import containers, endpoints
+from pysup.store.endpoints import Port
+from pysup.supervisor.engine.containers.record import Record, Write
+from pysup.supervisor.engine.networks.places import Place, any_address, on_bridges, published
+from pysup.supervisor.engine.networks.ports import Ports, Refused, Taken, still_wanted
+from pysup.supervisor.engine.parts import Parts
+from pysup.supervisor.errors import Conflict, Forbidden, PysupError, Unavailable
+from pysup.supervisor.kernel import netns
+from pysup.supervisor.network.addresses import IPV4, IPV6
+from pysup.supervisor.network.rules import Published
+from pysup.supervisor.runtime.listeners import holder_of
+from pysup.supervisor.spec.container import Binding, NetworkSpec
+from pysup.supervisor.spec.network import wanted_bindings
+from pysup.supervisor.spec.networks import Options
+
+
+class Publishing:
+    """Which ports they are is a row of the store once the process runs; a random one is remembered there."""
+
+    def __init__(
+        self, parts: Parts, record: Record, namespace: Callable[[], AbstractContextManager[int | None]]
+    ) -> None:
+        """``namespace``: in its block, a descriptor of the container's network namespace, if there is one."""
+        self._parts = parts
+        self._record = record
+        self._namespace = namespace
+        self._ports = Ports()
+        self._led: list[Published] = []
+
+    async def take(self, places: Sequence[Place]) -> None:
+        """Take all that are asked for. Raises Conflict (who has one is said), Forbidden, Unavailable."""
+        addresses = self._addresses(places)
+        wanted = list(wanted_bindings(self._record.spec.network)) if addresses else []
+        if not wanted:
+            return
+        remembered = endpoints.ports(self._parts.store.read(), self._record.id, active=False)
+        try:
+            self._ports.take(wanted, remembered, addresses)
+        except Refused as error:
+            raise await self._refused(error) from error
+
+    def _addresses(self, places: Sequence[Place]) -> tuple[str, ...]:
+        """Where a port is published that names no address: one for each IP version that the container has."""
+        chosen = next(filter(None, (Options(one.network.options).host_ip for one in places)), "")
+        chosen = chosen or self._parts.settings.publish_default
+        reached = on_bridges(places)
+        versions = [version for version in (IPV4, IPV6) if any(place.address(version) for place in reached)]
+        if chosen:
+            return (chosen,) if ip_address(chosen).version in versions else ()
+        return tuple(any_address(version) for version in versions)
+
+    @asynccontextmanager
+    async def changed(
+        self, network: NetworkSpec, places: Sequence[Place]
+    ) -> AsyncIterator[tuple[Write, ...]]:
+        """In the block the ports of another spec are published, besides those that go when it ends.
+
+        What it yields is to be committed in the block. If that fails, all is as before. Raises as take().
+        """
+        addresses = self._addresses(places)
+        kept, missing = still_wanted(wanted_bindings(network), self._ports.taken, addresses)
+        gone = [one for one in self._ports.taken if one not in kept]
+        moved = [
+            one for one in gone if any(binding.may_be(one.protocol, one.host_port) for binding in missing)
+        ]
+        await self._withdraw(moved, places)  # another port inside gets them
+        try:
+            new = await self._take_further(missing, addresses, places)
+            try:
+                yield (partial(_note, container_id=self._record.id, taken=[*kept, *new]),)
+            except BaseException:
+                with trio.CancelScope(shield=True):
+                    await self._withdraw(new, places)
+                raise
+        except BaseException:
+            with trio.CancelScope(shield=True):
+                self._ports.take_again(self._rows(moved))
+                await self._lead_further(moved, places)
+            raise
+        await self._withdraw([one for one in gone if one not in moved], places)
+
+    async def _take_further(
+        self, missing: Sequence[Binding], addresses: Sequence[str], places: Sequence[Place]
+    ) -> list[Taken]:
+        try:
+            new = self._ports.take(missing, (), addresses)
+        except Refused as error:
+            raise await self._refused(error) from error
+        try:
+            await self._lead_further(new, places)
+        except BaseException:
+            self._ports.give_back(new)
+            raise
+        return new
+
+    async def _lead_further(self, ports: Sequence[Taken], places: Sequence[Place]) -> None:
+        await self._publish(list(published(self._rows(ports), places)))
+
+    async def _withdraw(self, ports: Sequence[Taken], places: Sequence[Place]) -> None:
+        await self._unpublish([one for one in published(self._rows(ports), places) if one in self._led])
+        self._ports.give_back(ports)
+
+    async def _publish(self, led: Sequence[Published]) -> None:
+        await (await self._parts.networks.fabric()).publish(led)
+        self._led += led
+        self._relay(led)
+
+    def _relay(self, led: Sequence[Published]) -> None:
+        with self._namespace() as namespace:
+            inside = None if netns.is_governed() else namespace
+            for one in led:
+                taken = Taken(one.protocol, one.host_ip, one.host_port, one.port)
+                self._parts.networks.relays.begin(one, self._ports.socket_of(taken), inside)
+
+    async def _unpublish(self, led: Sequence[Published]) -> None:
+        """Nobody has the sockets but the ports themselves afterwards."""
+        await self._parts.networks.relays.end(led)
+        self._led = [one for one in self._led if one not in led]
+        if led:
+            await (await self._parts.networks.fabric()).unpublish(led)
+
+    async def _refused(self, error: Refused) -> PysupError:
+        told = f"cannot publish {error.where} for container {self._record.row.name}: "
+        if error.errno == errno.EADDRINUSE:
+            return Conflict(told + await self._holder(error))
+        if error.errno == errno.EACCES:
+            return Forbidden(f"{told}{error.strerror}")
+        return Unavailable(f"{told}{error.strerror}")
+
+    async def _holder(self, error: Refused) -> str:
+        protocol, number = error.binding.protocol, error.binding.last
+        found = await self._parts.store.query(partial(_container_with, protocol=protocol, host_port=number))
+        holder = found or await trio.to_thread.run_sync(holder_of, protocol, number)
+        return "port is already allocated" + (f": {holder} has it" if holder else "")
+
+    def take_again(self, places: Sequence[Place]) -> None:
+        """Those that an earlier engine has published."""
+        rows = endpoints.ports(self._parts.store.read(), self._record.id)
+        self._ports.take_again(rows)
+        self._led = list(published(rows, places))
+        self._relay(self._led)
+
+    async def lead(self, places: Sequence[Place]) -> None:
+        """Lead the ports to where the container is now. Raises Unavailable."""
+        await self._unpublish(self._led)
+        if self._ports.taken:
+            await self._publish(list(published(self._rows(self._ports.taken), places)))
+
+    def _rows(self, taken: Iterable[Taken]) -> list[Port]:
+        return [
+            Port(0, self._record.id, one.protocol, one.host_ip, one.host_port, one.port, active=True)
+            for one in taken
+        ]
+
+    @property
+    def writes(self) -> tuple[Write, ...]:
+        """What is committed when the process runs."""
+        taken = self._ports.taken
+        return (partial(_note, container_id=self._record.id, taken=taken),) if taken else ()
+
+    async def close(self) -> None:
+        """Give them back."""
+        await self._unpublish(self._led)
+        self._ports.close()
+
+
+def _note(conn: Connection, container_id: str, taken: Sequence[Taken]) -> None:
+    wanted = [(one.protocol, one.host_ip, one.host_port, one.port) for one in taken]
+    endpoints.set_ports(conn, container_id, wanted)
+
+
+def _container_with(conn: Connection, protocol: str, host_port: int) -> str:
+    for port in endpoints.using_port(conn, protocol, host_port):
+        row = containers.get(conn, port.container_id)
+        if row is not None:
+            return f"container {row.name}"
+    return ""

@@ -1,0 +1,263 @@
+"""A container's network while one run lasts: its addresses, the interfaces inside, its ports and its names.
+
+What is the container's own (endpoints, leases, ports) are rows of the store, and stay from run to run. What is this
+run's goes with the network namespace, or is given back by close().
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from sqlite3 import Connection
+
+import trio
+
+from pysup.store import endpoints
+from pysup.store.endpoints import Endpoint
+from pysup.store.errors import StoreError
+from pysup.supervisor.engine.containers.namespaces import HeldNamespaces
+from pysup.supervisor.engine.containers.record import Record, Write
+from pysup.supervisor.engine.containers.states import ALIVE, State
+from pysup.supervisor.engine.networks.addressing import give_addresses
+from pysup.supervisor.engine.networks.links import linked
+from pysup.supervisor.engine.networks.name_files import (
+    files_of_host,
+    files_of_nobody,
+    name_files,
+    resolving,
+    still_reached,
+)
+from pysup.supervisor.engine.networks.naming import named
+from pysup.supervisor.engine.networks.places import Place, gateways, on_bridges, places_of
+from pysup.supervisor.engine.networks.publishing import Publishing
+from pysup.supervisor.engine.networks.sharing import network_of
+from pysup.supervisor.engine.parts import Parts
+from pysup.supervisor.engine.together import together
+from pysup.supervisor.errors import PysupError
+from pysup.supervisor.kernel import netns
+from pysup.supervisor.network.names.resolv_conf import ResolvConf
+from pysup.supervisor.network.uplink_programs import NAMES
+from pysup.supervisor.runtime import rootfs
+from pysup.supervisor.runtime.launch import Launched
+from pysup.supervisor.spec.container import ContainerSpec, NetworkSpec
+from pysup.supervisor.spec.networks import MACVLAN
+
+log = logging.getLogger(__name__)
+
+_OUTER, _SHORT, _RUNS = "pe", 8, 100_000
+"""An interface's name has at most 15 characters; each namespace has another one, since the last may still be going."""
+
+
+class Sandbox:
+    """Made for each run. One without networks of its own has nothing to do."""
+
+    def __init__(self, parts: Parts, record: Record, run: int) -> None:
+        self._parts = parts
+        self._record = record
+        self._run = run
+        self._pid = 0
+        """Of the first process, once there is one; the row has it a little later."""
+        self._places: list[Place] = []
+        self._devices: dict[str, str] = {}
+        """What was plugged in now, by the endpoint's id."""
+        self._publishing = Publishing(parts, record, self._namespace)
+
+    # -- before the process ----------------------------------------------------------------------------------
+
+    async def prepare(self) -> None:
+        """Addresses and ports are there afterwards, and the files that tell of them.
+
+        Raises Conflict, Unavailable, BadRequest.
+        """
+        network = self._record.spec.network
+        match self._record.spec.namespaces.net:
+            case "bridge":
+                self._places = await self._addressed()
+                await self._publishing.take(self._places)
+                self._write(self._names(self._record.spec))
+            case "host":
+                self._write(files_of_host(network, self._resolving()))
+            case "none":
+                self._write(files_of_nobody(network, self._resolving()))
+
+    async def _addressed(self) -> list[Place]:
+        """An address that was given to somebody else while the container was at rest is replaced."""
+        found = self._known_places()
+        if all(place.addresses for place in found):
+            return found
+        await self._parts.store.write(partial(_give_all, container_id=self._record.id))
+        return self._known_places()
+
+    def _known_places(self) -> list[Place]:
+        return places_of(self._parts.store.read(), self._record.id)
+
+    def _names(self, spec: ContainerSpec) -> dict[str, str]:
+        others = list(linked(self._parts.store.read(), self._places))
+        return name_files(spec, self._places, others, self._resolving(), resolver=bool(named(self._places)))
+
+    def _write(self, files: Mapping[str, str]) -> None:
+        rootfs.write_names(self._parts.settings.container_dir(self._record.id), self._record.spec, files)
+
+    def _resolving(self) -> ResolvConf:
+        servers = self._parts.settings.dns.split() or list(self._carried_servers())
+        return resolving(self._record.spec.network, servers)
+
+    def _carried_servers(self) -> Iterator[str]:
+        """The host's, as the program that carries an ordinary user's packets shows them: those of its loopback, too."""
+        if not netns.is_governed():
+            for place in self._places:
+                yield from (
+                    subnet.reserved[NAMES] for _, subnet in place.addresses if NAMES in subnet.reserved
+                )
+
+    # -- beside the process ----------------------------------------------------------------------------------
+
+    async def ready(self, launched: Launched) -> None:
+        """Wait for a child's set-up, and plug its network in meanwhile. A later run's is plugged in already.
+
+        Raises StartFailed, Unavailable, Conflict.
+        """
+        self._pid = launched.process.pid
+        if not self._places:
+            return await launched.ready()
+        held = "net" in HeldNamespaces(self._parts.link, self._record.id).fds
+        async with together() as nursery:
+            nursery.start_soon(self._serve_names if held else self._connect)
+            await launched.ready()
+        return await self._publishing.lead(self._places)
+
+    async def _connect(self) -> None:
+        with self._namespace() as namespace:
+            for place in self._places:
+                await self._plug(namespace, place)
+        await self._serve_names()
+
+    async def _plug(self, namespace: int | None, place: Place) -> None:
+        if namespace is not None:
+            fabric = await self._parts.networks.fabric()
+            device = self._device(place.endpoint)
+            await fabric.plug(namespace, place, device, gateways(self._places, place))
+            if place.network.driver != MACVLAN:
+                self._devices[place.endpoint.id] = device
+
+    def _device(self, endpoint: Endpoint) -> str:
+        return f"{_OUTER}{endpoint.id[:_SHORT]}{self._run % _RUNS}"
+
+    async def _serve_names(self) -> None:
+        naming, row = self._parts.networks.naming, self._record.row
+        with self._namespace() as namespace:
+            if namespace is None or not named(self._places):
+                return await naming.end(row.id)
+            naming.join(row, self._places)
+            outside = not all(place.network.internal for place in self._places)
+            return await naming.serve(row, namespace, self._resolving(), outside=outside)
+
+    @contextmanager
+    def _namespace(self) -> Iterator[int | None]:
+        """A descriptor of the container's network namespace; None: it has none now, or its process is gone."""
+        held = HeldNamespaces(self._parts.link, self._record.id).fds.get("net")
+        alive = State(self._record.row.state) in ALIVE
+        pid = self._pid or (self._record.row.pid if alive else 0)
+        if held is None and not pid:
+            yield None
+            return
+        try:
+            namespace = os.dup(held) if held is not None else network_of(pid)
+        except FileNotFoundError:
+            yield None
+            return
+        try:
+            yield namespace
+        finally:
+            os.close(namespace)
+
+    @property
+    def writes(self) -> tuple[Write, ...]:
+        """What is committed when the process runs."""
+        devices = (partial(_note_devices, devices=dict(self._devices)),) if self._devices else ()
+        return (*devices, *self._publishing.writes)
+
+    # -- changes while it lasts ------------------------------------------------------------------------------
+
+    async def plug_further(self, endpoint_id: str) -> None:
+        """A further endpoint is in the store: plug it in, if there is a network namespace now."""
+        self._places = self._known_places()
+        place = next(one for one in self._places if one.endpoint.id == endpoint_id)
+        with self._namespace() as namespace:
+            await self._plug(namespace, place)
+        if self._devices:
+            await self._parts.store.write(partial(_note_devices, devices=dict(self._devices)))
+        await self.changed()
+
+    @asynccontextmanager
+    async def published(self, network: NetworkSpec) -> AsyncIterator[tuple[Write, ...]]:
+        """In the block other ports are published: Publishing.changed()."""
+        async with self._publishing.changed(network, self._places) as writes:
+            yield writes
+
+    def renamed(self) -> None:
+        """The container has another name."""
+        if named(self._places):
+            self._parts.networks.naming.join(self._record.row, self._places)
+
+    async def unplug(self, endpoint: Endpoint) -> None:
+        """Take an endpoint off, if it is plugged in; the container's end goes too."""
+        self._devices.pop(endpoint.id, None)
+        with self._namespace() as namespace:
+            await (await self._parts.networks.fabric()).unplug(namespace, endpoint)
+
+    async def changed(self) -> None:
+        """The endpoints are others now: names, default routes and published ports follow."""
+        self._places = self._known_places()
+        self._write(self._names(still_reached(self._record.spec, self._places)))
+        with self._namespace() as namespace:
+            if namespace is None:
+                return
+            fabric = await self._parts.networks.fabric()
+            for place in self._places:
+                await fabric.route(namespace, place, gateways(self._places, place))
+        await self._publishing.lead(self._places)
+        await self._serve_names()
+
+    # -- taken over, and the end -----------------------------------------------------------------------------
+
+    async def adopt(self, *, anew: bool) -> None:
+        """An earlier engine has done all this; ``anew``: it had no time to note it.
+
+        What cannot be looked after any more must not end the container.
+        """
+        try:
+            await self._take_over(anew=anew)
+        except (PysupError, StoreError, OSError) as error:
+            log.error("cannot take over the network of container %s: %s", self._record.row.name, error)
+
+    async def _take_over(self, *, anew: bool) -> None:
+        self._places = self._known_places()
+        if anew:
+            self._devices = {one.endpoint.id: self._device(one.endpoint) for one in on_bridges(self._places)}
+            await self._publishing.take(self._places)
+            await self._publishing.lead(self._places)
+        else:
+            self._publishing.take_again(self._places)
+        await self._serve_names()
+        for place in on_bridges(self._places):
+            await (await self._parts.networks.fabric()).bridge(place.network.id)
+
+    async def close(self) -> None:
+        """Give the ports back. The interfaces go with the network namespace."""
+        with trio.CancelScope(shield=True):
+            await self._parts.networks.naming.end(self._record.id)
+            await self._publishing.close()
+
+
+def _give_all(conn: Connection, container_id: str) -> None:
+    for endpoint in endpoints.of_container(conn, container_id):
+        give_addresses(conn, endpoint)
+
+
+def _note_devices(conn: Connection, devices: Mapping[str, str]) -> None:
+    for endpoint_id, device in devices.items():
+        endpoints.set_device(conn, endpoint_id, device)

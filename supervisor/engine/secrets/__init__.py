@@ -1,0 +1,1 @@
+"""Secrets: sealed in the store, opened for a run alone."""

@@ -1,0 +1,1 @@
+"""Volumes: their rows and directories, who uses them, and what they begin with."""
