@@ -247,7 +247,7 @@ class Networks:
 
 
 async def _imported(name: str) -> Any:  # noqa: ANN401 - a module
-    return await trio.to_thread.run_sync(importlib.import_module, f"pysup.supervisor.engine.{name}")
+    return await trio.to_thread.run_sync(importlib.import_module, f"{__package__}.{name}")
 
 
 def _chosen(subnet: Network) -> WantedSubnet:
