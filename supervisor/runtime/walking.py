@@ -93,5 +93,9 @@ def open_regular(name: str, parent: int) -> int | None:
 
 
 def reopened(fd: int, flags: int = os.O_RDONLY) -> int:
-    """What an O_PATH descriptor refers to, opened (proc_pid_fd(5)); never of what the descriptor is not known to be."""
-    return os.open(f"/proc/self/fd/{fd}", flags | os.O_CLOEXEC)
+    """What an O_PATH descriptor refers to, opened (proc_pid_fd(5)); never of what the descriptor is not known to be.
+
+    Raises BlockingIOError for a file that somebody has a lease on (F_SETLEASE, fcntl(2)): whoever waits for that waits
+    45 s for each file, and a container could keep those who copy from it waiting for ever.
+    """
+    return os.open(f"/proc/self/fd/{fd}", flags | os.O_CLOEXEC | os.O_NONBLOCK)

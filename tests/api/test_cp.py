@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pytest
 from helpers.daemon import Daemon
 from helpers.images import DIRECTORY, Image, busybox, layer, oci_archive
+from helpers.mortal import until
 from helpers.trees import tree
 
 from pysup.supervisor.client.sync import Client
@@ -348,6 +349,27 @@ def test_archive_mode_keeps_the_owners_of_what_comes_out(daemon: Daemon, tmp_pat
 
 
 # -- while the container does something ----------------------------------------------------------------------
+
+
+LEASE = """
+import fcntl, signal
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+file = open("/srv/leased", "w")
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print("held", flush=True)
+signal.pause()
+"""
+
+
+def test_a_lease_keeps_nobody_waiting(daemon: Daemon, tmp_path: Path) -> None:
+    """Whoever opens such a file without O_NONBLOCK waits for lease-break-time, 45 s (proc_sys_fs(5))."""
+    daemon.pysup(
+        "run", "-d", "--name", "box", "--network", "none", "host", "python3", "-c", LEASE, check=True
+    )
+    until(lambda: "held" in daemon.pysup("logs", "box").stdout, "the lease")
+    told = daemon.pysup("cp", "box:/srv/leased", str(tmp_path), timeout=30)
+    assert told.returncode == 1, told
+    assert "cannot copy /srv/leased from container box: Resource temporarily" in daemon.log.read_text()
 
 
 def test_a_container_that_exchanges_names_gains_nothing(daemon: Daemon, tmp_path: Path) -> None:

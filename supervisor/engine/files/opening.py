@@ -12,6 +12,7 @@ import stat
 from pysup.supervisor.errors import BadRequest
 from pysup.supervisor.images.directories import INSIDE
 from pysup.supervisor.kernel.mounts import openat2
+from pysup.supervisor.runtime.walking import reopened
 
 
 def open_regular(root: int, path: str) -> int:
@@ -20,7 +21,7 @@ def open_regular(root: int, path: str) -> int:
     try:
         if not stat.S_ISREG(os.fstat(found).st_mode):
             raise BadRequest(f"cannot read {path[:200]!r}: it is neither a file nor a directory nor a link")
-        return os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_CLOEXEC)
+        return reopened(found)
     finally:
         os.close(found)
 
