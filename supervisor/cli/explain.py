@@ -46,11 +46,13 @@ def _published(found: Any) -> Iterator[str]:
         where, inside = _joined(one["HostIp"], found["Port"]), _joined(one["Address"], one["ContainerPort"])
         yield f"{where}/{found['Protocol']} leads to {inside}: container {one['Container']}, network {one['Network']}."
         yield (
-            "  The daemon carries it from socket to socket, without root." if found["Carried"] else _rule(one)
+            "  The daemon carries it from socket to socket, without root." if found["Carried"] else _way(one)
         )
 
 
-def _rule(one: Any) -> str:
+def _way(one: Any) -> str:
+    if one["Carried"]:
+        return "  The daemon carries it from socket to socket: no rule leads from IPv6 to IPv4."
     state = "is there" if one["Present"] else "IS MISSING (another start makes it again)"
     return f"  The rule {state}: element {{ {one['Element']} }} of map {one['Map']} in table {one['Table']}."
 

@@ -36,11 +36,13 @@ class Way(NamedTuple):
     target: Target
     namespace: int | None = None
     """A descriptor of the container's network namespace: its address is reached from there alone, as without root
-    (uplink.py), and whoever comes is let in. None: it is reached from here, and rules lead all but ::1."""
+    (uplink.py). None: it is reached from here."""
+    for_all: bool = False
+    """No rule leads anybody. Else rules lead all but those who come from ::1."""
 
     def admits(self, client: object) -> bool:
         """Whether a client's address may come this way."""
-        return self.namespace is not None or client == LOOPBACK
+        return self.for_all or client == LOOPBACK
 
     async def open(self, kind: socket.SocketKind) -> trio.socket.SocketType:
         """A socket that is connected to the container. Raises OSError."""

@@ -31,8 +31,13 @@ class Published(NamedTuple):
     """An address of the host, or 0.0.0.0 or ::, which means all."""
     host_port: int
     address: str
-    """The container's; of the same IP version."""
+    """The container's; of the same IP version, or IPv4 where it has no IPv6."""
     port: int
+
+    @property
+    def is_led(self) -> bool:
+        """Whether rules lead it: not from one IP version to the other; that is carried (relay.py)."""
+        return ip_version(self.host_ip) == ip_version(self.address)
 
 
 class Ruled(NamedTuple):
@@ -105,13 +110,15 @@ def remove_network(network: Ruled) -> str:
 def publish(ports: Iterable[Published]) -> str:
     """Lead ports into a container."""
     return "\n".join(
-        f"add element {TABLE} {map_of(port)} {{ {_key(port)} : {target(port)} }}" for port in ports
+        f"add element {TABLE} {map_of(port)} {{ {_key(port)} : {target(port)} }}"
+        for port in ports
+        if port.is_led
     )
 
 
 def unpublish(ports: Iterable[Published]) -> str:
     """Take them back; they must be there."""
-    return "\n".join(f"delete element {TABLE} {element(port)}" for port in ports)
+    return "\n".join(f"delete element {TABLE} {element(port)}" for port in ports if port.is_led)
 
 
 def element(port: Published) -> str:

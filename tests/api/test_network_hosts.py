@@ -126,6 +126,23 @@ def test_a_published_port_is_reached_on_the_hosts_own_loopback_by_ipv6(shared: D
         fetch(18104, "::1")
 
 
+def test_a_port_of_ipv6_leads_to_a_container_that_has_ipv4_alone(shared: Daemon, other: int) -> None:
+    """It is carried, for everybody; a network that is internal lets nobody in this way either."""
+    ok(shared, "network", "create", "v4")
+    ok(shared, "network", "create", "--internal", "closed")
+    serve(shared, "web", "--network", "v4", "-p", f"[{HERE6}]:18106:80", "-p", "[::1]:18107:80")
+    assert reaches(f"http://[{HERE6}]:18106/", other)
+    assert fetch(18107, "::1").startswith(b"HTTP/1.0 200")
+    told = shared.pysup("explain", "port", "18106", check=True).stdout
+    assert f"[{HERE6}]:18106/tcp leads to 172." in told and "no rule leads from IPv6 to IPv4" in told
+    os.kill(shared.engine_pid, signal.SIGKILL)
+    ok(shared, "ps")
+    until(lambda: answers(18107), "an answer through the next engine")
+    ok(shared, "rm", "-f", "web")
+    serve(shared, "kept", "--network", "closed", "-p", f"[{HERE6}]:18106:80")
+    assert not reaches(f"http://[{HERE6}]:18106/", other, within="2")
+
+
 def answers(port: int) -> bool:
     with contextlib.suppress(OSError):
         return fetch(port, "::1").startswith(b"HTTP/1.0 200")

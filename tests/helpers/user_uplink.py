@@ -120,7 +120,7 @@ async def published(namespace: int, kind: socket.SocketKind) -> str:
     with socket.socket(socket.AF_INET, kind) as held:
         held.bind((HOST, 0))
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(relay, held, Way((str(ADDRESS), 80), namespace))
+            nursery.start_soon(relay, held, Way((str(ADDRESS), 80), namespace, for_all=True))
             await trio.testing.wait_all_tasks_blocked()
             said = await trio.to_thread.run_sync(answers, kind, held.getsockname()[1])
             nursery.cancel_scope.cancel()

@@ -46,6 +46,7 @@ def _lead(lead: Lead) -> Json:
         "Map": rules.map_of(port),
         "Element": rules.element(port).partition(" ")[2].strip("{ }"),
         "Present": lead.present,
+        "Carried": not port.is_led,
     }
 
 

@@ -224,17 +224,17 @@ class Fabric:
 
     async def publish(self, ports: Sequence[Published]) -> None:
         """Lead ports of the host into a container; a table that somebody flushed is made anew. Raises Unavailable."""
-        if ports:
+        if led := [port for port in ports if port.is_led]:
             async with self._turn:
-                await self._apply(rules.publish(ports), "publish ports")
-                self._published.update(ports)
+                await self._apply(rules.publish(led), "publish ports")
+                self._published.update(led)
 
     async def unpublish(self, ports: Sequence[Published]) -> None:
         """Take them back."""
-        if ports:
+        if led := [port for port in ports if port.is_led]:
             async with self._turn:
-                self._published.difference_update(ports)
-                await self._forget(rules.unpublish(ports), "take ports back")
+                self._published.difference_update(led)
+                await self._forget(rules.unpublish(led), "take ports back")
 
     async def _forget(self, commands: str, what: str) -> None:
         """What cannot be taken out of the table goes with it: the next one is made from the store."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from pysup.store import endpoints, networks
 from pysup.store.endpoints import Endpoint, Lease, Port
 from pysup.store.networks import Network, Subnet
+from pysup.supervisor.network.addresses import IPV4, IPV6
 from pysup.supervisor.network.rules import ANY, Published, ip_version
 from pysup.supervisor.spec.networks import MACVLAN
 
@@ -82,13 +83,21 @@ def on_bridges(places: Sequence[Place]) -> list[Place]:
 
 
 def published(ports: Sequence[Port], places: Sequence[Place]) -> Iterator[Published]:
-    """Where each port leads: to the first address of its version."""
+    """Where each port leads: to the first address of its version, and from IPv6 to IPv4 where there is no other.
+
+    That is carried by the host itself (relays.py), which no internal network lets in.
+    """
     reached = on_bridges(places)
+    outer = [place for place in reached if not place.network.internal]
     for port in ports:
         version = ip_version(port.host_ip)
-        address = next((place.address(version) for place in reached if place.address(version)), "")
+        address = _first(reached, version) or (_first(outer, IPV4) if version == IPV6 else "")
         if address:
             yield Published(port.protocol, port.host_ip, port.host_port, address, port.container_port)
+
+
+def _first(places: Sequence[Place], version: int) -> str:
+    return next((place.address(version) for place in places if place.address(version)), "")
 
 
 def all_published(conn: Connection) -> list[Published]:

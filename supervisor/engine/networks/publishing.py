@@ -59,7 +59,7 @@ class Publishing:
         reached = on_bridges(places)
         versions = [version for version in (IPV4, IPV6) if any(place.address(version) for place in reached)]
         if chosen:
-            return (chosen,) if ip_address(chosen).version in versions else ()
+            return (chosen,) if {ip_address(chosen).version, IPV4}.intersection(versions) else ()
         return tuple(any_address(version) for version in versions)
 
     @asynccontextmanager

@@ -1,4 +1,7 @@
-"""Which published ports are carried: on ::1, where no rule leads them, and all without root (network/relay.py)."""
+"""Which published ports are carried (network/relay.py): where no rule leads them, and all without root.
+
+No rule leads what comes to ::1, and none from IPv6 to a container that has IPv4 alone.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +26,14 @@ class Relays:
         self._running: dict[Published, _Relay] = {}
 
     def begin(self, port: Published, sock: socket.socket | None, namespace: int | None) -> None:
-        """Carry a port, if it is published on ::1, and its socket was not lost.
+        """Carry a port, if no rule leads it or not all of it, and its socket was not lost.
 
         ``namespace``: the container's, where no rule leads anything (without root); all is carried then.
         """
-        led = namespace is None and port.host_ip not in (ANY[6], LOOPBACK)
-        if port.protocol in _KINDS and sock is not None and not led:
-            way = Way((port.address, port.port), None if namespace is None else os.dup(namespace))
+        all_led = namespace is None and port.is_led and port.host_ip not in (ANY[6], LOOPBACK)
+        if port.protocol in _KINDS and sock is not None and not all_led:
+            inside = None if namespace is None else os.dup(namespace)
+            way = Way((port.address, port.port), inside, for_all=inside is not None or not port.is_led)
             begun = self._running[port] = _Relay(trio.CancelScope(), trio.Event())
             self._nursery.start_soon(_within, begun, sock.dup(), way)
 

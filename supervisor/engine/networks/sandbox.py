@@ -38,6 +38,7 @@ from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.together import together
 from pysup.supervisor.errors import PysupError
 from pysup.supervisor.kernel import netns
+from pysup.supervisor.kernel.process import pidfd_alive
 from pysup.supervisor.network.names.resolv_conf import ResolvConf
 from pysup.supervisor.network.uplink_programs import NAMES
 from pysup.supervisor.runtime import rootfs
@@ -58,8 +59,8 @@ class Sandbox:
         self._parts = parts
         self._record = record
         self._run = run
-        self._pid = 0
-        """Of the first process, once there is one; the row has it a little later."""
+        self._pid, self._pidfd = 0, -1
+        """Of the first process, once there is one; the row has the pid a little later."""
         self._places: list[Place] = []
         self._devices: dict[str, str] = {}
         """What was plugged in now, by the endpoint's id."""
@@ -120,7 +121,7 @@ class Sandbox:
 
         Raises StartFailed, Unavailable, Conflict.
         """
-        self._pid = launched.process.pid
+        self._pid, self._pidfd = launched.process.pid, launched.process.pidfd
         if not self._places:
             return await launched.ready()
         held = "net" in HeldNamespaces(self._parts.link, self._record.id).fds
@@ -155,6 +156,10 @@ class Sandbox:
             outside = not all(place.network.internal for place in self._places)
             return await naming.serve(row, namespace, self._resolving(), outside=outside)
 
+    def _is_gone(self, error: OSError) -> bool:
+        """What a zombie's namespace is depends on who asks: nothing there for root, no permission for others."""
+        return isinstance(error, FileNotFoundError) or (self._pidfd >= 0 and not pidfd_alive(self._pidfd))
+
     @contextmanager
     def _namespace(self) -> Iterator[int | None]:
         """A descriptor of the container's network namespace; None: it has none now, or its process is gone."""
@@ -166,7 +171,9 @@ class Sandbox:
             return
         try:
             namespace = os.dup(held) if held is not None else network_of(pid)
-        except FileNotFoundError:
+        except OSError as error:
+            if not self._is_gone(error):
+                raise
             yield None
             return
         try:
