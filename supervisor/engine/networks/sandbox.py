@@ -37,8 +37,8 @@ from pysup.supervisor.engine.networks.sharing import network_of
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.together import together
 from pysup.supervisor.errors import PysupError
+from pysup.supervisor.keeper.link import Process
 from pysup.supervisor.kernel import netns
-from pysup.supervisor.kernel.process import pidfd_alive
 from pysup.supervisor.network.names.resolv_conf import ResolvConf
 from pysup.supervisor.network.uplink_programs import NAMES
 from pysup.supervisor.runtime import rootfs
@@ -51,6 +51,9 @@ log = logging.getLogger(__name__)
 _OUTER, _SHORT, _RUNS = "pe", 8, 100_000
 """An interface's name has at most 15 characters; each namespace has another one, since the last may still be going."""
 
+_DYING = 2.0
+"""Seconds that a process may take from its last word to its end."""
+
 
 class Sandbox:
     """Made for each run. One without networks of its own has nothing to do."""
@@ -59,8 +62,8 @@ class Sandbox:
         self._parts = parts
         self._record = record
         self._run = run
-        self._pid, self._pidfd = 0, -1
-        """Of the first process, once there is one; the row has the pid a little later."""
+        self._pid = 0
+        """Of the first process, once there is one; the row has it a little later."""
         self._places: list[Place] = []
         self._devices: dict[str, str] = {}
         """What was plugged in now, by the endpoint's id."""
@@ -121,14 +124,27 @@ class Sandbox:
 
         Raises StartFailed, Unavailable, Conflict.
         """
-        self._pid, self._pidfd = launched.process.pid, launched.process.pidfd
+        self._pid = launched.process.pid
         if not self._places:
             return await launched.ready()
         held = "net" in HeldNamespaces(self._parts.link, self._record.id).fds
         async with together() as nursery:
-            nursery.start_soon(self._serve_names if held else self._connect)
+            if held:
+                nursery.start_soon(self._serve_names)
+            else:
+                nursery.start_soon(self._connect_unless_it_dies, launched.process)
             await launched.ready()
         return await self._publishing.lead(self._places)
+
+    async def _connect_unless_it_dies(self, process: Process) -> None:
+        """Who is not root may not look at a process that is about to end: why it does is for ready() to say."""
+        try:
+            await self._connect()
+        except PermissionError:
+            with trio.move_on_after(_DYING):
+                await process.wait()
+                return
+            raise
 
     async def _connect(self) -> None:
         with self._namespace() as namespace:
@@ -156,10 +172,6 @@ class Sandbox:
             outside = not all(place.network.internal for place in self._places)
             return await naming.serve(row, namespace, self._resolving(), outside=outside)
 
-    def _is_gone(self, error: OSError) -> bool:
-        """What a zombie's namespace is depends on who asks: nothing there for root, no permission for others."""
-        return isinstance(error, FileNotFoundError) or (self._pidfd >= 0 and not pidfd_alive(self._pidfd))
-
     @contextmanager
     def _namespace(self) -> Iterator[int | None]:
         """A descriptor of the container's network namespace; None: it has none now, or its process is gone."""
@@ -171,9 +183,7 @@ class Sandbox:
             return
         try:
             namespace = os.dup(held) if held is not None else network_of(pid)
-        except OSError as error:
-            if not self._is_gone(error):
-                raise
+        except FileNotFoundError:
             yield None
             return
         try:
