@@ -18,7 +18,7 @@ from typing import IO
 
 from pysup.supervisor.errors import Forbidden
 from pysup.supervisor.images import attributes
-from pysup.supervisor.images.tar_stream import CHUNK, BadArchive, Stream, content, extents, members
+from pysup.supervisor.images.tar_stream import BadArchive, Stream, content, members, write_all, write_extents
 from pysup.supervisor.images.unpack import parts_of
 from pysup.supervisor.kernel import mounts, paths
 from pysup.supervisor.runtime import trees
@@ -134,23 +134,12 @@ class _Extraction:
         try:
             if getattr(member, "sparse", None) is None:
                 for data in content(self._stream, member):
-                    _write_all(fd, data)
+                    write_all(fd, data)
             else:
-                self._write_extents(member, fd)
+                write_extents(self._stream, member, fd)
             self._set(member, fd)
         finally:
             os.close(fd)
-
-    def _write_extents(self, member: tarfile.TarInfo, fd: int) -> None:
-        os.ftruncate(fd, member.size)
-        self._stream.seek(member.offset_data)
-        for offset, length in extents(member):
-            os.lseek(fd, offset, os.SEEK_SET)
-            left = length
-            while left > 0:
-                data = self._stream.data(min(left, CHUNK))
-                _write_all(fd, data)
-                left -= len(data)
 
     def _link(self, member: tarfile.TarInfo, name: str, parent: int) -> None:
         """To an entry that came before, or to what was there."""
@@ -305,9 +294,3 @@ def _blaming(member: tarfile.TarInfo) -> Iterator[None]:
             cause = "an owner there has no id in the container's user namespace"
         text = f"cannot unpack entry {member.name[:_SHOWN]!r}: {cause}"
         raise (Forbidden(text) if number == errno.EROFS else BadArchive(text)) from error
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]

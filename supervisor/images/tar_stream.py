@@ -6,8 +6,9 @@ from: sizes that lead backwards, and headers (long names, pax records, sparse ma
 
 from __future__ import annotations
 
+import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, cast
 
 from pysup.supervisor.errors import BadRequest
@@ -132,3 +133,27 @@ def content(stream: Stream, member: tarfile.TarInfo) -> Iterator[bytes]:
         data = stream.data(min(CHUNK, left))
         yield data
         left -= len(data)
+
+
+def write_extents(
+    stream: Stream, member: tarfile.TarInfo, fd: int, count: Callable[[int], None] | None = None
+) -> None:
+    """The content of a sparse file, with its holes. ``count`` is told the bytes of each extent; it may refuse them."""
+    os.ftruncate(fd, member.size)
+    stream.seek(member.offset_data)
+    for offset, length in extents(member):
+        os.lseek(fd, offset, os.SEEK_SET)
+        left = length
+        while left > 0:
+            data = stream.data(min(left, CHUNK))
+            write_all(fd, data)
+            left -= len(data)
+        if count is not None:
+            count(length)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """write(2) may write less than it is given."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]

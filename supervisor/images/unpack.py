@@ -15,7 +15,15 @@ from typing import IO, NamedTuple
 
 from pysup.supervisor.images import attributes, whiteouts
 from pysup.supervisor.images.directories import Directories, Parts, make_directory
-from pysup.supervisor.images.tar_stream import CHUNK, BadArchive, Stream, content, extents, members
+from pysup.supervisor.images.tar_stream import (
+    CHUNK,
+    BadArchive,
+    Stream,
+    content,
+    members,
+    write_all,
+    write_extents,
+)
 from pysup.supervisor.kernel.own_ids import is_rootless
 from pysup.supervisor.runtime import trees
 
@@ -188,7 +196,7 @@ class _Unpacker:
             if getattr(member, "sparse", None) is None:
                 self._copy(member, fd)
             else:
-                self._copy_extents(member, fd)
+                write_extents(self._stream, member, fd, self._count)
             attributes.of_descriptor(member, fd)
         finally:
             os.close(fd)
@@ -210,21 +218,9 @@ class _Unpacker:
             if hole:
                 os.lseek(fd, len(data), os.SEEK_CUR)
             else:
-                _write_all(fd, data)
+                write_all(fd, data)
         if hole:
             os.ftruncate(fd, member.size)
-
-    def _copy_extents(self, member: tarfile.TarInfo, fd: int) -> None:
-        os.ftruncate(fd, member.size)
-        self._stream.seek(member.offset_data)
-        for offset, length in extents(member):
-            os.lseek(fd, offset, os.SEEK_SET)
-            left = length
-            while left > 0:
-                data = self._stream.data(min(left, CHUNK))
-                _write_all(fd, data)
-                left -= len(data)
-            self._count(length)
 
     def _count(self, length: int) -> None:
         self.size += length
@@ -263,9 +259,3 @@ class _Unpacker:
 def _bad(member: tarfile.TarInfo, error: Exception) -> BadArchive:
     cause = error.strerror if isinstance(error, OSError) and error.strerror else error
     return BadArchive(f"cannot unpack entry {member.name[:_SHOWN]!r}: {cause}")
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
