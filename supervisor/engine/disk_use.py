@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pysup.store import blobs
 from pysup.store.images import Image
 from pysup.supervisor.engine.containers.sizes import tree_sizes
-from pysup.supervisor.images.content import BLOBS
+from pysup.supervisor.images.content import BLOBS, PARTIAL
 from pysup.supervisor.images.digests import hex_of
 from pysup.supervisor.images.host import LAYER
 from pysup.supervisor.images.layers import LAYERS
@@ -50,9 +50,10 @@ def layer_sizes(conn: Connection) -> dict[str, int]:
 
 
 def of_images(images_dir: str, parts: Parts, used: Collection[str]) -> DiskUse:
-    """``used``: ids of the images that containers are made of. Blocks."""
+    """``used``: ids of the images that containers are made of. Beginnings of downloads are nobody's. Blocks."""
     sizes = measured(images_dir, frozenset[str]().union(*parts.values()))
-    return DiskUse(sum(sizes.values()), without(sizes, parts, used))
+    begun = sum(map(_size, _entries(os.path.join(images_dir, PARTIAL))))
+    return DiskUse(sum(sizes.values()) + begun, without(sizes, parts, used) + begun)
 
 
 def measured(images_dir: str, names: Iterable[str]) -> dict[str, int]:
@@ -68,12 +69,17 @@ def without(sizes: Mapping[str, int], parts: Parts, kept: Collection[str]) -> in
 
 def of_logs(containers_dir: str, living: Collection[str]) -> DiskUse:
     """``living``: ids of the containers that are there; the logs of others are only remembered. Blocks."""
-    try:
-        names = os.listdir(containers_dir)
-    except FileNotFoundError:  # no container has ever been made
-        names = []
-    sizes = {name: _size(os.path.join(containers_dir, name, "logs")) for name in names}
+    paths = _entries(containers_dir)
+    sizes = {os.path.basename(path): _size(os.path.join(path, "logs")) for path in paths}
     return DiskUse(sum(sizes.values()), sum(size for name, size in sizes.items() if name not in living))
+
+
+def _entries(directory: str) -> list[str]:
+    """Paths of what is in it; nothing if nobody has needed it yet."""
+    try:
+        return [os.path.join(directory, name) for name in os.listdir(directory)]
+    except FileNotFoundError:
+        return []
 
 
 def _size(path: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -32,6 +33,7 @@ from helpers.registries import Registry
 from helpers.storage import stored
 from helpers.terminals import Terminal
 
+from pysup.supervisor.client.sync import Client
 from pysup.supervisor.images.digests import digest_of
 from pysup.supervisor.images.documents import OCI_INDEX, OCI_MANIFEST
 
@@ -323,11 +325,20 @@ def test_a_client_that_leaves_ends_its_pull(daemon: Daemon) -> None:
         end.set()
 
 
+def images_on_disk(daemon: Daemon) -> int:
+    """Bytes, as `system df` counts them."""
+    with contextlib.closing(Client(f"unix://{daemon.socket}")) as client:
+        return int(client.get("/system/df")["LayersSize"])
+
+
 def test_prune_removes_the_beginnings_of_blobs(daemon: Daemon) -> None:
     with HostileRegistry() as registry:
         name, blob = registry.add("a", "1", image("pruned")), image("pruned").blobs[1]
         registry.misbehave(f"/v2/a/blobs/{digest_of(blob)}", breaks_off_after(10), hangs_up(), hangs_up())
         assert daemon.pysup("pull", name).returncode == 1
     assert f"partial/{digest_of(blob).removeprefix('sha256:')}" in everything(daemon)
+    before = images_on_disk(daemon)
+    assert before > 0
     assert "Total reclaimed space" in daemon.pysup("image", "prune", "-f", check=True).stdout
+    assert images_on_disk(daemon) < before
     assert everything(daemon) == []
