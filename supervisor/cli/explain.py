@@ -8,6 +8,7 @@ from typing import Any
 
 from pysup.supervisor.cli.connection import connect, segment
 from pysup.supervisor.cli.flags import Syntax, text
+from pysup.supervisor.cli.ports import host_port
 from pysup.supervisor.cli.table import align
 
 PORT = Syntax(
@@ -43,7 +44,10 @@ def _published(found: Any) -> Iterator[str]:
     if not found["Published"]:
         yield f"{name} is not published by any container that runs."
     for one in found["Published"]:
-        where, inside = _joined(one["HostIp"], found["Port"]), _joined(one["Address"], one["ContainerPort"])
+        where, inside = (
+            host_port(one["HostIp"], found["Port"]),
+            host_port(one["Address"], one["ContainerPort"]),
+        )
         yield f"{where}/{found['Protocol']} leads to {inside}: container {one['Container']}, network {one['Network']}."
         yield (
             "  The daemon carries it from socket to socket, without root." if found["Carried"] else _way(one)
@@ -60,16 +64,12 @@ def _way(one: Any) -> str:
 def _bound(found: Any) -> Iterator[str]:
     for one in found["BoundBy"]:
         why = ": the daemon, so that nobody else takes it" if one["IsDaemon"] else ""
-        yield f"{_joined(one['Address'], found['Port'])} is bound by {one['Name']} (pid {one['Pid']}){why}."
+        yield f"{host_port(one['Address'], found['Port'])} is bound by {one['Name']} (pid {one['Pid']}){why}."
     if found["Published"] and not found["BoundBy"]:
         yield "The daemon has a socket bound to it that does not listen, so that nobody else takes it."
     elif not found["BoundBy"]:
         yield "No process listens on it."
     yield ""
-
-
-def _joined(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def _chains(found: Any) -> Iterator[tuple[str, ...]]:

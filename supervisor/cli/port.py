@@ -7,6 +7,7 @@ from typing import Any
 
 from pysup.supervisor.cli.connection import connect, path
 from pysup.supervisor.cli.flags import Syntax
+from pysup.supervisor.cli.ports import host_port
 from pysup.supervisor.errors import NotFound
 
 PORT = Syntax(
@@ -43,5 +44,4 @@ def _all(ports: dict[str, Any]) -> list[str]:
 
 
 def _address(binding: Any) -> str:
-    host = str(binding["HostIp"])
-    return f"[{host}]:{binding['HostPort']}" if ":" in host else f"{host}:{binding['HostPort']}"
+    return host_port(binding["HostIp"], binding["HostPort"])

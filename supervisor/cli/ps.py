@@ -11,6 +11,7 @@ from pysup.supervisor.cli import timetext
 from pysup.supervisor.cli.connection import connect
 from pysup.supervisor.cli.flags import Given, Syntax, number, switch
 from pysup.supervisor.cli.listing import FORMAT, Column, Item, Listing, filter_flag, filters, write
+from pysup.supervisor.cli.ports import displayed
 
 ID_LENGTH = 12
 _COMMAND_LENGTH = 20
@@ -91,18 +92,6 @@ def status(raw: Any, now: float) -> str:
     )
 
 
-def _ports(one: Item) -> str:
-    return ", ".join(map(_port, one.raw.get("Ports") or []))
-
-
-def _port(port: Any) -> str:
-    inside = f"{port['PrivatePort']}/{port['Type']}"
-    if not port.get("PublicPort"):
-        return inside
-    host = f"[{port['IP']}]" if ":" in port["IP"] else port["IP"]
-    return f"{host}:{port['PublicPort']}->{inside}"
-
-
 def size_text(raw: Any) -> str:
     """``12kB (virtual 1.2GB)``."""
     from pysup.supervisor.spec.units import format_decimal_size
@@ -135,7 +124,7 @@ _COLUMNS = {
     "Command": Column("COMMAND", _command),
     "RunningFor": Column("CREATED", lambda one: timetext.ago(one.raw["Created"], time.time())),
     "Status": Column("STATUS", lambda one: status(one.raw, time.time())),
-    "Ports": Column("PORTS", _ports),
+    "Ports": Column("PORTS", lambda one: displayed(one.raw.get("Ports") or [])),
     "Names": Column("NAMES", _names),
     "CreatedAt": Column("CREATED AT", lambda one: timetext.local(one.raw["Created"])),
     "State": Column("STATE", lambda one: one.raw["State"]),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pysup.supervisor.cli import df, events, history, images, info, inspect, prune, ps, stats
+from pysup.supervisor.cli.ports import displayed
 from pysup.supervisor.cli.template import TemplateError
 
 ID = "4f2a" + "0" * 60
@@ -76,7 +77,29 @@ def test_published_ports() -> None:
         {"IP": "127.0.0.1", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"},
         {"PrivatePort": 53, "Type": "udp"},
     ]
-    assert ps.CONTAINERS.text([container(Ports=ports)], "{{.Ports}}") == "127.0.0.1:8080->80/tcp, 53/udp\n"
+    assert ps.CONTAINERS.text([container(Ports=ports)], "{{.Ports}}") == "53/udp, 127.0.0.1:8080->80/tcp\n"
+
+
+def test_published_ports_in_a_row_are_one_range() -> None:
+    """As docker's command line showed them, of the same container."""
+    on_both = [
+        {"IP": address, "PrivatePort": port, "PublicPort": port, "Type": protocol}
+        for address in ("10.0.0.2", "::")
+        for port, protocol in ((8000, "tcp"), (8002, "tcp"), (8001, "tcp"), (9000, "udp"), (8005, "tcp"))
+    ]
+    moved = [{"IP": "10.0.0.2", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"}]
+    exposed = [{"PrivatePort": port, "Type": "tcp"} for port in (71, 70)]
+    assert displayed([*on_both, *moved, *exposed]).split(", ") == [
+        "10.0.0.2:8000-8002->8000-8002/tcp",
+        "[::]:8000-8002->8000-8002/tcp",
+        "70-71/tcp",
+        "10.0.0.2:8005->8005/tcp",
+        "[::]:8005->8005/tcp",
+        "10.0.0.2:9000->9000/udp",
+        "[::]:9000->9000/udp",
+        "10.0.0.2:8080->80/tcp",
+    ]
+    assert displayed([]) == ""
 
 
 def test_the_next_attempt_is_in_the_status() -> None:
