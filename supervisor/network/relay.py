@@ -11,7 +11,7 @@ import socket
 from collections.abc import Awaitable
 from contextlib import suppress
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 import trio
 
@@ -25,8 +25,14 @@ _MOST = 512
 _CHUNK = 1 << 16
 _IDLE = 60.0
 """Seconds after which a client over UDP that says nothing, and is told nothing, is forgotten."""
+_IP_PKTINFO = 8
+"""ip(7); Python has no name for it."""
+_TOLD = socket.CMSG_SPACE(20)
+"""The larger of the two kinds of pktinfo."""
 
 Target = tuple[str, int]
+Ancillary = tuple[int, int, bytes]
+"""Level, type and data, cmsg(3)."""
 T = TypeVar("T")
 
 
@@ -111,23 +117,38 @@ async def _pump(source: trio.SocketStream, sink: trio.SocketStream, both: trio.C
 # -- UDP -----------------------------------------------------------------------------------------------------
 
 
+class _Client(NamedTuple):
+    """Who sent a datagram, and to which address of the host: that is where the answer has to come from."""
+
+    address: Target
+    asked: tuple[Ancillary, ...]
+    """That address, as sendmsg(2) takes it."""
+
+
 class _Datagrams:
     """Each client has a socket of its own towards the container, so that answers find their way."""
 
     def __init__(self, own: trio.socket.SocketType, way: Way) -> None:
         self._own = own
         self._way = way
-        self._clients: dict[object, trio.socket.SocketType] = {}
+        self._clients: dict[_Client, trio.socket.SocketType] = {}
 
     async def relay(self) -> None:
         """Until it is cancelled."""
+        level, option = (
+            (socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO)
+            if self._own.family == socket.AF_INET6
+            else (socket.IPPROTO_IP, _IP_PKTINFO)
+        )
+        self._own.setsockopt(level, option, 1)
         async with trio.open_nursery() as nursery:
             while True:
-                data, client = await self._own.recvfrom(_CHUNK)
-                if self._way.admits(client[0]):
+                data, told, _, address = await self._own.recvmsg(_CHUNK, _TOLD)
+                client = _Client(cast("Target", address), tuple(map(_answered_from, told)))
+                if self._way.admits(client.address[0]):
                     await self._pass_on(data, client, nursery)
 
-    async def _pass_on(self, data: bytes, client: Target, nursery: trio.Nursery) -> None:
+    async def _pass_on(self, data: bytes, client: _Client, nursery: trio.Nursery) -> None:
         if client not in self._clients:
             if len(self._clients) >= _MOST:
                 return
@@ -138,7 +159,7 @@ class _Datagrams:
             nursery.start_soon(self._answer, client)
         await _tried(self._clients[client].send(data))
 
-    async def _answer(self, client: Target) -> None:
+    async def _answer(self, client: _Client) -> None:
         there = self._clients[client]
         with there:
             while True:
@@ -148,7 +169,17 @@ class _Datagrams:
                     del self._clients[client]
                     return
                 if data:
-                    await _tried(self._own.sendto(data, client))
+                    await _tried(self._own.sendmsg([data], client.asked, 0, client.address))
+
+
+def _answered_from(message: Ancillary) -> Ancillary:
+    """A received pktinfo without its interface: routes decide which way the answer goes.
+
+    struct in_pktinfo of ip(7), whose second field is the host's address; struct in6_pktinfo of ipv6(7).
+    """
+    level, kind, told = message
+    none = bytes(4)
+    return level, kind, none + told[4:8] + none if kind == _IP_PKTINFO else told[:16] + none
 
 
 async def _tried(call: Awaitable[T]) -> T | None:

@@ -143,6 +143,36 @@ def test_a_port_of_ipv6_leads_to_a_container_that_has_ipv4_alone(shared: Daemon,
     assert not reaches(f"http://[{HERE6}]:18106/", other, within="2")
 
 
+ECHO_UDP = (
+    "import socket; s = socket.socket(2, 2); s.bind(('', 53)); print('listening', flush=True)\n"
+    "while True:\n d, a = s.recvfrom(99); s.sendto(d, a)"
+)
+SECOND6 = "fd77::22"
+
+
+def test_a_plain_port_is_published_by_ipv6_for_who_has_ipv4_alone(shared: Daemon, other: int) -> None:
+    """On all addresses of the host; what is asked of one of them is answered from there."""
+    publish = ("-p", "18109:80", "-p", "18109:53/udp")
+    serve(shared, "web", *publish[:2])
+    assert shared.pysup("port", "web", check=True).stdout == "80/tcp -> 0.0.0.0:18109\n80/tcp -> [::]:18109\n"
+    bound = json.loads(ok(shared, "inspect", "-f", "{{json .NetworkSettings.Ports}}", "web"))["80/tcp"]
+    assert [one["HostIp"] for one in bound] == ["0.0.0.0", "::"]  # noqa: S104 - as dockerd shows it
+    for host in (HERE, f"[{HERE6}]"):
+        assert reaches(f"http://{host}:18109/", other), host
+    assert fetch(18109, "::1").startswith(b"HTTP/1.0 200")
+    ok(shared, "run", "-d", "--name", "udp", *publish[2:], "host", "python3", "-c", ECHO_UDP)
+    wait_for_line(shared, "udp")
+    ip("addr", "add", f"{SECOND6}/64", "dev", LAN, "nodad")
+    for target in (HERE6, SECOND6):
+        with netns.entered(other):
+            sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        with sock:
+            sock.settimeout(5)
+            sock.connect((target, 18109))  # it takes answers from there alone
+            sock.send(b"hello")
+            assert sock.recv(99) == b"hello"
+
+
 def answers(port: int) -> bool:
     with contextlib.suppress(OSError):
         return fetch(port, "::1").startswith(b"HTTP/1.0 200")

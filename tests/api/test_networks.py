@@ -87,8 +87,8 @@ def test_a_published_port_leads_into_the_container_from_everywhere(shared: Daemo
     hairpin = f"http://{gateway}:18080/"
     assert ok(shared, "exec", "web", "python3", "-c", FETCH, hairpin) == "200\n"
     assert ok(shared, "run", "--rm", "host", "python3", "-c", FETCH, hairpin) == "200\n"
-    assert ok(shared, "port", "web") == "80/tcp -> 0.0.0.0:18080\n"
-    assert "0.0.0.0:18080->80/tcp" in ok(shared, "ps")
+    assert ok(shared, "port", "web") == "80/tcp -> 0.0.0.0:18080\n80/tcp -> [::]:18080\n"
+    assert "0.0.0.0:18080->80/tcp, [::]:18080->80/tcp" in ok(shared, "ps")
     assert "web" in ok(shared, "ps", "--filter", "publish=18080", "--format", "{{.Names}}")
     ok(shared, "stop", "-t", "1", "web")
     with pytest.raises(ConnectionRefusedError):
@@ -96,6 +96,13 @@ def test_a_published_port_leads_into_the_container_from_everywhere(shared: Daemo
     ok(shared, "start", "web")
     wait_for_line(shared, "web", "--since", "0s")
     assert fetch(18080).startswith(b"HTTP/1.0 200")
+
+
+def test_a_range_of_ports_is_shown_as_one(shared: Daemon) -> None:
+    ok(shared, "run", "-d", "-p", "127.0.0.1:18040-18042:18040-18042", "host", "sleep", "1000")
+    range_of_ports = "127.0.0.1:18040-18042->18040-18042/tcp\n"
+    assert ok(shared, "ps", "--format", "{{.Ports}}") == range_of_ports
+    assert shared.pysup("ps", "--format", "{{.Ports}}", check=True).stdout == range_of_ports
 
 
 def test_a_random_port_comes_back_after_a_restart(shared: Daemon) -> None:

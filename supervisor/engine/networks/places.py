@@ -77,23 +77,34 @@ def gateways(places: Sequence[Place], place: Place) -> tuple[str, ...]:
     return tuple(gateway for owner, gateway in found.values() if owner is place)
 
 
+def to_host(places: Sequence[Place]) -> list[str]:
+    """By which addresses a container reaches the host: its ways out, or else the bridges of internal networks."""
+    ways = [way for place in places for way in gateways(places, place)]
+    bridges = (subnet.gateway for place in on_bridges(places) for _, subnet in place.addresses)
+    return ways or [gateway for gateway in bridges if gateway]
+
+
 def on_bridges(places: Sequence[Place]) -> list[Place]:
     """Those that the host reaches: a macvlan's parent never talks to the macvlan."""
     return [place for place in places if place.network.driver != MACVLAN]
 
 
 def published(ports: Sequence[Port], places: Sequence[Place]) -> Iterator[Published]:
-    """Where each port leads: to the first address of its version, and from IPv6 to IPv4 where there is no other.
+    """Where each port leads; one that leads nowhere is left out."""
+    for port in ports:
+        address = led_to(places, ip_version(port.host_ip))
+        if address:
+            yield Published(port.protocol, port.host_ip, port.host_port, address, port.container_port)
 
-    That is carried by the host itself (relays.py), which no internal network lets in.
+
+def led_to(places: Sequence[Place], version: int) -> str:
+    """The container's address that ports of one IP version lead to: its first, and where there is none, IPv6 to IPv4.
+
+    That is carried by the host itself (relays.py), which no internal network lets in. Empty: none.
     """
     reached = on_bridges(places)
     outer = [place for place in reached if not place.network.internal]
-    for port in ports:
-        version = ip_version(port.host_ip)
-        address = _first(reached, version) or (_first(outer, IPV4) if version == IPV6 else "")
-        if address:
-            yield Published(port.protocol, port.host_ip, port.host_port, address, port.container_port)
+    return _first(reached, version) or (_first(outer, IPV4) if version == IPV6 else "")
 
 
 def _first(places: Sequence[Place], version: int) -> str:

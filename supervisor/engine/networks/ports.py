@@ -1,6 +1,7 @@
 """Ports of the host while a container has them: bound, so that nobody else can take them; the firewall does the rest.
 
-The sockets are bound and never listen: what is published is translated before it reaches them (network/rules.py).
+The sockets are bound and never listen: what is published is translated before it reaches them (network/rules.py),
+or else carried by who listens on a duplicate (network/relay.py).
 """
 
 from __future__ import annotations
@@ -161,6 +162,16 @@ def _candidates(binding: Binding, remembered: Sequence[Port]) -> Iterator[int]:
     )
     yield from (one.host_port for one in same)
     yield from [0] * _TRIES
+
+
+def has_ipv6() -> bool:
+    """Whether the host has IPv6 at all, asked as docker asks (moby libnetwork/drivers/bridge, IsV6Listenable)."""
+    try:
+        with socket.socket(socket.AF_INET6) as sock:
+            sock.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
 
 
 def _bound(protocol: str, address: str, port: int) -> socket.socket:

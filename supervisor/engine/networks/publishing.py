@@ -14,8 +14,8 @@ import trio
 from pysup.store import containers, endpoints
 from pysup.store.endpoints import Port
 from pysup.supervisor.engine.containers.record import Record, Write
-from pysup.supervisor.engine.networks.places import Place, any_address, on_bridges, published
-from pysup.supervisor.engine.networks.ports import Ports, Refused, Taken, still_wanted
+from pysup.supervisor.engine.networks.places import Place, any_address, led_to, published
+from pysup.supervisor.engine.networks.ports import Ports, Refused, Taken, has_ipv6, still_wanted
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import Conflict, Forbidden, PysupError, Unavailable
 from pysup.supervisor.kernel import netns
@@ -53,14 +53,16 @@ class Publishing:
             raise await self._refused(error) from error
 
     def _addresses(self, places: Sequence[Place]) -> tuple[str, ...]:
-        """Where a port is published that names no address: one for each IP version that the container has."""
+        """Where a port is published that names no address: one for each IP version that leads to the container.
+
+        IPv6 leads to one that has IPv4 alone, too, as docker's proxy does, if the host has IPv6.
+        """
         chosen = next(filter(None, (Options(one.network.options).host_ip for one in places)), "")
         chosen = chosen or self._parts.settings.publish_default
-        reached = on_bridges(places)
-        versions = [version for version in (IPV4, IPV6) if any(place.address(version) for place in reached)]
+        versions = [version for version in (IPV4, IPV6) if led_to(places, version)]
         if chosen:
-            return (chosen,) if {ip_address(chosen).version, IPV4}.intersection(versions) else ()
-        return tuple(any_address(version) for version in versions)
+            return (chosen,) if ip_address(chosen).version in versions else ()
+        return tuple(any_address(version) for version in versions if version == IPV4 or has_ipv6())
 
     @asynccontextmanager
     async def changed(
