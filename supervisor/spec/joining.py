@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from pysup.supervisor.spec.fields import Fields, Json
 from pysup.supervisor.spec.names import is_name
-from pysup.supervisor.spec.network import BRIDGE, DEFAULTS, HOST_NAME, SHARING, address_of, mode_of
+from pysup.supervisor.spec.network import BRIDGE, DEFAULTS, HOST_NAME, SHARING, address_of, conflict, mode_of
 
 INTERFACE = "com.docker.network.endpoint.ifname"
 SYSCTLS = "com.docker.network.endpoint.sysctls"
@@ -25,7 +25,7 @@ _SYSCTL = re.compile(
 )
 """Docker's command line writes all of it in small letters."""
 _MULTICAST = 1
-_OWN = ("Aliases", "IPAMConfig", "MacAddress", "Links", "DriverOpts")
+_OWN = ("Aliases", "IPAMConfig", "Links", "DriverOpts")
 
 Link = tuple[str, str]
 """Another container, and what it is called here."""
@@ -59,7 +59,9 @@ def joined(body: Fields, host: Fields) -> tuple[Joining, ...]:
     given = {key: joining(endpoints.inner(key), key) for key in endpoints}
     links = _links(host)
     if mode != "bridge":
-        return _none(body, given, name, links)
+        if links:
+            raise conflict(body, f"{mode} type network can't be used with links")
+        return _none(body, given, name)
     for default in ("default", BRIDGE):  # docker's command line calls the default network so
         if default in given and name == BRIDGE:
             given[BRIDGE] = given.pop(default)._replace(network=BRIDGE)
@@ -71,10 +73,10 @@ def joined(body: Fields, host: Fields) -> tuple[Joining, ...]:
     return (first, *given.values())
 
 
-def _none(body: Fields, given: dict[str, Joining], name: str, links: list[str]) -> tuple[Joining, ...]:
+def _none(body: Fields, given: dict[str, Joining], name: str) -> tuple[Joining, ...]:
     """Docker's command line sends one empty endpoint, keyed by the mode, whatever that is."""
-    if links:
-        raise body.bad(f"--link conflicts with --network {name[:80]}: {SHARING}")
+    if body.text("MacAddress") or any(one.mac for one in given.values()):
+        raise conflict(body, "mac-address and the network mode")
     for key, one in given.items():
         if any(one.asked.get(setting) for setting in _OWN):
             raise body.bad(f"--network {name[:80]} conflicts with an address or a name of its own: {SHARING}")
@@ -82,8 +84,6 @@ def _none(body: Fields, given: dict[str, Joining], name: str, links: list[str]) 
             raise body.bad(
                 f"--network {name[:80]} cannot be had together with --network {key[:80]}: {SHARING}"
             )
-    if body.text("MacAddress"):
-        raise body.bad(f"--mac-address conflicts with --network {name[:80]}: {SHARING}")
     return ()
 
 

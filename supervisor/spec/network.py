@@ -9,6 +9,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 
+from pysup.supervisor.errors import BadRequest
 from pysup.supervisor.spec.container import Binding, NetworkMode, NetworkSpec
 from pysup.supervisor.spec.fields import Fields, Json
 
@@ -22,6 +23,14 @@ HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9_])?", re
 SHARING = (
     "a container without a network, or in that of another one or of the host, has no settings of its own"
 )
+_PUBLISHING = "port publishing and the container type network mode"
+_CONFLICTS = {
+    "Dns": "dns and the network mode",
+    "ExtraHosts": "custom host-to-IP mapping and the network mode",
+    "PortBindings": _PUBLISHING,
+    "PublishAllPorts": _PUBLISHING,
+}
+"""Fields of HostConfig, none of which goes with another container's network (moby runconfig/hostconfig_unix.go)."""
 
 
 def with_default(body: Json, network: str) -> Json:
@@ -60,10 +69,27 @@ def _shared(host: Fields) -> str:
         return ""
     if mode == CONTAINER:
         raise host.bad("--network container: names no container")
-    for key, flag in (("PortBindings", "--publish"), ("Dns", "--dns"), ("ExtraHosts", "--add-host")):
+    for key, what in _CONFLICTS.items():
         if host.raw(key):
-            raise host.bad(f"{flag} conflicts with --network {mode[:80]}: {SHARING}")
+            raise conflict(host, what)
     return mode.removeprefix(CONTAINER)
+
+
+def refuse_conflicts(body: Fields) -> None:
+    """What nobody may ask for besides another one's network, though an image, or that one, may bring it.
+
+    Of a body as it was typed. Raises BadRequest.
+    """
+    if mode_of(body.inner("HostConfig")) == "container":
+        if body.text("Hostname"):
+            raise conflict(body, "hostname and the network mode")
+        if body.raw("ExposedPorts"):
+            raise conflict(body, "port exposing and the container type network mode")
+
+
+def conflict(fields: Fields, what: str) -> BadRequest:
+    """Docker's words (moby runconfig/errors.go), and why."""
+    return fields.bad(f"conflicting options: {what}: {SHARING}")
 
 
 def address_of(fields: Fields, flag: str, text: str, version: int = 0) -> str:
@@ -159,6 +185,8 @@ def wanted_bindings(network: NetworkSpec) -> Iterator[Binding]:
 
 
 def warnings(host: Fields) -> Iterable[str]:
-    """What has no effect, as docker says it."""
+    """What has no effect, as docker says it; docker says nothing of the last."""
     if host.text("NetworkMode") in ("host", "none") and host.raw("PortBindings"):
         yield f"Published ports are discarded when using {host.text('NetworkMode')} network mode"
+    if mode_of(host) == "container" and (host.raw("DnsSearch") or host.raw("DnsOptions")):
+        yield "--dns-search and --dns-option have no effect: names are asked for as the other container does"

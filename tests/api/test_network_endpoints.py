@@ -90,7 +90,33 @@ def test_a_container_may_be_taken_off_the_network_that_leads_to_the_host(shared:
         assert "\tup\n" in ok(shared, *looked)
     ok(shared, "network", "connect", "inner", "web")
     ok(shared, "network", "disconnect", "mine", "web")
+    bridge = networks_of(shared, "web")["inner"]["Gateway"]
+    assert f"\n{bridge}\tup\n" in ok(shared, *looked), "an internal network has the host on it, too"
+    ok(shared, "network", "disconnect", "inner", "web")
     assert "\tup\n" not in ok(shared, *looked)
+
+
+def test_host_gateway_on_an_internal_network_is_its_bridge(shared: Daemon) -> None:
+    ok(shared, "network", "create", "--internal", "--subnet", "10.215.0.0/24", "inner")
+    asked = ("run", "--rm", "--network", "inner", "--add-host", "up:host-gateway", "host")
+    assert "\n10.215.0.1\tup\n" in ok(shared, *asked, "cat", "/etc/hosts")
+
+
+def test_who_is_in_another_ones_network_is_called_like_that_one(shared: Daemon) -> None:
+    ok(shared, "run", "-d", "--name", "web", "-h", "box", "--domainname", "lan.test", *SLEEP)
+    beside = ("run", "--rm", "--network", "container:web")
+    look = ("cat", "/proc/sys/kernel/hostname", "/proc/sys/kernel/domainname", "/etc/hostname")
+    assert ok(shared, *beside, "host", *look).split() == ["box", "lan.test", "box"]
+    ok(shared, *beside, "host", "getent", "hosts", "box.lan.test")
+    for flag in (("-h", "x"), ("-p", "80:80"), ("-P",), ("--dns", "1.1.1.1"), ("--add-host", "a:1.1.1.1"),
+                 ("--mac-address", "02:00:00:00:00:01"), ("--expose", "80")):  # fmt: skip
+        assert "conflicting options: " in refused(shared, *beside, *flag, "host", "true"), flag
+    assert (
+        "--dns-search and --dns-option have no effect"
+        in shared.docker(
+            "create", "--network", "container:web", "--dns-search", "a.test", "host", "true"
+        ).stderr
+    )
 
 
 def test_a_link_on_the_default_network_is_in_etc_hosts(shared: Daemon) -> None:
@@ -165,7 +191,7 @@ def test_ports_change_while_the_container_runs(shared: Daemon) -> None:
     assert fetch(18092).startswith(SERVES)
     with pytest.raises(ConnectionRefusedError):
         fetch(18090)
-    both = "80/tcp -> 0.0.0.0:18092\n80/tcp -> 127.0.0.1:18091\n"
+    both = "80/tcp -> 0.0.0.0:18092\n80/tcp -> 127.0.0.1:18091\n80/tcp -> [::]:18092\n"
     assert ok(shared, "port", "web") == both
     assert ok(shared, "inspect", "-f", "{{.State.Pid}}", "web") == pid
     ok(shared, "restart", "-t", "0", "web")

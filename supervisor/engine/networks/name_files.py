@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 
-from pysup.supervisor.engine.networks.places import Place, gateways
+from pysup.supervisor.engine.networks.places import Place, to_host
 from pysup.supervisor.network.addresses import IPV6
 from pysup.supervisor.network.names import hosts, resolv_conf
 from pysup.supervisor.network.names.hosts import ExtraHost, Line, own_names, render_extra, render_hosts
@@ -44,7 +44,7 @@ def name_files(
     """Their contents by name. ``linked``: other containers; ``resolver``: the container has one of its own."""
     ipv6 = any(place.address(IPV6) for place in places)
     addresses = [ip_address(lease.address) for place in places for lease, _ in place.addresses]
-    ways = [ip_address(way) for place in places for way in gateways(places, place)]
+    ways = map(ip_address, to_host(places))
     extra = _extra(spec.network)
     names = own_names(spec.hostname, spec.domainname)
     return {
@@ -59,7 +59,7 @@ def still_reached(spec: ContainerSpec, places: Sequence[Place]) -> ContainerSpec
     """The spec without host-gateway if no network leads to the host any more: a container that was taken off its
     networks has names without it, until it is on another one.
     """
-    if any(gateways(places, place) for place in places):
+    if to_host(places):
         return spec
     kept = tuple(one for one in spec.network.extra_hosts if one[1] != hosts.HOST_GATEWAY)
     return replace(spec, network=replace(spec.network, extra_hosts=kept))

@@ -1,9 +1,8 @@
-"""/etc/hosts and /etc/hostname of a container, as docker writes them (moby libnetwork/etchosts). Pure."""
+"""/etc/hosts of a container, as docker writes it (moby libnetwork/etchosts). Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import ip_address
 from typing import NamedTuple
 
 from pysup.supervisor.errors import BadRequest
@@ -35,23 +34,6 @@ class Line(NamedTuple):
 
     address: Address
     names: str
-
-
-def parse_extra_host(text: str) -> ExtraHost:
-    """``NAME:ADDRESS`` or ``NAME=ADDRESS``, where an IPv6 address may be in brackets. Raises BadRequest."""
-    name, equals, address = text.partition("=")
-    if not equals:
-        name, _, address = text.partition(":")
-    if not name or any(char.isspace() or not char.isprintable() for char in text):
-        raise BadRequest(f"cannot use --add-host {text!r}: it must be NAME:ADDRESS")
-    if address == HOST_GATEWAY:
-        return ExtraHost(name, address)
-    if address.startswith("[") and address.endswith("]"):
-        address = address[1:-1]
-    try:
-        return ExtraHost(name, str(ip_address(address)))
-    except ValueError as error:
-        raise BadRequest(f'cannot use --add-host "{text}": "{address}" is not an IP address') from error
 
 
 def render_hosts(
@@ -99,8 +81,3 @@ def own_names(hostname: str, domainname: str = "") -> str:
     full = f"{hostname}.{domainname}" if domainname else hostname
     short, dot, _ = full.partition(".")
     return f"{full} {short}" if dot else full
-
-
-def render_hostname(hostname: str, domainname: str = "") -> str:
-    """/etc/hostname: the full name."""
-    return f"{hostname}.{domainname}\n" if domainname else f"{hostname}\n"

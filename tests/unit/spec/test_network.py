@@ -23,10 +23,13 @@ from pysup.supervisor.spec.joining import (
 from pysup.supervisor.spec.network import (
     mode_of,
     network_spec,
+    refuse_conflicts,
     wanted_bindings,
     warnings,
     with_default,
 )
+
+SHARED = {"NetworkMode": "container:x"}
 
 
 def asked(host: dict[str, Any] | None = None, **config: Any) -> NetworkSpec:
@@ -80,13 +83,23 @@ def test_addresses_are_asked_for() -> None:
     [
         ({"NetworkMode": "none"}, {"mine": {}}, {}, "cannot be had together"),
         ({"NetworkMode": "host"}, {"host": {"Aliases": ["x"]}}, {}, "address or a name of its own"),
-        ({"NetworkMode": "none"}, {}, {"MacAddress": "02:00:00:00:00:01"}, "--mac-address conflicts"),
+        (
+            {"NetworkMode": "none"},
+            {},
+            {"MacAddress": "02:00:00:00:00:01"},
+            "conflicting options: mac-address",
+        ),
         ({}, {"default": {"MacAddress": "01:00:00:00:00:01"}}, {}, "multicast"),
         ({}, {"default": {"MacAddress": "x"}}, {}, "not a MAC address"),
         ({}, {"default": {"Aliases": ["a b"]}}, {}, "--network-alias"),
         ({"Links": ["a b"]}, {}, {}, "--link 'a b' is not"),
         ({}, {"default": {"Links": [":x"]}}, {}, "--link ':x' is not"),
-        ({"NetworkMode": "host", "Links": ["db:b"]}, {}, {}, "--link conflicts with --network host"),
+        (
+            {"NetworkMode": "host", "Links": ["db:b"]},
+            {},
+            {},
+            "conflicting options: host type network .* links",
+        ),
         ({}, {"default": {"IPAMConfig": {"LinkLocalIPs": ["10.0.0.1"]}}}, {}, "is not a link-local address"),
         ({}, {"default": {"DriverOpts": {INTERFACE: "a/b"}}}, {}, "cannot be the name of an interface"),
         (
@@ -181,12 +194,29 @@ def test_publish_all_gives_each_exposed_port_one_binding(
         ({"ExtraHosts": ["a"]}, {}, "--add-host"),
         ({"ExtraHosts": ["a:b"]}, {}, "--add-host"),
         ({"NetworkMode": "container:"}, {}, "names no container"),
-        ({"NetworkMode": "container:x", "PortBindings": {"80/tcp": []}}, {}, "--publish conflicts"),
+        ({**SHARED, "PortBindings": {"80/tcp": []}}, {}, "conflicting options: port publishing and"),
+        ({**SHARED, "PublishAllPorts": True}, {}, "conflicting options: port publishing and"),
+        ({**SHARED, "Dns": ["1.1.1.1"]}, {}, "conflicting options: dns and the network mode"),
+        ({**SHARED, "ExtraHosts": ["a:1.1.1.1"]}, {}, "conflicting options: custom host-to-IP mapping"),
     ],
 )
 def test_wrong_ports_and_names_are_refused(host: dict[str, Any], config: dict[str, Any], words: str) -> None:
     with pytest.raises(BadRequest, match=words):
         asked(host, **config)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"Hostname": "x"}, "conflicting options: hostname and the network mode"),
+        ({"ExposedPorts": {"80/tcp": {}}}, "conflicting options: port exposing and"),
+    ],
+)
+def test_what_the_other_container_decides_cannot_be_typed(config: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadRequest, match=words):
+        refuse_conflicts(Fields("x", {**config, "HostConfig": SHARED}))
+    refuse_conflicts(Fields("x", {**config, "HostConfig": {"NetworkMode": "host"}}))
+    asked(SHARED, **config)  # what its image, or the other container, has brought
 
 
 def test_names_are_read() -> None:
@@ -200,3 +230,5 @@ def test_names_are_read() -> None:
 def test_a_port_of_the_hosts_network_is_told_to_be_dropped() -> None:
     host = Fields("x", {"NetworkMode": "host", "PortBindings": {"80/tcp": []}})
     assert list(warnings(host)) == ["Published ports are discarded when using host network mode"]
+    (told,) = warnings(Fields("x", {**SHARED, "DnsSearch": ["a.test"]}))
+    assert told.startswith("--dns-search and --dns-option have no effect")

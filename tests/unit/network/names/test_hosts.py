@@ -1,4 +1,4 @@
-"""/etc/hosts and /etc/hostname, as docker writes them."""
+"""/etc/hosts, as docker writes it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from pysup.supervisor.errors import BadRequest
 from pysup.supervisor.network.names.hosts import (
     ExtraHost,
     own_names,
-    parse_extra_host,
-    render_hostname,
     render_hosts,
 )
 
@@ -42,30 +40,6 @@ def test_without_ipv6() -> None:
 
 def test_names() -> None:
     assert (own_names("web"), own_names("web.lan")) == ("web", "web.lan web")
-    assert (render_hostname("web"), render_hostname("web", "lan")) == ("web\n", "web.lan\n")
-
-
-@pytest.mark.parametrize(
-    ("text", "read"),
-    [
-        ("a:192.0.2.1", ExtraHost("a", "192.0.2.1")),
-        ("a=192.0.2.1", ExtraHost("a", "192.0.2.1")),
-        ("a:::1", ExtraHost("a", "::1")),
-        ("a:[fd00::0001]", ExtraHost("a", "fd00::1")),
-        ("a=[::1]", ExtraHost("a", "::1")),
-        ("a:host-gateway", ExtraHost("a", "host-gateway")),
-    ],
-)
-def test_extra_hosts_are_read(text: str, read: ExtraHost) -> None:
-    assert parse_extra_host(text) == read
-
-
-@pytest.mark.parametrize(
-    "text", ["a", "", ":::1", "a b:::1", "a:::1%x\n1.2.3.4 evil", "a\x00:::1", "a:b", "a:[::1"]
-)
-def test_what_is_no_extra_host_is_refused(text: str) -> None:
-    with pytest.raises(BadRequest, match="cannot use --add-host "):
-        parse_extra_host(text)
 
 
 def test_the_hosts_gateway_must_exist() -> None:
