@@ -65,6 +65,8 @@ class Settings(NamedTuple):
     """Where subnets of networks are taken from, "172.20.0.0/14,16 192.168.0.0/16,20"; empty: docker's own."""
     publish_default: str = ""
     """The address of the host that ports are published on if they name none; empty: all."""
+    ip_forward_no_drop: bool = False
+    """Whether the machine forwards for everybody once it does for containers."""
     dns: str = ""
     """Name servers of containers that name none, with blanks between; empty: the host's."""
     userns: str = ""
@@ -78,6 +80,11 @@ class Settings(NamedTuple):
     def socket_path(self) -> str:
         """The API socket's path."""
         return self.socket or os.path.join(self.run, "pysup.sock")
+
+    @property
+    def forwarding_note(self) -> str:
+        """Says what the machine did not forward before: a file that is gone after a boot."""
+        return os.path.join(self.run, "forwarding")
 
     @property
     def database(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from pysup.supervisor.cli import kinds
-from pysup.supervisor.cli.flags import Flag, Given, UsageError, many, text
+from pysup.supervisor.cli.flags import Flag, Given, UsageError, many, switch, text
 from pysup.supervisor.network.addresses import parse_pools
 from pysup.supervisor.settings import Settings
 
@@ -22,6 +22,10 @@ FLAGS: tuple[Flag, ...] = (
     text("bip", "Address and subnet of the default network (e.g., 192.0.2.1/24)"),
     many("default-address-pool", "Where subnets of networks are taken from: base=CIDR,size=LENGTH"),
     text("publish-default", "The host's address of published ports that name none (default: all)"),
+    switch(
+        "ip-forward-no-drop",
+        "Forward for everybody once forwarding is on for containers; else what was not forwarded before is dropped",
+    ),
     many("dns", "Name servers of containers that name none"),
     Flag("mtu", kinds.INT, "MTU of the default network, bytes", default=_DEFAULT.mtu),
 )

@@ -19,6 +19,8 @@ from typing import NamedTuple
 
 TABLE = "inet pysup"
 _CHAINS = ("from", "to")
+_STRANGE = 'drop comment "not forwarded before pysup either: pysup daemon --ip-forward-no-drop"'
+"""What becomes of that which is not ours, and why, for whoever looks at the rules."""
 ANY = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - what a port is published on, not a socket
 
 
@@ -54,12 +56,14 @@ class Ruled(NamedTuple):
     masquerade: bool = True
 
 
-def whole(networks: Iterable[Ruled], ports: Iterable[Published], *, guard_forwarding: bool) -> str:
-    """Everything anew, in one transaction: whatever was there before."""
+def whole(networks: Iterable[Ruled], ports: Iterable[Published], *, guarded: Iterable[int]) -> str:
+    """Everything anew, in one transaction: whatever was there before.
+
+    ``guarded``: the IP versions that the machine forwards for our networks alone.
+    """
     parts = [_BASE, *(add_network(network) for network in networks)]
     listed = tuple(ports)
-    if guard_forwarding:
-        parts.append(f"add rule {TABLE} strangers drop")
+    parts += [f"add rule {TABLE} strangers meta nfproto ipv{version} {_STRANGE}" for version in guarded]
     if listed:
         parts.append(publish(listed))
     return "\n".join(parts)

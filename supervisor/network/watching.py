@@ -1,23 +1,27 @@
-"""What somebody else took away: notifications of nf_tables and rtnetlink(7), of which only deletions wake anybody."""
+"""What somebody else took away: notifications of nf_tables and rtnetlink(7), of which only losses wake anybody."""
 
 from __future__ import annotations
 
 import errno
 import socket
 import struct
+import sys
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import trio
 
 from pysup.supervisor.kernel import socket_filter
+from pysup.supervisor.kernel.socket_filter import Wanted, Word
 from pysup.supervisor.network.netlink import attributes
 
 _NETFILTER = 12
 _LARGEST = 1 << 18
 _GROUP_NFTABLES = 1 << 6
 _GROUP_LINK, _GROUP_ADDRESS4, _GROUP_ADDRESS6 = 1 << 0, 1 << 4, 1 << 8
-_DELLINK, _DELADDR = 17, 21
+_GROUP_SETTINGS4, _GROUP_SETTINGS6 = 1 << 23, 1 << 24
+"""RTNLGRP_IPV4_NETCONF and RTNLGRP_IPV6_NETCONF (linux/rtnetlink.h)."""
+_NEWLINK, _DELLINK, _DELADDR, _NEWNETCONF = 16, 17, 21, 80
 _NFTABLES = 10 << 8
 _DELETIONS = tuple(_NFTABLES | kind for kind in (2, 5, 8, 11, 14))
 """NFT_MSG_DELTABLE, DELCHAIN, DELRULE, DELSET and DELSETELEM (linux/netfilter/nf_tables.h)."""
@@ -45,13 +49,13 @@ class Message(NamedTuple):
 
 
 class Watch:
-    """A netlink socket that joined groups and lets some types pass. A context."""
+    """A netlink socket that joined groups and lets some messages pass. A context."""
 
-    def __init__(self, family: int, groups: int, types: tuple[int, ...]) -> None:
+    def __init__(self, family: int, groups: int, wanted: Iterable[Wanted]) -> None:
         self._socket = socket.socket(
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, family
         )
-        socket_filter.accept_types(self._socket, types)
+        socket_filter.accept(self._socket, wanted)
         self._socket.bind((0, groups))
 
     def __enter__(self) -> Watch:
@@ -94,7 +98,7 @@ def _split(data: bytes) -> list[Message]:
 
 def watch_rules() -> Watch:
     """Deletions of nftables, and who did each."""
-    return Watch(_NETFILTER, _GROUP_NFTABLES, (*_DELETIONS, _GENERATION))
+    return Watch(_NETFILTER, _GROUP_NFTABLES, map(Wanted, (*_DELETIONS, _GENERATION)))
 
 
 def thief(messages: Iterable[Message], table: str, own_port: int) -> str:
@@ -118,9 +122,30 @@ def _who(told: dict[int, bytes]) -> str:
 # -- interfaces ----------------------------------------------------------------------------------------------
 
 
+_FLAGS, _CHANGES = 24, 28
+"""Of struct ifinfomsg, behind struct nlmsghdr."""
+_UP = 1
+_FIRST_TOLD = 1 << 31
+"""A new interface is told of with all changes set; no flag of one has this bit."""
+_BROUGHT_DOWN = Wanted(_NEWLINK, (Word(_FLAGS, 0, _UP), Word(_CHANGES, _UP, _UP | _FIRST_TOLD)))
+_LENGTH, _SECOND, _FORWARDING = 0, 28, 2
+"""A change of one setting has struct netconfmsg, the interface's number, and the setting: 36 bytes; what is told of a
+new interface is longer (inet_netconf_fill_devconf)."""
+_SWITCHED = Wanted(
+    _NEWNETCONF,
+    (Word(_LENGTH, 36), Word(_SECOND, int.from_bytes(struct.pack("=HH", 8, _FORWARDING), sys.byteorder))),
+)
+
+
 def watch_links() -> Watch:
-    """Interfaces that go, and addresses that are taken from one."""
-    return Watch(socket.NETLINK_ROUTE, _GROUP_LINK | _GROUP_ADDRESS4 | _GROUP_ADDRESS6, (_DELLINK, _DELADDR))
+    """Interfaces that go or are brought down, and addresses that are taken from one."""
+    groups = _GROUP_LINK | _GROUP_ADDRESS4 | _GROUP_ADDRESS6
+    return Watch(socket.NETLINK_ROUTE, groups, (Wanted(_DELLINK), Wanted(_DELADDR), _BROUGHT_DOWN))
+
+
+def watch_forwarding() -> Watch:
+    """Forwarding, switched on or off: of the machine, or of an interface."""
+    return Watch(socket.NETLINK_ROUTE, _GROUP_SETTINGS4 | _GROUP_SETTINGS6, (_SWITCHED,))
 
 
 def touched(messages: Iterable[Message]) -> frozenset[int]:

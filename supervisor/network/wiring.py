@@ -73,10 +73,15 @@ def _is_ours(found: Link, mac: str) -> bool:
     return found.kind == "bridge" and found.mac == mac
 
 
+async def has_bridge(host: Netlink, name: str, mac: str) -> bool:
+    """Whether a bridge of ours is there."""
+    found = await _link(host, name)
+    return found is not None and _is_ours(found, mac)
+
+
 async def remove_bridge(host: Netlink, name: str, mac: str) -> None:
     """Delete a bridge; one that is gone, or somebody else's, is left alone. Raises NetlinkError."""
-    found = await _link(host, name)
-    if found is not None and _is_ours(found, mac):
+    if await has_bridge(host, name, mac):
         await host.ask(messages.delete_link(name))
 
 

@@ -301,6 +301,43 @@ def test_what_somebody_deleted_is_made_again_while_containers_run(shared: Daemon
         assert len(client.networks.get("bridge").attrs["Containers"]) == 1
 
 
+def sysctl(name: str) -> str:
+    return subprocess.check_output(["sysctl", "-n", name], text=True).strip()
+
+
+def test_what_somebody_switched_off_is_on_again_while_containers_run(shared: Daemon) -> None:
+    """Also where a bridge has no IPv6, whose lost address would tell that it is down."""
+    ok(shared, "network", "create", "--ipv6", "-o", "com.docker.network.bridge.name=br-mine", "mine")
+    serve(shared, "web", "--network", "mine", "-p", "18087:80")
+    serve(shared, "old", "-p", "18090:80")
+    subprocess.run(["sysctl", "-qw", "net.ipv6.conf.pysup0.disable_ipv6=1"], check=True)
+    for device, network, port in (("pysup0", "bridge", 18090), ("br-mine", "mine", 18087)):
+        told = repaired(shared, "ip", "link", "set", device, "down")
+        assert (told["what"], told["name"]) == ("bridge", network)
+        assert fetch(port).startswith(b"HTTP/1.0 200")
+    for name in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding", "net.ipv4.conf.br-mine.forwarding"):
+        told = repaired(shared, "sysctl", "-qw", f"{name}=0")
+        assert (told["what"], told["sysctl"], sysctl(name)) == ("forwarding", name, "1")
+    repaired(shared, "nft", "flush", "ruleset")
+    strangers = subprocess.check_output(["nft", "list", "chain", "inet", "pysup", "strangers"], text=True)
+    assert "nfproto ipv4 drop" in strangers and "nfproto ipv6 drop" in strangers
+
+
+def test_ports_of_a_container_that_died_unseen_go_without_a_word(shared: Daemon) -> None:
+    """Killed, as its engine is, and with the rules flushed meanwhile: there is nothing to take back."""
+    serve(shared, "web", "-p", "18091:80")
+    pid, before = int(ok(shared, "inspect", "-f", "{{.State.Pid}}", "web")), shared.log.read_text()
+    engine = shared.engine_pid
+    os.kill(engine, signal.SIGSTOP)
+    subprocess.run(["nft", "flush", "ruleset"], check=True)
+    os.kill(pid, signal.SIGKILL)
+    os.kill(engine, signal.SIGKILL)
+    assert ok(shared, "wait", "web") == "137\n"
+    ok(shared, "rm", "web")
+    ok(shared, "run", "--rm", "-p", "18091:80", "host", "true")
+    assert "WARNING" not in shared.log.read_text()[len(before) :]
+
+
 def test_what_was_deleted_while_no_engine_ran_is_made_again_by_the_next(shared: Daemon) -> None:
     serve(shared, "web", "-p", "18088:80")
     engine = shared.engine_pid

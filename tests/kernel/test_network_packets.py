@@ -109,9 +109,7 @@ async def lab_with(
         lab = Lab(*(stack.enter_context(namespace()) for _ in Lab._fields))
         await build(lab, networks)
         filter_bridged(lab.host, filtered=filtered)
-        await Firewall().apply(
-            rules.whole(networks, ports, guard_forwarding=True), "test", namespace=lab.host
-        )
+        await Firewall().apply(rules.whole(networks, ports, guarded=(4, 6)), "test", namespace=lab.host)
         yield lab
 
 

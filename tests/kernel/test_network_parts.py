@@ -83,7 +83,7 @@ async def test_rules_come_and_go_and_leave_nothing() -> None:
         async def apply(commands: str) -> None:
             await firewall.apply(commands, "test", namespace=here)
 
-        await apply(rules.whole([], [], guard_forwarding=False))
+        await apply(rules.whole([], [], guarded=()))
         empty = run(["nft", "list", "ruleset"], inside=here)
         await apply(rules.add_network(NETWORK) + "\n" + rules.publish(PORTS))
         full = run(["nft", "list", "ruleset"], inside=here)
@@ -91,14 +91,14 @@ async def test_rules_come_and_go_and_leave_nothing() -> None:
             assert part in full
         await apply(rules.unpublish(PORTS) + "\n" + rules.remove_network(NETWORK))
         assert run(["nft", "list", "ruleset"], inside=here) == empty
-        await apply(rules.whole([NETWORK], PORTS, guard_forwarding=False))
+        await apply(rules.whole([NETWORK], PORTS, guarded=()))
         assert run(["nft", "list", "ruleset"], inside=here) == full
 
 
 async def test_a_transaction_that_fails_changes_nothing() -> None:
     with namespace() as here:
         firewall = Firewall()
-        await firewall.apply(rules.whole([], [], guard_forwarding=True), "test", namespace=here)
+        await firewall.apply(rules.whole([], [], guarded=(4, 6)), "test", namespace=here)
         before = run(["nft", "list", "ruleset"], inside=here)
         bad = rules.publish(PORTS) + "\n" + rules.remove_network(NETWORK)
         with pytest.raises(Unavailable, match="cannot publish ports: nftables: "):
@@ -111,7 +111,7 @@ async def test_a_transaction_that_fails_changes_nothing() -> None:
 async def test_every_kind_of_network_is_one_that_nftables_takes(internal: bool, icc: bool) -> None:
     with namespace() as here:
         network = Ruled("br-0123456789ab", ("10.9.0.0/24",), internal=internal, icc=icc, masquerade=not icc)
-        commands = rules.whole([network], (), guard_forwarding=True)
+        commands = rules.whole([network], (), guarded=(4, 6))
         await Firewall().apply(commands, "test", namespace=here)
         assert "br-0123456789ab" in run(["nft", "list", "table", "inet", "pysup"], inside=here)
 

@@ -22,6 +22,13 @@ from pysup.store.endpoints import Endpoint
 from pysup.store.networks import Network, Subnet
 from pysup.store.store import Store
 from pysup.supervisor.engine import event_rows
+from pysup.supervisor.engine.networks.forwarding import (
+    Forwarding,
+    is_switched_off,
+    set_sysctl,
+    switch_device_on,
+    sysctl_of,
+)
 from pysup.supervisor.engine.networks.places import Place, all_published
 from pysup.supervisor.engine.news import Happening, NewsDesk
 from pysup.supervisor.errors import NotFound, Unavailable
@@ -33,11 +40,10 @@ from pysup.supervisor.network.netlink import Netlink, NetlinkError
 from pysup.supervisor.network.rules import Published, Ruled, ip_version
 from pysup.supervisor.network.wiring import Bridge, Placed, Plug
 from pysup.supervisor.spec.joining import link_local, sysctls_of
+from pysup.supervisor.spec.network import BRIDGE
 from pysup.supervisor.spec.networks import MACVLAN, Options
 
 log = logging.getLogger(__name__)
-
-_FORWARDING = {4: "ipv4/ip_forward", 6: "ipv6/conf/all/forwarding"}
 
 Described = tuple[Network, list[Subnet]]
 
@@ -45,18 +51,20 @@ Described = tuple[Network, list[Subnet]]
 class Fabric:
     """One for each daemon, in its network namespace."""
 
-    def __init__(self, store: Store, news: NewsDesk, firewall: Firewall) -> None:
+    def __init__(self, store: Store, news: NewsDesk, firewall: Firewall, forwarding: Forwarding) -> None:
         self._store = store
         self._news = news
         self._firewall = firewall
+        self._forwarding = forwarding
         self._host = Netlink()
         self._bridges: dict[str, int] = {}
         """Index by network id; what is here is ruled, too."""
         self._founded = False
-        """Whether the table is there, as far as is known."""
-        self._guards = False
+        """Whether the table is there and as it should be, as far as is known."""
         self._published: set[Published] = set()
         """What this engine has published; rows tell of it a little later."""
+        self._led: set[Published] = set()
+        """What the table leads, as far as is known."""
         self._turn = trio.Lock()
 
     # -- networks --------------------------------------------------------------------------------------------
@@ -71,13 +79,13 @@ class Fabric:
 
     async def _make(self, network_id: str) -> None:
         network, subnets = await self._described(network_id)
-        self._allow_forwarding(subnets)
+        await self._forward(_versions(subnets))
         try:
             index = await wiring.ensure_bridge(self._host, _bridge(network, subnets))
         except NetlinkError as error:
             cause = f"{error}; --network none and host work without it"
             raise Unavailable(f"cannot make network {network.name}: {cause}") from error
-        _set(f"ipv4/conf/{network.device}/route_localnet", "1")
+        set_sysctl(f"ipv4/conf/{network.device}/route_localnet", "1")
         await self._apply(rules.add_network(_ruled(network, subnets)), f"rule network {network.name}")
         self._bridges[network_id] = index
         await self._put_back(network_id, index)
@@ -96,12 +104,21 @@ class Fabric:
     async def _described(self, network_id: str) -> Described:
         return await self._store.query(partial(_described, network_id=network_id))
 
-    def _allow_forwarding(self, subnets: Iterable[Subnet]) -> None:
-        """The machine becomes a router for us, and for nobody else: what it did not forward before is dropped."""
-        for version in {ip_network(subnet.subnet).version for subnet in subnets}:
-            if _get(_FORWARDING[version]) == "0":
-                self._guards = True
-                _set(_FORWARDING[version], "1")
+    async def _forward(self, versions: Iterable[int]) -> dict[int, str]:
+        """The machine becomes a router for us, and for nobody else: what it did not forward before is dropped.
+
+        The versions that were off, and their sysctls. Raises Unavailable.
+        """
+        off = {
+            version: sysctl_of(version) for version in sorted(versions) if not self._forwarding.is_on(version)
+        }
+        for version in off:
+            self._forwarding.claim(version)
+        if off:
+            await self._found()
+        for version in off:
+            self._forwarding.switch_on(version)
+        return off
 
     async def _apply(self, commands: str, what: str) -> None:
         """Add to the table; one that somebody flushed, or changed, is made anew. Raises Unavailable."""
@@ -115,28 +132,26 @@ class Fabric:
         await self._found()
         await self._firewall.apply(commands, what)
 
-    async def _found(self) -> None:
-        """Make the table, with all networks that are there and all ports that are published, in one transaction."""
-        guards = self._guards or await self._guarded_before()
-        ruled = [_ruled(*await self._described(one)) for one in self._bridges]
-        ports = self._published.union(await self._store.query(all_published))
-        whole = rules.whole(ruled, sorted(ports), guard_forwarding=guards)
-        await self._firewall.apply(whole, "set up the firewall")
-        self._founded = True
+    async def _found(self, besides: Iterable[Published] = ()) -> None:
+        """Make the table, in one transaction: all networks that are there or in use, and all ports but some.
 
-    async def _guarded_before(self) -> bool:
-        """An earlier engine switched forwarding on: its table says so, which lives as long as that."""
-        try:
-            listed = await self._firewall.apply(f"list chain {rules.TABLE} strangers", "read the firewall")
-        except Unavailable:  # there is none
-            return False
-        return "drop" in listed
+        So no network is without its rules while an engine that has just begun looks at one container after the other.
+        """
+        self._founded = False
+        ruled = await self._store.query(partial(_all_ruled, known=tuple(self._bridges)))
+        ports = self._published.union(await self._store.query(all_published)).difference(besides)
+        whole = rules.whole(ruled, sorted(ports), guarded=sorted(self._forwarding.guarded))
+        await self._firewall.apply(whole, "set up the firewall")
+        self._founded, self._led = True, ports
 
     async def remove(self, network: Network) -> None:
         """Take a network's bridge and its rules away; it does not matter if they are gone."""
         async with self._turn:
             described = await self._described(network.id)
-            if self._bridges.pop(network.id, None) is not None:
+            known = self._bridges.pop(network.id, None) is not None
+            if known or (
+                not self._founded and await wiring.has_bridge(self._host, network.device, _mac(network))
+            ):
                 await self._forget(
                     rules.remove_network(_ruled(*described)), f"take back network {network.name}"
                 )
@@ -201,6 +216,22 @@ class Fabric:
         for network_id in ruled:
             await self._tell_repair(network_id, {"what": "rules", "by": by})
 
+    async def restore_forwarding(self) -> bool:
+        """Switch on again what somebody switched off; from then on it is on for our bridges alone."""
+        async with self._turn:
+            described = [await self._described(one) for one in self._bridges]
+            versions = {network.id: _versions(subnets) for network, subnets in described}
+            on_again = await self._forward(frozenset().union(*versions.values()))
+            lost = {one: [on_again[v] for v in versions[one] if v in on_again] for one in versions}
+            for network, _ in described:
+                if is_switched_off(network.device):
+                    lost[network.id].append(switch_device_on(network.device))
+        for network_id, names in lost.items():
+            for name in names:
+                log.warning("somebody switched %s off: it is on again", name)
+                await self._tell_repair(network_id, {"what": "forwarding", "sysctl": name})
+        return any(lost.values())
+
     async def restore_bridges(self, touched: AbstractSet[int] | None) -> bool:
         """Bring bridges of ours to what they should be, if they are among these interfaces (None: all are)."""
         bridges = [one for one, index in self._bridges.items() if touched is None or index in touched]
@@ -228,21 +259,31 @@ class Fabric:
             async with self._turn:
                 await self._apply(rules.publish(led), "publish ports")
                 self._published.update(led)
+                self._led.update(led)
 
     async def unpublish(self, ports: Sequence[Published]) -> None:
-        """Take them back."""
+        """Take them back: those that the table leads. It may have been made anew since a container ended."""
         if led := [port for port in ports if port.is_led]:
             async with self._turn:
                 self._published.difference_update(led)
-                await self._forget(rules.unpublish(led), "take ports back")
+                there = self._led.intersection(led)
+                self._led -= there
+                if there or not self._founded:
+                    await self._forget(rules.unpublish(sorted(there)), "take ports back", led)
 
-    async def _forget(self, commands: str, what: str) -> None:
-        """What cannot be taken out of the table goes with it: the next one is made from the store."""
+    async def _forget(self, commands: str, what: str, ports: Iterable[Published] = ()) -> None:
+        """Take something out of the table. One that is not known to have it is made anew, from the store, without it:
+        that of an earlier engine, which somebody may have flushed since, or one that has proved to be another."""
         try:
-            await self._firewall.apply(commands, what)
+            if self._founded:
+                await self._firewall.apply(commands, what)
+                return
+        except Unavailable as error:
+            log.warning("%s; making the table anew", error)
+        try:
+            await self._found(besides=ports)
         except Unavailable as error:
             log.warning("%s", error)
-            self._founded = False
 
 
 def _described(conn: Connection, network_id: str) -> Described:
@@ -250,6 +291,10 @@ def _described(conn: Connection, network_id: str) -> Described:
     if network is None:
         raise NotFound(f"cannot find network {network_id}: network {network_id} not found")
     return network, networks.subnets(conn, network_id)
+
+
+def _versions(subnets: Iterable[Subnet]) -> frozenset[int]:
+    return frozenset(ip_version(one.subnet) for one in subnets)
 
 
 def _mac(network: Network) -> str:
@@ -297,22 +342,15 @@ def _ruled(network: Network, subnets: Iterable[Subnet]) -> Ruled:
     )
 
 
+def _all_ruled(conn: Connection, known: Iterable[str]) -> list[Ruled]:
+    """Networks that are known to be there, and those that a container is on."""
+    wanted = dict.fromkeys((*known, *endpoints.alive_networks(conn)))
+    described = (_described(conn, one) for one in wanted)
+    return [_ruled(network, subnets) for network, subnets in described if network.driver == BRIDGE]
+
+
 def _note_repair(conn: Connection, network_id: str, told: dict[str, str]) -> None:
     network = networks.get(conn, network_id)
     if network is not None:
         named = {"name": network.name, "type": network.driver}
         event_rows.note(conn, "network", "repair", network_id, {**named, **told})
-
-
-def _get(name: str) -> str:
-    with open(f"/proc/sys/net/{name}", encoding="ascii") as file:
-        return file.read().strip()
-
-
-def _set(name: str, value: str) -> None:
-    """sysctl(8) of the daemon's network namespace. Raises Unavailable."""
-    try:
-        with open(f"/proc/sys/net/{name}", "w", encoding="ascii") as file:
-            file.write(value)
-    except OSError as error:
-        raise Unavailable(f"cannot set net.{name.replace('/', '.')}: {error.strerror}") from error

@@ -1,7 +1,7 @@
-"""What others delete while containers run is made again at once: a firewall's reload must not cost published ports.
+"""What others delete or switch off while containers run is made again at once.
 
-``nft flush ruleset``, as in many a firewall's start script, takes every table. The kernel tells of it
-(network/watching.py).
+``nft flush ruleset``, as in many a firewall's start script, takes every table, and sysctl(8) forwarding. The kernel
+tells of it (network/watching.py).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pysup.supervisor.network.watching import (
     Watch,
     thief,
     touched,
+    watch_forwarding,
     watch_links,
     watch_rules,
 )
@@ -50,10 +51,14 @@ async def heal(
     async def look_at_links(found: list[Message] | None) -> bool:
         return await fabric.restore_bridges(None if found is None else touched(found))
 
-    with watch_rules() as rules, watch_links() as links:
+    async def look_at_forwarding(_found: list[Message] | None) -> bool:
+        return await fabric.restore_forwarding()
+
+    with watch_rules() as rules, watch_links() as links, watch_forwarding() as forwarding:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_follow, rules, look_at_rules)
             nursery.start_soon(_follow, links, look_at_links)
+            nursery.start_soon(_follow, forwarding, look_at_forwarding)
             task_status.started()
 
 

@@ -25,6 +25,7 @@ from pysup.store.networks import Subnet
 from pysup.store.store import Store
 from pysup.supervisor.engine import event_rows
 from pysup.supervisor.engine.containers.commands import Caller
+from pysup.supervisor.engine.networks.forwarding import Forwarding
 from pysup.supervisor.engine.networks.naming import Naming
 from pysup.supervisor.engine.networks.relays import Relays
 from pysup.supervisor.engine.news import Happening, NewsDesk
@@ -96,7 +97,9 @@ class Networks:
 
     async def _roots(self) -> Fabric:
         module = await _imported("healing")
-        fabric: Fabric = module.Fabric(self._store, self._news, self.firewall)
+        settings = self._settings
+        forwarding = Forwarding(settings.forwarding_note, drops=not settings.ip_forward_no_drop)
+        fabric: Fabric = module.Fabric(self._store, self._news, self.firewall, forwarding)
         await self._nursery.start(module.heal, fabric, self.firewall)
         return fabric
 
