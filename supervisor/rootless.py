@@ -22,9 +22,8 @@ from typing import NoReturn
 
 from pysup.supervisor.errors import Unavailable
 from pysup.supervisor.keeper.ground import CannotStart
-from pysup.supervisor.kernel import mounts, process
+from pysup.supervisor.kernel import mounts, netns, process
 from pysup.supervisor.kernel.libc import AT_FDCWD
-from pysup.supervisor.kernel.own_ids import is_rootless
 from pysup.supervisor.kernel.searching import processes_of
 from pysup.supervisor.network import uplink_programs
 from pysup.supervisor.settings import Settings
@@ -115,17 +114,18 @@ def _write(name: str, text: str) -> None:
 
 
 def without_bridge(chosen: Settings) -> Settings:
-    """An ordinary user has no bridge on the host: one that was asked for is refused by name. Raises Unavailable.
+    """An ordinary user has no default network without a program that leads it out (network/uplink.py).
 
-    The default network is each container's own then, where a program can carry it.
+    One that was asked for is refused by name. Raises Unavailable.
     """
-    if not is_rootless() or chosen.bridge == "none":
+    lacking = "" if netns.is_governed() or chosen.bridge == "none" else uplink_programs.why_not()
+    if not lacking:
         return chosen
     if chosen.bridge != Settings().bridge:
         raise Unavailable(
-            f"cannot start the daemon: --bridge {chosen.bridge} needs root; there is --bridge none"
+            f"cannot start the daemon: --bridge {chosen.bridge}: {lacking}; there is --bridge none"
         )
-    return chosen._replace(bridge="none") if uplink_programs.why_not() else chosen
+    return chosen._replace(bridge="none")
 
 
 # -- what is there -------------------------------------------------------------------------------------------

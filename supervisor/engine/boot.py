@@ -29,14 +29,13 @@ from pysup.store.containers import Container as Row
 from pysup.supervisor import __version__
 from pysup.supervisor.engine.containers import commands, policy
 from pysup.supervisor.engine.containers.commands import DAEMON
-from pysup.supervisor.engine.containers.namespaces import key_of, uplink_key
+from pysup.supervisor.engine.containers.namespaces import key_of
 from pysup.supervisor.engine.containers.states import ALIVE, State
 from pysup.supervisor.engine.engine import Engine
-from pysup.supervisor.engine.networks import naming
+from pysup.supervisor.engine.networks import held, naming
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.keeper import listening
 from pysup.supervisor.keeper.link import Entry, Link
-from pysup.supervisor.network import uplink_programs
 from pysup.supervisor.runtime import rootfs
 from pysup.supervisor.spec.fields import Fields
 from pysup.supervisor.spec.restart import restart_policy
@@ -115,10 +114,9 @@ async def _take_over(engine: Engine, rows: Sequence[Row], entries: Mapping[str, 
     alive = {row.id for row in rows if State(row.state) in ALIVE}
     needed = {f"run/{row.id}/{row.run_number}" for row in rows if row.id in alive}
     spaces = {key_of(row.id) for row in rows if row.id in alive or State(row.state) is State.BACKOFF}
-    spaces |= {uplink_key(row.id) for row in rows if key_of(row.id) in spaces}
     spaces |= {naming.key_of(container_id) for container_id in alive}
     for key, entry in entries.items():
-        if key in spaces or key in (MARKER, listening.KEY):
+        if key in spaces or key in (MARKER, listening.KEY, *held.KEYS):
             engine.parts.link.adopt_held(entry)
         elif key.startswith("exec/") and await engine.execs.adopt(entry):
             continue
@@ -134,7 +132,6 @@ async def _end_stranger(link: Link, entry: Entry) -> None:
         await link.reap(entry.key)
     else:
         link.adopt_held(entry)
-        uplink_programs.end(link.held(entry.key))
         await link.release(entry.key, list(entry.fds))
 
 

@@ -12,13 +12,12 @@ from pysup.supervisor.kernel import process
 
 
 class SpawnError(Exception):
-    """The keeper could not make a child: the step, its errno, and a text where that does not tell enough."""
+    """The keeper could not make a child: the step and its errno."""
 
-    def __init__(self, step: str, number: int, detail: str = "") -> None:
-        super().__init__(f"{step}: {detail or os.strerror(number)}")
+    def __init__(self, step: str, number: int) -> None:
+        super().__init__(f"{step}: {os.strerror(number)}")
         self.step = step
         self.number = number
-        self.detail = detail
 
 
 class Entry(NamedTuple):

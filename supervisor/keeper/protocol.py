@@ -107,12 +107,11 @@ class Spawned(NamedTuple):
 
 
 class SpawnFailed(NamedTuple):
-    """No child was made. ``detail``: why, where the errno does not tell enough."""
+    """No child was made."""
 
     key: str
     step: str
     errno: int
-    detail: str
 
 
 class Exited(NamedTuple):

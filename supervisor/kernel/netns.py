@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from pysup.supervisor.kernel import process
+from pysup.supervisor.kernel import net, process
 
 T = TypeVar("T")
 _NS_GET_USERNS = 0xB701
@@ -55,22 +55,42 @@ def is_governed() -> bool:
     return True
 
 
-def run_inside(namespace: int, call: Callable[[], T]) -> T:
-    """What a call gives in the network namespace of this descriptor. Raises KernelError, and what the call does."""
+def new_namespace() -> int:
+    """Make a network namespace, with lo up: a descriptor, the caller's. Raises KernelError."""
+    return _run_and_stay(_made)
+
+
+def _made() -> int:
+    process.unshare(process.CLONE_NEWNET)
+    net.loopback_up()
+    return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def run_inside(namespace: int | None, call: Callable[[], T]) -> T:
+    """What a call gives in the network namespace of this descriptor; None: in the caller's own.
+
+    Raises KernelError, and what the call does.
+    """
+    if namespace is None:
+        return call()
     if is_governed():
         with entered(namespace):
             return call()
-    return _run_and_stay(namespace, call)
+    return _run_and_stay(lambda: _gone_inside(namespace, call))
 
 
-def _run_and_stay(namespace: int, call: Callable[[], T]) -> T:
+def _gone_inside(namespace: int, call: Callable[[], T]) -> T:
+    process.setns(namespace, process.CLONE_NEWNET)
+    return call()
+
+
+def _run_and_stay(call: Callable[[], T]) -> T:
     """In a thread that ends where it has gone."""
     results: list[T] = []
     failures: list[BaseException] = []
 
     def work() -> None:
         try:
-            process.setns(namespace, process.CLONE_NEWNET)
             results.append(call())
         except BaseException as error:  # noqa: BLE001 - raised by the caller
             failures.append(error)

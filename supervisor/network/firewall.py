@@ -19,8 +19,15 @@ class Firewall:
     def __init__(self) -> None:
         self._busy = trio.Lock()
         self._worker: socket.socket | None = None
+        self._home: int | None = None
         self.pid = 0
         """Of the process that works, by which its transactions are known (network/watching.py)."""
+
+    def settle(self, home: int | None) -> None:
+        """Work in the network namespace of a descriptor from now on; None: in the daemon's own."""
+        if home != self._home:
+            self.close()
+            self._home = home
 
     async def apply(self, commands: str, what: str, *, namespace: int | None = None) -> str:
         """Run a transaction; ``what`` it does is for the error. Raises Unavailable: nothing was changed then.
@@ -37,7 +44,7 @@ class Firewall:
         fds = [memory_file("pysup-rules", commands.encode())]
         try:
             if self._worker is None:
-                self.pid, self._worker = nft_worker.start()
+                self.pid, self._worker = nft_worker.start(self._home)
             socket.send_fds(self._worker, [b"run"], fds if namespace is None else [*fds, namespace])
             answer = self._worker.recv(nft_worker.LARGEST)
         except OSError as error:

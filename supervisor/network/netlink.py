@@ -9,6 +9,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import trio
@@ -55,11 +56,7 @@ class Netlink:
     def __init__(
         self, namespace: int | None = None, *, family: int = socket.NETLINK_ROUTE, groups: int = 0
     ) -> None:
-        if namespace is None:
-            self._socket = _open(family, groups)
-        else:
-            with netns.entered(namespace):
-                self._socket = _open(family, groups)
+        self._socket = netns.run_inside(namespace, partial(_open, family, groups))
         self._busy = trio.Lock()
         self._number = 0
 

@@ -11,16 +11,19 @@ import os
 import socket
 import sys
 
-from pysup.supervisor.kernel import libraries, netns, nftables
+from pysup.supervisor.kernel import libraries, netns, nftables, process
 
-_SOCKET = 3
-"""The descriptor that it is given."""
 LARGEST = 60_000
 """Bytes of an answer."""
 
 
-def main(fd: int) -> None:
-    """Serve the socket: each message brings a memory file with commands, and a network namespace, if not its own."""
+def main(fd: int, home: int | None = None) -> None:
+    """Serve the socket: each message brings a memory file with commands, and a network namespace, if not its own.
+
+    ``home``: a descriptor of the one to be in; None: where it was started.
+    """
+    if home is not None:
+        process.setns(home, process.CLONE_NEWNET)
     sock = socket.socket(fileno=fd)
     while True:
         data, fds, _flags, _address = socket.recv_fds(sock, 16, 2)
@@ -53,15 +56,19 @@ def _run(commands: str, namespace: int | None) -> str:
         return nftables.run(commands)
 
 
-def start() -> tuple[int, socket.socket]:
-    """Begin one: its pid, and the other end of its socket, by whose closing it ends. Raises OSError."""
+def start(home: int | None) -> tuple[int, socket.socket]:
+    """Begin one: its pid, and the other end of its socket, by whose closing it ends. Raises OSError.
+
+    ``home``: a descriptor of the network namespace to be in; None: the daemon's own.
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
     with theirs:
-        given = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), _SOCKET)]
-        argv = [sys.executable, "-P", "-m", __name__]
+        fds = [theirs.fileno(), *([] if home is None else [home])]
+        given = [(os.POSIX_SPAWN_DUP2, fd, fd) for fd in fds]
+        argv = [sys.executable, "-P", "-m", __name__, *map(str, fds)]
         pid = os.posix_spawn(sys.executable, argv, os.environ, file_actions=given, setsid=True)
     return pid, ours
 
 
 if __name__ == "__main__":
-    main(_SOCKET)
+    main(*map(int, sys.argv[1:]))

@@ -41,8 +41,7 @@ class Way(NamedTuple):
 
     target: Target
     namespace: int | None = None
-    """A descriptor of the container's network namespace: its address is reached from there alone, as without root
-    (uplink.py). None: it is reached from here."""
+    """A descriptor of the network namespace from which the container is reached; None: from here."""
     for_all: bool = False
     """No rule leads anybody. Else rules lead all but those who come from ::1."""
 
@@ -53,8 +52,7 @@ class Way(NamedTuple):
     async def open(self, kind: socket.SocketKind) -> trio.socket.SocketType:
         """A socket that is connected to the container. Raises OSError."""
         family = socket.AF_INET6 if ":" in self.target[0] else socket.AF_INET
-        make = partial(socket.socket, family, kind)
-        plain = make() if self.namespace is None else netns.run_inside(self.namespace, make)
+        plain = netns.run_inside(self.namespace, partial(socket.socket, family, kind))
         made = trio.socket.from_stdlib_socket(plain)
         try:
             await made.connect(self.target)

@@ -16,6 +16,12 @@ def routed(besides: str = "") -> list[Network]:
     return [*read_v4(_text(_V4), besides), *read_v6(_text(_V6), besides)]
 
 
+def leads_out6() -> bool:
+    """Whether the host has a default route for IPv6."""
+    rows = (line.split() for line in _text(_V6).splitlines())
+    return any(not int(row[0], 16) and not int(row[1], 16) and row[-1] != _LOOPBACK for row in rows)
+
+
 def _text(path: str) -> str:
     try:
         with open(path, encoding="ascii") as file:

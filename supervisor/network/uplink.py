@@ -3,138 +3,183 @@ sockets of the user's own.
 
 The program makes an interface inside and speaks for the gateway; addresses and routes are set as everywhere else
 (wiring.set_up_inside). It gets no ports: those are carried from socket to socket (relay.py). It ends when nobody has
-the other end of its pipe any more (slirp4netns), or by a signal (pasta).
+the other end of its pipe any more: of pasta, which knows no such pipe, its parent waits for that.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
+import signal
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
-from ipaddress import IPv4Address, IPv4Network
-from pathlib import Path
-from typing import NamedTuple
 
 import trio
 
 from pysup.supervisor.errors import Unavailable
-from pysup.supervisor.network.addresses import Address
+from pysup.supervisor.kernel import mounts
+from pysup.supervisor.network import routes, wiring
 from pysup.supervisor.network.uplink_programs import (
-    EXIT,
     GATEWAY,
-    PROCESS,
+    NAMES,
+    OWN,
     SLIRP,
+    SUBNETS,
     installed,
-    names_of,
     why_not,
 )
 
+DEVICE = "uplink0"
 MTU = 65520
-_CANNOT = "cannot give a container a network without root"
+_MAC = "02:42:0a:00:02:64"
+_CANNOT = "cannot give networks a way out without root"
 _WITHIN = 10.0
 
 
-class Inner(NamedTuple):
-    """The interface that is to be inside."""
+async def begin(namespace: int) -> int:
+    """Give a namespace (a descriptor) its way out, which ends when what this gives is closed, with all its duplicates.
 
-    name: str
-    address: Address
-    subnet: IPv4Network
-
-
-def gateway_of(subnet: IPv4Network) -> IPv4Address:
-    """The address that the program speaks for."""
-    return subnet[GATEWAY]
-
-
-async def begin(namespace: int, inner: Inner) -> dict[str, int]:
-    """Have the packets of a namespace (a descriptor) carried; its interface is there afterwards, without an address.
-
-    What it gives is to be held as long as that is to go on, then given to uplink_programs.end(). Raises Unavailable.
+    Raises Unavailable, and leaves nothing then. There is IPv6 if the host has a way out for it now.
     """
     lacking = why_not()
     if lacking:
-        raise Unavailable(f"{_CANNOT}: {lacking}; --network none and host work")
-    program = installed()
-    with trio.move_on_after(_WITHIN):
-        if os.path.basename(program) == SLIRP:
-            return await _begin_slirp(program, namespace, inner)
-        return await _begin_pasta(program, namespace, inner)
-    raise Unavailable(f"{_CANNOT}: {program} is not ready within {_WITHIN:g} s")
+        raise Unavailable(
+            f"{_CANNOT}: {lacking}; --network none and host, and networks that are --internal, work"
+        )
+    program, ipv6 = installed(), routes.leads_out6()
+    try:
+        exit_fd = await _started(program, namespace, ipv6=ipv6)
+        try:
+            await wiring.set_up_inside(namespace, _plug(ipv6=ipv6), plain=True)
+        except BaseException:
+            os.close(exit_fd)
+            raise
+    except OSError as error:
+        raise Unavailable(f"{_CANNOT}: {error}") from error
+    return exit_fd
 
 
-# -- slirp4netns ---------------------------------------------------------------------------------------------
+def _plug(*, ipv6: bool) -> wiring.Plug:
+    subnets = SUBNETS if ipv6 else SUBNETS[:1]
+    return wiring.Plug(
+        outer="",
+        bridge=0,
+        inner=DEVICE,
+        mac=_MAC,
+        addresses=tuple((subnet[OWN], subnet) for subnet in subnets),
+        gateways=tuple(subnet[GATEWAY] for subnet in subnets),
+        mtu=MTU,
+    )
 
 
-async def _begin_slirp(program: str, namespace: int, inner: Inner) -> dict[str, int]:
-    ready, ready_theirs = os.pipe2(os.O_CLOEXEC)
-    exit_theirs, exit_ours = os.pipe2(os.O_CLOEXEC)
-    words = [
+# -- the programs --------------------------------------------------------------------------------------------
+
+_READY, _EXIT = 1, 3
+"""Descriptors of the program, or of its parent: the first says that it is ready."""
+
+_ENDED_BY_PIPE = f"""
+"$0" "$@" --pid /proc/self/fd/{_READY} &
+exec >/dev/null
+read -r end <&{_EXIT}
+kill "$!"
+wait
+"""
+"""Pasta's parent."""
+_APART = ("/bin/sh", "-c", '"$0" "$@" &')
+"""What it starts is the keeper's child, and reaped by it, whoever began it."""
+
+
+def _slirp_words(program: str, path: str, *, ipv6: bool) -> list[str]:
+    return [
         program,
         f"--mtu={MTU}",
-        f"--cidr={inner.subnet}",
+        f"--cidr={SUBNETS[0]}",
+        *(["--enable-ipv6"] if ipv6 else []),
         "--disable-host-loopback",
         "--netns-type=path",
-        f"--ready-fd={ready_theirs}",
-        f"--exit-fd={exit_theirs}",
-        f"/proc/self/fd/{namespace}",
-        inner.name,
+        f"--ready-fd={_READY}",
+        f"--exit-fd={_EXIT}",
+        path,
+        DEVICE,
     ]
+
+
+def _pasta_words(program: str, path: str, *, ipv6: bool) -> list[str]:
+    subnets = SUBNETS if ipv6 else SUBNETS[:1]
+    return [
+        "/bin/sh",
+        "-c",
+        _ENDED_BY_PIPE,
+        program,
+        "--foreground",
+        "--quiet",
+        *([] if ipv6 else ["--ipv4-only"]),
+        f"--ns-ifname={DEVICE}",
+        f"--mtu={MTU}",
+        *(f"--address={subnet[OWN]}" for subnet in subnets),
+        f"--netmask={SUBNETS[0].prefixlen}",
+        *(f"--gateway={subnet[GATEWAY]}" for subnet in subnets),
+        f"--dns-forward={NAMES}",
+        "--no-map-gw",
+        *("--tcp-ports=none", "--udp-ports=none", "--tcp-ns=none", "--udp-ns=none"),
+        "--no-netns-quit",
+        f"--netns={path}",
+    ]
+
+
+async def _started(program: str, namespace: int, *, ipv6: bool) -> int:
+    """It has made its interface afterwards. Raises Unavailable, OSError."""
+    words = _slirp_words if os.path.basename(program) == SLIRP else _pasta_words
+    ready, ready_theirs = os.pipe2(os.O_CLOEXEC)
+    exit_theirs, exit_ours = os.pipe2(os.O_CLOEXEC)
     try:
-        told = await _started(words, (namespace, ready_theirs, exit_theirs), ready)
+        with _bound(namespace) as path:
+            given = ((_READY, ready_theirs), (_EXIT, exit_theirs))
+            try:
+                await trio.to_thread.run_sync(_spawn, [*_APART, *words(program, path, ipv6=ipv6)], given)
+            finally:
+                os.close(ready_theirs)
+                os.close(exit_theirs)
+            await _be_told(ready, program)
     except BaseException:
         os.close(exit_ours)
         raise
     finally:
-        os.close(exit_theirs)
         os.close(ready)
-    if told != b"1":
-        os.close(exit_ours)
-        raise Unavailable(f"{_CANNOT}: {program} has ended (see the daemon's log)")
-    return {EXIT: exit_ours}
+    return exit_ours
 
 
-async def _started(words: list[str], fds: Sequence[int], ready: int) -> bytes:
-    """Start it with these descriptors, the second of which only it has then; what it says when it is ready."""
-    actions: list[tuple[int, ...] | tuple[int, int, str, int, int]]
-    actions = [(os.POSIX_SPAWN_DUP2, fd, fd) for fd in fds]
-    actions.append(
-        (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)
-    )  # it tells how it is; errors go to the log
+@contextmanager
+def _bound(namespace: int) -> Iterator[str]:
+    """A path of the namespace, in the block: descriptors of its own pasta may have closed when it looks for it, and
+    it gives up what it would need to see another process's.
+    """
+    with tempfile.NamedTemporaryFile(prefix="pysup-network-") as file:
+        mounts.mount(f"/proc/self/fd/{namespace}", file.name, "", mounts.MS_BIND)
+        try:
+            yield file.name
+        finally:
+            mounts.umount(file.name, mounts.MNT_DETACH)
+
+
+def _spawn(words: list[str], given: Sequence[tuple[int, int]]) -> None:
+    """Start it, with each descriptor at a place of its own: none of them is at another one's before."""
+    apart = [(place, fcntl.fcntl(ours, fcntl.F_DUPFD_CLOEXEC, _EXIT + 1)) for place, ours in given]
+    actions = [(os.POSIX_SPAWN_DUP2, ours, place) for place, ours in apart]
+    spawn = partial(os.posix_spawn, file_actions=actions, setsid=True, setsigdef=[signal.SIGPIPE])
     try:
-        spawn = partial(os.posix_spawn, words[0], words, os.environ, file_actions=actions, setsid=True)
-        await trio.to_thread.run_sync(spawn)
+        os.waitpid(spawn(words[0], words, os.environ), 0)
     finally:
-        os.close(fds[1])
-    await trio.lowlevel.wait_readable(ready)
-    return os.read(ready, 1)
+        for _, fd in apart:
+            os.close(fd)
 
 
-# -- pasta ---------------------------------------------------------------------------------------------------
-
-
-async def _begin_pasta(program: str, namespace: int, inner: Inner) -> dict[str, int]:
-    """It goes into the background by itself when it is ready."""
-    with tempfile.TemporaryDirectory() as directory:
-        pid_file = Path(directory) / "pid"
-        words = [
-            program,
-            "--quiet",
-            f"--pid={pid_file}",
-            "--ipv4-only",
-            f"--ns-ifname={inner.name}",
-            f"--mtu={MTU}",
-            f"--address={inner.address}",
-            f"--netmask={inner.subnet.prefixlen}",
-            f"--gateway={gateway_of(inner.subnet)}",
-            f"--dns-forward={names_of(inner.subnet)}",
-            "--no-map-gw",
-            *("--tcp-ports=none", "--udp-ports=none", "--tcp-ns=none", "--udp-ns=none"),
-            f"--netns=/proc/self/fd/{namespace}",
-        ]
-        done = await trio.run_process(words, pass_fds=(namespace,), capture_stderr=True, check=False)
-        if done.returncode:
-            cause = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-            raise Unavailable(f"{_CANNOT}: {program}: {cause}")
-        return {PROCESS: os.pidfd_open(int(pid_file.read_text()))}
+async def _be_told(ready: int, program: str) -> None:
+    with trio.move_on_after(_WITHIN) as waiting:
+        await trio.lowlevel.wait_readable(ready)
+    if waiting.cancelled_caught:
+        raise Unavailable(f"{_CANNOT}: {program} is not ready within {_WITHIN:g} s")
+    if not os.read(ready, 1):
+        raise Unavailable(f"{_CANNOT}: {program} has ended (see the daemon's log)")

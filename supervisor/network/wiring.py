@@ -163,7 +163,11 @@ def _inside(plug: Plug) -> tuple[Netlink, int]:
             file.write("1")
     for name, value in plug.sysctls:
         _set(name, value)
-    return Netlink(), socket.if_nametoindex(plug.inner)
+    return _looked_up(plug.inner)
+
+
+def _looked_up(inner: str) -> tuple[Netlink, int]:
+    return Netlink(), socket.if_nametoindex(inner)
 
 
 def _set(name: str, value: str) -> None:
@@ -192,7 +196,6 @@ async def put_back(host: Netlink, outer: str, bridge: int) -> None:
 
 async def route(namespace: int, inner: str, gateways: Iterable[Address]) -> None:
     """Let the default routes of a namespace go through one of its interfaces. Raises NetlinkError."""
-    with netns.entered(namespace):
-        inside, index = Netlink(), socket.if_nametoindex(inner)
+    inside, index = netns.run_inside(namespace, partial(_looked_up, inner))
     with inside:
         await inside.ask(*(messages.add_default_route(index, gateway) for gateway in gateways))

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import stat
-import subprocess
 import tarfile
 import uuid
 from collections.abc import Iterator
@@ -41,7 +40,7 @@ def test_the_first_run_starts_a_daemon_of_the_users_own(user: RootlessUser) -> N
 
 def test_what_is_limited_is_told(user: RootlessUser) -> None:
     facts = user.ok("pysup info; docker -H unix://$XDG_RUNTIME_DIR/pysup/pysup.sock info -f '{{json .}}'")
-    assert "root: no: rootless: no networks but host, none and one of each container's own" in facts
+    assert "root: no: rootless: no macvlan networks" in facts
     assert "ids: yes (65537 of users, 65537 of groups)" in facts
     document = json.loads(facts.splitlines()[-1])
     assert "name=rootless" in document["SecurityOptions"]
@@ -57,18 +56,33 @@ def test_what_is_limited_is_told(user: RootlessUser) -> None:
         ("run --rm --pids-limit 5 host true", f"cannot limit the number of processes: {NO_CGROUP}"),
         ("run --rm --userns auto host true", "only a daemon that is root"),
         ("run --rm --uidmap 0:1:5 host true", "only a daemon that is root"),
-        ("network create backend", "it needs root; without it there are host and none"),
+        ("network create -d macvlan -o parent=lo lan", "driver macvlan needs root"),
         (
-            "run --rm --oom-score-adj -5 host true",
-            "oom_score_adj: permission denied: -5 needs CAP_SYS_RESOURCE",
+            "network create --subnet 10.0.2.0/25 taken",
+            "10.0.2.0/25 overlaps with a route of the host, 10.0.2.0/24",
         ),
-        ("daemon --bridge br0", "--bridge br0 needs root"),
+        ("run --rm --oom-score-adj -5 host true", "oom_score_adj: permission denied"),
     ],
 )
 def test_what_cannot_work_says_why(user: RootlessUser, command: str, said: str) -> None:
     done = user.sh(f"pysup {command}")
     assert done.returncode in (1, 125), done.stdout
     assert said in done.stderr
+
+
+def test_without_a_program_that_leads_out_there_is_no_default_network() -> None:
+    """Neither is on the path; what leads nowhere works all the same."""
+    with RootlessUser() as someone:
+        path = "for p in sh env sleep newuidmap newgidmap; do ln -s $(command -v $p) bin; done; PATH=$PWD/bin"
+        told = someone.ok(
+            f"cd $HOME; mkdir bin; {path}; pysup run --rm host true; pysup network create --internal in; "
+            "pysup run --rm --network in host true; pysup network create out"
+        )
+        assert told
+        said = "neither slirp4netns nor pasta (package passt) is installed"
+        for refused in ("--network bridge", "--network out"):
+            done = someone.sh(f"pysup run --rm {refused} host true")
+            assert done.returncode in (125, 126, 127) and said in done.stderr
 
 
 def test_root_of_a_container_is_the_user_outside(user: RootlessUser) -> None:
@@ -230,23 +244,3 @@ COPY --from=base:1 /bin/cat /c/
     shown = user.sh(script, steps, stdin=archive)
     assert "a 33 44\nf 5 6\n/c/cat 0 0\n" in shown.stdout, shown.stderr
     assert "No such file" in shown.stdout
-
-
-def test_a_limit_that_is_reached_is_named(user: RootlessUser) -> None:
-    """Of namespaces, which each user namespace counts, and of processes."""
-    user.ok("pysup run -d --name box host sleep 1000")
-    enter = ["nsenter", "--user", "--target", str(user.keeper), "sh", "-c"]
-    limit = "/proc/sys/user/max_{}_namespaces"
-    hard = f"prlimit --pid {user.keeper} --nproc --noheadings --output HARD"
-    try:
-        for kind in ("ipc", "cgroup"):
-            subprocess.run([*enter, f"echo 0 > {limit.format(kind)}"], check=True)
-            told = user.sh("pysup run --rm --sysctl kernel.msgmax=9 host true").stderr
-            subprocess.run([*enter, f"echo 1000 > {limit.format(kind)}"], check=True)
-            assert f"{kind} namespaces: limit user.max_{kind}_namespaces reached" in told
-        subprocess.run([*enter, f"prlimit --pid {user.keeper} --nproc=1:"], check=True)
-        told = user.sh("pysup exec box true").stderr
-        subprocess.run([*enter, f"prlimit --pid {user.keeper} --nproc=$({hard}):"], check=True)
-        assert "clone: no more processes: limit of the daemon's cgroup, kernel.pid_max" in told
-    finally:
-        user.ok("pysup rm -f box")

@@ -1,9 +1,10 @@
-"""An ordinary user's containers have the default network, each for itself, with published ports; no root anywhere."""
+"""An ordinary user's networks are like root's, in a network namespace of his daemon's; no root anywhere."""
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 
@@ -68,16 +69,80 @@ async def test_names_are_asked_of_the_hosts_servers_also_of_one_on_its_loopback(
     script = 'pysup run --rm host sh -c "cat /etc/resolv.conf; getent ahostsv4 example.test"'
     async with name_server("127.0.0.1", lambda query: [a_record(query, "192.0.2.77")]):
         shown = await trio.to_thread.run_sync(user.ok, script)
-    assert "nameserver 172.17.0.3\n" in shown and "192.0.2.77" in shown
+    assert "nameserver 10.0.2.3\n" in shown and "192.0.2.77" in shown
 
 
-def test_nothing_of_it_is_left(user: RootlessUser) -> None:
-    assert user.processes(b"slirp4netns")
-    user.ok("pysup rm -f web second; pysup run --rm host true")
-    until(lambda: not user.processes(b"slirp4netns"), "the end of the programs")
+def test_networks_of_the_users_own(user: RootlessUser) -> None:
+    """Names, no way out of an internal one, no way between two, and a change of network while it runs."""
+    user.ok("pysup network create back; pysup network create --internal inner")
+    serve = 'pysup run -d --name "$1" --network "$2" -p "$3:80" host python3 -c "$4"'
+    user.ok(serve, "db", "back", "18122", SERVER)
+    user.ok(serve, "hidden", "inner", "18123", SERVER)
+    until(lambda: answers(18122), "an answer from a network of the user's own")
+    look = 'pysup run --rm --network "$1" host python3 -c "$2" "$3"'
+    assert (
+        user.ok(look, "back", FETCH, "http://db/")
+        == user.ok(look, "inner", FETCH, "http://hidden/")
+        == "200\n"
+    )
+    assert user.ok(look, "back", FETCH, f"http://{HOST}:18120/") == "200\n"
+    for network, url in (
+        ("inner", f"http://{HOST}:18120/"),
+        ("bridge", "http://db/"),
+        ("back", "http://hidden/"),
+    ):
+        assert user.sh(look, network, FETCH, url).returncode != 0, url
+    assert not answers(18123), "an internal network's port was published"
+    user.ok("pysup network connect inner db")
+    assert user.ok(look, "inner", FETCH, "http://db/") == "200\n"
+    user.ok("pysup network disconnect inner db")
+    assert user.sh(look, "inner", FETCH, "http://db/").returncode != 0
+
+
+def test_ports_by_udp_in_a_row_and_on_one_address(user: RootlessUser) -> None:
+    echo = (
+        "import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('', 5000))\n"
+        "while True: data, client = s.recvfrom(99); s.sendto(data.upper(), client)"
+    )
+    publish = "-p 127.0.0.1:18124:5000/udp -p 18125-18127:80-82"
+    user.ok(f'pysup run -d --name echo --network back {publish} host python3 -c "$1"', echo)
+
+    def answered() -> bool:
+        with socket.socket(type=socket.SOCK_DGRAM) as asking:
+            asking.settimeout(0.5)
+            asking.connect(("127.0.0.1", 18124))
+            try:
+                asking.send(b"hello")
+                return asking.recv(99) == b"HELLO"
+            except OSError:
+                return False
+
+    until(answered, "an answer by UDP")
+    shown = user.ok("pysup port echo")
+    assert "5000/udp -> 127.0.0.1:18124" in shown and "82/tcp -> 0.0.0.0:18127" in shown
+    assert (
+        "without root, ports of tcp and udp alone can be carried"
+        in user.sh("pysup run --rm -p 18128:80/sctp host true").stderr
+    )
+
+
+def test_the_way_out_comes_back_when_its_program_is_ended(user: RootlessUser) -> None:
+    (program,) = user.processes(b"slirp4netns")
+    os.kill(program, signal.SIGKILL)
+    until(lambda: user.processes(b"slirp4netns") not in ([], [program]), "another program")
+    look = 'pysup run --rm host python3 -c "$1" "$2"'
+    assert user.ok(look, FETCH, f"http://{HOST}:18120/") == "200\n"
+
+
+def test_nothing_of_it_is_left_when_keeper_and_engine_are_killed(user: RootlessUser) -> None:
+    for pid in user.daemons():
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: not user.processes(b"slirp4netns"), "the end of the program")
+    user.ok("pysup run --rm host true")
+    user.ok("pysup rm -f web second db hidden echo; pysup network rm back inner")
     assert not answers(18120)
 
 
 def test_a_port_that_only_root_may_have_is_refused(user: RootlessUser) -> None:
     told = user.sh("pysup run --rm -p 81:80 host true").stderr
-    assert "cannot publish 0.0.0.0:81/tcp" in told and "Permission denied" in told
+    assert "cannot publish 0.0.0.0:81/tcp" in told and "sysctl net.ipv4.ip_unprivileged_port_start=81" in told

@@ -1,6 +1,7 @@
 """Executed as root in namespaces of its own: becomes an ordinary user, and gives a network namespace a way out.
 
-Argument: the directory of the program to use. It prints, as JSON, what was reached, and how. A host with a real
+Argument: the directory of the program to use. It prints, as JSON, what was reached, and how, once the program has
+ended with its pipe. A host with a real
 address of its own is what pasta wants: it is one end of a pair.
 """
 
@@ -15,18 +16,17 @@ import sys
 import threading
 from contextlib import closing
 from functools import partial
-from ipaddress import IPv4Network, ip_address
 
 import trio
 import trio.testing
 
 from pysup.supervisor.kernel import net, netns, process
-from pysup.supervisor.network import uplink, uplink_programs, wiring
+from pysup.supervisor.network import uplink, watching
 from pysup.supervisor.network.relay import Way, relay
 
 NOBODY = 65534
 HOST = "198.51.100.1"
-ADDRESS, SUBNET = ip_address("10.0.2.15"), IPv4Network("10.0.2.0/24")
+ADDRESS = "10.0.2.100"
 _PR_SET_DUMPABLE = 4
 
 
@@ -56,21 +56,7 @@ def become_user() -> None:
     for name, text in (("setgroups", "deny"), ("gid_map", f"0 {NOBODY} 1"), ("uid_map", f"0 {NOBODY} 1")):
         with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
             file.write(text)
-
-
-def new_namespace() -> int:
-    """A network namespace, made by a thread that stays there."""
-    made: list[int] = []
-
-    def work() -> None:
-        process.unshare(process.CLONE_NEWNET)
-        net.loopback_up()
-        made.append(os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    return made[0]
+    process.unshare(process.CLONE_NEWNS)
 
 
 async def reaches_out(namespace: int) -> bool:
@@ -96,7 +82,7 @@ def answers(kind: socket.SocketKind, port: int) -> str:
 
 def serve(kind: socket.SocketKind) -> socket.socket:
     made = socket.socket(socket.AF_INET, kind)
-    made.bind((str(ADDRESS), 80))
+    made.bind((ADDRESS, 80))
     if kind == socket.SOCK_STREAM:
         made.listen()
     return made
@@ -120,7 +106,7 @@ async def published(namespace: int, kind: socket.SocketKind) -> str:
     with socket.socket(socket.AF_INET, kind) as held:
         held.bind((HOST, 0))
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(relay, held, Way((str(ADDRESS), 80), namespace, for_all=True))
+            nursery.start_soon(relay, held, Way((ADDRESS, 80), namespace, for_all=True))
             await trio.testing.wait_all_tasks_blocked()
             said = await trio.to_thread.run_sync(answers, kind, held.getsockname()[1])
             nursery.cancel_scope.cancel()
@@ -129,24 +115,31 @@ async def published(namespace: int, kind: socket.SocketKind) -> str:
 
 
 async def main(namespace: int) -> dict[str, object]:
-    held = await uplink.begin(namespace, uplink.Inner("eth0", ADDRESS, SUBNET))
-    way_out = (uplink.gateway_of(SUBNET),)
-    plug = wiring.Plug("", 0, "eth0", "02:00:00:00:00:05", ((ADDRESS, SUBNET),), way_out, mtu=uplink.MTU)
-    await wiring.set_up_inside(namespace, plug, plain=True)
+    exit_fd = await uplink.begin(namespace)
     found = {
         "governed": netns.is_governed(),
         "out": await reaches_out(namespace),
         "tcp": await published(namespace, socket.SOCK_STREAM),
         "udp": await published(namespace, socket.SOCK_DGRAM),
     }
-    uplink_programs.end(held)
-    for fd in held.values():
-        os.close(fd)
+    os.close(exit_fd)
+    with watched(namespace) as watch:
+        while is_there(namespace):
+            await watch.more()
     return found
+
+
+def watched(namespace: int) -> watching.Watch:
+    return netns.run_inside(namespace, watching.watch_links)
+
+
+def is_there(namespace: int) -> bool:
+    names = netns.run_inside(namespace, socket.if_nameindex)
+    return uplink.DEVICE in [name for _, name in names]
 
 
 if __name__ == "__main__":
     make_host()
     become_user()
     os.environ["PATH"] = sys.argv[1]
-    print(json.dumps(trio.run(main, new_namespace())))
+    print(json.dumps(trio.run(main, netns.new_namespace())))

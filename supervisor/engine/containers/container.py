@@ -95,7 +95,7 @@ class Container(Lifecycle):
         beginning = self._beginning(Event.START, command.cause, command.caller)
         creation = command.creation or Change()
         await self.record.make(creation.then(beginning))
-        await self._perform_next_run(command.caller)
+        await self._perform_next_run()
         self._starters.append(command.reply)
 
     async def _on_stop(self, command: commands.Stop) -> None:
@@ -104,7 +104,7 @@ class Container(Lifecycle):
                 await self._cancel_back_off(command)
                 command.reply.settle()
             case State.STARTING:
-                self._run_in_progress.abandon(command.ended_by, command.caller)
+                self._run_in_progress.abandon(command.ended_by)
                 self._stoppers.append(command.reply)
             case State.RUNNING | State.PAUSED:
                 await self._stop_run(command)
@@ -122,7 +122,7 @@ class Container(Lifecycle):
                 await self._stop_run(command)
                 self._starters.append(command.reply)
             case State.STOPPING:
-                self._run_in_progress.end("restart", command.caller)
+                self._run_in_progress.ended_by = "restart"
                 self._starters.append(command.reply)
             case _:
                 await self._on_start(commands.Start(command.caller, reply=command.reply))
@@ -143,8 +143,7 @@ class Container(Lifecycle):
         if run.ended_by == "itself" and (
             sent in policy.ENDING_SIGNALS or sent == self.record.spec.stop_signal
         ):
-            run.end("kill", command.caller)
-            self._kill_signal, self._killed_at = sent, trio.current_time()
+            run.ended_by, self._kill_signal, self._killed_at = "kill", sent, trio.current_time()
             also = self._run_columns(ended_by="kill")
         await self.record.note([Told("kill", {"signal": str(sent)}, command.caller)], also=also)
         if sent == signal.SIGKILL:  # answered when it has ended, as by docker
@@ -247,9 +246,9 @@ class Container(Lifecycle):
             await self.record.step(Event.STOP, told=[told], columns={"next_start_at": None})
             return await self._remove()
         run = self._run_in_progress
-        run.end("stop", command.caller)
+        run.ended_by = "stop"
         if state is State.STARTING:
-            run.abandon("stop", command.caller)
+            run.abandon("stop")
         else:
             await run.kill_all()
         return None

@@ -150,10 +150,9 @@ class Lifecycle(Actor):
         await self._surely(self._beginning(event, "policy"))
         await self._perform_next_run()
 
-    async def _perform_next_run(self, caller: commands.Caller = DAEMON) -> None:
+    async def _perform_next_run(self) -> None:
         self._deadline = math.inf
         self._run = self._new_run(self.record.row.run_number)
-        self._run.started_for = caller
         self._children.start_soon(self._run.perform)
 
     def _new_run(self, number: int) -> Run:
@@ -173,7 +172,7 @@ class Lifecycle(Actor):
         pid = 0 if process is None else process.pid
         return Change(
             passed=(Event.READY,),
-            told=(Told("start", {}, self._run_in_progress.started_for),),
+            told=(Told("start"),),
             columns={"pid": pid, "started_at": now, "finished_at": None},
             writes=(self._run_columns(pid=pid, started_at=now), *self._run_in_progress.sandbox.writes),
         )
@@ -233,7 +232,7 @@ class Lifecycle(Actor):
         ask = not by_hand and not self._removers
         sequel = sequel_of(outcome, row, self.record.spec, now, ask_policy=ask)
         end = Change(passed=(event,), writes=tell_of(self.record, "unmount"))
-        end = end.then(outcome.change(row, now, run.ended_for)).then(sequel)
+        end = end.then(outcome.change(row, now)).then(sequel)
         next_step = self._next_step(outcome, sequel, now)
         await self._surely(end.then(next_step.change))
         self._deadline = math.inf
@@ -269,9 +268,7 @@ class Lifecycle(Actor):
             removal = self._removal()
             return NextStep(removal.change, partial(self._finish_removal, removal))
         if restart:
-            caller = self._run_in_progress.ended_for
-            begin = self._beginning(Event.START, "manual", caller)
-            return NextStep(begin, partial(self._perform_next_run, caller))
+            return NextStep(self._beginning(Event.START, "manual"), self._perform_next_run)
         due = sequel.columns.get("next_start_at")
         if isinstance(due, int) and due <= now_ns:
             return NextStep(self._beginning(Event.DUE, "policy"), self._perform_next_run)
@@ -311,7 +308,7 @@ class Lifecycle(Actor):
         await self._signal_stop(command)
 
     def _stopping(self, command: commands.Stop) -> Change:
-        self._run_in_progress.end(command.ended_by, command.caller)
+        self._run_in_progress.ended_by = command.ended_by
         return Change(
             passed=(Event.STOP,),
             told=(Told("kill", {"signal": str(self._stop_signal(command))}, command.caller),),

@@ -6,17 +6,11 @@ import os
 from collections.abc import Iterable, Mapping
 
 from pysup.supervisor.keeper.link import Link, Process
-from pysup.supervisor.network import uplink_programs
 
 
 def key_of(container_id: str) -> str:
     """The keeper's entry that holds a container's namespaces."""
     return f"ns/{container_id}"
-
-
-def uplink_key(container_id: str) -> str:
-    """The keeper's entry that holds what carries the packets of an ordinary user's container (network/uplink.py)."""
-    return f"uplink/{container_id}"
 
 
 class HeldNamespaces:
@@ -25,7 +19,6 @@ class HeldNamespaces:
     def __init__(self, link: Link, container_id: str) -> None:
         self._link = link
         self._key = key_of(container_id)
-        self._uplink = uplink_key(container_id)
 
     @property
     def fds(self) -> Mapping[str, int]:
@@ -47,9 +40,7 @@ class HeldNamespaces:
         await self._link.hold(self._key, taken)
 
     async def release(self) -> None:
-        """Let them go, and the way out of them; nothing happens if none are held."""
-        uplink_programs.end(self._link.held(self._uplink))
-        for key in (self._uplink, self._key):
-            names = list(self._link.held(key))
-            if names:
-                await self._link.release(key, names)
+        """Let them go; nothing happens if none are held."""
+        names = list(self.fds)
+        if names:
+            await self._link.release(self._key, names)

@@ -17,7 +17,7 @@ from functools import partial
 import trio
 
 from pysup.store.errors import StoreError
-from pysup.supervisor.engine.containers.commands import DAEMON, Caller, Exited, Failed, News, Ready
+from pysup.supervisor.engine.containers.commands import Exited, Failed, News, Ready
 from pysup.supervisor.engine.containers.kept_layers import KeptLayers, close_all
 from pysup.supervisor.engine.containers.launching import give_size, launch_run
 from pysup.supervisor.engine.containers.namespaces import HeldNamespaces
@@ -53,9 +53,7 @@ class Run:
     ) -> None:
         self.number = number
         self.ended_by = "itself"
-        """How it ends, once somebody has begun to end it; persisted with the run's row."""
-        self.started_for = self.ended_for = DAEMON
-        """Who asked for its start, and for its end."""
+        """Who ends it, once somebody has begun to; persisted with the run's row."""
         self.committed = trio.Event()
         """Set by the container's task when the end is in the store: the zombie may be reaped."""
         self.done = trio.Event()
@@ -258,13 +256,9 @@ class Run:
 
     # -- what the container's task may ask -------------------------------------------------------------------
 
-    def end(self, ended_by: str, caller: Caller) -> None:
-        """Note that somebody has begun to end it, and how."""
-        self.ended_by, self.ended_for = ended_by, caller
-
-    def abandon(self, ended_by: str, caller: Caller) -> None:
+    def abandon(self, ended_by: str) -> None:
         """Stop a start in progress; it is reported as failed."""
-        self.end(ended_by, caller)
+        self.ended_by = ended_by
         self._starting.cancel()
 
     def signal(self, number: int) -> None:

@@ -29,6 +29,7 @@ from pysup.supervisor.engine.networks.forwarding import (
     switch_device_on,
     sysctl_of,
 )
+from pysup.supervisor.engine.networks.home import Home
 from pysup.supervisor.engine.networks.places import Place, all_published
 from pysup.supervisor.engine.news import Happening, NewsDesk
 from pysup.supervisor.errors import NotFound, Unavailable
@@ -49,14 +50,17 @@ Described = tuple[Network, list[Subnet]]
 
 
 class Fabric:
-    """One for each daemon, in its network namespace."""
+    """One for each daemon, in its home's network namespace."""
 
-    def __init__(self, store: Store, news: NewsDesk, firewall: Firewall, forwarding: Forwarding) -> None:
+    def __init__(
+        self, store: Store, news: NewsDesk, firewall: Firewall, forwarding: Forwarding, home: Home
+    ) -> None:
+        self.home = home
         self._store = store
         self._news = news
         self._firewall = firewall
         self._forwarding = forwarding
-        self._host = Netlink()
+        self._host = Netlink(home.namespace)
         self._bridges: dict[str, int] = {}
         """Index by network id; what is here is ruled, too."""
         self._founded = False
@@ -79,13 +83,15 @@ class Fabric:
 
     async def _make(self, network_id: str) -> None:
         network, subnets = await self._described(network_id)
+        if not network.internal:
+            await self.home.lead_out()
         await self._forward(_versions(subnets))
         try:
-            index = await wiring.ensure_bridge(self._host, _bridge(network, subnets))
+            index = await wiring.ensure_bridge(self._host, _bridge(network, subnets, self.home.mtu))
         except NetlinkError as error:
             cause = f"{error}; --network none and host work without it"
             raise Unavailable(f"cannot make network {network.name}: {cause}") from error
-        set_sysctl(f"ipv4/conf/{network.device}/route_localnet", "1")
+        set_sysctl(f"ipv4/conf/{network.device}/route_localnet", "1", self.home.namespace)
         await self._apply(rules.add_network(_ruled(network, subnets)), f"rule network {network.name}")
         self._bridges[network_id] = index
         await self._put_back(network_id, index)
@@ -169,7 +175,7 @@ class Fabric:
                 plug = plug_of(place, device, gateways, parent)
                 await wiring.put_beside(self._host, namespace, plug, options.mode)
             else:
-                plug = plug_of(place, device, gateways, await self.bridge(network.id))
+                plug = plug_of(place, device, gateways, await self.bridge(network.id), mtu=self.home.mtu)
                 await self._plug_in(namespace, plug, network.id)
         except NetlinkError as error:
             raise Unavailable(f"cannot connect to network {network.name}: {error}") from error
@@ -224,8 +230,8 @@ class Fabric:
             on_again = await self._forward(frozenset().union(*versions.values()))
             lost = {one: [on_again[v] for v in versions[one] if v in on_again] for one in versions}
             for network, _ in described:
-                if is_switched_off(network.device):
-                    lost[network.id].append(switch_device_on(network.device))
+                if is_switched_off(network.device, self.home.namespace):
+                    lost[network.id].append(switch_device_on(network.device, self.home.namespace))
         for network_id, names in lost.items():
             for name in names:
                 log.warning("somebody switched %s off: it is on again", name)
@@ -233,11 +239,15 @@ class Fabric:
         return any(lost.values())
 
     async def restore_bridges(self, touched: AbstractSet[int] | None) -> bool:
-        """Bring bridges of ours to what they should be, if they are among these interfaces (None: all are)."""
+        """Bring bridges of ours to what they should be, if they are among these interfaces (None: all are).
+
+        So with the way out of an ordinary user's.
+        """
+        led = await self.home.restore(touched)
         bridges = [one for one, index in self._bridges.items() if touched is None or index in touched]
         for network_id in bridges:
             await self._repaired(network_id)
-        return bool(bridges)
+        return led or bool(bridges)
 
     async def _repaired(self, network_id: str) -> int:
         """Somebody deleted a bridge of ours, or its address: make it anew, with those who were on it, and say so."""
@@ -302,9 +312,9 @@ def _mac(network: Network) -> str:
     return addresses.mac_of(hashlib.sha256(network.id.encode()).digest())
 
 
-def _bridge(network: Network, subnets: Sequence[Subnet]) -> Bridge:
+def _bridge(network: Network, subnets: Sequence[Subnet], mtu: int) -> Bridge:
     placed = [(ip_address(one.gateway), ip_network(one.subnet)) for one in subnets if one.gateway]
-    return Bridge(network.device, _mac(network), tuple(placed), Options(network.options).mtu)
+    return Bridge(network.device, _mac(network), tuple(placed), Options(network.options).mtu or mtu)
 
 
 def plug_of(place: Place, device: str, gateways: Sequence[str], bridge: int, *, mtu: int = 0) -> Plug:

@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
 
 from pysup.supervisor.errors import Unavailable
+from pysup.supervisor.kernel import netns
 from pysup.supervisor.network.addresses import IPV4, IPV6
 
 _ALL = {IPV4: "ipv4/ip_forward", IPV6: "ipv6/conf/all/forwarding"}
@@ -19,13 +22,17 @@ _ONE = "ipv4/conf/{}/forwarding"
 
 
 class Forwarding:
-    """One for each daemon, in its network namespace."""
+    """One for each daemon, in the network namespace of its bridges."""
 
-    def __init__(self, note: str, *, drops: bool) -> None:
-        """``note``: the file's path. ``drops``: whether what was not forwarded before is dropped."""
+    def __init__(self, note: str, home: int | None, *, drops: bool) -> None:
+        """``note``: the file's path. ``home``: a descriptor of the namespace; None: the daemon's own.
+
+        ``drops``: whether what was not forwarded before is dropped.
+        """
         self._note = note
+        self._home = home
         self._drops = drops
-        self._ours = _read(note)
+        self._ours = self._read()
         """The versions that were off before, and are on for us."""
 
     @property
@@ -35,17 +42,41 @@ class Forwarding:
 
     def is_on(self, version: int) -> bool:
         """Whether the machine forwards."""
-        return _get(_ALL[version]) != "0"
+        return _get(_ALL[version], self._home) != "0"
 
     def claim(self, version: int) -> None:
         """It is about to be switched on for us. To be noted, and guarded, before it is. Raises Unavailable."""
         if version not in self._ours:
-            _write(self._note, self._ours | {version})
+            self._write(self._ours | {version})
             self._ours |= {version}
 
     def switch_on(self, version: int) -> None:
         """Raises Unavailable."""
-        set_sysctl(_ALL[version], "1")
+        set_sysctl(_ALL[version], "1", self._home)
+
+    # -- the note --------------------------------------------------------------------------------------------
+
+    def _life(self) -> list[object]:
+        """The boot and the network namespace that the switches are of."""
+        namespace = netns.run_inside(self._home, lambda: os.stat("/proc/thread-self/ns/net"))
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return [file.read().strip(), namespace.st_ino]
+
+    def _read(self) -> frozenset[int]:
+        with suppress(OSError, ValueError), open(self._note, encoding="ascii") as file:
+            found = json.load(file)
+            if isinstance(found, dict) and found.get("life") == self._life():
+                return frozenset(found["versions"])
+        return frozenset()
+
+    def _write(self, versions: frozenset[int]) -> None:
+        """By a rename: a crash leaves the old one or the new one."""
+        try:
+            with open(f"{self._note}.new", "w", encoding="ascii") as file:
+                json.dump({"life": self._life(), "versions": sorted(versions)}, file)
+            os.replace(f"{self._note}.new", self._note)
+        except OSError as error:
+            raise Unavailable(f"cannot write {self._note}: {error.strerror}") from error
 
 
 def sysctl_of(version: int) -> str:
@@ -53,61 +84,32 @@ def sysctl_of(version: int) -> str:
     return _dotted(_ALL[version])
 
 
-def is_switched_off(device: str) -> bool:
+def is_switched_off(device: str, home: int | None) -> bool:
     """Whether an interface forwards nothing by IPv4, though the machine does."""
-    return _get(_ONE.format(device)) == "0"
+    return _get(_ONE.format(device), home) == "0"
 
 
-def switch_device_on(device: str) -> str:
+def switch_device_on(device: str, home: int | None) -> str:
     """Let an interface forward again; the sysctl's name, for people. Raises Unavailable."""
-    set_sysctl(_ONE.format(device), "1")
+    set_sysctl(_ONE.format(device), "1", home)
     return _dotted(_ONE.format(device))
-
-
-# -- the note ------------------------------------------------------------------------------------------------
-
-
-def _life() -> list[object]:
-    """The boot and the network namespace that the switches are of."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return [file.read().strip(), os.stat("/proc/self/ns/net").st_ino]
-
-
-def _read(path: str) -> frozenset[int]:
-    with suppress(OSError, ValueError), open(path, encoding="ascii") as file:
-        found = json.load(file)
-        if isinstance(found, dict) and found.get("life") == _life():
-            return frozenset(found["versions"])
-    return frozenset()
-
-
-def _write(path: str, versions: frozenset[int]) -> None:
-    """By a rename: a crash leaves the old one or the new one."""
-    try:
-        with open(f"{path}.new", "w", encoding="ascii") as file:
-            json.dump({"life": _life(), "versions": sorted(versions)}, file)
-        os.replace(f"{path}.new", path)
-    except OSError as error:
-        raise Unavailable(f"cannot write {path}: {error.strerror}") from error
 
 
 # -- sysctls -------------------------------------------------------------------------------------------------
 
 
-def _get(name: str) -> str:
+def _get(name: str, home: int | None) -> str:
     """Empty: there is none, of an interface that has gone or an IP version that the kernel has not."""
     try:
-        with open(f"/proc/sys/net/{name}", encoding="ascii") as file:
-            return file.read().strip()
+        return netns.run_inside(home, Path(f"/proc/sys/net/{name}").read_text).strip()
     except FileNotFoundError:
         return ""
 
 
-def set_sysctl(name: str, value: str) -> None:
-    """sysctl(8) of the daemon's network namespace. Raises Unavailable."""
+def set_sysctl(name: str, value: str, home: int | None) -> None:
+    """sysctl(8) of a network namespace. Raises Unavailable."""
     try:
-        with open(f"/proc/sys/net/{name}", "w", encoding="ascii") as file:
-            file.write(value)
+        netns.run_inside(home, partial(Path(f"/proc/sys/net/{name}").write_text, value))
     except OSError as error:
         raise Unavailable(f"cannot set {_dotted(name)} to {value}: {error.strerror}") from error
 

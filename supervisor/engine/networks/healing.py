@@ -14,6 +14,7 @@ import trio
 from pysup.store.errors import StoreError
 from pysup.supervisor.engine.networks.fabric import Fabric
 from pysup.supervisor.errors import PysupError
+from pysup.supervisor.kernel import netns
 from pysup.supervisor.network.firewall import Firewall
 from pysup.supervisor.network.rules import TABLE
 from pysup.supervisor.network.watching import (
@@ -54,7 +55,14 @@ async def heal(
     async def look_at_forwarding(_found: list[Message] | None) -> bool:
         return await fabric.restore_forwarding()
 
-    with watch_rules() as rules, watch_links() as links, watch_forwarding() as forwarding:
+    def watch(begin: Callable[[], Watch]) -> Watch:
+        return netns.run_inside(fabric.home.namespace, begin)
+
+    with (
+        watch(watch_rules) as rules,
+        watch(watch_links) as links,
+        watch(watch_forwarding) as forwarding,
+    ):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_follow, rules, look_at_rules)
             nursery.start_soon(_follow, links, look_at_links)

@@ -12,7 +12,7 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from ipaddress import IPv4Network, ip_interface, ip_network
+from ipaddress import ip_interface, ip_network
 from sqlite3 import Connection
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,6 @@ from pysup.supervisor.engine.news import Happening, NewsDesk
 from pysup.supervisor.errors import BadRequest, Conflict, Forbidden, NotFound, Unavailable
 from pysup.supervisor.keeper.link import Link
 from pysup.supervisor.kernel import netns
-from pysup.supervisor.kernel.own_ids import is_rootless
 from pysup.supervisor.network import addresses, routes, uplink_programs
 from pysup.supervisor.network.addresses import IPV4, IPV6, Network
 from pysup.supervisor.network.firewall import Firewall
@@ -49,7 +48,7 @@ from pysup.supervisor.spec.networks import (
 
 if TYPE_CHECKING:
     from pysup.supervisor.engine.networks.fabric import Fabric
-    from pysup.supervisor.engine.networks.user_fabric import UserFabric
+    from pysup.supervisor.engine.networks.home import Home
 
 NO_BRIDGE = "none"
 """--bridge none: there is no default network."""
@@ -85,26 +84,29 @@ class Networks:
         self._store = store
         self._settings = settings
         self._news = news
-        self._fabric: Fabric | UserFabric | None = None
+        self._fabric: Fabric | None = None
         self._turn = trio.Lock()
 
-    async def fabric(self) -> Fabric | UserFabric:
-        """The kernel's side; its import is left to the first who needs it."""
+    async def fabric(self) -> Fabric:
+        """The kernel's side; its import is left to the first who needs it. Raises Unavailable."""
         async with self._turn:
             if self._fabric is None:
-                self._fabric = await (self._roots() if netns.is_governed() else self._users())
+                self._fabric = await self._begun()
             return self._fabric
 
-    async def _roots(self) -> Fabric:
-        module = await _imported("healing")
+    async def _begun(self) -> Fabric:
+        healing, homes = [await _imported(name) for name in ("healing", "home")]
+        try:
+            home: Home = await homes.find_home(self._link)
+        except OSError as error:
+            raise Unavailable(f"cannot make a network namespace without root: {error}") from error
+        self.firewall.settle(home.namespace)
         settings = self._settings
-        forwarding = Forwarding(settings.forwarding_note, drops=not settings.ip_forward_no_drop)
-        fabric: Fabric = module.Fabric(self._store, self._news, self.firewall, forwarding)
-        await self._nursery.start(module.heal, fabric, self.firewall)
-        return fabric
-
-    async def _users(self) -> UserFabric:
-        fabric: UserFabric = (await _imported("user_fabric")).UserFabric(self._link)
+        forwarding = Forwarding(
+            settings.forwarding_note, home.namespace, drops=not settings.ip_forward_no_drop
+        )
+        fabric: Fabric = healing.Fabric(self._store, self._news, self.firewall, forwarding, home)
+        await self._nursery.start(healing.heal, fabric, self.firewall)
         return fabric
 
     async def prepare(self) -> None:
@@ -113,8 +115,12 @@ class Networks:
         missing = [name for name in self._builtin() if networks.by_name(conn, name) is None]
         if missing:
             await self._store.write(
-                partial(self._add_builtin, names=missing, occupied=routes.routed(self._settings.bridge))
+                partial(self._add_builtin, names=missing, occupied=self._occupied(self._settings.bridge))
             )
+
+    @staticmethod
+    def _occupied(besides: str = "") -> list[Network]:
+        return [*routes.routed(besides), *(() if netns.is_governed() else uplink_programs.SUBNETS)]
 
     def _builtin(self) -> Iterator[str]:
         return (name for name in _IDS if name != BRIDGE or self._settings.bridge != NO_BRIDGE)
@@ -138,24 +144,31 @@ class Networks:
         try:
             return networks.find(self._store.read(), ref)
         except Missing:
-            raise NotFound(f"cannot {verb} network {ref}: network {ref} not found") from None
+            raise NotFound(
+                f"cannot {verb} network {ref}: network {ref} not found{self._why_none(ref)}"
+            ) from None
         except Ambiguous as error:
             raise BadRequest(f"cannot {verb} network {ref}: the prefix is that of several ids") from error
+
+    def _why_none(self, name: str) -> str:
+        """Why there is no default network; empty: another one is meant, or it was not wanted."""
+        missing = name == BRIDGE and not netns.is_governed() and uplink_programs.why_not()
+        return f": without root it needs a way out, but {missing}" if missing else ""
 
     # -- making and removing ---------------------------------------------------------------------------------
 
     async def create(self, wanted: WantedNetwork, caller: Caller) -> Row:
-        """Raises Conflict (the name, an overlap), BadRequest, Unavailable (no subnet is left, no root)."""
-        if is_rootless():
-            raise Unavailable(
-                f"cannot {CREATE} {wanted.name}: it needs root; without it there are host and none, "
-                "and the default one, if slirp4netns or pasta is installed"
-            )
+        """Raises Conflict (the name, an overlap), BadRequest, Unavailable (no subnet is left, no root for it)."""
         network_id = secrets.token_hex(32)
         options, beside = Options(wanted.options), wanted.driver == MACVLAN
+        if beside and not netns.is_governed():
+            raise Unavailable(
+                f"cannot {CREATE} {wanted.name}: driver macvlan needs root: a container of it is beside an interface "
+                "of the host; without root there are networks of the driver bridge"
+            )
         device = options.parent if beside else options.device or f"br-{network_id[:_SHORT]}"
         row = _row(wanted, network_id, device, wanted.driver)
-        occupied = () if beside else routes.routed()  # a macvlan is where the host's own network is
+        occupied = () if beside else self._occupied()  # a macvlan is where the host's own network is
         try:
             await self._store.write(
                 partial(self._insert, row=row, wanted=wanted, occupied=occupied, caller=caller)
@@ -190,7 +203,7 @@ class Networks:
             *([self._free_subnet(row, [*taken, *occupied])] if row.ipv4 and IPV4 not in given else []),
             *([addresses.local_subnet6(row.id)] if row.ipv6 and IPV6 not in given else []),
         ]
-        for one in (*wanted, *map(_chosen, free)):
+        for one in (*wanted, *map(WantedSubnet, free)):
             networks.add_subnet(
                 conn,
                 Subnet(
@@ -251,15 +264,6 @@ class Networks:
 
 async def _imported(name: str) -> Any:  # noqa: ANN401 - a module
     return await trio.to_thread.run_sync(importlib.import_module, f"{__package__}.{name}")
-
-
-def _chosen(subnet: Network) -> WantedSubnet:
-    """A subnet that nobody asked for. Without root, the program that carries its packets has addresses there."""
-    if isinstance(subnet, IPv4Network) and not netns.is_governed():
-        return WantedSubnet(
-            subnet, None, subnet[uplink_programs.GATEWAY], uplink_programs.reserved_of(subnet)
-        )
-    return WantedSubnet(subnet)
 
 
 def bip(text: str) -> WantedSubnet:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from pysup.store import endpoints, networks
 from pysup.store.endpoints import Endpoint, Lease, Port
 from pysup.store.networks import Network, Subnet
+from pysup.supervisor.kernel import netns
 from pysup.supervisor.network.addresses import IPV4, IPV6
 from pysup.supervisor.network.rules import ANY, Published, ip_version
 from pysup.supervisor.spec.networks import MACVLAN
@@ -100,10 +101,13 @@ def published(ports: Sequence[Port], places: Sequence[Place]) -> Iterator[Publis
 def led_to(places: Sequence[Place], version: int) -> str:
     """The container's address that ports of one IP version lead to: its first, and where there is none, IPv6 to IPv4.
 
-    That is carried by the host itself (relays.py), which no internal network lets in. Empty: none.
+    That is carried by the host itself (relays.py), as all is without root: which no internal network lets in. Empty:
+    none.
     """
     reached = on_bridges(places)
     outer = [place for place in reached if not place.network.internal]
+    if not netns.is_governed():
+        reached = outer
     return _first(reached, version) or (_first(outer, IPV4) if version == IPV6 else "")
 
 

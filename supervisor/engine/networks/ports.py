@@ -177,6 +177,8 @@ def has_ipv6() -> bool:
 def _bound(protocol: str, address: str, port: int) -> socket.socket:
     """Without SO_REUSEADDR it is ours alone, listening or not (socket(7)). Raises OSError."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    if protocol == "sctp" and not netns.is_governed():
+        raise OSError(errno.EPROTONOSUPPORT, "without root, ports of tcp and udp alone can be carried")
     try:
         made = socket.socket(family, _KINDS[protocol] | socket.SOCK_CLOEXEC, _PROTOCOLS[protocol])
     except OSError as error:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from ipaddress import ip_address
 from sqlite3 import Connection
@@ -18,7 +18,6 @@ from pysup.supervisor.engine.networks.places import Place, any_address, led_to, 
 from pysup.supervisor.engine.networks.ports import Ports, Refused, Taken, has_ipv6, still_wanted
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import Conflict, Forbidden, PysupError, Unavailable
-from pysup.supervisor.kernel import netns
 from pysup.supervisor.network.addresses import IPV4, IPV6
 from pysup.supervisor.network.rules import Published
 from pysup.supervisor.runtime.listeners import holder_of
@@ -30,13 +29,9 @@ from pysup.supervisor.spec.networks import Options
 class Publishing:
     """Which ports they are is a row of the store once the process runs; a random one is remembered there."""
 
-    def __init__(
-        self, parts: Parts, record: Record, namespace: Callable[[], AbstractContextManager[int | None]]
-    ) -> None:
-        """``namespace``: in its block, a descriptor of the container's network namespace, if there is one."""
+    def __init__(self, parts: Parts, record: Record) -> None:
         self._parts = parts
         self._record = record
-        self._namespace = namespace
         self._ports = Ports()
         self._led: list[Published] = []
 
@@ -118,14 +113,13 @@ class Publishing:
     async def _publish(self, led: Sequence[Published]) -> None:
         await (await self._parts.networks.fabric()).publish(led)
         self._led += led
-        self._relay(led)
+        await self._relay(led)
 
-    def _relay(self, led: Sequence[Published]) -> None:
-        with self._namespace() as namespace:
-            inside = None if netns.is_governed() else namespace
-            for one in led:
-                taken = Taken(one.protocol, one.host_ip, one.host_port, one.port)
-                self._parts.networks.relays.begin(one, self._ports.socket_of(taken), inside)
+    async def _relay(self, led: Sequence[Published]) -> None:
+        home = (await self._parts.networks.fabric()).home.namespace
+        for one in led:
+            taken = Taken(one.protocol, one.host_ip, one.host_port, one.port)
+            self._parts.networks.relays.begin(one, self._ports.socket_of(taken), home)
 
     async def _unpublish(self, led: Sequence[Published]) -> None:
         """Nobody has the sockets but the ports themselves afterwards."""
@@ -139,7 +133,7 @@ class Publishing:
         if error.errno == errno.EADDRINUSE:
             return Conflict(told + await self._holder(error))
         if error.errno == errno.EACCES:
-            return Forbidden(f"{told}{error.strerror}")
+            return Forbidden(told + (_forbidden(error.binding.first) or str(error.strerror)))
         return Unavailable(f"{told}{error.strerror}")
 
     async def _holder(self, error: Refused) -> str:
@@ -148,12 +142,12 @@ class Publishing:
         holder = found or await trio.to_thread.run_sync(holder_of, protocol, number)
         return "port is already allocated" + (f": {holder} has it" if holder else "")
 
-    def take_again(self, places: Sequence[Place]) -> None:
+    async def take_again(self, places: Sequence[Place]) -> None:
         """Those that an earlier engine has published."""
         rows = endpoints.ports(self._parts.store.read(), self._record.id)
         self._ports.take_again(rows)
         self._led = list(published(rows, places))
-        self._relay(self._led)
+        await self._relay(self._led)
 
     async def lead(self, places: Sequence[Place]) -> None:
         """Lead the ports to where the container is now. Raises Unavailable."""
@@ -177,6 +171,18 @@ class Publishing:
         """Give them back."""
         await self._unpublish(self._led)
         self._ports.close()
+
+
+def _forbidden(port: int) -> str:
+    """What keeps an ordinary user from having a port, and what would let him (ip-sysctl.rst); empty: something else."""
+    with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii") as file:
+        first = int(file.read())
+    if port >= first:
+        return ""
+    return (
+        f"without root, ports below {first} cannot be had (net.ipv4.ip_unprivileged_port_start); publish one from "
+        f"{first} on, or let root run: sysctl net.ipv4.ip_unprivileged_port_start={port}"
+    )
 
 
 def _note(conn: Connection, container_id: str, taken: Sequence[Taken]) -> None:

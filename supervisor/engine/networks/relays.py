@@ -1,6 +1,7 @@
 """Which published ports are carried (network/relay.py): where no rule leads them, and all without root.
 
-No rule leads what comes to ::1, and none from IPv6 to a container that has IPv4 alone.
+No rule leads what comes to ::1, and none from IPv6 to a container that has IPv4 alone. Without root, rules lead only
+what comes from other containers.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Relays:
     def begin(self, port: Published, sock: socket.socket | None, namespace: int | None) -> None:
         """Carry a port, if no rule leads it or not all of it, and its socket was not lost.
 
-        ``namespace``: the container's, where no rule leads anything (without root); all is carried then.
+        ``namespace``: where the containers are, if that is not where the port is (home.py); all is carried then.
         """
         all_led = namespace is None and port.is_led and port.host_ip not in (ANY[6], LOOPBACK)
         if port.protocol in _KINDS and sock is not None and not all_led:

@@ -39,8 +39,8 @@ from pysup.supervisor.engine.together import together
 from pysup.supervisor.errors import PysupError
 from pysup.supervisor.keeper.link import Process
 from pysup.supervisor.kernel import netns
+from pysup.supervisor.network import uplink_programs
 from pysup.supervisor.network.names.resolv_conf import ResolvConf
-from pysup.supervisor.network.uplink_programs import NAMES
 from pysup.supervisor.runtime import rootfs
 from pysup.supervisor.runtime.launch import Launched
 from pysup.supervisor.spec.container import ContainerSpec, NetworkSpec
@@ -67,7 +67,7 @@ class Sandbox:
         self._places: list[Place] = []
         self._devices: dict[str, str] = {}
         """What was plugged in now, by the endpoint's id."""
-        self._publishing = Publishing(parts, record, self._namespace)
+        self._publishing = Publishing(parts, record)
 
     # -- before the process ----------------------------------------------------------------------------------
 
@@ -106,16 +106,15 @@ class Sandbox:
         rootfs.write_names(self._parts.settings.container_dir(self._record.id), self._record.spec, files)
 
     def _resolving(self) -> ResolvConf:
-        servers = self._parts.settings.dns.split() or list(self._carried_servers())
+        servers = self._parts.settings.dns.split() or self._carried_servers()
         return resolving(self._record.spec.network, servers)
 
-    def _carried_servers(self) -> Iterator[str]:
-        """The host's, as the program that carries an ordinary user's packets shows them: those of its loopback, too."""
-        if not netns.is_governed():
-            for place in self._places:
-                yield from (
-                    subnet.reserved[NAMES] for _, subnet in place.addresses if NAMES in subnet.reserved
-                )
+    def _carried_servers(self) -> list[str]:
+        """An ordinary user's container without a resolver of its own asks the program that leads it out: that asks
+        the host's servers, those of its loopback, too.
+        """
+        alone = self._places and not named(self._places)
+        return [uplink_programs.NAMES] if alone and not netns.is_governed() else []
 
     # -- beside the process ----------------------------------------------------------------------------------
 
@@ -258,7 +257,7 @@ class Sandbox:
             await self._publishing.take(self._places)
             await self._publishing.lead(self._places)
         else:
-            self._publishing.take_again(self._places)
+            await self._publishing.take_again(self._places)
         await self._serve_names()
         for place in on_bridges(self._places):
             await (await self._parts.networks.fabric()).bridge(place.network.id)

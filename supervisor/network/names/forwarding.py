@@ -6,6 +6,7 @@ import contextlib
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import dns.rcode
 import trio
@@ -69,7 +70,5 @@ async def _over_tcp(query: Query, server: Upstream) -> bytes | None:
 
 def _socket(server: Upstream, kind: int) -> trio.socket.SocketType:
     family = socket.AF_INET6 if ":" in server.address else socket.AF_INET
-    if server.namespace is None:
-        return trio.socket.socket(family, kind)
-    with netns.entered(server.namespace):
-        return trio.socket.socket(family, kind)
+    made = netns.run_inside(server.namespace, partial(socket.socket, family, kind))
+    return trio.socket.from_stdlib_socket(made)

@@ -55,12 +55,11 @@ def ports(sockets: Sockets) -> tuple[int, int]:
 
 def _bound_inside(namespace: int) -> Sockets:
     """The child inside may not have come so far as to bring lo up."""
-    with netns.entered(namespace):
-        net.loopback_up()
-        return _bound()
+    return netns.run_inside(namespace, _bound)
 
 
 def _bound() -> Sockets:
+    net.loopback_up()
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         udp.bind((RESOLVER, 0))

@@ -1,0 +1,72 @@
+"""The network namespace that the bridges are in: the daemon's own, or, for an ordinary user, one that it has made.
+
+That one, and the pipe by which its way out ends (network/uplink.py), are held by the keeper: both last as long as the
+daemon. Whether there is a way out is asked of the kernel, never remembered. To be imported in a thread, and late.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
+from functools import partial
+
+import trio
+
+from pysup.supervisor.engine.networks.held import HOME, WAY_OUT
+from pysup.supervisor.keeper.link import Link
+from pysup.supervisor.kernel import netns
+from pysup.supervisor.network import uplink
+
+log = logging.getLogger(__name__)
+
+_NAMESPACE, _EXIT = "net", "exit"
+
+
+class Home:
+    """One for each daemon."""
+
+    def __init__(self, link: Link, namespace: int | None) -> None:
+        """``namespace``: a descriptor that is held; None: the daemon's own."""
+        self.namespace = namespace
+        self.mtu = 0 if namespace is None else uplink.MTU
+        """Of interfaces whose network does not say; 0: the kernel's default."""
+        self._link = link
+        self._index = 0
+        """The number of the way out's interface, if one was needed."""
+        self._turn = trio.Lock()
+
+    async def lead_out(self) -> None:
+        """See that there is a way out. Raises Unavailable."""
+        if self.namespace is not None:
+            async with self._turn:
+                self._index = self._found() or await self._begin(self.namespace)
+
+    def _found(self) -> int:
+        with suppress(OSError):
+            return netns.run_inside(self.namespace, partial(socket.if_nametoindex, uplink.DEVICE))
+        return 0
+
+    async def _begin(self, namespace: int) -> int:
+        """A program that somebody has ended leaves its entry."""
+        await self._link.release(WAY_OUT, list(self._link.held(WAY_OUT)))
+        await self._link.hold(WAY_OUT, {_EXIT: await uplink.begin(namespace)})
+        return self._found()
+
+    async def restore(self, touched: AbstractSet[int] | None) -> bool:
+        """See to the way out if its interface is among these that went (None: all are). Raises Unavailable."""
+        if not self._index or (touched is not None and self._index not in touched) or self._found():
+            return False
+        await self.lead_out()
+        log.warning("the program that leads networks out had ended: there is another one")
+        return True
+
+
+async def find_home(link: Link) -> Home:
+    """The daemon's; it is made if need be. Raises OSError."""
+    if netns.is_governed():
+        return Home(link, None)
+    if not link.held(HOME):
+        await link.hold(HOME, {_NAMESPACE: await trio.to_thread.run_sync(netns.new_namespace)})
+    return Home(link, link.held(HOME)[_NAMESPACE])
