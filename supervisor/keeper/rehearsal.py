@@ -21,7 +21,9 @@ from pysup.supervisor.kernel.libc import AT_FDCWD
 
 ROUNDS = 16
 """Calls after which CPython 3.11 and 3.12 have adapted a function; more gain nothing."""
-_REAL = frozenset({"openat2", "open", "close", "fstat", "filesystem_type", "getcwd", "permitted", "last_cap"})
+_REAL = frozenset(
+    ("openat2", "open", "close", "fstat", "filesystem_type", "getcwd", "permitted", "last_cap", "readlink")
+)
 _EFFECTLESS = {
     "mount": ("none", "", "", 0, "size=1"),
     "mount_setattr": (-1,),

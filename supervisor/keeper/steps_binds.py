@@ -9,7 +9,7 @@ import errno
 import os
 from typing import TypedDict
 
-from pysup.supervisor.keeper import lookup
+from pysup.supervisor.keeper import lookup, mountable
 from pysup.supervisor.keeper.context import Context, StepError
 from pysup.supervisor.kernel import mounts, paths, process
 from pysup.supervisor.kernel.libc import AT_FDCWD
@@ -150,6 +150,7 @@ def put(context: Context, tree: int, target: str) -> None:
     make = lookup.directory if lookup.is_directory(context, tree) else lookup.file
     fd = make(context, target)
     try:
+        mountable.check(context, fd, tree=tree)
         context.system.move_mount(tree, fd)
     finally:
         context.system.close(fd)

@@ -7,7 +7,7 @@ import errno
 import os
 import stat
 
-from pysup.supervisor.keeper import lookup
+from pysup.supervisor.keeper import lookup, mountable
 from pysup.supervisor.keeper.context import Context, StepError
 from pysup.supervisor.kernel import mounts
 from pysup.supervisor.kernel.libc import AT_FDCWD
@@ -52,6 +52,7 @@ def bind_device(context: Context, host_path: str, target: str) -> None:
 def _attach(context: Context, tree: int, target: str) -> None:
     fd = lookup.file(context, target)
     try:
+        mountable.check(context, fd)
         context.system.move_mount(tree, fd)
     finally:
         context.system.close(fd)

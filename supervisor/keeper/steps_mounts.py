@@ -12,7 +12,7 @@ import stat
 from contextlib import ExitStack
 from typing import Literal, TypedDict
 
-from pysup.supervisor.keeper import lookup, steps_binds
+from pysup.supervisor.keeper import lookup, mountable, steps_binds
 from pysup.supervisor.keeper.context import Context
 from pysup.supervisor.kernel import mounts
 from pysup.supervisor.kernel.libc import AT_FDCWD, KernelError
@@ -120,6 +120,8 @@ def mount(  # noqa: PLR0917
     try:
         if fstype in ("proc", "sysfs"):  # as a link, these could turn up elsewhere (CVE-2019-19921)
             lookup.refuse_link(context, target)
+        if not flags & mounts.MS_REMOUNT:
+            mountable.check(context, fd, fstype=fstype)
         if fstype == "tmpfs" and "mode=" not in data:
             data = _with_mode_of(context, fd, data)
         _mount_on(context, fd, source, fstype, flags, data)

@@ -13,6 +13,10 @@ ANSWERS: dict[str, Any] = {
     "read": b"1", "openat2": 50, "open": 51, "open_tree": 52, "open_slave": 53, "write": 1,
 }  # fmt: skip
 """What each call returns; the rest return None."""
+ROOT = "/root"
+"""Where the container's root is on the host."""
+PLACES = {"/proc/self/fd/40": ROOT}
+"""What is told of descriptors; a container's root is 40."""
 
 
 class RecordingSystem(System):
@@ -38,6 +42,8 @@ class RecordingSystem(System):
                 raise self.fails[name]
             if name == "fstat" and name not in self.answers:
                 return os.stat("/")
+            if name == "readlink" and name not in self.answers:
+                return PLACES.get(arguments[0], f"{ROOT}/place")
             return self.answers.get(name)
 
         return call

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from helpers.recording import RecordingSystem
+from helpers.recording import PLACES, RecordingSystem
 
 from pysup.supervisor.keeper import steps
 from pysup.supervisor.keeper.context import Context
@@ -93,12 +93,39 @@ def test_a_further_overlay_is_mounted_in_the_root(context: Context, system: Reco
 
 def test_mount_is_reached_by_descriptor(context: Context, system: RecordingSystem) -> None:
     steps.run(context, [["mount", "tmpfs", "shm", "/dev/shm", 14, "size=1m,mode=1777"]])
-    assert system.names() == ["openat2", "fchdir", "mount", "close"]
+    assert system.names() == ["openat2", "readlink", "readlink", "fchdir", "mount", "close"]
     (dirfd, path, _flags, _mode, rules), = system.of("openat2")  # fmt: skip
     assert (dirfd, path) == (40, "dev/shm")
     assert rules["resolve"] & mounts.RESOLVE_IN_ROOT
     assert rules["resolve"] & mounts.RESOLVE_NO_MAGICLINKS
     assert system.of("mount") == [("shm", ".", "tmpfs", 14, "size=1m,mode=1777")]
+
+
+@pytest.mark.parametrize(
+    ("place", "cause"),
+    [
+        ("/root", "the root"),
+        ("/root/proc", "only a proc file system"),
+        ("/root/proc/sys/kernel", "inside /proc"),
+        ("/root/proc/cpuinfo/x", "inside /proc"),
+        ("/root2/proc", "not in the container's root"),
+        ("/", "not in the container's root"),
+        ("/root/proc/cpuinfo", ""),
+        ("/root/procs", ""),
+        ("/root/sys/firmware", ""),
+    ],
+)
+def test_where_a_descriptor_leads_decides(
+    context: Context, system: RecordingSystem, monkeypatch: pytest.MonkeyPatch, place: str, cause: str
+) -> None:
+    """Whatever the name was that led there, and wherever a directory has been moved to since."""
+    monkeypatch.setitem(PLACES, "/proc/self/fd/50", place)
+    for step in (["mount", "tmpfs", "tmpfs", "/innocent", 0, "mode=755"], ["bind", "/host", "/innocent", {}]):
+        if cause:
+            assert cause in failure(context, step).detail
+            assert {"mount", "move_mount"}.isdisjoint(system.names())
+        else:
+            steps.run(context, [step])
 
 
 def test_bind_sets_its_options_before_it_is_seen(context: Context, system: RecordingSystem) -> None:
