@@ -2,6 +2,7 @@
 
     PysupError              cannot <verb> <thing>: <cause>
     ├── BadRequest          the request itself is wrong (API 400)
+    │   ├── TooLarge        more than is read (API 413)
     │   └── NotSupported    a flag or operation that docker has and pysup does not have yet (API 501)
     ├── NotFound            no such container, image, exec, … (API 404)
     ├── Conflict            the thing exists, but not in a state that allows this (API 409)
@@ -26,6 +27,10 @@ class PysupError(Exception):
 
 class BadRequest(PysupError):
     """The request is wrong in itself and would be wrong at any time."""
+
+
+class TooLarge(BadRequest):
+    """The request has more content than is ever read."""
 
 
 class NotSupported(BadRequest):

@@ -32,7 +32,7 @@ MAX_DRAIN = 1 << 20
 """Bytes of a body that no route wanted which are still read to keep the connection."""
 DRAIN_WITHIN = 5.0
 """Seconds for that."""
-_TIMEOUT = 408
+_TIMEOUT, _TOO_LARGE, _HEAD_TOO_LARGE = 408, 413, 431
 _NO_BODY = frozenset({204, 304})
 
 
@@ -110,12 +110,20 @@ class Connection:
                 await self._receive()
             if patience.cancelled_caught:
                 raise Gone
-        if (event := self._http.next_event()) is not h11.NEED_DATA:
-            return event
         with trio.move_on_after(HEAD_WITHIN):
-            return await self._next_event()
+            while (event := self._parsed_head()) is h11.NEED_DATA:
+                await self._receive()
+            return event
         await self._refuse(_TIMEOUT, f"its head was not complete after {HEAD_WITHIN:g} s")
         raise Gone
+
+    def _parsed_head(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        """h11 bounds a head that is not complete yet; one that came in few pieces may be larger."""
+        held = len(self._http.trailing_data[0])
+        event = self._http.next_event()
+        if isinstance(event, h11.Request) and held - len(self._http.trailing_data[0]) > MAX_HEAD:
+            raise h11.RemoteProtocolError(f"its head is larger than {MAX_HEAD} bytes", _HEAD_TOO_LARGE)
+        return event
 
     async def _next_event(self, most: int = RECEIVE) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         while (event := self._http.next_event()) is h11.NEED_DATA:
@@ -180,8 +188,8 @@ class Connection:
         headers = list(answer.headers)
         if answer.status not in _NO_BODY:
             headers.append(("Content-Length", str(len(answer.body))))
-        if self._http.they_are_waiting_for_100_continue:
-            # Whether the body still comes cannot be known: the connection must end with this answer.
+        if self._http.they_are_waiting_for_100_continue or answer.status == _TOO_LARGE:
+            # Whether the body still comes cannot be known, or it is not read: the connection ends with this answer.
             headers.append(("Connection", "close"))
         body = [h11.Data(data=answer.body)] if answer.body and not head_only else []
         head = response_head(answer.status, answer.content_type, *headers)

@@ -15,6 +15,7 @@ from pysup.supervisor.errors import (
     NotSupported,
     PysupError,
     StartFailed,
+    TooLarge,
     Unauthorized,
 )
 
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (NotModified, 304),
     (NotSupported, 501),
+    (TooLarge, 413),
     (BadRequest, 400),
     (NotFound, 404),
     (Conflict, 409),

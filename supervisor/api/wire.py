@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 import trio
 
 from pysup.supervisor.engine.containers.commands import Caller
-from pysup.supervisor.errors import BadRequest
+from pysup.supervisor.errors import BadRequest, TooLarge
 
 JSON = "application/json"
 MAX_JSON = 16 << 20
@@ -85,7 +85,11 @@ class Request:
         return self.body()
 
     async def json(self) -> Any:  # noqa: ANN401 - JSON
-        """The body; {} if there is none. Raises BadRequest for another content type, for too much, for no JSON."""
+        """The body; {} if there is none. Raises BadRequest for another content type or no JSON, TooLarge.
+
+        One that is announced to be too large is refused before anything of it is read, or asked for.
+        """
+        _refuse_too_large(int(self.headers.get("content-length") or 0))
         with trio.move_on_after(JSON_WITHIN) as patience:
             content = await self._whole_body()
         if patience.cancelled_caught:
@@ -99,8 +103,7 @@ class Request:
         content = bytearray()
         async for chunk in self.body():
             content += chunk
-            if len(content) > MAX_JSON:
-                raise BadRequest(f"cannot read the request: the body is larger than {MAX_JSON} bytes")
+            _refuse_too_large(len(content))
         return bytes(content)
 
     def _check_type(self) -> None:
@@ -109,6 +112,11 @@ class Request:
             raise BadRequest(
                 f"cannot read the request: unsupported Content-Type header ({kind}): must be '{JSON}'"
             )
+
+
+def _refuse_too_large(size: int) -> None:
+    if size > MAX_JSON:
+        raise TooLarge(f"cannot read the request: the body is larger than {MAX_JSON} bytes")
 
 
 def _parse(content: bytes) -> Any:  # noqa: ANN401 - JSON

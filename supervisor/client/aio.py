@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ from anyio.abc import SocketStream, UNIXSocketStream
 from pysup.supervisor.client import core, tls
 from pysup.supervisor.client.aio_streams import Attached, JsonLines, Opened, Streaming
 from pysup.supervisor.client.core import Query, container_path
+from pysup.supervisor.client.responses import Lost
 from pysup.supervisor.errors import Unavailable
 from pysup.supervisor.settings import socket_to_use
 
@@ -86,7 +87,8 @@ class Pysup:
         data = core.request(method, path, query=query, body=body, upgrade=upgrade)
         opened = Opened(await self._connect())
         try:
-            await opened.send(data)
+            with suppress(Lost):  # refused before all of it was sent: the answer says why
+                await opened.send(data)
             await opened.read_head()
         except BaseException:
             await opened.aclose()

@@ -142,12 +142,13 @@ class Stream:
             self._sock.shutdown(_socket.SHUT_WR)
 
 
-def send(sock: _socket.socket, data: bytes) -> None:
-    """All of it. Raises Lost."""
+def send(sock: _socket.socket, data: bytes) -> bool:
+    """All of it; whether it was taken. A daemon that refuses may close before that: what it answers is what counts."""
     try:
         sock.sendall(data)
     except OSError:
-        raise Lost from None
+        return False
+    return True
 
 
 def receive(sock: _socket.socket) -> bytes:

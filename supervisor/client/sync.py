@@ -189,19 +189,10 @@ def _open_tcp(address: core.Address, shown: str) -> _socket.socket:
 
 
 def _send_chunks(sock: _socket.socket, body: Iterator[bytes]) -> None:
-    """A daemon that refuses the upload may close before it is all sent: its answer is what counts."""
     for piece in body:
-        if piece and not _sent(sock, core.chunk(piece)):
+        if piece and not send(sock, core.chunk(piece)):
             return
-    _sent(sock, core.chunk(b""))
-
-
-def _sent(sock: _socket.socket, data: bytes) -> bool:
-    try:
-        sock.sendall(data)
-    except OSError:
-        return False
-    return True
+    send(sock, core.chunk(b""))
 
 
 def _is_quiet(sock: _socket.socket) -> bool:

@@ -214,7 +214,7 @@ def _log_limits(host: Fields) -> LogLimits:
     options = asked["Config"]
     size, files = options.get("max-size"), options.get("max-file")
     return LogLimits(
-        None if size is None or size == "-1" else _log_size(host, size),
+        None if size is None else _log_size(host, size),
         None if files is None else _log_files(host, files),
     )
 

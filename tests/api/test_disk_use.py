@@ -91,6 +91,19 @@ def test_containers_volumes_and_logs(daemon: Daemon) -> None:
     daemon.pysup("volume", "rm", "full", check=True)
 
 
+def test_only_what_is_asked_for_is_measured(daemon: Daemon) -> None:
+    whole = document(daemon, "/system/df")
+    fields = {"container": "Containers", "image": "Images", "volume": "Volumes", "build-cache": "BuildCache"}
+    for kind, field in fields.items():
+        found = document(daemon, f"/v1.47/system/df?type={kind}")
+        assert found[field] == whole[field]
+        assert [found[other] for other in fields.values() if other != field] == [None] * 3
+    two = document(daemon, "/system/df?type=image&type=volume")
+    assert (two["LayersSize"], two["Volumes"]) == (whole["LayersSize"], whole["Volumes"])
+    assert document(daemon, "/v1.41/system/df?type=x") == whole, "older versions do not know it"
+    assert "unknown object type: 'x'" in document(daemon, "/system/df?type=image&type=x")["message"]
+
+
 def test_steps_have_the_size_of_their_layers(daemon: Daemon) -> None:
     for told in (daemon.docker("history", "used:1").stdout, daemon.pysup("history", "used:1").stdout):
         assert re.findall(r"step (\d) +(\S+)", told) == [("1", "300kB"), ("0", "1.98MB")], told

@@ -204,24 +204,6 @@ def _absent() -> Json:
     }
 
 
-def disk_usage(
-    image_entries: Sequence[Json],
-    containers: Sequence[Json],
-    volumes: Sequence[Json],
-    *,
-    images: DiskUse,
-    logs: DiskUse,
-) -> Json:
-    """GET /system/df. LayersSize has the blobs, too, from which images are saved and pushed."""
-    return {
-        "LayersSize": images.size,
-        "Images": list(image_entries),
-        "Containers": list(containers),
-        "Volumes": list(volumes),
-        "Pysup": {"ImagesReclaimable": images.reclaimable, "Logs": _use(logs)},
-    }
-
-
 def cache_entry(one: Cached) -> Json:
     """One of BuildCache (moby api/types/build CacheRecord)."""
     step = one.step
@@ -239,5 +221,6 @@ def cache_entry(one: Cached) -> Json:
     }
 
 
-def _use(use: DiskUse) -> Json:
-    return {"Size": use.size, "Reclaimable": use.reclaimable}
+def use(found: DiskUse) -> Json:
+    """How much there is of something, and how much of it nothing needs; bytes."""
+    return {"Size": found.size, "Reclaimable": found.reclaimable}

@@ -9,6 +9,7 @@ from pysup.supervisor.api.routes import (
     builds,
     commit,
     containers,
+    disk_usage,
     events,
     execs,
     files,
@@ -29,6 +30,7 @@ from pysup.supervisor.api.routes import (
 
 ALL_ROUTES: tuple[Route, ...] = (
     *system.ROUTES,
+    *disk_usage.ROUTES,
     *events.ROUTES,
     *lists.ROUTES,
     *containers.ROUTES,

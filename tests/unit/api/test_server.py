@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 import trio
@@ -124,7 +125,62 @@ async def test_too_much_json_is_refused_and_the_answer_is_read(monkeypatch: pyte
 
         nursery.start_soon(flood)
         head, body = await client.answer()
-        assert head.status == 400 and b"larger than 1000" in body
+        assert (head.status, head.headers["connection"]) == (413, "close") and b"larger than 1000" in body
+        assert await client.everything() == b""
+
+
+@pytest.mark.parametrize("headers", [(), ("Expect: 100-continue",)], ids=["plain", "expecting"])
+async def test_a_body_that_is_announced_to_be_too_large_is_refused_before_it_comes(
+    headers: tuple[str, ...],
+) -> None:
+    announced = post("/json", b"", *headers).replace(b"Length: 0", b"Length: %d" % (wire.MAX_JSON + 1))
+    async with serving(told) as served, served.client() as client:
+        await client.send(announced)
+        head, body = await client.answer()
+        assert (head.status, head.headers["connection"]) == (413, "close") and b"larger than" in body
+        assert await client.everything() == b""
+        async with served.client() as other:
+            await other.send(post("/json", b"{}") + get("/after"))
+            assert [(await other.answer())[0].status for _ in range(2)] == [200, 200]
+
+
+async def test_a_body_in_chunks_that_becomes_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "MAX_JSON", 5)
+    async with serving(told) as served, served.client() as client:
+        await client.send(b"POST /json HTTP/1.1\r\nHost: x\r\n" + CHUNKED + b"6\r\n123456\r\n")
+        assert (await client.answer())[0].status == 413
+        assert await client.everything() == b""
+
+
+def head_of(size: int, *, at: str = "headers") -> bytes:
+    """A whole request of so many bytes: headers that are long, or many, or a long name."""
+    start, end = {
+        "headers": (b"GET / HTTP/1.1\r\nHost: x\r\nX: ", b"\r\n\r\n"),
+        "target": (b"GET /", b" HTTP/1.1\r\nHost: x\r\n\r\n"),
+    }[at]
+    return start + b"a" * (size - len(start) - len(end)) + end
+
+
+@pytest.mark.parametrize("at", ["headers", "target"])
+@pytest.mark.parametrize("pieces", [1, 2, 7])
+async def test_the_limit_of_a_head_is_what_it_says(at: str, pieces: int) -> None:
+    for size, status in (
+        (connection.MAX_HEAD, 200),
+        (connection.MAX_HEAD + 1, 431),
+        (2 * connection.MAX_HEAD, 431),
+    ):
+        async with serving(told) as served, served.client() as client:
+            data, step = head_of(size, at=at), -(-size // pieces)
+            with suppress(trio.BrokenResourceError):  # refused before the last piece
+                for begin in range(0, size, step):
+                    await client.send(data[begin : begin + step])
+            assert (await client.answer())[0].status == status
+
+
+async def test_a_head_behind_a_body_has_the_same_limit() -> None:
+    async with serving(told) as served, served.client() as client:
+        await client.send(post("/json", b"{}") + head_of(connection.MAX_HEAD + 1))
+        assert [(await client.answer())[0].status for _ in range(2)] == [200, 431]
         assert await client.everything() == b""
 
 
