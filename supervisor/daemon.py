@@ -187,7 +187,7 @@ async def _serve_tcp(parts: Parts, nursery: trio.Nursery, app: App) -> None:
     settings, tls = parts.settings, None
     if settings.tls_ca:
         try:
-            tls = server_context(settings.tls_ca, settings.tls_cert, settings.tls_key)
+            tls = server_context(settings.tls_ca, settings.tls_cert, settings.tls_key, settings.tls_crl)
         except PysupError as error:
             log.error("nobody is served by TCP: %s", error)
             return

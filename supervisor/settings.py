@@ -31,6 +31,8 @@ class Settings(NamedTuple):
     """File: who signs the certificates of TCP clients; empty: no TLS (cli/daemon_listening.py says when)."""
     tls_cert: str = ""
     tls_key: str = ""
+    tls_crl: str = ""
+    """File: which of those certificates count no more; empty: all count."""
     cgroup_root: str = "pysup"
     """The cgroup that holds every container's cgroup, relative to each hierarchy's mount."""
     log_format: str = "text"

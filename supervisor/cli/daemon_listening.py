@@ -15,6 +15,7 @@ _DEFAULT = Settings()
 _OTHERS = 0o007
 _LARGEST_PORT = 65535
 _FILES = {"tlscacert": "tls_ca", "tlscert": "tls_cert", "tlskey": "tls_key"}
+_WITH_CRL = {**_FILES, "tlscrl": "tls_crl"}
 
 FLAGS: tuple[Flag, ...] = (
     Flag("host", kinds.LIST, "Where to listen: unix:///PATH, or tcp://ADDRESS:PORT with --tlsverify", "H"),
@@ -26,6 +27,7 @@ FLAGS: tuple[Flag, ...] = (
     text("tlscacert", "Whose signature on a client's certificate counts"),
     text("tlscert", "The daemon's certificate"),
     text("tlskey", "The key of the daemon's certificate"),
+    text("tlscrl", "Which certificates of clients are revoked: the authority's list (PEM)"),
     switch("insecure-tcp", "Listen without TLS, on loopback alone: every user of this machine is root then"),
 )
 NAMES = frozenset(flag.name for flag in FLAGS)
@@ -40,7 +42,9 @@ def chosen(given: Given) -> dict[str, Any]:
         "socket_group": given.text("group"),
         "socket_mode": _mode(given.text("socket-mode")),
         **{
-            setting: os.path.abspath(given.text(flag)) for flag, setting in _FILES.items() if given.text(flag)
+            setting: os.path.abspath(given.text(flag))
+            for flag, setting in _WITH_CRL.items()
+            if given.text(flag)
         },
     }
     _refuse_open_doors(given, found)
@@ -85,13 +89,13 @@ def _mode(octal: str) -> int:
 
 
 def _refuse_open_doors(given: Given, found: dict[str, Any]) -> None:
-    tls = [name for name in _FILES if given.text(name)]
+    tls = [name for name in _WITH_CRL if given.text(name)]
     if not found["tcp"]:
         if tls or given.on("tlsverify") or given.on("insecure-tcp"):
             raise UsageError("cannot parse: --tls… and --insecure-tcp are for --host tcp://ADDRESS:PORT")
         return
     if tls or given.on("tlsverify"):
-        if len(tls) < len(_FILES) or not given.on("tlsverify"):
+        if not (_FILES.keys() <= set(tls) and given.on("tlsverify")):
             raise UsageError(
                 "cannot parse: TLS takes --tlsverify, --tlscacert, --tlscert and --tlskey together: without a "
                 "certificate of its own every client would be root"
@@ -110,8 +114,8 @@ def _is_loopback(address: str) -> bool:
 
 def _try_out(found: dict[str, Any]) -> None:
     """Have the files read by a process of its own, which tells what is wrong with them."""
-    files = [found[setting] for setting in _FILES.values()]
+    files = [found[setting] for setting in _WITH_CRL.values() if setting in found]
     argv = [sys.executable, "-P", "-m", "pysup.supervisor.api.tls", *files]
     pid = os.posix_spawn(argv[0], argv, os.environ)
     if os.waitpid(pid, 0)[1]:
-        raise UsageError("cannot parse: --tlscacert, --tlscert and --tlskey cannot be used", 1)
+        raise UsageError("cannot parse: the files of --tls… cannot be used", 1)

@@ -20,6 +20,7 @@ from docker.tls import TLSConfig
 from helpers import own_network
 from helpers.certificates import Authority
 from helpers.daemon import Daemon
+from helpers.mortal import until
 
 from pysup.supervisor import client as sdk
 
@@ -32,9 +33,10 @@ AT_ONCE = 5.0
 class Served:
     """A daemon that listens by TCP, and certificates for it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, crl: bool = False) -> None:
         own_network.enter()
-        authority, stranger = Authority("us"), Authority("them")
+        self.authority = authority = Authority("us")
+        stranger = Authority("them")
         self.server = authority.write(directory / "server", "daemon")
         self.friend = authority.write(directory / "friend", "friend")
         self.expired = authority.write(directory / "expired", "expired", days=-1)
@@ -47,6 +49,10 @@ class Served:
             "key": self.server / "key.pem",
         }
         words = [f"--tls{name}={path}" for name, path in (("cacert", files["ca"]), *list(files.items())[1:])]
+        self.crl = directory / "revoked.pem"
+        if crl:
+            authority.revoke(self.crl)
+            words.append(f"--tlscrl={self.crl}")
         self.daemon = Daemon(directory, "--tlsverify", *words, f"--host=tcp://127.0.0.1:{self.port}")
 
     @property
@@ -185,6 +191,33 @@ def test_no_certificate_is_refused(served: Served) -> None:
             secured.recv(1)
 
 
+def test_a_revoked_certificate_is_refused_from_the_next_reload_on(tmp_path: Path) -> None:
+    """A list that has expired, or is none any more, lets nobody in; the socket of this machine is not concerned."""
+    served = Served(tmp_path, crl=True)
+    other = served.authority.write(tmp_path / "other", "other")
+
+    def comes_in(certificates: Path) -> str:
+        done = served.command("docker", "ps", "-q", certificates=certificates)
+        return "" if done.returncode == 0 else done.stderr
+
+    with served.daemon as daemon:
+        assert (comes_in(served.friend), comes_in(other)) == ("", "")
+        served.authority.revoke(served.crl, served.friend)
+        os.kill(daemon.pid, signal.SIGHUP)
+        until(lambda: "revoked" in comes_in(served.friend), "the new list counts")
+        assert comes_in(other) == ""
+        served.authority.revoke(served.crl, days=-1)
+        daemon.pysup("daemon", "--upgrade", check=True)
+        until(lambda: comes_in(other) != "", "nobody comes in")
+        assert daemon.docker("ps", "-q").returncode == 0
+
+
+def test_a_list_without_a_list_is_refused(tmp_path: Path) -> None:
+    served = Served(tmp_path)
+    done = served.daemon.pysup("daemon", *served.daemon.options, f"--tlscrl={served.server}/ca.pem")
+    assert done.returncode == 2 and "there is no certificate revocation list in" in done.stderr
+
+
 def test_plain_http_gets_no_answer(served: Served) -> None:
     with served.raw() as plain:
         plain.sendall(b"GET /_ping HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -269,6 +302,8 @@ def test_an_upgrade_keeps_the_port(served: Served) -> None:
         (["--host", "tcp://example.org:2376", "--tlsverify"], "an address of this machine"),
         (["--host", "fd://"], "neither unix"),
         (["--insecure-tcp"], "are for --host"),
+        (["--tlscrl", "/a"], "are for --host"),
+        (["--host", "tcp://127.0.0.1:1", "--tlscrl", "/a"], "TLS takes"),
         (["--socket-mode", "0666"], "gives nothing to others"),
         (["--socket-mode", "rw"], "gives nothing to others"),
         (["--group", "no-such-group-here"], "there is no group"),

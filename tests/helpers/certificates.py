@@ -42,6 +42,23 @@ class Authority:
         )
         return directory
 
+    def revoke(self, path: Path, *directories: Path, days: int = 1) -> None:
+        """A list of the certificates in these directories, good for some days."""
+        now = datetime.datetime.now(datetime.UTC)
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self._name)
+            .last_update(now - 2 * _DAY)
+            .next_update(now + days * _DAY)
+        )
+        for directory in directories:
+            certificate = x509.load_pem_x509_certificate((directory / "cert.pem").read_bytes())
+            one = (
+                x509.RevokedCertificateBuilder().serial_number(certificate.serial_number).revocation_date(now)
+            )
+            builder = builder.add_revoked_certificate(one.build())
+        path.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+
 
 def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])

@@ -37,7 +37,7 @@ class Daemon:
         self.socket = Path(f"/tmp/pysup-{name}.sock")
         self.cgroup = f"pysup-test-{name}"
         self.log = directory / "daemon.log"
-        self._options = options
+        self.options = options
         self._process: subprocess.Popen[bytes] | None = None
 
     # -- life ------------------------------------------------------------------------------------------------
@@ -65,7 +65,7 @@ class Daemon:
         own_network.enter()
         with _notify_socket(self.run_dir.parent) as notify, self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                ["unshare", "--mount", "--propagation", "private", *self.command("daemon"), *self._options],
+                ["unshare", "--mount", "--propagation", "private", *self.command("daemon"), *self.options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

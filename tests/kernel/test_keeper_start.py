@@ -140,10 +140,10 @@ async def test_a_program_that_cannot_be_executed(
 
 async def test_a_failing_step_is_named(keeper: KeeperProcess, tmp_path: Path) -> None:
     async with linked(keeper) as link:
-        steps = [["mount", "nosuchfs", "none", "/proc", 0, ""]]
+        steps = [["mount", "nosuchfs", "none", "/mnt", 0, ""]]
         with pytest.raises(StartFailed) as failure:
             await run(link, tmp_path, [], steps=[*plan(tmp_path / "c", ["true"])[:4], *steps])
-        assert str(failure.value) == "cannot start container web: mount nosuchfs on /proc: no such device"
+        assert str(failure.value) == "cannot start container web: mount nosuchfs on /mnt: no such device"
         assert failure.value.exit_code == 128
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pysup.supervisor.kernel import mounts
 from pysup.supervisor.kernel.process import CLONE_NEWNS
 from pysup.supervisor.runtime.plan import base, namespaces
 from pysup.supervisor.runtime.plan.facts import Facts, Step
@@ -69,8 +68,7 @@ def _lasts(step: Step) -> bool:
 def _of_the_machine(spec: ContainerSpec) -> Iterator[Step]:
     """Where each run of the host image has something of its own, there is nothing while it rests."""
     if base.is_host_image(spec):
-        for target in _OF_THE_MACHINE:
-            yield base.tmpfs(target, base.PLAIN | mounts.MS_RDONLY, "mode=555,size=4k")
+        yield from (["mask", target] for target in _OF_THE_MACHINE)
 
 
 def not_exported(spec: ContainerSpec, facts: Facts) -> frozenset[str]:
