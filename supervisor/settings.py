@@ -35,6 +35,8 @@ class Settings(NamedTuple):
     """File: which of those certificates count no more; empty: all count."""
     cgroup_root: str = "pysup"
     """The cgroup that holds every container's cgroup, relative to each hierarchy's mount."""
+    default_pids_limit: int = 2048
+    """Processes and threads of a container that does not say; 0: no limit. The number is podman's."""
     log_format: str = "text"
     """"text" or "json": the daemon's own log lines on stderr."""
     log_max_size: int = 16 << 20

@@ -16,6 +16,8 @@ from pysup.supervisor.spec.auto_ids import check_mode, parse_pool
 
 _DEFAULT = Settings()
 _MISUSE = 2
+_MOST_PIDS = 1 << 22
+"""The kernel's PID_MAX_LIMIT (include/linux/threads.h)."""
 
 DAEMON = Syntax(
     "daemon",
@@ -77,6 +79,12 @@ DAEMON = Syntax(
         text(
             "userns-pool", "START:SIZE, the ids for --userns auto (default: what /etc/subuid gives to pysup)"
         ),
+        Flag(
+            "default-pids-limit",
+            kinds.INT,
+            "Processes of a container that does not say; -1: no limit",
+            default=_DEFAULT.default_pids_limit,
+        ),
         switch("upgrade", "Have the running daemon execute its program anew; containers run on"),
     ),
 )
@@ -129,13 +137,17 @@ def chosen_settings(given: Given) -> Settings:
 
 def _checked(chosen: Settings) -> Settings:
     """What would only be found wrong when a container is made."""
+    if chosen.default_pids_limit < -1 or chosen.default_pids_limit > _MOST_PIDS:
+        raise UsageError(
+            f"cannot parse: --default-pids-limit {chosen.default_pids_limit} is not within -1 and {_MOST_PIDS}"
+        )
     try:
         check_mode(chosen.userns)
         if chosen.userns_pool:
             parse_pool(chosen.userns_pool)
     except ValueError as error:
         raise UsageError(f"cannot parse: {error}") from None
-    return chosen
+    return chosen._replace(default_pids_limit=max(chosen.default_pids_limit, 0))
 
 
 def _check_registries(given: Given) -> None:

@@ -96,6 +96,7 @@ def _own_lines(own: Any) -> Iterator[str]:
     settings = own.get("Settings") or {}
     if settings:
         yield f" Log Limits: {_log_limits(settings)}"
+        yield f" Default Pids Limit: {settings.get('DefaultPidsLimit') or 'none'}"
     if own.get("Controllers"):
         yield f" Controllers: {' '.join(own['Controllers'])}"
     features = own.get("Features") or {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from pysup.supervisor.spec.container import DeviceRate, Resources, Rlimit
-from pysup.supervisor.spec.fields import Fields
+from pysup.supervisor.spec.fields import Fields, Json
 
 MINIMUM_MEMORY = 6 << 20
 """Docker's: less than this and the set-up of a container does not fit."""
@@ -141,6 +141,14 @@ def _cpuset(host: Fields, key: str) -> str:
 
 
 # -- processes, block I/O, rlimits ---------------------------------------------------------------------------
+
+
+def with_pids_limit(body: Json, limit: int) -> Json:
+    """A create body with the daemon's limit of processes (0: none) where it has none: docker's command sends 0."""
+    host = body.get("HostConfig") or {}
+    if not limit or not isinstance(host, dict) or host.get("PidsLimit"):
+        return body
+    return {**body, "HostConfig": {**host, "PidsLimit": limit}}
 
 
 def _pids(host: Fields) -> int | None:

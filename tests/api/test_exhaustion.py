@@ -96,6 +96,32 @@ def test_a_fork_bomb_within_the_limit_of_processes(shared: Daemon) -> None:
         others_go_on(shared)
 
 
+def test_a_fork_bomb_of_a_container_that_says_nothing(tmp_path: Path) -> None:
+    """The daemon's own limit: in force, shown, for docker's command too, and taken away by -1."""
+    bomb = program(
+        """
+        import os, signal
+        count = 1
+        try:
+            while os.fork():
+                count += 1
+            signal.pause()
+        except OSError as error:
+            print(count, error.errno)
+        """
+    )
+    with Daemon(tmp_path, "--default-pids-limit", "40") as daemon:
+        assert daemon.pysup("run", "--name", "bomb", "--network", "none", "host", *bomb).stdout == "40 11\n"
+        assert daemon.docker("run", "--rm", "--network", "none", "host", *bomb).stdout == "40 11\n"
+        assert daemon.inspect("bomb")["HostConfig"]["PidsLimit"] == 40
+        assert " Default Pids Limit: 40\n" in daemon.pysup("info", check=True).stdout
+        daemon.pysup("create", "--name", "free", "--pids-limit", "-1", "host", "true", check=True)
+        assert daemon.inspect("free")["HostConfig"]["PidsLimit"] is None
+        daemon.pysup("rm", "bomb", "free", check=True)
+    refused = Daemon(tmp_path).pysup("daemon", "--default-pids-limit", "-2")
+    assert refused.returncode == 2 and "is not within -1 and" in refused.stderr
+
+
 def test_a_flood_of_log(shared: Daemon) -> None:
     flags = ["--log-opt", "max-size=1m", "--log-opt", "max-file=2", "--cpus", "0.5"]
     before = memory(shared.engine_pid)

@@ -145,6 +145,7 @@ def own_settings(settings: Settings) -> Json:
         "LogRetention": settings.log_retention,
         "EventRetention": settings.event_retention,
         "DefaultCapabilities": sorted(DEFAULT),
+        "DefaultPidsLimit": settings.default_pids_limit or None,
     }
 
 

@@ -29,6 +29,7 @@ from pysup.supervisor.errors import BadRequest, Conflict, NotFound, Unavailable
 from pysup.supervisor.runtime import rootfs
 from pysup.supervisor.spec.container import ContainerSpec
 from pysup.supervisor.spec.from_docker import CREATE, asked_root, normalise
+from pysup.supervisor.spec.limits import with_pids_limit
 from pysup.supervisor.spec.mounts import with_inherited
 from pysup.supervisor.spec.names import check_name, random_name
 from pysup.supervisor.spec.secrets import without_values
@@ -63,7 +64,7 @@ async def draft(parts: Parts, body: dict[str, Any], name: str | None, caller: Ca
 async def _draft(parts: Parts, body: dict[str, Any], given: str, container_id: str, caller: Caller) -> Draft:
     asked = asked_root(body)
     body, given_secrets = without_values(body, container_id, CREATE)
-    body = settled(parts, body)
+    body = with_pids_limit(settled(parts, body), _usual_pids(parts))
     body = with_inherited(CREATE, body, partial(objects_of, parts))
     image = image_of(parts.images, asked)
     body, ids, warnings = await with_user_namespace(parts, body, container_id, image.lower)
@@ -97,6 +98,11 @@ async def _draft(parts: Parts, body: dict[str, Any], given: str, container_id: s
         told=(Told("create", {}, caller),),
     )
     return Draft(Record(parts, row, wanted.spec), insertion, [*wanted.warnings, *image.warnings, *warnings])
+
+
+def _usual_pids(parts: Parts) -> int:
+    """How many processes a container may have that does not say; where nothing can be limited, nothing is."""
+    return parts.settings.default_pids_limit if "pids" in parts.hierarchy.controllers else 0
 
 
 def _insert(conn: Connection, row: Row) -> None:

@@ -274,6 +274,7 @@ def test_info_shows_what_the_machine_has() -> None:
                 "LogMaxSize": 16 << 20,
                 "LogTotal": 4 << 30,
                 "LogRetention": 86400,
+                "DefaultPidsLimit": 2048,
             },
             "Controllers": ["cpu", "memory"],
             "Features": {
@@ -285,8 +286,9 @@ def test_info_shows_what_the_machine_has() -> None:
     lines = list(info.info_lines(facts))
     assert " Containers: 3" in lines
     assert " Total Memory: 2GiB" in lines
-    assert lines[-5:] == [
+    assert lines[-6:] == [
         " Log Limits: 4 files of 16MiB for a container, 4GiB in total (with indexes), kept 24h0m0s after its removal",
+        " Default Pids Limit: 2048",
         " Controllers: cpu memory",
         " Features:",
         "  overlayfs: yes (built in)",
