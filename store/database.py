@@ -49,6 +49,9 @@ def _configure(conn: Connection, *, read_only: bool) -> None:
     conn.execute("PRAGMA journal_mode = WAL")
     conn.execute("PRAGMA synchronous = FULL")  # a commit is on the disk when it returns
     conn.execute("PRAGMA foreign_keys = ON")
+    conn.execute(
+        "PRAGMA secure_delete = ON"
+    )  # of removed secrets nothing is left, not even sealed (scrubbing.py)
     conn.execute(f"PRAGMA journal_size_limit = {CHECKED_SIZE}")
 
 

@@ -21,6 +21,7 @@ import outcome
 import trio
 
 from pysup.store.errors import StoreError
+from pysup.store.scrubbing import RETRY, Scrubber
 
 T = TypeVar("T")
 
@@ -58,6 +59,7 @@ class Writer:
 
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
+        self._scrubber = Scrubber(conn)
         self._queue: SimpleQueue[Change | None] = SimpleQueue()
         self._open = False
 
@@ -104,14 +106,19 @@ class Writer:
             group, going = self._next_group()
             if group:
                 commit(self._conn, group)
+            self._scrubber.scrub(idle=not group)
+            if group:
                 self._tell(partial(settle, group))
         self._conn.close()
         self._tell(self._ended.set)
 
     def _next_group(self) -> tuple[list[Change], bool]:
-        """Wait for one change and take those that wait already; False at the end."""
+        """Wait for one change and take those that wait already; False at the end. None at all: there is time."""
         group: list[Change] = []
-        change = self._queue.get()
+        try:
+            change = self._queue.get(timeout=RETRY if self._scrubber.due else None)
+        except Empty:
+            return [], True
         with suppress(Empty):
             while change is not None:
                 group.append(change)
