@@ -43,10 +43,12 @@ _FIXED_OWN = {
 }
 
 
-def merge_update(host_config: Json, body: object, published: Sequence[Published] = ()) -> Json:
+def merge_update(
+    host_config: Json, body: object, published: Sequence[Published] = (), *, cpus: int = 0
+) -> Json:
     """The new HostConfig, complete and checked. Raises BadRequest, NotSupported, Conflict as docker does.
 
-    ``published``: the ports that the container has now.
+    ``published``: the ports that the container has now; ``cpus``: as for `limits.resources`.
     """
     asked = Fields(UPDATE, body)
     refuse_lacking(asked)
@@ -55,7 +57,7 @@ def merge_update(host_config: Json, body: object, published: Sequence[Published]
     merged |= changed_bindings(asked, host_config, published)
     merged["Pysup"] = _own(asked, host_config.get("Pysup") or {})
     result = Fields(UPDATE, merged)
-    limits.resources(result)
+    limits.resources(result, cpus=cpus)
     restart_policy(result)
     result.inner("Pysup").seconds("RunTimeout")
     return merged

@@ -123,6 +123,27 @@ def test_inside(shared: Daemon, volume: Path, flags: str, script: str, shown: st
     assert (done.returncode, done.stdout, done.stderr) == (0, shown, "")
 
 
+LIVE = [
+    ("-m 64m --memory-swap 96m", cgroup("memory/memory.limit_in_bytes", "memory.max"), "67108864\n"),
+    ("--memory-reservation 20m", cgroup("memory/memory.soft_limit_in_bytes", "memory.low"), "20971520\n"),
+    ("--cpus 0.25", cgroup("cpu/cpu.cfs_quota_us", "cpu.max"), "25000\n" if V1 else "25000 100000\n"),
+    ("-c 512", cgroup("cpu/cpu.shares", "cpu.weight"), "512\n" if V1 else "59\n"),
+    ("--cpuset-cpus 0", "nproc", "1\n"),
+    ("--pids-limit 21", cgroup("pids/pids.max", "pids.max"), "21\n"),
+    ("--pids-limit -1", cgroup("pids/pids.max", "pids.max"), "max\n"),
+]  # fmt: skip
+
+
+def test_update_changes_what_runs(shared: Daemon) -> None:
+    shared.pysup("run", "-d", "--name", "live", "--pids-limit", "20", "host", "sleep", "1000", check=True)
+    for flags, look, shown in LIVE:
+        shared.pysup("update", *flags.split(), "live", check=True)
+        assert shared.pysup("exec", "live", "sh", "-c", look, check=True).stdout == shown, flags
+    told = shared.pysup("update", "--cpus", "1000", "live")
+    assert (told.returncode, told.stderr[:32]) == (1, "pysup: cannot update container: ")
+    shared.pysup("rm", "-f", "live", check=True)
+
+
 @pytest.mark.parametrize(
     ("flag", "name"),
     [("--pid", "pid"), ("--ipc", "ipc"), ("--uts", "uts"), ("--net", "net"), ("--cgroupns", "cgroup")],

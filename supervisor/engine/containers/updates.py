@@ -10,10 +10,11 @@ from pysup.store import endpoints
 from pysup.supervisor.engine.containers import commands
 from pysup.supervisor.engine.containers.record import Change, Record, Told, Write
 from pysup.supervisor.engine.containers.run import Run
-from pysup.supervisor.engine.containers.specs import spec_of
+from pysup.supervisor.engine.containers.specs import DEFAULTS, spec_of
 from pysup.supervisor.engine.containers.states import State
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import Conflict
+from pysup.supervisor.runtime.cgroups.convert import change_of
 from pysup.supervisor.spec.container import ContainerSpec
 from pysup.supervisor.spec.update import merge_update
 
@@ -24,12 +25,13 @@ async def apply_update(parts: Parts, record: Record, run: Run | None, command: c
     A limit that the kernel refuses (less memory than is in use), or a port that somebody has, leaves the row and the
     ports as they were.
     """
-    host_config = merge_update(json.loads(record.row.host_config), command.body, _published(parts, record))
+    now = json.loads(record.row.host_config)
+    host_config = merge_update(now, command.body, _published(parts, record), cpus=DEFAULTS.cpus)
     spec = spec_of(parts.images, record.row, host_config)
     parts.hierarchy.check(spec.resources)
     async with _ports(record, run, spec) as writes:
         if run is not None and run.cgroup is not None:
-            run.cgroup.apply(spec.resources)
+            run.cgroup.apply(change_of(record.spec.resources, spec.resources))
         change = Change(
             told=(Told("update", {}, command.caller),), columns={"host_config": host_config}, writes=writes
         )

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
+
+from pysup.supervisor.spec.container import Resources
 
 UNLIMITED = -1
 _LEAST_SHARES, _MOST_SHARES = 2, 262144
 _MOST_WEIGHT = 10000
+
+
+def change_of(before: Resources, after: Resources) -> Resources:
+    """What is to be written where ``before`` is in force: a limit that went is written as none.
+
+    The number of processes is the only limit that an update can take away.
+    """
+    return replace(after, pids=UNLIMITED) if before.pids and after.pids is None else after
 
 
 def weight_of_shares(shares: int) -> int:
