@@ -28,6 +28,7 @@ from pysup.store import (
     m0010_image_parents,
     m0011_health,
     m0012_unhealthy,
+    m0013_endings,
 )
 from pysup.store.views import VIEWS
 
@@ -60,6 +61,7 @@ MIGRATIONS = (
     Migration(m0010_image_parents.NAME, m0010_image_parents.apply),
     Migration(m0011_health.NAME, m0011_health.apply),
     Migration(m0012_unhealthy.NAME, m0012_unhealthy.apply),
+    Migration(m0013_endings.NAME, m0013_endings.apply),
 )
 
 

@@ -12,7 +12,7 @@ from pysup.store.table import Table
 
 CAUSES = ("manual", "policy", "boot")
 """Who started it: a person, the restart policy, or the daemon's own start."""
-ENDED_BY = ("itself", "stop", "restart", "kill", "timeout", "oom", "shutdown", "lost")
+ENDED_BY = ("itself", "stop", "restart", "kill", "timeout", "unhealthy", "oom", "shutdown", "lost")
 """Who ended it; ``lost``: its exit status cannot be known any more."""
 
 
@@ -45,6 +45,10 @@ class Run:
     """CPU time used, nanoseconds."""
     memory_peak: int
     """Bytes; 0 where the kernel does not tell."""
+    end_signal: int
+    """While its end is on its way: the signal that it was sent for it; 0: none."""
+    kill_at: int | None
+    """While it is being stopped: when it will be killed; None: never."""
 
 
 TABLE = Table("run", Run, {"oom_killed": bool})

@@ -231,6 +231,38 @@ def test_paused_and_waiting_ones_stay_so(mortal: Mortal, shared: Path) -> None:
     mortal.pysup("rm", "-f", "paused", "waiting", check=True)
 
 
+@pytest.mark.parametrize("victim", ["engine", "keeper"])
+def test_an_end_that_has_begun_goes_on(mortal: Mortal, shared: Path, victim: str) -> None:
+    """What was asked for by hand is heeded by the next engine: whose wish, by which signal, how long to wait."""
+    deaf = "trap '' TERM; trap 'echo asked' INT; while :; do sleep 0.05; done"
+    start(mortal, shared, "patient", deaf, "--restart", "always")
+    start(mortal, shared, "killed", "trap 'sleep 1; exit 3' TERM; sleep 1000 & wait", "--restart", "always")
+    client = mortal.client()
+    stopping = threading.Thread(target=stop_patiently, args=(client,))
+    stopping.start()
+    until(lambda: state(mortal, "patient") == "stopping", "the stop")
+    mortal.pysup("kill", "-s", "TERM", "killed", check=True)
+    due = "SELECT ended_by, end_signal, kill_at > 1e18 FROM run WHERE ended_at IS NULL AND ended_by = 'stop'"
+    assert rows(mortal, due) == [("stop", 2, 1)]
+    mortal.kill(victim)
+    stopping.join()
+    mortal.wait_until_it_serves()
+    until(lambda: state(mortal, "killed") == "exited", "the end of the killed one")
+    assert runs(mortal, "killed") == [(1, 3, "kill")]
+    assert state(mortal, "patient") == "stopping"
+    assert rows(mortal, due) == [("stop", 2, 1)]
+    mortal.pysup("stop", "-t", "0", "patient", check=True)
+    assert state(mortal, "patient") == "exited"
+    assert runs(mortal, "patient") == [(1, 137, "stop")]
+    assert "asked" in mortal.pysup("logs", "patient", check=True).stdout
+    mortal.pysup("rm", "patient", "killed", check=True)
+
+
+def stop_patiently(client: Client) -> None:
+    with contextlib.suppress(Unavailable):
+        client.post("/containers/patient/stop", query={"signal": "INT", "t": "3600"})
+
+
 def test_a_whole_daemon_that_was_killed(mortal: Mortal, shared: Path) -> None:
     """Both at once leaves nobody who knows: the next daemon says that the ends are lost, and starts by policy."""
     start(mortal, shared, "plain", "sleep 1000")

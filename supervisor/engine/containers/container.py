@@ -15,10 +15,12 @@ from typing import Any
 
 import trio
 
+from pysup.store import runs
 from pysup.store.errors import NameTaken, StoreError
-from pysup.supervisor.engine.containers import commands, policy
+from pysup.supervisor.engine.containers import commands
 from pysup.supervisor.engine.containers.actor import Message
 from pysup.supervisor.engine.containers.commands import Command, Due, Exited, Failed, Probed, Ready
+from pysup.supervisor.engine.containers.ending import Ending
 from pysup.supervisor.engine.containers.lifecycle import Lifecycle
 from pysup.supervisor.engine.containers.record import Change, Told
 from pysup.supervisor.engine.containers.sequel import BY_HAND
@@ -36,7 +38,10 @@ class Container(Lifecycle):
 
     def adopt(self, entry: Entry | None) -> None:
         """Carry on, after the engine was started anew, with what the keeper has of the last run."""
-        self._run = self._new_run(self.record.row.run_number)
+        number = self.record.row.run_number
+        self._run = self._new_run(number)
+        self._run.ending = Ending.of_row(runs.get(self._parts.store.read(), self.record.id, number))
+        self._killed_at = trio.current_time()
         self._begin_task(partial(self._adopted, entry))
 
     def resume(self) -> None:
@@ -45,12 +50,12 @@ class Container(Lifecycle):
 
     async def _adopted(self, entry: Entry | None) -> None:
         run = self._run_in_progress
-        run.find_cgroup()
+        run.find(entry)
         self._children.start_soon(run.perform_adopted, entry, self.record.state is State.STARTING)
         match self.record.state:
             case State.STOPPING:
-                run.signal(self.record.spec.stop_signal)
-                self._deadline = trio.current_time() + max(self.record.spec.stop_timeout, 0)
+                run.signal(run.ending.signal or self.record.spec.stop_signal)
+                self._set_kill_deadline()
             case State.PAUSED:
                 await run.freeze()
             case State.RUNNING:
@@ -106,10 +111,8 @@ class Container(Lifecycle):
             case State.STARTING:
                 self._run_in_progress.abandon(command.ended_by)
                 self._stoppers.append(command.reply)
-            case State.RUNNING | State.PAUSED:
-                await self._stop_run(command)
-                self._stoppers.append(command.reply)
-            case State.STOPPING:
+            case State.RUNNING | State.PAUSED | State.STOPPING:
+                await self._stop_run(command, self.record.make)
                 self._stoppers.append(command.reply)
             case _:
                 raise NotModified(f"cannot stop container {self._name}: it is not running")
@@ -118,11 +121,8 @@ class Container(Lifecycle):
         match self.record.state:
             case State.STARTING:
                 self._starters.append(command.reply)
-            case State.RUNNING | State.PAUSED:
-                await self._stop_run(command)
-                self._starters.append(command.reply)
-            case State.STOPPING:
-                self._run_in_progress.ended_by = "restart"
+            case State.RUNNING | State.PAUSED | State.STOPPING:
+                await self._stop_run(command, self.record.make)
                 self._starters.append(command.reply)
             case _:
                 await self._on_start(commands.Start(command.caller, reply=command.reply))
@@ -139,13 +139,11 @@ class Container(Lifecycle):
         if self.record.state not in ALIVE or self.record.state is State.STARTING:
             raise Conflict(f"cannot kill container {self._name}: it is not running")
         run, sent = self._run_in_progress, command.signal
-        also = None
-        if run.ended_by == "itself" and (
-            sent in policy.ENDING_SIGNALS or sent == self.record.spec.stop_signal
-        ):
-            run.ended_by, self._kill_signal, self._killed_at = "kill", sent, trio.current_time()
-            also = self._run_columns(ended_by="kill")
+        ending = run.ending.killed(sent, self.record.spec)
+        also = None if ending is run.ending else self._run_columns(**ending.columns())
         await self.record.note([Told("kill", {"signal": str(sent)}, command.caller)], also=also)
+        if ending is not run.ending:
+            run.ending, self._killed_at = ending, trio.current_time()
         if sent == signal.SIGKILL:  # answered when it has ended, as by docker
             await run.kill_all()
             self._stoppers.append(command.reply)
@@ -240,17 +238,21 @@ class Container(Lifecycle):
                 f"cannot remove container {self._name}: container is {state}: "
                 "stop the container before removing or force remove"
             )
-        self._removers.append(command)
         if state is State.BACKOFF:
             told = Told("stop", {}, command.caller)
             await self.record.step(Event.STOP, told=[told], columns={"next_start_at": None})
+            self._removers.append(command)
             return await self._remove()
         run = self._run_in_progress
-        run.ended_by = "stop"
         if state is State.STARTING:
+            self._removers.append(command)
             run.abandon("stop")
-        else:
-            await run.kill_all()
+            return None
+        ending = run.ending._replace(by="stop")
+        await self.record.note(columns=BY_HAND, also=self._run_columns(**ending.columns()))
+        self._removers.append(command)
+        run.ending = ending
+        await run.kill_all()
         return None
 
 

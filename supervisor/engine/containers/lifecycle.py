@@ -16,6 +16,7 @@ from pysup.store.errors import StoreError
 from pysup.supervisor.engine.containers import commands, policy
 from pysup.supervisor.engine.containers.actor import Actor
 from pysup.supervisor.engine.containers.commands import DAEMON, Due, Exited, Failed, Probed, Ready, Reply
+from pysup.supervisor.engine.containers.ending import Ending
 from pysup.supervisor.engine.containers.health import STARTING, UNHEALTHY, Health, judged
 from pysup.supervisor.engine.containers.kept_layers import KeptLayers
 from pysup.supervisor.engine.containers.namespaces import HeldNamespaces
@@ -23,7 +24,7 @@ from pysup.supervisor.engine.containers.outcome import Outcome, outcome_of
 from pysup.supervisor.engine.containers.record import Change, Columns, Record, Told, Write
 from pysup.supervisor.engine.containers.removal import Removal
 from pysup.supervisor.engine.containers.run import Run
-from pysup.supervisor.engine.containers.sequel import BY_HAND, sequel_of
+from pysup.supervisor.engine.containers.sequel import BY_HAND, NOT_BY_HAND, sequel_of
 from pysup.supervisor.engine.containers.states import ALIVE, RESTING, Event, State
 from pysup.supervisor.engine.containers.stdio import ContainerStdio
 from pysup.supervisor.engine.parts import Parts
@@ -75,7 +76,6 @@ class Lifecycle(Actor):
         self._holders = 0
         self._lookers = 0
         self._killed_at = -math.inf
-        self._kill_signal = 0
 
     @property
     def run(self) -> Run | None:
@@ -183,11 +183,11 @@ class Lifecycle(Actor):
 
     async def _end_if_asked_meanwhile(self) -> None:
         """A stop or removal that came when the start could no longer be abandoned."""
-        ended_by = self._run_in_progress.ended_by
+        by = self._run_in_progress.ending.by
         if self._removers:
             await self._run_in_progress.kill_all()
-        elif ended_by in {"stop", "shutdown"}:
-            await self._stop_by_itself(ended_by)
+        elif by in {"stop", "shutdown"}:
+            await self._stop_by_itself(by)
 
     def _set_run_deadline(self) -> None:
         if self.record.spec.run_timeout > 0:
@@ -216,10 +216,10 @@ class Lifecycle(Actor):
     # -- ending ---------------------------------------------------------------------------------------------
 
     async def _on_exited(self, news: Exited) -> None:
-        await self._ended(Event.EXIT, outcome_of(news, self._run_in_progress.ended_by))
+        await self._ended(Event.EXIT, outcome_of(news, self._run_in_progress.ending.by))
 
     async def _on_failed(self, news: Failed) -> None:
-        outcome = Outcome.of_failure(news.error, ended_by=self._run_in_progress.ended_by)
+        outcome = Outcome.of_failure(news.error, ended_by=self._run_in_progress.ending.by)
         starters = taken(self._starters) if outcome.ended_by != "restart" else []
         await self._ended(Event.FAILED, outcome, by_hand=bool(starters))
         for reply in starters:
@@ -254,7 +254,7 @@ class Lifecycle(Actor):
 
     def _was_killed_by_hand(self, outcome: Outcome) -> bool:
         return outcome.ended_by == "kill" and policy.ends_by_hand(
-            self._kill_signal,
+            self._run_in_progress.ending.signal,
             self.record.spec.stop_signal,
             exit_code=outcome.exit_code,
             elapsed=trio.current_time() - self._killed_at,
@@ -298,33 +298,30 @@ class Lifecycle(Actor):
 
     # -- stopping -------------------------------------------------------------------------------------------
 
-    async def _stop_run(self, command: commands.Stop) -> None:
-        await self.record.make(self._stopping(command))
-        await self._signal_stop(command)
-
     async def _stop_by_itself(self, ended_by: str) -> None:
-        command = commands.Stop(DAEMON, ended_by=ended_by)
-        await self._surely(self._stopping(command))
-        await self._signal_stop(command)
+        await self._stop_run(commands.Stop(DAEMON, ended_by=ended_by), self._surely)
 
-    def _stopping(self, command: commands.Stop) -> Change:
-        self._run_in_progress.ended_by = command.ended_by
+    async def _stop_run(self, command: commands.Stop, commit: Callable[[Change], Awaitable[None]]) -> None:
+        """Begin the end of the run; where that was begun already, the last wish and the sooner time count."""
+        run = self._run_in_progress
+        ending = run.ending.asked(command, self.record.spec, self._parts.now_ns())
+        await commit(self._stopping(command.caller, ending))
+        run.ending = ending
+        await run.thaw()  # a paused one could not take the signal
+        run.signal(ending.signal)
+        self._set_kill_deadline()
+
+    def _stopping(self, caller: commands.Caller, ending: Ending) -> Change:
         return Change(
-            passed=(Event.STOP,),
-            told=(Told("kill", {"signal": str(self._stop_signal(command))}, command.caller),),
-            columns=BY_HAND if command.ended_by == "stop" else {},
-            writes=(self._run_columns(ended_by=command.ended_by),),
+            passed=() if self.record.state is State.STOPPING else (Event.STOP,),
+            told=(Told("kill", {"signal": str(ending.signal)}, caller),),
+            columns=BY_HAND if ending.by == "stop" else NOT_BY_HAND,
+            writes=(self._run_columns(**ending.columns()),),
         )
 
-    def _stop_signal(self, command: commands.Stop) -> int:
-        return self.record.spec.stop_signal if command.signal is None else command.signal
-
-    async def _signal_stop(self, command: commands.Stop) -> None:
-        """A paused one could not take the signal."""
-        timeout = self.record.spec.stop_timeout if command.timeout is None else command.timeout
-        await self._run_in_progress.thaw()
-        self._run_in_progress.signal(self._stop_signal(command))
-        self._deadline = math.inf if timeout < 0 else trio.current_time() + timeout
+    def _set_kill_deadline(self) -> None:
+        kill_at = self._run_in_progress.ending.kill_at
+        self._deadline = math.inf if kill_at is None else self._from_now(0, kill_at)
 
     # -- removing -------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ import trio
 
 from pysup.store.errors import StoreError
 from pysup.supervisor.engine.containers.commands import Exited, Failed, News, Ready
+from pysup.supervisor.engine.containers.ending import Ending
 from pysup.supervisor.engine.containers.kept_layers import KeptLayers, close_all
 from pysup.supervisor.engine.containers.launching import give_size, launch_run
 from pysup.supervisor.engine.containers.namespaces import HeldNamespaces
@@ -52,8 +53,8 @@ class Run:
         report: Callable[[News], None],
     ) -> None:
         self.number = number
-        self.ended_by = "itself"
-        """Who ends it, once somebody has begun to; persisted with the run's row."""
+        self.ending = Ending()
+        """As it is in the run's row."""
         self.committed = trio.Event()
         """Set by the container's task when the end is in the store: the zombie may be reaped."""
         self.done = trio.Event()
@@ -92,13 +93,11 @@ class Run:
         self.done.set()
 
     async def perform_adopted(self, entry: Entry | None, was_starting: bool) -> None:  # noqa: FBT001 - trio passes no keywords
-        """The same, for a run that an earlier engine started; None: the keeper knows nothing of it."""
+        """The same, for a run that an earlier engine started, after find(); None: the keeper knows nothing of it."""
         async with AsyncExitStack() as stack:
-            self.find_cgroup()
             stack.push_async_callback(self._remove_cgroup)
             stack.push_async_callback(self.sandbox.close)
-            if entry is not None:
-                self.process = self._parts.link.adopt(entry)
+            if self.process is not None:
                 stack.push_async_callback(self._parts.link.reap, self.key)
             if was_starting and await self._was_cut_off(entry):
                 await self._start_anew()
@@ -109,10 +108,11 @@ class Run:
                 await self._go_on(was_starting=was_starting)
         self.done.set()
 
-    def find_cgroup(self) -> None:
-        """The cgroup that an earlier engine made: it can be frozen and thawed from here on."""
-        if self.cgroup is None:
-            self.cgroup = self._parts.hierarchy.open(self._parent, self._record.id)
+    def find(self, entry: Entry | None) -> None:
+        """What an earlier engine made: from here on it can be frozen, thawed and signalled."""
+        self.cgroup = self._parts.hierarchy.open(self._parent, self._record.id)
+        if entry is not None:
+            self.process = self._parts.link.adopt(entry)
 
     async def _was_cut_off(self, entry: Entry | None) -> bool:
         """Whether the engine died before it let the process of a start go (it ends by itself then).
@@ -143,7 +143,7 @@ class Run:
         if self.process is not None:
             await self.process.wait()
         self._stdio.run_ended()
-        self.ended_by = "restart"
+        self.ending = Ending("restart")
         self._report(Failed(StartFailed(self._what, "wait for the start", 0, "the engine died meanwhile")))
         await self.committed.wait()
 
@@ -258,7 +258,7 @@ class Run:
 
     def abandon(self, ended_by: str) -> None:
         """Stop a start in progress; it is reported as failed."""
-        self.ended_by = ended_by
+        self.ending = Ending(ended_by)
         self._starting.cancel()
 
     def signal(self, number: int) -> None:

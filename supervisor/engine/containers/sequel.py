@@ -13,6 +13,7 @@ from pysup.supervisor.engine.containers.states import Event
 from pysup.supervisor.spec.container import ContainerSpec
 
 BY_HAND: Columns = {"desired": "stop", "stopped_by_hand": 1}
+NOT_BY_HAND: Columns = {"desired": "run", "stopped_by_hand": 0}
 
 
 def sequel_of(
@@ -21,7 +22,7 @@ def sequel_of(
     """Back-off and a retry, or rest; the policy is not asked where somebody wants this end and what comes then."""
     if outcome.ended_by in {"restart", "shutdown"}:
         return Change(columns={"desired": "run"})
-    if outcome.by_hand:
+    if outcome.by_hand or row.desired == "stop":  # asked for, though its end was lost with the keeper
         return Change(columns=BY_HAND)
     if not ask_policy:
         return REST
