@@ -1,6 +1,6 @@
 """Going on after the daemon's engine was killed: its socket stays, a new engine answers within a second.
 
-What goes on is what waits: attached runs, logs -f, wait, events; and pull and push, which find what was done. A
+What goes on is what waits: attached runs, logs -f, stop, wait, events; and pull and push, which find what was done. A
 daemon that is gone for good (nobody listens any more), or that closes every connection, ends the command: one line,
 exit code 125.
 """

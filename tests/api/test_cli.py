@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from helpers.daemon import Daemon
+from helpers.mortal import until
 from helpers.terminals import Terminal
 
 pytestmark = pytest.mark.kernel
@@ -237,6 +238,30 @@ def test_update_and_the_next_attempt(daemon: Daemon) -> None:
     assert daemon.pysup("update", "--restart", "no", "up").stdout == "up\n"
     assert daemon.pysup("update", "up").returncode == 1
     daemon.pysup("rm", "-f", "up", check=True)
+
+
+def test_several_are_stopped_side_by_side(daemon: Daemon, tmp_path: Path) -> None:
+    """The first ends only when the second has been told to."""
+    os.mkfifo(tmp_path / "told")
+    for name, word in (("first", "read x <"), ("second", "echo >")):
+        script = f"trap '{word} /v/told; exit 4' TERM; touch /v/{name}; while :; do sleep 0.02; done"
+        daemon.pysup("run", "-d", "--name", name, "-v", f"{tmp_path}:/v", "host", "bash", "-c", script)
+    until(lambda: {"first", "second"} <= set(os.listdir(tmp_path)), "the traps")
+    stopped = daemon.pysup("stop", "-t", "100", "first", "nosuch", "second")
+    assert (stopped.returncode, stopped.stdout) == (1, "first\nsecond\n")
+    assert "No such container: nosuch" in stopped.stderr
+    codes = daemon.pysup("inspect", "-f", "{{.State.ExitCode}}", "first", "second", check=True).stdout
+    assert codes == "4\n4\n"
+    daemon.pysup("rm", "first", "second", check=True)
+
+
+def test_history_says_who_asked_for_a_restart(daemon: Daemon) -> None:
+    daemon.pysup("run", "-d", "--name", "web", "--stop-timeout", "0", "host", "sleep", "1000", check=True)
+    daemon.pysup("restart", "web", check=True)
+    runs = json.loads(daemon.pysup("query", "--json", "select * from history", check=True).stdout)
+    assert [(run["cause"], run["ended_by"]) for run in runs] == [("manual", "restart"), ("manual", None)]
+    assert not any("pid 0" in run["asked_by"] for run in runs)
+    daemon.pysup("rm", "-f", "web", check=True)
 
 
 def test_info_version_images_and_df(daemon: Daemon) -> None:

@@ -8,6 +8,7 @@ import os
 import random
 import select
 import sqlite3
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -237,30 +238,24 @@ def test_an_end_that_has_begun_goes_on(mortal: Mortal, shared: Path, victim: str
     deaf = "trap '' TERM; trap 'echo asked' INT; while :; do sleep 0.05; done"
     start(mortal, shared, "patient", deaf, "--restart", "always")
     start(mortal, shared, "killed", "trap 'sleep 1; exit 3' TERM; sleep 1000 & wait", "--restart", "always")
-    client = mortal.client()
-    stopping = threading.Thread(target=stop_patiently, args=(client,))
-    stopping.start()
+    stop = mortal.command("stop", "-s", "INT", "-t", "3600", "patient")
+    stopping = subprocess.Popen(stop, stdout=subprocess.PIPE, text=True)
     until(lambda: state(mortal, "patient") == "stopping", "the stop")
     mortal.pysup("kill", "-s", "TERM", "killed", check=True)
     due = "SELECT ended_by, end_signal, kill_at > 1e18 FROM run WHERE ended_at IS NULL AND ended_by = 'stop'"
     assert rows(mortal, due) == [("stop", 2, 1)]
     mortal.kill(victim)
-    stopping.join()
     mortal.wait_until_it_serves()
     until(lambda: state(mortal, "killed") == "exited", "the end of the killed one")
     assert runs(mortal, "killed") == [(1, 3, "kill")]
     assert state(mortal, "patient") == "stopping"
     assert rows(mortal, due) == [("stop", 2, 1)]
     mortal.pysup("stop", "-t", "0", "patient", check=True)
+    assert stopping.communicate()[0] == "patient\n"
     assert state(mortal, "patient") == "exited"
     assert runs(mortal, "patient") == [(1, 137, "stop")]
     assert "asked" in mortal.pysup("logs", "patient", check=True).stdout
     mortal.pysup("rm", "patient", "killed", check=True)
-
-
-def stop_patiently(client: Client) -> None:
-    with contextlib.suppress(Unavailable):
-        client.post("/containers/patient/stop", query={"signal": "INT", "t": "3600"})
 
 
 def test_a_whole_daemon_that_was_killed(mortal: Mortal, shared: Path) -> None:

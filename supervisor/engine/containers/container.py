@@ -123,6 +123,7 @@ class Container(Lifecycle):
                 self._starters.append(command.reply)
             case State.RUNNING | State.PAUSED | State.STOPPING:
                 await self._stop_run(command, self.record.make)
+                self._restarter = command.caller
                 self._starters.append(command.reply)
             case _:
                 await self._on_start(commands.Start(command.caller, reply=command.reply))

@@ -73,6 +73,7 @@ class Lifecycle(Actor):
         self._starters: list[Reply] = []
         self._stoppers: list[Reply] = []
         self._removers: list[commands.Remove] = []
+        self._restarter = DAEMON
         self._holders = 0
         self._lookers = 0
         self._killed_at = -math.inf
@@ -268,7 +269,7 @@ class Lifecycle(Actor):
             removal = self._removal()
             return NextStep(removal.change, partial(self._finish_removal, removal))
         if restart:
-            return NextStep(self._beginning(Event.START, "manual"), self._perform_next_run)
+            return NextStep(self._beginning(Event.START, "manual", self._restarter), self._perform_next_run)
         due = sequel.columns.get("next_start_at")
         if isinstance(due, int) and due <= now_ns:
             return NextStep(self._beginning(Event.DUE, "policy"), self._perform_next_run)
