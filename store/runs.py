@@ -45,9 +45,9 @@ class Run:
     """CPU time used, nanoseconds."""
     memory_peak: int
     """Bytes; 0 where the kernel does not tell."""
-    end_signal: int
+    end_signal: int = 0
     """While its end is on its way: the signal that it was sent for it; 0: none."""
-    kill_at: int | None
+    kill_at: int | None = None
     """While it is being stopped: when it will be killed; None: never."""
 
 
