@@ -114,7 +114,6 @@ def _pasta_words(program: str, path: str, *, ipv6: bool) -> list[str]:
         _ENDED_BY_PIPE,
         program,
         "--foreground",
-        "--quiet",
         *([] if ipv6 else ["--ipv4-only"]),
         f"--ns-ifname={DEVICE}",
         f"--mtu={MTU}",

@@ -190,10 +190,12 @@ def _bound(protocol: str, address: str, port: int) -> socket.socket:
     try:
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        if protocol == "tcp" and (family == socket.AF_INET6 or not netns.is_governed()):
-            # It will listen (network/relay.py), so it stays ours alone; its own old connections do not matter.
+        listens = protocol == "tcp" and (family == socket.AF_INET6 or not netns.is_governed())
+        if listens:  # network/relay.py; its own old connections do not matter
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((address, port))
+        if listens:  # now, or another one with SO_REUSEADDR could have it, too
+            made.listen()
     except OSError:
         made.close()
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,3 +64,15 @@ def test_ports_are_taken_further_and_given_back() -> None:
     ports.close()
     others.close()
     assert ports.taken == ()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_nobody_else_has_a_port_of_a_range_from_the_moment_it_is_taken(address: str) -> None:
+    """Also where it is to listen, and so is not bound for one alone."""
+    ports, others = Ports(), Ports()
+    (first,) = ports.take([Binding("tcp", 80)], (), (address,))
+    last = first.host_port + 8
+    (other,) = others.take([Binding("tcp", 80, "", first.host_port, last)], (), (address,))
+    assert first.host_port < other.host_port <= last
+    ports.close()
+    others.close()
