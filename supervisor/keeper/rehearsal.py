@@ -105,6 +105,7 @@ _PLAN: list[list[Any]] = [
     ["pivot"],
     ["hostname", "x"],
     ["loopback"],
+    ["default_sysctl", "net.none", "0"],
     ["rlimit", "nofile", 1, 1],
     ["umask", 0o022],
     ["user", "", []],

@@ -58,6 +58,7 @@ OPS: dict[str, tuple[Callable[..., None], str]] = {
     "hostname": (steps_namespaces.hostname, "hostname {0}"),
     "domainname": (steps_namespaces.domainname, "domainname {0}"),
     "loopback": (steps_namespaces.loopback, "bring lo up"),
+    "default_sysctl": (steps_namespaces.default_sysctl, "sysctl {0}"),
     "sysctl": (steps_namespaces.sysctl, "sysctl {0}"),
     "rlimit": (steps_process.rlimit, "rlimit {0}"),
     "oom_score_adj": (steps_process.oom_score_adj, "oom_score_adj"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 
@@ -82,6 +83,19 @@ def domainname(context: Context, name: str) -> None:
 def loopback(context: Context) -> None:
     """Bring the network namespace's lo up."""
     context.system.loopback_up()
+
+
+def default_sysctl(context: Context, key: str, value: str) -> None:
+    """Write a kernel parameter of the new network namespace, through the host's /proc: nobody has asked for it.
+
+    So it stays as it is where the kernel has none of this name, or this daemon may not write it.
+    """
+    with contextlib.suppress(OSError):
+        fd = context.system.open("/proc/sys/" + key.replace(".", "/"), os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            context.system.write(fd, value.encode())
+        finally:
+            context.system.close(fd)
 
 
 def sysctl(context: Context, key: str, value: str) -> None:

@@ -41,6 +41,7 @@ def survey(skeleton: str = "") -> Machine:
         rootless=own_ids.is_rootless(),
         skeleton=skeleton,
         tty_group=own_ids.has(_TTY_GROUP, "gid"),
+        last_group=max(one.inside + one.size - 1 for one in own_ids.own_map("gid")),
         oom_score=_oom_score() if own_ids.is_rootless() else -1000,
     )
 

@@ -53,6 +53,12 @@ def disk() -> tuple[str, str]:
 RATE = "cat /sys/fs/cgroup/blkio/blkio.throttle.{}_device" if V1 else "cat /sys/fs/cgroup/io.max"
 DISK, NUMBER = disk()
 
+UNPRIVILEGED = (
+    'import socket as s; s.socket().bind(("", 80)); p = s.socket(s.AF_INET, s.SOCK_DGRAM, s.IPPROTO_ICMP); '
+    'p.sendto(b"\\10\\0\\0\\0\\0\\0\\0\\0", ("127.0.0.1", 0)); p.recv(99); print("pinged")'
+)
+PARAMETERS = "cd /proc/sys/net/ipv4; cat ip_unprivileged_port_start ping_group_range"
+
 INSIDE = [
     ("-h box --domainname example.org", "hostname; cat /proc/sys/kernel/domainname", "box\nexample.org\n"),
     ("-e A=1 -e B= -e HOME=/h", "echo $A,$B,$HOME", "1,,/h\n"),
@@ -75,6 +81,10 @@ INSIDE = [
      "stat -c %a /t; df -k /t | awk 'END{print $2}'", "711\n1024\n"),
     ("--init", "cat /proc/1/comm; echo $$ | sed 's/^1$/first/;s/[0-9]*$/later/'", "docker-init\nlater\n"),
     ("--ulimit nofile=100:200 --ulimit core=0", "ulimit -n; ulimit -Hn; ulimit -c", "100\n200\n0\n"),
+    ("-u 1000 --cap-drop ALL", f"python3 -c '{UNPRIVILEGED}'; {PARAMETERS}", "pinged\n0\n0\t2147483647\n"),
+    ("--network none", PARAMETERS, "0\n0\t2147483647\n"),
+    ("--userns auto", PARAMETERS, "0\n0\t65535\n"),
+    ("--sysctl net.ipv4.ip_unprivileged_port_start=99", PARAMETERS, "99\n0\t2147483647\n"),
     ("--sysctl net.ipv4.ip_forward=1 --sysctl kernel.msgmax=4096",
      "cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/msgmax", "1\n4096\n"),
     ("--shm-size 8m", "df -k /dev/shm | awk 'END{print $2}'", "8192\n"),

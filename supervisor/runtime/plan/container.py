@@ -8,7 +8,7 @@ from pysup.supervisor.kernel import process
 from pysup.supervisor.runtime.plan.base import SHARED_MEMORY
 from pysup.supervisor.runtime.plan.facts import DONOR, Facts, Step
 from pysup.supervisor.runtime.plan.mounts import INIT, mask_steps, mount_steps, on_stage
-from pysup.supervisor.runtime.plan.namespaces import needs_loopback
+from pysup.supervisor.runtime.plan.namespaces import network_steps
 from pysup.supervisor.runtime.plan.program import identity, joining, program
 from pysup.supervisor.runtime.plan.root import root_steps
 from pysup.supervisor.runtime.plan.sources import Sources
@@ -79,7 +79,7 @@ def _namespace_settings(spec: ContainerSpec, facts: Facts, *, staged: bool) -> I
         yield ["hostname", spec.hostname]
         if spec.domainname:
             yield ["domainname", spec.domainname]
-    if not staged and needs_loopback(spec.namespaces, facts.held):
-        yield ["loopback"]
+    if not staged:
+        yield from network_steps(spec.namespaces, facts)
     for key, value in spec.sysctls:
         yield ["sysctl", key, value]

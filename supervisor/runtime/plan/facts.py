@@ -28,6 +28,8 @@ class Machine:
     """What is the lowest layer of the host image instead of ``/``, where that cannot be one; a host path."""
     tty_group: bool = True
     """Whether the group 5 exists, which terminals usually belong to."""
+    last_group: int = 0xFFFFFFFE
+    """The highest group id that exists here: fewer do without root."""
     oom_score: int = -1000
     """The daemon's own oom_score_adj; without root nobody gets a lower one."""
     sysfs: bool = True

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from pysup.supervisor.errors import BadRequest
 from pysup.supervisor.kernel import process
+from pysup.supervisor.runtime.plan.facts import Facts, Step
 from pysup.supervisor.spec.container import ContainerSpec, Namespaces
 from pysup.supervisor.spec.id_maps import IdMap
 
@@ -54,9 +55,25 @@ def has_network(namespaces: Namespaces) -> bool:
     return namespaces.net in ("none", "bridge")
 
 
-def needs_loopback(namespaces: Namespaces, held: Iterable[str]) -> bool:
-    """Whether lo is to be brought up; in a network that is held it is up already."""
-    return has_network(namespaces) and "net" not in held
+LAST_GROUP = 2147483647
+"""The highest id that net.ipv4.ping_group_range takes."""
+
+
+def network_steps(namespaces: Namespaces, facts: Facts) -> Iterator[Step]:
+    """How a new network namespace begins; one that is held is so already.
+
+    As with docker (moby daemon/oci_linux.go, WithSysctls), who is not root inside may ping, and have any port there.
+    """
+    if has_network(namespaces) and "net" not in facts.held:
+        yield ["loopback"]
+        yield ["default_sysctl", "net.ipv4.ip_unprivileged_port_start", "0"]
+        yield ["default_sysctl", "net.ipv4.ping_group_range", f"0 {_last_group(namespaces, facts)}"]
+
+
+def _last_group(namespaces: Namespaces, facts: Facts) -> int:
+    """Both ends of a range must be groups that exist."""
+    ends = (one.container + one.size - 1 for one in gid_maps(namespaces))
+    return min(max(ends, default=facts.machine.last_group), LAST_GROUP)
 
 
 def join_flags(namespaces: Namespaces) -> int:

@@ -75,7 +75,7 @@ def _stage(spec: ContainerSpec, facts: Facts) -> Stage:
             for step in one.steps
         ),
         *mounts.device_steps(spec, facts),
-        *([["loopback"]] if namespaces.needs_loopback(spec.namespaces, facts.held) else []),
+        *namespaces.network_steps(spec.namespaces, facts),
         *(step for step in mounts.mask_steps(spec, facts) if mounts.on_stage(step[1], tops)),
     ]
     flags = namespaces.clone_flags(spec, facts.held)

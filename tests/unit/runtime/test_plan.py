@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -143,11 +144,28 @@ def test_the_daemon_s_directories_are_covered(lower: str, covered: list[str]) ->
     assert [step[3] for step in steps if step[0] == "mount" and step[-1] == "mode=555,size=4k"] == covered
 
 
+@pytest.mark.parametrize(
+    ("maps", "last_group", "wanted"),
+    [
+        ((), 0xFFFFFFFE, "0 2147483647"),
+        ((), 65536, "0 65536"),
+        ((IdMap(0, 70000, 1000), IdMap(1000, 5, 1)), 0xFFFFFFFE, "0 1000"),
+    ],
+)
+def test_everybody_in_a_new_network_may_ping(maps: tuple[IdMap, ...], last_group: int, wanted: str) -> None:
+    """As far as there are groups."""
+    known = facts()
+    known = dataclasses.replace(known, machine=dataclasses.replace(known.machine, last_group=last_group))
+    spaces = Namespaces(user="private", uid_maps=maps) if maps else Namespaces()
+    found = plan.build(host_image(namespaces=spaces), known)
+    assert ["default_sysctl", "net.ipv4.ping_group_range", wanted] in found
+
+
 def test_a_held_network_is_joined_and_not_made() -> None:
     spec = host_image()
     steps = plan.build(spec, facts(held=("net",)))
     assert ["setns", "net", 0x40000000] in steps
-    assert "loopback" not in ops(steps)
+    assert not {"loopback", "default_sysctl"} & set(ops(steps))
     assert plan.clone_flags(spec) & 0x40000000
     assert not plan.clone_flags(spec, ("net",)) & 0x40000000
 
