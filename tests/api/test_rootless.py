@@ -143,6 +143,11 @@ def test_execs_and_terminals(user: RootlessUser) -> None:
     user.ok("pysup restart -t 0 served; pysup exec served true; pysup rm -f served")
 
 
+def test_an_init_in_the_host_image(user: RootlessUser) -> None:
+    shown = user.ok("pysup run --rm --init host ps -o args= 1; pysup run --rm --init --read-only host true")
+    assert shown == "/run/docker-init -- ps -o args= 1\n"
+
+
 def test_nothing_is_lost_when_it_is_killed(user: RootlessUser) -> None:
     user.ok("pysup run -d --name kept host sh -c 'echo begun; sleep 60'")
     pid = int(user.ok("pysup inspect -f '{{.State.Pid}}' kept"))

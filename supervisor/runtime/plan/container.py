@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pysup.supervisor.kernel import process
 from pysup.supervisor.runtime.plan.base import SHARED_MEMORY
 from pysup.supervisor.runtime.plan.facts import DONOR, Facts, Step
-from pysup.supervisor.runtime.plan.mounts import INIT, mask_steps, mount_steps, on_stage
+from pysup.supervisor.runtime.plan.mounts import init_path, mask_steps, mount_steps, on_stage
 from pysup.supervisor.runtime.plan.namespaces import network_steps
 from pysup.supervisor.runtime.plan.program import identity, joining, program
 from pysup.supervisor.runtime.plan.root import root_steps
@@ -39,12 +39,12 @@ def build(spec: ContainerSpec, facts: Facts, stage: Stage | None = None) -> list
         ["pivot"],
         *identity(spec.process, first=True),
         *([["read_only_root"]] if spec.rootfs.read_only else []),
-        *program(spec.process, spec.namespaces, facts, _argv(spec)),
+        *program(spec.process, spec.namespaces, facts, _argv(spec, facts)),
     ]
 
 
-def _argv(spec: ContainerSpec) -> tuple[str, ...]:
-    return (INIT, "--", *spec.process.argv) if spec.init else spec.process.argv
+def _argv(spec: ContainerSpec, facts: Facts) -> tuple[str, ...]:
+    return (init_path(spec, facts), "--", *spec.process.argv) if spec.init else spec.process.argv
 
 
 def _borrowed(spec: ContainerSpec) -> Iterator[Step]:

@@ -17,6 +17,7 @@ from pysup.supervisor.runtime.plan.user_mounts import user_mount
 from pysup.supervisor.spec.container import ContainerSpec
 
 INIT = "/sbin/docker-init"
+_INIT_OF_SKELETON = "/run/docker-init"
 ETC_FILES = ("hostname", "hosts", "resolv.conf")
 
 
@@ -130,7 +131,7 @@ def later(spec: ContainerSpec, facts: Facts, sources: Sources) -> list[Step]:
     taken = _taken(spec)
     steps = [(f"/etc/{name}", _etc_file(spec, facts, sources, name)) for name in ETC_FILES]
     if spec.init:
-        steps.append((INIT, _init(facts, sources)))
+        steps.append((init_path(spec, facts), _init(spec, facts, sources)))
     kept = [(target, step) for target, step in steps if target not in taken]
     kept += [(mount.target, user_mount(mount, facts, sources)) for mount in spec.mounts]
     ordered = [step for _, step in sorted(kept, key=lambda pair: pair[0].rstrip("/").count("/"))]
@@ -142,7 +143,14 @@ def _etc_file(spec: ContainerSpec, facts: Facts, sources: Sources, name: str) ->
     return base.bind(source, f"/etc/{name}", read_only=spec.rootfs.read_only, recursive=False)
 
 
-def _init(facts: Facts, sources: Sources) -> Step:
+def init_path(spec: ContainerSpec, facts: Facts) -> str:
+    """Where docker has it; without root nothing can be made there in the host image, whose /run is fresh."""
+    return _INIT_OF_SKELETON if facts.machine.skeleton and base.is_host_image(spec) else INIT
+
+
+def _init(spec: ContainerSpec, facts: Facts, sources: Sources) -> Step:
     if not facts.machine.init:
         raise Unavailable("cannot use --init: no docker-init, tini or catatonit is installed")
-    return base.bind(sources.name(facts.machine.init), INIT, read_only=True, recursive=False)
+    return base.bind(
+        sources.name(facts.machine.init), init_path(spec, facts), read_only=True, recursive=False
+    )
