@@ -1,4 +1,4 @@
-"""Who has a port of the host: the socket in /proc/net (proc(5)), and the process that holds it."""
+"""Who has a port of the host: the socket in /proc/net (proc(5)) or sock_diag(7), and the process that holds it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import NamedTuple
 
+from pysup.supervisor.runtime import bound_sockets
+
 _FILES = {"tcp": ("tcp", "tcp6"), "udp": ("udp", "udp6"), "sctp": ()}
-_PORT, _INODE = 1, 9
-"""Fields of a line: the local address, the socket's number."""
-_GONE = ("06", "01")
-"""TIME_WAIT, that has no process any more, and ESTABLISHED, which is one client's (include/net/tcp_states.h)."""
+_PORT, _STATE, _INODE = 1, 3, 9
+"""Fields of a line: the local address, the state, the socket's number (0: it has no process any more)."""
+_LISTEN = "0A"
+"""Of TCP (include/net/tcp_states.h); all other states that are listed are of connections."""
 
 
 class Holder(NamedTuple):
@@ -29,13 +31,29 @@ class Holder(NamedTuple):
 
 
 def holder_of(protocol: str, port: int) -> str:
-    """``nginx (pid 42)``; empty if that cannot be found out. Looks through /proc: in a thread, if it matters."""
-    return str(next(iter(holders_of(protocol, port)), ""))
+    """``nginx (pid 42)``; empty if that cannot be found out. Looks through /proc: in a thread, if it matters.
+
+    A connection keeps others from binding its port, too, but who listens there says more.
+    """
+    found = holders_of(protocol, port) or _holders(dict(_listed(protocol, port, connections=True)))
+    return str(next(iter(found), ""))
 
 
 def holders_of(protocol: str, port: int) -> list[Holder]:
-    """All of them, by their pids."""
-    addresses = dict(_inodes(protocol, port))
+    """All that listen on it or are bound to it, by their pids."""
+    addresses = dict(_listed(protocol, port, connections=False))
+    if protocol == "tcp":
+        addresses |= {one.inode: one.address for one in bound_sockets.bound(port)}
+    return _holders(addresses)
+
+
+def only_connections(port: int) -> bool:
+    """Whether TCP connections have a port, and nobody who listens there or is bound to it."""
+    held = [*_listed("tcp", port, connections=False), *bound_sockets.bound(port)]
+    return not held and any(True for _ in _listed("tcp", port, connections=True))
+
+
+def _holders(addresses: dict[str, str]) -> list[Holder]:
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc") if addresses else ()):
         found += [
@@ -45,13 +63,16 @@ def holders_of(protocol: str, port: int) -> list[Holder]:
     return sorted(found, key=lambda one: one.pid)
 
 
-def _inodes(protocol: str, port: int) -> Iterator[tuple[str, str]]:
+def _listed(protocol: str, port: int, *, connections: bool) -> Iterator[tuple[str, str]]:
+    """The number of each socket in /proc/net that has the port, and its address."""
     for name in _FILES[protocol]:
         with contextlib.suppress(OSError), open(f"/proc/self/net/{name}", encoding="ascii") as file:
             for line in file.readlines()[1:]:
                 fields = line.split()
                 address, _, number = fields[_PORT].rpartition(":")
-                if int(number, 16) == port and (protocol == "udp" or fields[3] not in _GONE):
+                if int(number, 16) == port and (
+                    connections or protocol == "udp" or fields[_STATE] == _LISTEN
+                ):
                     yield fields[_INODE], _address(address)
 
 

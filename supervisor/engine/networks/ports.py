@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from pysup.store.endpoints import Port
 from pysup.supervisor.kernel import netns
+from pysup.supervisor.runtime.listeners import only_connections
 from pysup.supervisor.spec.container import Binding
 
 _KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM, "sctp": socket.SOCK_STREAM}
@@ -193,10 +194,31 @@ def _bound(protocol: str, address: str, port: int) -> socket.socket:
         listens = protocol == "tcp" and (family == socket.AF_INET6 or not netns.is_governed())
         if listens:  # network/relay.py; its own old connections do not matter
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((address, port))
+        _bind(made, protocol, address, port)
         if listens:  # now, or another one with SO_REUSEADDR could have it, too
             made.listen()
     except OSError:
         made.close()
         raise
     return made
+
+
+def _bind(made: socket.socket, protocol: str, address: str, port: int) -> None:
+    try:
+        made.bind((address, port))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE or protocol != "tcp" or not only_connections(port):
+            raise
+        _bind_past_connections(made, address, port)
+
+
+def _bind_past_connections(made: socket.socket, address: str, port: int) -> None:
+    """A server that has ended leaves connections for a minute (TIME_WAIT), past which the next one binds its port.
+
+    To listen for a moment proves that nobody else does; without the option nobody else can from then on.
+    """
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.bind((address, port))
+    made.listen(0)
+    made.shutdown(socket.SHUT_RDWR)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)

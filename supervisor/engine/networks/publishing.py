@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -11,16 +10,16 @@ from sqlite3 import Connection
 
 import trio
 
-from pysup.store import containers, endpoints
+from pysup.store import endpoints
 from pysup.store.endpoints import Port
 from pysup.supervisor.engine.containers.record import Record, Write
 from pysup.supervisor.engine.networks.places import Place, any_address, led_to, published
 from pysup.supervisor.engine.networks.ports import Ports, Refused, Taken, has_ipv6, still_wanted
+from pysup.supervisor.engine.networks.refusals import refusal
 from pysup.supervisor.engine.parts import Parts
-from pysup.supervisor.errors import Conflict, Forbidden, PysupError, Unavailable
+from pysup.supervisor.errors import PysupError
 from pysup.supervisor.network.addresses import IPV4, IPV6
 from pysup.supervisor.network.rules import Published
-from pysup.supervisor.runtime.listeners import holder_of
 from pysup.supervisor.spec.container import Binding, NetworkSpec
 from pysup.supervisor.spec.network import wanted_bindings
 from pysup.supervisor.spec.networks import Options
@@ -129,18 +128,7 @@ class Publishing:
             await (await self._parts.networks.fabric()).unpublish(led)
 
     async def _refused(self, error: Refused) -> PysupError:
-        told = f"cannot publish {error.where} for container {self._record.row.name}: "
-        if error.errno == errno.EADDRINUSE:
-            return Conflict(told + await self._holder(error))
-        if error.errno == errno.EACCES:
-            return Forbidden(told + (_forbidden(error.binding.first) or str(error.strerror)))
-        return Unavailable(f"{told}{error.strerror}")
-
-    async def _holder(self, error: Refused) -> str:
-        protocol, number = error.binding.protocol, error.binding.last
-        found = await self._parts.store.query(partial(_container_with, protocol=protocol, host_port=number))
-        holder = found or await trio.to_thread.run_sync(holder_of, protocol, number)
-        return "port is already allocated" + (f": {holder} has it" if holder else "")
+        return await refusal(self._parts.store, self._record.row.name, error)
 
     async def take_again(self, places: Sequence[Place]) -> None:
         """Those that an earlier engine has published."""
@@ -173,26 +161,6 @@ class Publishing:
         self._ports.close()
 
 
-def _forbidden(port: int) -> str:
-    """What keeps an ordinary user from having a port, and what would let him (ip-sysctl.rst); empty: something else."""
-    with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii") as file:
-        first = int(file.read())
-    if port >= first:
-        return ""
-    return (
-        f"without root, ports below {first} cannot be had (net.ipv4.ip_unprivileged_port_start); publish one from "
-        f"{first} on, or let root run: sysctl net.ipv4.ip_unprivileged_port_start={port}"
-    )
-
-
 def _note(conn: Connection, container_id: str, taken: Sequence[Taken]) -> None:
     wanted = [(one.protocol, one.host_ip, one.host_port, one.port) for one in taken]
     endpoints.set_ports(conn, container_id, wanted)
-
-
-def _container_with(conn: Connection, protocol: str, host_port: int) -> str:
-    for port in endpoints.using_port(conn, protocol, host_port):
-        row = containers.get(conn, port.container_id)
-        if row is not None:
-            return f"container {row.name}"
-    return ""

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pysup.supervisor.engine.networks.ports import Ports, Taken, addresses_of, still_wanted
+from pysup.supervisor.engine.networks.refusals import forbidden
 from pysup.supervisor.network.rules import ANY
 from pysup.supervisor.spec.container import Binding
 
@@ -76,3 +77,17 @@ def test_nobody_else_has_a_port_of_a_range_from_the_moment_it_is_taken(address: 
     assert first.host_port < other.host_port <= last
     ports.close()
     others.close()
+
+
+@pytest.mark.parametrize(
+    ("port", "rootless", "told"),
+    [
+        (80, False, "no CAP_NET_BIND_SERVICE, without which ports below 1024 cannot be had"),
+        (80, False, "publish one from 1024 on, or give it that capability, or run: sysctl net.ipv4.ip_unprivileged"),
+        (80, True, "without root, ports below 1024 cannot be had"),
+        (80, True, "let root run: sysctl net.ipv4.ip_unprivileged_port_start=80"),
+        (8080, False, "a security module"),
+    ],
+)
+def test_a_port_that_may_not_be_bound_has_a_way_out(port: int, rootless: bool, told: str) -> None:
+    assert told in forbidden(port, 1024, rootless=rootless)
