@@ -321,6 +321,6 @@ class Engine:
         image = images.get(self.parts.store.read(), row.image_id)
         return Sizes(rw, rw + (image.size if image is not None else 0))
 
-    def features(self) -> dict[str, Any]:
+    async def features(self) -> dict[str, Any]:
         """What this machine can and cannot do, and what each lack costs."""
-        return probe()
+        return {**probe(), **await self.parts.networks.features()}

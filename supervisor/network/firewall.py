@@ -37,7 +37,7 @@ class Firewall:
         async with self._busy:
             outcome, text = await trio.to_thread.run_sync(self._ask, commands, namespace)
         if outcome != "done":
-            raise Unavailable(f"cannot {what}: {_explained(text)}")
+            raise Unavailable(f"cannot {what}: {text}")
         return text
 
     def _ask(self, commands: str, namespace: int | None) -> tuple[str, str]:
@@ -48,11 +48,11 @@ class Firewall:
             socket.send_fds(self._worker, [b"run"], fds if namespace is None else [*fds, namespace])
             answer = self._worker.recv(nft_worker.LARGEST)
         except OSError as error:
-            return "refused", self._gone(error.strerror or "")
+            return "refused", self._gone(f"nftables: {error.strerror}")
         finally:
             os.close(fds[0])
         if not answer:
-            return "refused", self._gone("its process has ended")
+            return "refused", self._gone("nftables: its process has ended")
         outcome, text = json.loads(answer)
         return outcome, text
 
@@ -68,10 +68,3 @@ class Firewall:
         self._gone("")
 
     __del__ = close
-
-
-def _explained(cause: str) -> str:
-    """What a kernel without a part of nf_tables answers is not for people."""
-    if "Operation not supported" in cause or "Protocol not supported" in cause:
-        return f"nftables: {cause}: the kernel lacks nf_tables, or its nat or fib part; --network none and host work"
-    return f"nftables: {cause}"

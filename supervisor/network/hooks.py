@@ -12,6 +12,11 @@ _TABLE = re.compile(r"table (\S+) (\S+) \{")
 _CHAIN = re.compile(r"\s+chain (\S+) \{")
 _BASE = re.compile(r"\s+type (\w+) hook (\w+) .*?priority ([^;]+);(?: policy (\w+);)?")
 
+_REFUSAL = re.compile(
+    r"""(counter packets \d+ bytes \d+ )?(drop|reject( with .*)?|xt target "?(DROP|REJECT)"?)( comment ".*")?"""
+)
+"""A rule without a condition; xt: of iptables-nft."""
+
 
 class BaseChain(NamedTuple):
     """A chain that the kernel calls."""
@@ -24,11 +29,23 @@ class BaseChain(NamedTuple):
     kind: str
     """filter, nat or route."""
     policy: str
+    """What becomes of a packet on which no rule decides: ``accept`` or ``drop``."""
 
 
 def droppers(chains: Iterable[BaseChain], table: str) -> list[BaseChain]:
     """Those of other tables that drop what is forwarded unless a rule of theirs accepts it."""
     return [one for one in chains if one.hook == "forward" and one.policy == "drop" and one.table != table]
+
+
+def forwards(chain: BaseChain, table: str) -> bool:
+    """Whether it is one of another table that what is forwarded passes, whose rules may decide on all that is left."""
+    return chain.hook == "forward" and chain.kind == "filter" and chain.table != table
+
+
+def refuses_the_rest(listed: str) -> bool:
+    """Whether the last rule of a chain (``nft list chain``) drops or rejects whatever comes so far, as firewalld's."""
+    rules = [line.strip() for line in listed.splitlines() if line.strip(" \t}")]
+    return bool(rules) and _REFUSAL.fullmatch(rules[-1]) is not None
 
 
 def base_chains(listed: str) -> list[BaseChain]:

@@ -69,6 +69,13 @@ def add_bridge(name: str, mac: str, mtu: int = 0) -> Message:
     return _link(_NEWLINK, _CREATE | _EXCLUSIVE, attributes, f"add bridge {name}", flags=_UP, change=_UP)
 
 
+def try_kind(kind: str) -> Message:
+    """Make an interface, to see whether the kernel knows its kind; those that need a parent will not like ``lo``."""
+    attributes: Attributes = [("IFLA_IFNAME", kind), ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", kind)]})]
+    parent: Attributes = [("IFLA_LINK", 1)] if kind.endswith("vlan") else []
+    return _link(_NEWLINK, _CREATE | _EXCLUSIVE, [*attributes, *parent], f"add an interface of kind {kind}")
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """The end of a pair that is inside."""

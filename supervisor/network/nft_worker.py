@@ -10,9 +10,13 @@ import json
 import os
 import socket
 import sys
+from contextlib import nullcontext
 
 from pysup.supervisor.kernel import libraries, netns, nftables, process
+from pysup.supervisor.network.kernel_parts import NF_TABLES, lacking
 
+_NETFILTER = 12
+"""NETLINK_NETFILTER, netlink(7)."""
 LARGEST = 60_000
 """Bytes of an answer."""
 
@@ -41,8 +45,10 @@ def _answer(commands: int, namespace: int | None = None) -> list[str]:
     """``["done", output]`` or ``["refused", cause]``."""
     try:
         return ["done", _run(_text(commands), namespace)[: LARGEST // 2]]
-    except (libraries.Missing, nftables.Refused, OSError) as error:
-        return ["refused", str(error)[:1000]]
+    except OSError as error:
+        return ["refused", error.strerror or str(error)]
+    except (libraries.Missing, nftables.Refused) as error:
+        return ["refused", f"nftables: {error}"[:1000]]
 
 
 def _text(fd: int) -> str:
@@ -50,10 +56,17 @@ def _text(fd: int) -> str:
 
 
 def _run(commands: str, namespace: int | None) -> str:
-    if namespace is None:
+    with nullcontext() if namespace is None else netns.entered(namespace):
+        _try_socket()
         return nftables.run(commands)
-    with netns.entered(namespace):
-        return nftables.run(commands)
+
+
+def _try_socket() -> None:
+    """Without nfnetlink the library would end the process (exit(3)). Raises OSError."""
+    try:
+        socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER).close()
+    except OSError as error:
+        raise OSError(error.errno, lacking([NF_TABLES])) from error
 
 
 def start(home: int | None) -> tuple[int, socket.socket]:

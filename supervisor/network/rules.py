@@ -56,17 +56,29 @@ class Ruled(NamedTuple):
     masquerade: bool = True
 
 
-def whole(networks: Iterable[Ruled], ports: Iterable[Published], *, guarded: Iterable[int]) -> str:
+def whole(
+    networks: Iterable[Ruled],
+    ports: Iterable[Published],
+    *,
+    guarded: Iterable[int] = (),
+    spared: Iterable[str] = (),
+) -> str:
     """Everything anew, in one transaction: whatever was there before.
 
-    ``guarded``: the IP versions that the machine forwards for our networks alone.
+    ``guarded``: the IP versions that the machine forwards for our networks alone, and for interfaces in ``spared``.
     """
     parts = [_BASE, *(add_network(network) for network in networks)]
     listed = tuple(ports)
     parts += [f"add rule {TABLE} strangers meta nfproto ipv{version} {_STRANGE}" for version in guarded]
+    parts += [spare(name) for name in spared]
     if listed:
         parts.append(publish(listed))
     return "\n".join(parts)
+
+
+def spare(device: str) -> str:
+    """Leave it to others what an interface forwards."""
+    return f'add element {TABLE} spared {{ "{device}" }}'
 
 
 def add_network(network: Ruled) -> str:
@@ -162,6 +174,7 @@ table {TABLE} {{
     map any6 {{ type inet_proto . inet_service : ipv6_addr . inet_service; }}
     map at6 {{ type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; }}
     set ours {{ type ifname; }}
+    set spared {{ type ifname; }}
     map from {{ type ifname : verdict; }}
     map to {{ type ifname : verdict; }}
     set within4 {{ type ipv4_addr; flags interval; }}
@@ -204,5 +217,7 @@ table {TABLE} {{
         jump strangers
     }}
     chain strangers {{
+        iifname @spared accept
+        oifname @spared accept
     }}
 }}"""

@@ -62,6 +62,10 @@ class Watch:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Watch no longer."""
         trio.lowlevel.notify_closing(self._socket)
         self._socket.close()
 
@@ -96,6 +100,17 @@ def _split(data: bytes) -> list[Message]:
 # -- rules ---------------------------------------------------------------------------------------------------
 
 
+def has_rules() -> bool:
+    """Whether the kernel has nfnetlink: without it there are no rules that somebody could delete."""
+    try:
+        watch_rules().close()
+    except OSError as error:
+        if error.errno != errno.EPROTONOSUPPORT:
+            raise
+        return False
+    return True
+
+
 def watch_rules() -> Watch:
     """Deletions of nftables, and who did each."""
     return Watch(_NETFILTER, _GROUP_NFTABLES, map(Wanted, (*_DELETIONS, _GENERATION)))
@@ -128,6 +143,8 @@ _UP = 1
 _FIRST_TOLD = 1 << 31
 """A new interface is told of with all changes set; no flag of one has this bit."""
 _BROUGHT_DOWN = Wanted(_NEWLINK, (Word(_FLAGS, 0, _UP), Word(_CHANGES, _UP, _UP | _FIRST_TOLD)))
+_NAME = 36
+"""The interface's name, the first attribute behind struct ifinfomsg."""
 _LENGTH, _SECOND, _FORWARDING = 0, 28, 2
 """A change of one setting has struct netconfmsg, the interface's number, and the setting: 36 bytes; what is told of a
 new interface is longer (inet_netconf_fill_devconf)."""
@@ -141,6 +158,17 @@ def watch_links() -> Watch:
     """Interfaces that go or are brought down, and addresses that are taken from one."""
     groups = _GROUP_LINK | _GROUP_ADDRESS4 | _GROUP_ADDRESS6
     return Watch(socket.NETLINK_ROUTE, groups, (Wanted(_DELLINK), Wanted(_DELADDR), _BROUGHT_DOWN))
+
+
+def watch_new_interfaces(beginnings: Iterable[str]) -> Watch:
+    """Interfaces that come and whose names begin so, by at most four characters."""
+    return Watch(socket.NETLINK_ROUTE, _GROUP_LINK, map(_made, beginnings))
+
+
+def _made(beginning: str) -> Wanted:
+    first, counted = beginning.encode().ljust(4, b"\0"), (b"\xff" * len(beginning)).ljust(4, b"\0")
+    name = Word(_NAME, int.from_bytes(first, sys.byteorder), int.from_bytes(counted, sys.byteorder))
+    return Wanted(_NEWLINK, (Word(_CHANGES, _FIRST_TOLD, _FIRST_TOLD), name))
 
 
 def watch_forwarding() -> Watch:

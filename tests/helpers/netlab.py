@@ -4,32 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from pysup.supervisor.kernel import net, netns, process
-
-
-def new_namespace() -> int:
-    """A network namespace with lo up, as a descriptor."""
-    made: list[int] = []
-
-    def make() -> None:
-        process.unshare(process.CLONE_NEWNET)
-        net.loopback_up()
-        made.append(os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
-
-    thread = threading.Thread(target=make)
-    thread.start()
-    thread.join()
-    return made[0]
+from pysup.supervisor.kernel import netns
 
 
 @contextmanager
 def namespace() -> Iterator[int]:
-    """One for the block."""
-    fd = new_namespace()
+    """A network namespace with lo up for the block, as a descriptor."""
+    fd = netns.new_namespace()
     try:
         yield fd
     finally:

@@ -8,7 +8,14 @@ import pytest
 from helpers.netlab import ip, namespace, run
 
 from pysup.supervisor.kernel import netns
-from pysup.supervisor.network.watching import Watch, touched, watch_forwarding, watch_links
+from pysup.supervisor.network.neighbours import BEGINNINGS
+from pysup.supervisor.network.watching import (
+    Watch,
+    touched,
+    watch_forwarding,
+    watch_links,
+    watch_new_interfaces,
+)
 
 pytestmark = pytest.mark.kernel
 
@@ -56,3 +63,24 @@ async def test_forwarding_that_is_switched_wakes_and_new_interfaces_do_not() -> 
             run(["sysctl", "-qw", f"net.{name}=1"])
             run(["sysctl", "-qw", f"net.{name}=0"])
             assert forwarding.pending(), name
+
+
+async def test_a_bridge_of_another_manager_wakes_by_its_name() -> None:
+    with namespace() as here, netns.entered(here), watch_new_interfaces(BEGINNINGS) as new:
+        ip("link", "add", "pe9", "up", "type", "veth", "peer", "name", "bridge9")
+        ip("link", "set", "pe9", "name", "docker8")
+        assert told(new) == frozenset()
+        for name in (
+            "docker0",
+            "br-0123456789ab",
+            "virbr0",
+            "podman1",
+            "cni0",
+            "lxdbr0",
+            "incusbr0",
+            "lxcbr0",
+        ):
+            ip("link", "add", name, "type", "bridge")
+            assert told(new) == {index(name, here)}
+            ip("link", "set", name, "up")
+            assert told(new) == frozenset(), name

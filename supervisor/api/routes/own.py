@@ -25,7 +25,7 @@ async def get_features(engine: Engine, _request: Request) -> Response:
             "CgroupVersion": hierarchy.version,
             "Controllers": sorted(hierarchy.controllers),
             "Settings": own_settings(engine.parts.settings),
-            "Features": engine.features(),
+            "Features": await engine.features(),
         }
     )
 

@@ -16,8 +16,10 @@ from pysup.supervisor.errors import Unavailable
 from pysup.supervisor.kernel import netns
 from pysup.supervisor.network import rules
 from pysup.supervisor.network.firewall import Firewall
-from pysup.supervisor.network.hooks import BaseChain, base_chains
+from pysup.supervisor.network.hooks import BaseChain
+from pysup.supervisor.network.passing import chains_passed
 from pysup.supervisor.network.rules import Published
+from pysup.supervisor.network.watching import has_rules
 from pysup.supervisor.runtime.listeners import Holder, holders_of
 
 
@@ -43,14 +45,14 @@ class Explanation(NamedTuple):
 
 
 async def explain_port(parts: Parts, firewall: Firewall, protocol: str, number: int) -> Explanation:
-    """Raises Unavailable: there is no nftables."""
+    """Raises Unavailable: nftables cannot be asked."""
     found = await parts.store.query(partial(_leads, protocol=protocol, number=number))
     if not netns.is_governed():
         holders = await trio.to_thread.run_sync(holders_of, protocol, number)
         return Explanation(found, holders, (), carried=True)
     leads = [lead._replace(present=await _is_there(firewall, lead.port)) for lead in found]
     holders = await trio.to_thread.run_sync(holders_of, protocol, number)
-    chains = base_chains(await firewall.apply("list chains", "list the chains"))
+    chains = await chains_passed(firewall) if has_rules() else []
     return Explanation(leads, holders, chains)
 
 

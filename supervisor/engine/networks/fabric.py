@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import socket
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address, ip_network
@@ -33,11 +35,16 @@ from pysup.supervisor.engine.networks.home import Home
 from pysup.supervisor.engine.networks.places import Place, all_published
 from pysup.supervisor.engine.news import Happening, NewsDesk
 from pysup.supervisor.errors import NotFound, Unavailable
+from pysup.supervisor.kernel import netns
 from pysup.supervisor.network import addresses, rules, wiring
 from pysup.supervisor.network.addresses import IPV4
 from pysup.supervisor.network.firewall import Firewall
-from pysup.supervisor.network.hooks import base_chains, droppers
+from pysup.supervisor.network.hooks import droppers
+from pysup.supervisor.network.kernel_parts import lacking, refused_link
+from pysup.supervisor.network.neighbours import neighbours
 from pysup.supervisor.network.netlink import Netlink, NetlinkError
+from pysup.supervisor.network.passing import chains_passed
+from pysup.supervisor.network.probing import missing_rules
 from pysup.supervisor.network.rules import Published, Ruled, ip_version
 from pysup.supervisor.network.wiring import Bridge, Placed, Plug
 from pysup.supervisor.spec.joining import link_local, sysctls_of
@@ -45,6 +52,8 @@ from pysup.supervisor.spec.network import BRIDGE
 from pysup.supervisor.spec.networks import MACVLAN, Options
 
 log = logging.getLogger(__name__)
+
+_WITHOUT = "--network none and host work without it"
 
 Described = tuple[Network, list[Subnet]]
 
@@ -69,6 +78,8 @@ class Fabric:
         """What this engine has published; rows tell of it a little later."""
         self._led: set[Published] = set()
         """What the table leads, as far as is known."""
+        self._spared: set[str] = set()
+        """Bridges of other managers, of which the table knows."""
         self._turn = trio.Lock()
 
     # -- networks --------------------------------------------------------------------------------------------
@@ -85,22 +96,39 @@ class Fabric:
         network, subnets = await self._described(network_id)
         if not network.internal:
             await self.home.lead_out()
-        await self._forward(_versions(subnets))
+        ruled = _ruled(network, subnets)
+        await self._apply(rules.add_network(ruled), f"rule network {network.name}")
         try:
-            index = await wiring.ensure_bridge(self._host, _bridge(network, subnets, self.home.mtu))
-        except NetlinkError as error:
-            cause = f"{error}; --network none and host work without it"
-            raise Unavailable(f"cannot make network {network.name}: {cause}") from error
-        set_sysctl(f"ipv4/conf/{network.device}/route_localnet", "1", self.home.namespace)
-        await self._apply(rules.add_network(_ruled(network, subnets)), f"rule network {network.name}")
+            index = await self._raise_bridge(network, subnets)
+            await self._forward(_versions(subnets))
+        except BaseException:
+            with trio.CancelScope(shield=True):
+                await self._take_back(network, ruled)
+            raise
         self._bridges[network_id] = index
         await self._put_back(network_id, index)
         await self._warn_of_droppers(network)
 
+    async def _raise_bridge(self, network: Network, subnets: Sequence[Subnet]) -> int:
+        try:
+            index = await wiring.ensure_bridge(self._host, _bridge(network, subnets, self.home.mtu))
+        except NetlinkError as error:
+            cause = refused_link("bridge", error.errno or 0) or str(error)
+            raise Unavailable(f"cannot make network {network.name}: {cause}; {_WITHOUT}") from error
+        set_sysctl(f"ipv4/conf/{network.device}/route_localnet", "1", self.home.namespace)
+        return index
+
+    async def _take_back(self, network: Network, ruled: Ruled) -> None:
+        """Not all of it could be made: nothing of it is there, unless a container has it already."""
+        await self._forget(rules.remove_network(ruled), f"take back network {network.name}")
+        on_it = await self._store.query(partial(endpoints.alive_on, network_id=network.id))
+        if not any(one.device for one in on_it):
+            with suppress(NetlinkError):
+                await wiring.remove_bridge(self._host, network.device, _mac(network))
+
     async def _warn_of_droppers(self, network: Network) -> None:
         """What another firewall drops stays dropped: no rule of ours can change that, so it is said."""
-        listed = await self._firewall.apply("list chains", "list the chains")
-        for chain in droppers(base_chains(listed), rules.TABLE):
+        for chain in droppers(await chains_passed(self._firewall), rules.TABLE):
             log.warning(
                 "chain %s of table %s drops what is forwarded unless it accepts it: network %s works once it accepts "
                 "%s (README, Networks)",
@@ -118,12 +146,11 @@ class Fabric:
         off = {
             version: sysctl_of(version) for version in sorted(versions) if not self._forwarding.is_on(version)
         }
-        for version in off:
-            self._forwarding.claim(version)
         if off:
-            await self._found()
-        for version in off:
-            self._forwarding.switch_on(version)
+            with self._forwarding.claimed(off):
+                await self._found()
+                for version in off:
+                    self._forwarding.switch_on(version)
         return off
 
     async def _apply(self, commands: str, what: str) -> None:
@@ -146,8 +173,15 @@ class Fabric:
         self._founded = False
         ruled = await self._store.query(partial(_all_ruled, known=tuple(self._bridges)))
         ports = self._published.union(await self._store.query(all_published)).difference(besides)
-        whole = rules.whole(ruled, sorted(ports), guarded=sorted(self._forwarding.guarded))
-        await self._firewall.apply(whole, "set up the firewall")
+        self._spared = set(self._neighbours([one.device for one in ruled]))
+        guarded = sorted(self._forwarding.guarded)
+        whole = rules.whole(ruled, sorted(ports), guarded=guarded, spared=sorted(self._spared))
+        try:
+            await self._firewall.apply(whole, "set up the firewall")
+        except Unavailable as error:
+            missing = await missing_rules(self._firewall)
+            cause = f"cannot set up the firewall: {lacking(missing)}" if missing else str(error)
+            raise Unavailable(f"{cause}; {_WITHOUT}") from error
         self._founded, self._led = True, ports
 
     async def remove(self, network: Network) -> None:
@@ -178,7 +212,8 @@ class Fabric:
                 plug = plug_of(place, device, gateways, await self.bridge(network.id), mtu=self.home.mtu)
                 await self._plug_in(namespace, plug, network.id)
         except NetlinkError as error:
-            raise Unavailable(f"cannot connect to network {network.name}: {error}") from error
+            cause = refused_link("veth", error.errno or 0) or str(error)
+            raise Unavailable(f"cannot connect to network {network.name}: {cause}") from error
 
     async def _plug_in(self, namespace: int, plug: Plug, network_id: str) -> None:
         try:
@@ -237,6 +272,20 @@ class Fabric:
                 log.warning("somebody switched %s off: it is on again", name)
                 await self._tell_repair(network_id, {"what": "forwarding", "sysctl": name})
         return any(lost.values())
+
+    async def spare_neighbours(self) -> bool:
+        """Leave other managers' bridges alone that have come meanwhile. Raises Unavailable."""
+        async with self._turn:
+            own = [(await self._described(one))[0].device for one in self._bridges]
+            new = set(self._neighbours(own)) - self._spared
+            if new and self._founded:
+                await self._apply("\n".join(map(rules.spare, sorted(new))), "spare the bridges of others")
+                self._spared |= new
+        return bool(new)
+
+    def _neighbours(self, own: Iterable[str]) -> list[str]:
+        there = netns.run_inside(self.home.namespace, socket.if_nameindex)
+        return neighbours((name for _, name in there), own)
 
     async def restore_bridges(self, touched: AbstractSet[int] | None) -> bool:
         """Bring bridges of ours to what they should be, if they are among these interfaces (None: all are).

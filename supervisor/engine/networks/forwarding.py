@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -44,11 +45,24 @@ class Forwarding:
         """Whether the machine forwards."""
         return _get(_ALL[version], self._home) != "0"
 
-    def claim(self, version: int) -> None:
-        """It is about to be switched on for us. To be noted, and guarded, before it is. Raises Unavailable."""
-        if version not in self._ours:
-            self._write(self._ours | {version})
-            self._ours |= {version}
+    @contextmanager
+    def claimed(self, versions: Iterable[int]) -> Iterator[None]:
+        """In the block these are guarded first, and then switched on for us. If it fails, all is as before.
+
+        It is noted before: a crash in the block costs at most a guard too many. Raises Unavailable.
+        """
+        before = self._ours
+        self._claim(before.union(versions))
+        try:
+            yield
+        except BaseException:
+            self._claim(before)
+            raise
+
+    def _claim(self, versions: frozenset[int]) -> None:
+        if versions != self._ours:
+            self._write(versions)
+            self._ours = versions
 
     def switch_on(self, version: int) -> None:
         """Raises Unavailable."""

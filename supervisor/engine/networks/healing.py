@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from functools import partial
 
 import trio
 
@@ -16,15 +18,18 @@ from pysup.supervisor.engine.networks.fabric import Fabric
 from pysup.supervisor.errors import PysupError
 from pysup.supervisor.kernel import netns
 from pysup.supervisor.network.firewall import Firewall
+from pysup.supervisor.network.neighbours import BEGINNINGS
 from pysup.supervisor.network.rules import TABLE
 from pysup.supervisor.network.watching import (
     UNKNOWN,
     Message,
     Watch,
+    has_rules,
     thief,
     touched,
     watch_forwarding,
     watch_links,
+    watch_new_interfaces,
     watch_rules,
 )
 
@@ -55,18 +60,24 @@ async def heal(
     async def look_at_forwarding(_found: list[Message] | None) -> bool:
         return await fabric.restore_forwarding()
 
-    def watch(begin: Callable[[], Watch]) -> Watch:
-        return netns.run_inside(fabric.home.namespace, begin)
+    async def look_at_neighbours(_found: list[Message] | None) -> bool:
+        return await fabric.spare_neighbours()
 
-    with (
-        watch(watch_rules) as rules,
-        watch(watch_links) as links,
-        watch(watch_forwarding) as forwarding,
-    ):
+    def begun(watch: Callable[[], Watch]) -> Watch:
+        return netns.run_inside(fabric.home.namespace, watch)
+
+    looks: dict[Callable[[], Watch], Look] = {
+        watch_links: look_at_links,
+        watch_forwarding: look_at_forwarding,
+        partial(watch_new_interfaces, BEGINNINGS): look_at_neighbours,
+    }
+    if has_rules():
+        looks[watch_rules] = look_at_rules
+    with ExitStack() as stack:
+        followed = [(stack.enter_context(begun(watch)), look) for watch, look in looks.items()]
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_follow, rules, look_at_rules)
-            nursery.start_soon(_follow, links, look_at_links)
-            nursery.start_soon(_follow, forwarding, look_at_forwarding)
+            for watch, look in followed:
+                nursery.start_soon(_follow, watch, look)
             task_status.started()
 
 

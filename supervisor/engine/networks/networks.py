@@ -32,6 +32,7 @@ from pysup.supervisor.engine.news import Happening, NewsDesk
 from pysup.supervisor.errors import BadRequest, Conflict, Forbidden, NotFound, Unavailable
 from pysup.supervisor.keeper.link import Link
 from pysup.supervisor.kernel import netns
+from pysup.supervisor.kernel.features import Feature
 from pysup.supervisor.network import addresses, routes, uplink_programs
 from pysup.supervisor.network.addresses import IPV4, IPV6, Network
 from pysup.supervisor.network.firewall import Firewall
@@ -85,6 +86,7 @@ class Networks:
         self._settings = settings
         self._news = news
         self._fabric: Fabric | None = None
+        self._features: dict[str, Feature] = {}
         self._turn = trio.Lock()
 
     async def fabric(self) -> Fabric:
@@ -108,6 +110,13 @@ class Networks:
         fabric: Fabric = healing.Fabric(self._store, self._news, self.firewall, forwarding, home)
         await self._nursery.start(healing.heal, fabric, self.firewall)
         return fabric
+
+    async def features(self) -> dict[str, Feature]:
+        """What the kernel has for them."""
+        async with self._turn:
+            if not self._features:
+                self._features = await (await _imported("kernel_features")).network_features(self.firewall)
+            return self._features
 
     async def prepare(self) -> None:
         """The networks that are always there; the engine begins."""

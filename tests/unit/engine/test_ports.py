@@ -83,7 +83,11 @@ def test_nobody_else_has_a_port_of_a_range_from_the_moment_it_is_taken(address: 
     ("port", "rootless", "told"),
     [
         (80, False, "no CAP_NET_BIND_SERVICE, without which ports below 1024 cannot be had"),
-        (80, False, "publish one from 1024 on, or give it that capability, or run: sysctl net.ipv4.ip_unprivileged"),
+        (
+            80,
+            False,
+            "publish one from 1024 on, or give it that capability, or run: sysctl net.ipv4.ip_unprivileged",
+        ),
         (80, True, "without root, ports below 1024 cannot be had"),
         (80, True, "let root run: sysctl net.ipv4.ip_unprivileged_port_start=80"),
         (8080, False, "a security module"),
