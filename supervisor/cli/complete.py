@@ -39,6 +39,7 @@ _VALUES: dict[str, tuple[str, ...]] = {
     "pid": ("host",),
     "uts": ("host",),
     "userns": ("auto", "host", "private"),
+    "daemon userns": ("auto", "host"),
     "cgroupns": _HOST_OR_PRIVATE,
     "ipc": ("host", "private", "none", "shareable"),
     "log-format": ("text", "json"),
@@ -52,6 +53,10 @@ _VALUES: dict[str, tuple[str, ...]] = {
     "signal": ("HUP", "INT", "QUIT", "KILL", "USR1", "USR2", "TERM", "CONT", "STOP", "WINCH"),
     "stop-signal": ("HUP", "INT", "QUIT", "KILL", "USR1", "USR2", "TERM", "WINCH"),
 }
+"""By flag, or where a command takes others than the rest: by both."""
+_CONTAINER = "container:"
+_JOINING = frozenset(("cgroupns", "ipc", "net", "network", "pid", "userns", "uts"))
+"""Flags that may name a container whose namespace is joined."""
 _FILES = frozenset(
     ("cidfile", "env-file", "label-file", "rootfs", "root", "run", "secret-key", "socket", "volume", "param")
 )
@@ -146,11 +151,11 @@ def _syntax_of(entry: catalogue.Entry) -> Syntax:
 
 def _flag_or_value(syntax: Syntax, place: Place, typed: str) -> Candidates:
     if place.awaiting is not None:
-        return _values(place.awaiting, typed)
+        return _values(syntax, place.awaiting, typed)
     name, equals, value = typed.partition("=")
     if equals:
         flag = next((flag for flag in syntax.flags if f"--{flag.name}" == name), None)
-        found = _values(flag, value) if flag is not None else []
+        found = _values(syntax, flag, value) if flag is not None else []
         return None if found is None else [Candidate(f"{name}={value}", about) for value, about in found]
     shown = [flag for flag in syntax.flags if not flag.hidden and not flag.lacking]
     longer = [Candidate(f"--{flag.name}", flag.usage) for flag in shown]
@@ -159,14 +164,17 @@ def _flag_or_value(syntax: Syntax, place: Place, typed: str) -> Candidates:
     return _beginning(typed, [*sorted([*longer, help_]), *([] if typed.startswith("--") else sorted(short))])
 
 
-def _values(flag: Flag, typed: str) -> Candidates:
+def _values(syntax: Syntax, flag: Flag, typed: str) -> Candidates:
     if flag.name in _FILES:
         return None
     if flag.name == "secret":
         return _beginning(typed, _asked(_secrets))
+    if flag.name in _JOINING and syntax.name in ("create", "run") and typed.startswith(_CONTAINER):
+        running = _asked(lambda: _containers(_RUNNING))
+        return _beginning(typed, [Candidate(_CONTAINER + name, about) for name, about in running])
     if flag.name in ("network", "net"):
         return _beginning(typed, _asked(_networks) or [Candidate("none"), Candidate("host")])
-    known = _VALUES.get(flag.name, ("true", "false") if flag.kind.bare is not None else ())
+    known = _VALUES.get(f"{syntax.name} {flag.name}") or _VALUES.get(flag.name, ("true", "false") if flag.kind.bare is not None else ())
     return _beginning(typed, map(Candidate, known))
 
 

@@ -34,7 +34,7 @@ async def start_exec(engine: Engine, request: Request) -> Response | Hijacked:
     body = Fields("start exec", await request.json())
     row = engine.execs.find(request.params["id"])
     rows, columns = body.size("ConsoleSize")
-    session = engine.execs.open(row.id)
+    session = engine.execs.open(row.id, request.caller)
     if body.flag("Detach"):
         session.abandon()
         await engine.execs.start(session)

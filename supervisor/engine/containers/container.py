@@ -100,7 +100,7 @@ class Container(Lifecycle):
         beginning = self._beginning(Event.START, command.cause, command.caller)
         creation = command.creation or Change()
         await self.record.make(creation.then(beginning))
-        await self._perform_next_run()
+        await self._perform_next_run(command.caller)
         self._starters.append(command.reply)
 
     async def _on_stop(self, command: commands.Stop) -> None:
@@ -109,7 +109,7 @@ class Container(Lifecycle):
                 await self._cancel_back_off(command)
                 command.reply.settle()
             case State.STARTING:
-                self._run_in_progress.abandon(command.ended_by)
+                self._run_in_progress.abandon(command.ended_by, command.caller)
                 self._stoppers.append(command.reply)
             case State.RUNNING | State.PAUSED | State.STOPPING:
                 await self._stop_run(command, self.record.make)
@@ -144,7 +144,7 @@ class Container(Lifecycle):
         also = None if ending is run.ending else self._run_columns(**ending.columns())
         await self.record.note([Told("kill", {"signal": str(sent)}, command.caller)], also=also)
         if ending is not run.ending:
-            run.ending, self._killed_at = ending, trio.current_time()
+            run.ending, run.ended_for, self._killed_at = ending, command.caller, trio.current_time()
         if sent == signal.SIGKILL:  # answered when it has ended, as by docker
             await run.kill_all()
             self._stoppers.append(command.reply)
@@ -247,12 +247,12 @@ class Container(Lifecycle):
         run = self._run_in_progress
         if state is State.STARTING:
             self._removers.append(command)
-            run.abandon("stop")
+            run.abandon("stop", command.caller)
             return None
         ending = run.ending._replace(by="stop")
         await self.record.note(columns=BY_HAND, also=self._run_columns(**ending.columns()))
         self._removers.append(command)
-        run.ending = ending
+        run.ending, run.ended_for = ending, command.caller
         await run.kill_all()
         return None
 

@@ -72,7 +72,7 @@ class Execs:
         self._parts.news.publish(Happening("exec", exec_id, "exec_create"))
         return exec_id
 
-    def open(self, exec_id: str) -> ExecSession:
+    def open(self, exec_id: str, caller: Caller) -> ExecSession:
         """Everything is in place for start(). Raises NotFound, Conflict if it was started before."""
         row = self.find(exec_id)
         if row.state != "created" or row.id in self._sessions:
@@ -81,7 +81,7 @@ class Execs:
         _refuse_unless_running(container)
         process = exec_process(json.loads(row.process), container.record.spec.process)
         session = ExecSession(tty=process.tty, has_stdin=process.open_stdin)
-        session.perform = Exec(self._parts, container, row, process, session).perform
+        session.perform = Exec(self._parts, container, row, process, session, caller).perform
         self._sessions[row.id] = session
         return session
 
@@ -146,13 +146,20 @@ class Exec:
     """One exec from its start to its end: a task of the engine's nursery."""
 
     def __init__(
-        self, parts: Parts, container: Container, row: Row, process: Process, session: ExecSession
+        self,
+        parts: Parts,
+        container: Container,
+        row: Row,
+        process: Process,
+        session: ExecSession,
+        caller: Caller,
     ) -> None:
         self._parts = parts
         self._container = container
         self._row = row
         self._process = process
         self._session = session
+        self._caller = caller
         self._key = f"exec/{row.id}"
 
     async def perform(self) -> None:
@@ -186,7 +193,7 @@ class Exec:
         )
         try:
             await self._commit(
-                Told("exec_start", {"execID": self._row.id}),
+                Told("exec_start", {"execID": self._row.id}, self._caller),
                 state="running",
                 pid=launched.process.pid,
                 started_at=self._parts.now_ns(),

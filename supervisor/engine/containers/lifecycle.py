@@ -151,9 +151,10 @@ class Lifecycle(Actor):
         await self._surely(self._beginning(event, "policy"))
         await self._perform_next_run()
 
-    async def _perform_next_run(self) -> None:
+    async def _perform_next_run(self, caller: commands.Caller = DAEMON) -> None:
         self._deadline = math.inf
         self._run = self._new_run(self.record.row.run_number)
+        self._run.started_for = caller
         self._children.start_soon(self._run.perform)
 
     def _new_run(self, number: int) -> Run:
@@ -173,7 +174,7 @@ class Lifecycle(Actor):
         pid = 0 if process is None else process.pid
         return Change(
             passed=(Event.READY,),
-            told=(Told("start"),),
+            told=(Told("start", {}, self._run_in_progress.started_for),),
             columns={"pid": pid, "started_at": now, "finished_at": None},
             writes=(self._run_columns(pid=pid, started_at=now), *self._run_in_progress.sandbox.writes),
         )
@@ -233,7 +234,7 @@ class Lifecycle(Actor):
         ask = not by_hand and not self._removers
         sequel = sequel_of(outcome, row, self.record.spec, now, ask_policy=ask)
         end = Change(passed=(event,), writes=tell_of(self.record, "unmount"))
-        end = end.then(outcome.change(row, now)).then(sequel)
+        end = end.then(outcome.change(row, now, run.ended_for)).then(sequel)
         next_step = self._next_step(outcome, sequel, now)
         await self._surely(end.then(next_step.change))
         self._deadline = math.inf
@@ -269,7 +270,8 @@ class Lifecycle(Actor):
             removal = self._removal()
             return NextStep(removal.change, partial(self._finish_removal, removal))
         if restart:
-            return NextStep(self._beginning(Event.START, "manual", self._restarter), self._perform_next_run)
+            begin = self._beginning(Event.START, "manual", self._restarter)
+            return NextStep(begin, partial(self._perform_next_run, self._restarter))
         due = sequel.columns.get("next_start_at")
         if isinstance(due, int) and due <= now_ns:
             return NextStep(self._beginning(Event.DUE, "policy"), self._perform_next_run)
@@ -307,7 +309,7 @@ class Lifecycle(Actor):
         run = self._run_in_progress
         ending = run.ending.asked(command, self.record.spec, self._parts.now_ns())
         await commit(self._stopping(command.caller, ending))
-        run.ending = ending
+        run.ending, run.ended_for = ending, command.caller
         await run.thaw()  # a paused one could not take the signal
         run.signal(ending.signal)
         self._set_kill_deadline()

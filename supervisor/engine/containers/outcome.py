@@ -8,7 +8,7 @@ from functools import partial
 
 from pysup.store import runs
 from pysup.store.containers import Container as Row
-from pysup.supervisor.engine.containers.commands import Exited
+from pysup.supervisor.engine.containers.commands import Caller, Exited
 from pysup.supervisor.engine.containers.record import Change, Told, Write
 from pysup.supervisor.errors import PysupError, StartFailed
 
@@ -57,10 +57,10 @@ class Outcome:
             return 0.0
         return max(0.0, (finished_ns - started_ns) / 1e9)
 
-    def change(self, row: Row, now_ns: int) -> Change:
-        """What is committed of this end: the run's row, the container's, and the events."""
+    def change(self, row: Row, now_ns: int, caller: Caller) -> Change:
+        """What is committed of this end, which ``caller`` has asked for: the run's row, the container's, and the events."""
         return Change(
-            told=tuple(self._told(row.started_at, now_ns)),
+            told=tuple(self._told(row.started_at, now_ns, caller)),
             columns={
                 "finished_at": now_ns,
                 "pid": 0,
@@ -72,7 +72,7 @@ class Outcome:
             writes=(self._write_run(row, now_ns),),
         )
 
-    def _told(self, started_ns: int | None, now_ns: int) -> list[Told]:
+    def _told(self, started_ns: int | None, now_ns: int, caller: Caller) -> list[Told]:
         """The events of this end, in docker's words and order."""
         duration = int(self.duration(started_ns, now_ns)) if not self.failed else 0
         attributes = {"exitCode": str(self.exit_code), "execDuration": str(duration)}
@@ -81,7 +81,7 @@ class Outcome:
         if self.ended_by == "lost":
             attributes["exitCodeLost"] = "true"
         oom = [Told("oom")] if self.oom_killed else []
-        stopped = [Told("stop")] if self.ended_by in {"stop", "shutdown"} else []
+        stopped = [Told("stop", {}, caller)] if self.ended_by in {"stop", "shutdown"} else []
         return [*oom, Told("die", attributes), *stopped]
 
     def _write_run(self, row: Row, now_ns: int) -> Write:

@@ -17,7 +17,7 @@ from functools import partial
 import trio
 
 from pysup.store.errors import StoreError
-from pysup.supervisor.engine.containers.commands import Exited, Failed, News, Ready
+from pysup.supervisor.engine.containers.commands import DAEMON, Caller, Exited, Failed, News, Ready
 from pysup.supervisor.engine.containers.ending import Ending
 from pysup.supervisor.engine.containers.kept_layers import KeptLayers, close_all
 from pysup.supervisor.engine.containers.launching import give_size, launch_run
@@ -55,6 +55,8 @@ class Run:
         self.number = number
         self.ending = Ending()
         """As it is in the run's row."""
+        self.started_for = self.ended_for = DAEMON
+        """Who asked for its start, and for its end."""
         self.committed = trio.Event()
         """Set by the container's task when the end is in the store: the zombie may be reaped."""
         self.done = trio.Event()
@@ -256,9 +258,9 @@ class Run:
 
     # -- what the container's task may ask -------------------------------------------------------------------
 
-    def abandon(self, ended_by: str) -> None:
+    def abandon(self, ended_by: str, caller: Caller) -> None:
         """Stop a start in progress; it is reported as failed."""
-        self.ending = Ending(ended_by)
+        self.ending, self.ended_for = Ending(ended_by), caller
         self._starting.cancel()
 
     def signal(self, number: int) -> None:
