@@ -174,7 +174,9 @@ def _values(syntax: Syntax, flag: Flag, typed: str) -> Candidates:
         return _beginning(typed, [Candidate(_CONTAINER + name, about) for name, about in running])
     if flag.name in ("network", "net"):
         return _beginning(typed, _asked(_networks) or [Candidate("none"), Candidate("host")])
-    known = _VALUES.get(f"{syntax.name} {flag.name}") or _VALUES.get(flag.name, ("true", "false") if flag.kind.bare is not None else ())
+    known = _VALUES.get(f"{syntax.name} {flag.name}") or _VALUES.get(
+        flag.name, ("true", "false") if flag.kind.bare is not None else ()
+    )
     return _beginning(typed, map(Candidate, known))
 
 

@@ -86,7 +86,7 @@ SHAPES: dict[type[Message], tuple[Check, ...]] = {
     Upgrade: (),
     Shutdown: (_number,),
     Spawned: (_key, _number),
-    SpawnFailed: (_key, _text, _number),
+    SpawnFailed: (_key, _text, _number, _text),
     Exited: (_key, _number),
     Held: (_key, _number, _number_or_none, _names),
     Listed: (),

@@ -10,22 +10,24 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple, NoReturn
 
-from pysup.supervisor.keeper import child, codec
+from pysup.supervisor.keeper import child, codec, exhaustion
 from pysup.supervisor.keeper.protocol import MAX_MESSAGE, Spawn
 from pysup.supervisor.keeper.steps import Step
 from pysup.supervisor.kernel import process
+from pysup.supervisor.kernel.libc import KernelError
 from pysup.supervisor.kernel.own_ids import is_rootless
 
 ALLOWED_FLAGS = sum(process.NAMESPACES.values()) & ~process.CLONE_NEWTIME
 
 
 class Refused(Exception):
-    """No child was made; the step and its errno."""
+    """No child was made; the step, its errno, and a text where that does not tell enough."""
 
-    def __init__(self, step: str, number: int) -> None:
-        super().__init__(f"{step}: {os.strerror(number)}")
+    def __init__(self, step: str, number: int, detail: str = "") -> None:
+        super().__init__(f"{step}: {detail or os.strerror(number)}")
         self.step = step
         self.number = number
+        self.detail = detail
 
 
 class Forked(NamedTuple):
@@ -87,8 +89,7 @@ def ahead(flags: int, first: list[Step]) -> Spare:
     """Make a child that runs ``first`` and waits for its container. Raises Refused, OSError."""
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
     try:
-        with _step("clone"):
-            pid, pidfd = process.clone3(flags)
+        pid, pidfd = _clone3(flags)
         if pid == 0:
             child.wait(theirs, first)
     except Refused:
@@ -114,11 +115,20 @@ def _make(message: Spawn, fds: dict[str, int], first: list[Step]) -> Forked:
 
 
 def _clone(message: Spawn, fds: dict[str, int], first: list[Step]) -> Forked:
-    with _step("clone"):
-        pid, pidfd = process.clone3(message.flags, cgroup_fd=fds.get("cgroup"))
+    pid, pidfd = _clone3(message.flags, fds.get("cgroup"))
     if pid == 0:
         child.main(fds, first)
     return Forked(pid, pidfd)
+
+
+def _clone3(flags: int, cgroup: int | None = None) -> tuple[int, int]:
+    """As process.clone3(). Raises Refused."""
+    try:
+        return process.clone3(flags, cgroup_fd=cgroup)
+    except KernelError as error:
+        number = error.errno or errno.EIO
+        cause = exhaustion.cause(number, flags & ALLOWED_FLAGS, in_cgroup=cgroup is not None)
+        raise Refused("clone", number, cause) from error
 
 
 def _through_helper(message: Spawn, fds: dict[str, int], first: list[Step]) -> Forked:
@@ -129,8 +139,7 @@ def _through_helper(message: Spawn, fds: dict[str, int], first: list[Step]) -> F
     """
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
     try:
-        with _step("clone"):
-            pid, helper = process.clone3(0)
+        pid, helper = _clone3(0)
         if pid == 0:
             _help(message, fds, first, theirs)
         theirs.close()
@@ -141,8 +150,8 @@ def _through_helper(message: Spawn, fds: dict[str, int], first: list[Step]) -> F
         theirs.close()
         ours.close()
     if not given:
-        step, number = json.loads(answer or b'["clone", 0]')
-        raise Refused(step, number or errno.EIO)
+        step, number, detail = json.loads(answer or b'["clone", 0, ""]')
+        raise Refused(step, number or errno.EIO, detail)
     return Forked(process.pidfd_pid(given[0]), given[0])
 
 
@@ -158,7 +167,7 @@ def _help(message: Spawn, fds: dict[str, int], first: list[Step], sock: _socket.
         made = _clone(message._replace(flags=message.flags | process.CLONE_PARENT), fds, first)
         codec.send_packet(sock, b"{}", [made.pidfd])
     except Refused as refused:
-        codec.send_packet(sock, json.dumps([refused.step, refused.number]).encode(), [])
+        codec.send_packet(sock, json.dumps([refused.step, refused.number, refused.detail]).encode(), [])
     finally:
         os._exit(0)
 

@@ -112,7 +112,7 @@ class Link:
         if isinstance(message, Spawned):
             self._answer(message.key, self._add(message.key, message.pid, fds[0]))
         elif isinstance(message, SpawnFailed):
-            self._answer(message.key, SpawnError(message.step, message.errno))
+            self._answer(message.key, SpawnError(message.step, message.errno, message.detail))
         elif isinstance(message, Exited):
             self._on_exit(message)
         elif isinstance(message, Held):

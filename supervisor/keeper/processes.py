@@ -12,12 +12,13 @@ from pysup.supervisor.kernel import process
 
 
 class SpawnError(Exception):
-    """The keeper could not make a child: the step and its errno."""
+    """The keeper could not make a child: the step, its errno, and a text where that does not tell enough."""
 
-    def __init__(self, step: str, number: int) -> None:
-        super().__init__(f"{step}: {os.strerror(number)}")
+    def __init__(self, step: str, number: int, detail: str = "") -> None:
+        super().__init__(f"{step}: {detail or os.strerror(number)}")
         self.step = step
         self.number = number
+        self.detail = detail
 
 
 class Entry(NamedTuple):

@@ -107,11 +107,12 @@ class Spawned(NamedTuple):
 
 
 class SpawnFailed(NamedTuple):
-    """No child was made."""
+    """No child was made. ``detail``: why, where the errno does not tell enough."""
 
     key: str
     step: str
     errno: int
+    detail: str
 
 
 class Exited(NamedTuple):

@@ -71,7 +71,7 @@ class Service:
             made = self._make(message, given)
         except fork.Refused as refused:
             codec.close_all(list(hold.values()))
-            self._answer(SpawnFailed(message.key, refused.step, refused.number), ())
+            self._answer(SpawnFailed(message.key, refused.step, refused.number, refused.detail), ())
         else:
             entry = self._table.entry(message.key)
             entry.pid, entry.pidfd = made

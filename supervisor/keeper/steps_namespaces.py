@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 
-from pysup.supervisor.keeper import lookup
+from pysup.supervisor.keeper import exhaustion, lookup
 from pysup.supervisor.keeper.context import Context, StepError
 from pysup.supervisor.kernel import mounts, paths, process
 
@@ -54,7 +54,19 @@ def join_cgroups(context: Context, paths: list[str]) -> None:
 
 def unshare(context: Context, flags: int) -> None:
     """Enter new namespaces that must begin late: a cgroup namespace's root is where its maker is by then."""
-    context.system.unshare(flags)
+    for name, flag in process.NAMESPACES.items():
+        if flags & flag:
+            _unshare(context, name, flag)
+
+
+def _unshare(context: Context, name: str, flag: int) -> None:
+    """One by one, so that an error can name the one that there is no more of."""
+    try:
+        context.system.unshare(flag)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise StepError(errno.ENOSPC, exhaustion.of_namespace(name)) from error
 
 
 def setns(context: Context, name: str, flags: int) -> None:

@@ -34,9 +34,13 @@ def oom_score_adj(context: Context, value: int) -> None:
     """Tell the OOM killer how dear this process is. proc_pid_oom_score_adj(5); needs the host's ids, and
     /proc.
     """
-    fd = context.system.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+    fd = context.system.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
     try:
         context.system.write(fd, str(value).encode())
+    except PermissionError as error:
+        least = context.system.pread(fd, 16, 0).decode().strip()
+        cause = f"permission denied: {value} needs CAP_SYS_RESOURCE, without which the least is {least}"
+        raise StepError(errno.EACCES, cause) from error
     finally:
         context.system.close(fd)
 

@@ -158,7 +158,7 @@ async def launch(
     except SpawnError as error:
         ours.close()
         ends.close()
-        raise StartFailed(what, error.step, error.number) from error
+        raise StartFailed(what, error.step, error.number, error.detail) from error
     except BaseException:
         ours.close()
         ends.close()

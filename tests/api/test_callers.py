@@ -52,7 +52,9 @@ def test_another_user_is_named(daemon: Daemon) -> None:
     os.chmod(daemon.socket, 0o666)  # noqa: S103 - a test's own socket
     daemon.pysup("create", "--name", "his", "--network", "none", "host", "true", check=True)
     words = ["docker", "-H", f"unix://{daemon.socket}", "start", "his"]
-    subprocess.run(words, user=1234, group=1234, env={"HOME": "/"} | os.environ, check=True, capture_output=True)
+    subprocess.run(
+        words, user=1234, group=1234, env={"HOME": "/"} | os.environ, check=True, capture_output=True
+    )
     assert callers(daemon, "start") == [("start", "docker", 1234, True)]
     daemon.pysup("wait", "his", check=True)
     daemon.pysup("rm", "his", check=True)

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import stat
+import subprocess
 import tarfile
 import uuid
 from collections.abc import Iterator
@@ -61,7 +62,7 @@ def test_what_is_limited_is_told(user: RootlessUser) -> None:
             "network create --subnet 10.0.2.0/25 taken",
             "10.0.2.0/25 overlaps with a route of the host, 10.0.2.0/24",
         ),
-        ("run --rm --oom-score-adj -5 host true", "oom_score_adj: permission denied"),
+        ("run --rm --oom-score-adj -5 host true", "oom_score_adj: permission denied: -5 needs"),
     ],
 )
 def test_what_cannot_work_says_why(user: RootlessUser, command: str, said: str) -> None:
@@ -249,3 +250,23 @@ COPY --from=base:1 /bin/cat /c/
     shown = user.sh(script, steps, stdin=archive)
     assert "a 33 44\nf 5 6\n/c/cat 0 0\n" in shown.stdout, shown.stderr
     assert "No such file" in shown.stdout
+
+
+def test_a_limit_that_is_reached_is_named(user: RootlessUser) -> None:
+    """Of namespaces, which each user namespace counts, and of processes."""
+    user.ok("pysup run -d --name box host sleep 1000")
+    enter = ["nsenter", "--user", "--target", str(user.keeper), "sh", "-c"]
+    limit = "/proc/sys/user/max_{}_namespaces"
+    hard = f"prlimit --pid {user.keeper} --nproc --noheadings --output HARD"
+    try:
+        for kind in ("ipc", "cgroup"):
+            subprocess.run([*enter, f"echo 0 > {limit.format(kind)}"], check=True)
+            told = user.sh("pysup run --rm --sysctl kernel.msgmax=9 host true").stderr
+            subprocess.run([*enter, f"echo 1000 > {limit.format(kind)}"], check=True)
+            assert f"{kind} namespaces: limit user.max_{kind}_namespaces reached" in told
+        subprocess.run([*enter, f"prlimit --pid {user.keeper} --nproc=1:"], check=True)
+        told = user.sh("pysup exec box true").stderr
+        subprocess.run([*enter, f"prlimit --pid {user.keeper} --nproc=$({hard}):"], check=True)
+        assert "clone: no more processes: limit of the daemon's cgroup, kernel.pid_max" in told
+    finally:
+        user.ok("pysup rm -f box")

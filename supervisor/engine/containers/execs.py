@@ -145,7 +145,7 @@ class Execs:
 class Exec:
     """One exec from its start to its end: a task of the engine's nursery."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self,
         parts: Parts,
         container: Container,

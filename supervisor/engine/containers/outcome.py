@@ -58,7 +58,7 @@ class Outcome:
         return max(0.0, (finished_ns - started_ns) / 1e9)
 
     def change(self, row: Row, now_ns: int, caller: Caller) -> Change:
-        """What is committed of this end, which ``caller`` has asked for: the run's row, the container's, and the events."""
+        """What is committed of this end: the run's row, the container's, and the events. ``caller`` asked for it."""
         return Change(
             told=tuple(self._told(row.started_at, now_ns, caller)),
             columns={
