@@ -34,6 +34,6 @@ def list_ranges(conn: Connection) -> list[IdRange]:
 
 
 def explicit(conn: Connection) -> list[tuple[int, int]]:
-    """(first id, count) of what containers were given by --uidmap and --gidmap."""
-    paths = ("$.Pysup.UidMaps", "$.Pysup.GidMaps")
+    """(first id, count) of what containers were given by --uidmap and --gidmap, or share with those that were."""
+    paths = [f"$.Pysup.{key}" for key in ("UidMaps", "GidMaps", "JoinedIds.UidMaps", "JoinedIds.GidMaps")]
     return [(int(start), int(size)) for path in paths for start, size in conn.execute(_EXPLICIT, (path,))]

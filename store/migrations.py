@@ -29,6 +29,7 @@ from pysup.store import (
     m0011_health,
     m0012_unhealthy,
     m0013_endings,
+    m0014_joined_ranges,
 )
 from pysup.store.views import VIEWS
 
@@ -62,6 +63,7 @@ MIGRATIONS = (
     Migration(m0011_health.NAME, m0011_health.apply),
     Migration(m0012_unhealthy.NAME, m0012_unhealthy.apply),
     Migration(m0013_endings.NAME, m0013_endings.apply),
+    Migration(m0014_joined_ranges.NAME, m0014_joined_ranges.apply),
 )
 
 

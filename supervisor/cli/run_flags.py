@@ -61,9 +61,9 @@ _FILES = (
 _NAMESPACES = (
     text("pid", "PID namespace to use (private, host, container:NAME)"),
     text("ipc", "IPC mode to use (private, shareable, none, host, container:NAME)"),
-    text("uts", "UTS namespace to use (private, host)"),
-    text("cgroupns", "Cgroup namespace to use (private, host)"),
-    text("userns", "User namespace to use (auto[:OPTIONS], private, host)"),
+    text("uts", "UTS namespace to use (private, host, container:NAME)"),
+    text("cgroupns", "Cgroup namespace to use (private, host, container:NAME)"),
+    text("userns", "User namespace to use (auto[:OPTIONS], private, host, container:NAME)"),
     many("uidmap", "Map user ids of the container: container:host:size"),
     many("gidmap", "Map group ids of the container: container:host:size"),
 )

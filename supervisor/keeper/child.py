@@ -71,14 +71,20 @@ def _work(context: Context, first: list[Step]) -> int:
     """Work through the steps; comes back only if one failed, with docker's exit code for it."""
     try:
         steps.run(context, first)
-        plan = json.loads(files.read_all(context.fd("plan"), MAX_PLAN))
-        steps.run(context, plan["steps"])
+        steps.run(context, read_plan(context)["steps"])
     except steps.Failed as failed:
         context.tell({"failed": failed.label, "errno": failed.number, "detail": failed.detail})
         return failed.exit_code
     except (ValueError, KeyError, StepError) as error:
         context.tell({"failed": "read the plan", "errno": 22, "detail": str(error)})
     return SETUP_FAILED
+
+
+def read_plan(context: Context) -> dict[str, list[Step]]:
+    """The plan's document: steps of the child's, and those that come before it is made (fork.py)."""
+    os.lseek(context.fd("plan"), 0, os.SEEK_SET)
+    plan: dict[str, list[Step]] = json.loads(files.read_all(context.fd("plan"), MAX_PLAN))
+    return plan
 
 
 def _settle(keep: Iterable[int]) -> Context:

@@ -10,9 +10,11 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple, NoReturn
 
-from pysup.supervisor.keeper import child, codec, exhaustion
-from pysup.supervisor.keeper.protocol import MAX_MESSAGE, Spawn
+from pysup.supervisor.keeper import child, codec, exhaustion, steps
+from pysup.supervisor.keeper.context import Context
+from pysup.supervisor.keeper.protocol import CGROUP, MAX_MESSAGE, Spawn
 from pysup.supervisor.keeper.steps import Step
+from pysup.supervisor.keeper.system import System
 from pysup.supervisor.kernel import process
 from pysup.supervisor.kernel.libc import KernelError
 from pysup.supervisor.kernel.own_ids import is_rootless
@@ -115,7 +117,7 @@ def _make(message: Spawn, fds: dict[str, int], first: list[Step]) -> Forked:
 
 
 def _clone(message: Spawn, fds: dict[str, int], first: list[Step]) -> Forked:
-    pid, pidfd = _clone3(message.flags, fds.get("cgroup"))
+    pid, pidfd = _clone3(message.flags, fds.get(CGROUP))
     if pid == 0:
         child.main(fds, first)
     return Forked(pid, pidfd)
@@ -158,18 +160,29 @@ def _through_helper(message: Spawn, fds: dict[str, int], first: list[Step]) -> F
 def _help(message: Spawn, fds: dict[str, int], first: list[Step], sock: _socket.socket) -> NoReturn:
     """Be the helper: clone inside, send the pidfd, or the step that failed with its errno."""
     try:
-        if message.join_user:
-            with _step("enter the user namespace"):
-                process.setns(fds["user"], process.CLONE_NEWUSER)
+        process.forbid_dump()  # whose root may look at what is in its user namespace
         if message.join_pid:
             with _step("join the pid namespace"):
                 process.setns(fds["target"], process.CLONE_NEWPID)
+        if message.join_user:
+            _do_outside(fds)
+            with _step("enter the user namespace"):
+                process.setns(fds["user"], process.CLONE_NEWUSER)
         made = _clone(message._replace(flags=message.flags | process.CLONE_PARENT), fds, first)
         codec.send_packet(sock, b"{}", [made.pidfd])
     except Refused as refused:
         codec.send_packet(sock, json.dumps([refused.step, refused.number, refused.detail]).encode(), [])
     finally:
         os._exit(0)
+
+
+def _do_outside(fds: dict[str, int]) -> None:
+    """Do what the plan wants done before its user namespace is entered; descriptors that come of it are the child's."""
+    context = Context(System(), fds)
+    try:
+        steps.run(context, child.read_plan(context)["outside"])
+    except steps.Failed as failed:
+        raise Refused(failed.label, failed.number, failed.detail) from failed
 
 
 def _write_maps(made: Forked, message: Spawn, go_fd: int) -> None:

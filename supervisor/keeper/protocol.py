@@ -18,6 +18,8 @@ from typing import NamedTuple
 
 MAX_MESSAGE = 64 << 10
 MAX_FDS = 64
+CGROUP = "cgroup directory"
+"""The name of the descriptor of the cgroup that a child is born in (version 2)."""
 MAX_KEY = 200
 """The longest key, and the longest name of a descriptor, in characters."""
 
@@ -37,7 +39,7 @@ class Spawn(NamedTuple):
 
     key: str
     flags: int
-    """clone3 flags, CLONE_NEW*; the keeper adds CLONE_PIDFD, and CLONE_INTO_CGROUP if ``cgroup`` is in fds.
+    """clone3 flags, CLONE_NEW*; the keeper adds CLONE_PIDFD, and CLONE_INTO_CGROUP if CGROUP is in fds.
     """
     fds: list[str]
     hold: list[str]

@@ -44,6 +44,8 @@ OPS: dict[str, tuple[Callable[..., None], str]] = {
     "mount_part": (steps_mounts.mount_part, "mount {0} on {2}"),
     "attach": (steps_binds.attach, "attach {0}"),
     "borrow": (steps_binds.borrow, "share {1}"),
+    "fresh": (steps_binds.fresh, "mount {0} of another container"),
+    "give_ids": (steps_binds.give_ids, "show {0} with other ids"),
     "bind": (steps_binds.bind, "bind {0} on {1}"),
     "secrets": (steps_secrets.secrets, "secrets in {1}"),
     "show": (steps_binds.show, "secret on {1}"),

@@ -123,6 +123,21 @@ def borrow(context: Context, donor: str, path: str, name: str) -> None:
         context.system.close(home)
 
 
+def fresh(context: Context, fstype: str, name: str, attributes: int) -> None:
+    """Make a file system that shows a namespace which this process is in, for "bind" to attach as its ``tree``.
+
+    That of its processes is the one in which its children are born.
+    """
+    make = context.system.new_mount_of_children if fstype == "proc" else context.system.new_mount
+    context.fds[name] = make(fstype, attributes)
+
+
+def give_ids(context: Context, name: str, user: str) -> None:
+    """Have a detached mount show its files with the ids of a user namespace (mount_setattr(2), idmapped mounts)."""
+    namespace = context.fd(user)
+    context.system.mount_setattr(context.fd(name), attr_set=mounts.MOUNT_ATTR_IDMAP, userns_fd=namespace)
+
+
 def show(context: Context, source: str, target: str) -> None:
     """Attach a copy of the mount of a file of the container at another path of the container, as it is there."""
     found = lookup.open_in(context, source, os.O_PATH, resolve=paths.NO_LINKS)

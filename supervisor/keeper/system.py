@@ -50,6 +50,8 @@ class System:
     mount = staticmethod(mounts.mount)
     umount = staticmethod(mounts.umount)
     pivot_root = staticmethod(mounts.pivot_root)
+    new_mount_of_children = staticmethod(mounts.new_mount_of_children)
+    new_mount = staticmethod(mounts.new_mount)
     open_tree = staticmethod(mounts.open_tree)
     move_mount = staticmethod(mounts.move_mount)
     mount_setattr = staticmethod(mounts.mount_setattr)

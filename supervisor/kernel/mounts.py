@@ -9,8 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import struct
+from typing import NoReturn
 
-from pysup.supervisor.kernel import libc
+from pysup.supervisor.kernel import libc, process
 from pysup.supervisor.kernel.libc import AT_EMPTY_PATH
 
 MS_RDONLY = 0x1
@@ -39,6 +40,11 @@ OPEN_TREE_CLOEXEC = os.O_CLOEXEC
 MOVE_MOUNT_F_EMPTY_PATH = 0x04
 MOVE_MOUNT_T_EMPTY_PATH = 0x40
 
+FSOPEN_CLOEXEC = 1
+FSMOUNT_CLOEXEC = 1
+_FSCONFIG_SET_STRING = 1
+_FSCONFIG_CMD_CREATE = 6
+
 MOUNT_ATTR_RDONLY = 0x1
 MOUNT_ATTR_NOSUID = 0x2
 MOUNT_ATTR_NODEV = 0x4
@@ -56,11 +62,15 @@ DEVPTS_SUPER_MAGIC = 0x1CD1
 
 _SYS_OPEN_TREE = 428
 _SYS_MOVE_MOUNT = 429
+_SYS_FSOPEN = 430
+_SYS_FSCONFIG = 431
+_SYS_FSMOUNT = 432
 _SYS_OPENAT2 = 437
 _SYS_MOUNT_SETATTR = 442
 _LOOKUPS = 32
 _STATFS_TYPE = struct.Struct("@l")
 _statfs = libc.buffer(256)
+_NUMBER = struct.Struct("=i")
 _OPEN_HOW = struct.Struct("=3Q")
 _MOUNT_ATTR = struct.Struct("=4Q")
 
@@ -99,6 +109,54 @@ def open_tree(dirfd: int, path: Path, *, clone: bool = True, recursive: bool = F
     flags = OPEN_TREE_CLOEXEC | (0 if path else AT_EMPTY_PATH)
     flags |= (OPEN_TREE_CLONE if clone else 0) | (AT_RECURSIVE if recursive else 0)
     return libc.syscall(_SYS_OPEN_TREE, "open_tree", dirfd, libc.text(path), flags)
+
+
+def new_mount(fstype: str, attributes: int = 0) -> int:
+    """A descriptor of a new file system, mounted nowhere yet. fsopen(2), fsconfig(2), fsmount(2), Linux 5.2.
+
+    It shows the namespace that the caller is in: its network (sysfs), its processes (proc), its IPC (mqueue).
+    """
+    context = libc.syscall(_SYS_FSOPEN, "fsopen", libc.text(fstype), FSOPEN_CLOEXEC)
+    name = libc.text(fstype)
+    try:
+        libc.syscall(_SYS_FSCONFIG, "fsconfig", context, _FSCONFIG_SET_STRING, b"source", name, 0)
+        libc.syscall(_SYS_FSCONFIG, "fsconfig", context, _FSCONFIG_CMD_CREATE, 0, 0, 0)
+        return libc.syscall(_SYS_FSMOUNT, "fsmount", context, FSMOUNT_CLOEXEC, attributes)
+    finally:
+        os.close(context)
+
+
+def new_mount_of_children(fstype: str, attributes: int = 0) -> int:
+    """The same by a child, for what shows the namespace that children are born in (setns(2), CLONE_NEWPID).
+
+    It shares this process's descriptors (CLONE_FILES), and tells the new one's number, or an errno, by a pipe.
+    """
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    try:
+        pid, pidfd = process.clone3(process.CLONE_FILES)
+        if pid == 0:
+            _tell_mount(writer, fstype, attributes)
+        os.waitid(os.P_PIDFD, pidfd, os.WEXITED | process.WALL)
+        os.close(pidfd)
+        os.set_blocking(reader, False)
+        (fd,) = _NUMBER.unpack(os.read(reader, _NUMBER.size))
+    finally:
+        os.close(reader)
+        os.close(writer)
+    if fd < 0:
+        raise libc.KernelError(-fd, "fsmount")
+    return int(fd)
+
+
+def _tell_mount(writer: int, fstype: str, attributes: int) -> NoReturn:
+    told = -errno.EIO
+    try:
+        told = new_mount(fstype, attributes)
+    except OSError as error:
+        told = -(error.errno or errno.EIO)
+    finally:
+        os.write(writer, _NUMBER.pack(told))
+        os._exit(0)
 
 
 def move_mount(from_fd: int, to_fd: int) -> None:

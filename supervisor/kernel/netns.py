@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import os
 import threading
@@ -10,10 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from pysup.supervisor.kernel import net, process
+from pysup.supervisor.kernel import net, nsfs, process
 
 T = TypeVar("T")
-_NS_GET_USERNS = 0xB701
 _CANNOT_RETURN = 71
 """EX_OSERR of sysexits.h."""
 
@@ -47,7 +45,7 @@ def is_governed() -> bool:
     """
     own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.close(fcntl.ioctl(own, _NS_GET_USERNS))
+        nsfs.owner(own)
     except PermissionError:
         return False
     finally:

@@ -13,6 +13,7 @@ import struct
 from pysup.supervisor.kernel import libc, numbers
 
 CLONE_NEWTIME = 0x00000080
+CLONE_FILES = 0x00000400
 CLONE_PIDFD = 0x00001000
 CLONE_PARENT = 0x00008000
 CLONE_NEWNS = 0x00020000
@@ -31,7 +32,7 @@ NAMESPACES = {
 """The names in /proc/PID/ns with their clone flags (namespaces(7))."""
 
 _SYS_CLONE3 = 435
-_WALL = 0x40000000
+WALL = 0x40000000
 """__WALL of waitpid(2): also wait for children that were cloned with an exit signal other than SIGCHLD."""
 _CLONE_ARGS = struct.Struct("=11Q")
 _PIDFD = struct.Struct("=i")
@@ -89,14 +90,14 @@ def waitid_pidfd(pidfd: int, *, reap: bool) -> int | None:
     With ``reap`` false the zombie stays, with its pid and its status.
     Raises ChildProcessError for what is not a child of the caller.
     """
-    options = os.WEXITED | os.WNOHANG | _WALL | (0 if reap else os.WNOWAIT)
+    options = os.WEXITED | os.WNOHANG | WALL | (0 if reap else os.WNOWAIT)
     return _status(os.waitid(os.P_PIDFD, pidfd, options))
 
 
 def kill_and_reap(pidfd: int) -> None:
     """End a child that nobody needs, and wait for its end."""
     pidfd_send_signal(pidfd, signal.SIGKILL)
-    os.waitid(os.P_PIDFD, pidfd, os.WEXITED | _WALL)
+    os.waitid(os.P_PIDFD, pidfd, os.WEXITED | WALL)
 
 
 def reap_if_ours(pidfd: int) -> None:
@@ -120,7 +121,7 @@ def children() -> list[int]:
 
 def reap_orphan(pid: int) -> int | None:
     """Reap one child by its pid if it has ended; its status, or None."""
-    return _status(os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | _WALL))
+    return _status(os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | WALL))
 
 
 def _status(result: os.waitid_result | None) -> int | None:

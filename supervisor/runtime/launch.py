@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ import trio
 from pysup.supervisor.errors import StartFailed
 from pysup.supervisor.keeper import codec
 from pysup.supervisor.keeper.link import KeeperLost, Link, Process, SpawnError
-from pysup.supervisor.keeper.protocol import MAX_FDS, Spawn
+from pysup.supervisor.keeper.protocol import CGROUP, MAX_FDS, Spawn
 from pysup.supervisor.keeper.steps import Step
 from pysup.supervisor.kernel import files
 from pysup.supervisor.runtime.plan import Stage
@@ -116,12 +116,14 @@ async def launch(
     target: int | None = None,
     user: int | None = None,
     stage: Stage | None = None,
+    outside: Sequence[Step] = (),
 ) -> Launched:
     """Clone a child that works through the plan. ``what`` names it in errors: "container web".
 
     ``attach``: more descriptors that steps name (they stay the caller's); ``cgroup_fd``: a v2 cgroup to begin
     in; ``stage``: what comes before the plan, and may be done already; ``target``: a pidfd whose pid namespace
-    the child enters (also a descriptor of that name for "setns"); ``user``: a user namespace to be born in.
+    the child enters (also a descriptor of that name for "setns"); ``user``: a user namespace to be born in;
+    ``outside``: steps for who makes the child there, before he enters it.
     Raises StartFailed. The result is to be led to its end: go(), or abort().
     """
     ends = _Ends()
@@ -133,11 +135,13 @@ async def launch(
         plan = [*stage.steps, *plan]
     try:
         ends.child["init"] = theirs.detach()
-        ends.child["plan"] = files.memory_file("pysup-plan", json.dumps({"steps": plan}).encode())
+        ends.child["plan"] = files.memory_file(
+            "pysup-plan", json.dumps({"outside": list(outside), "steps": plan}).encode()
+        )
         _make_stdio(ends, stdio)
         borrowed = dict(attach or {})
         if cgroup_fd is not None:
-            borrowed["cgroup"] = cgroup_fd
+            borrowed[CGROUP] = cgroup_fd
         if target is not None:
             borrowed["target"] = target
         if user is not None:

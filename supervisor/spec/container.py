@@ -14,7 +14,8 @@ from pysup.supervisor.spec.health import HealthCheck
 from pysup.supervisor.spec.id_maps import IdMap
 
 NamespaceMode = Literal["private", "host"]
-PidMode = Literal["private", "host", "container"]
+JoinableMode = Literal["private", "host", "container"]
+"""``container``: another container's."""
 IpcMode = Literal["private", "shareable", "none", "host", "container"]
 """``shareable``: its own, and others may join it; ``none``: its own, without /dev/shm."""
 NetworkMode = Literal["none", "bridge", "host", "container"]
@@ -90,18 +91,22 @@ class Secret:
 class Namespaces:
     """Which namespaces are the container's own (namespaces(7)). The mount namespace always is."""
 
-    pid: PidMode = "private"
+    pid: JoinableMode = "private"
     pid_of: str = ""
     """The id of the container whose processes it shares (--pid container:X)."""
     ipc: IpcMode = "private"
     ipc_of: str = ""
-    uts: NamespaceMode = "private"
+    uts: JoinableMode = "private"
+    uts_of: str = ""
     net: NetworkMode = "none"
     """``none``: its own with nothing but loopback; ``bridge``: its own, on networks; ``container``: another's."""
-    cgroup: NamespaceMode = "private"
+    cgroup: JoinableMode = "private"
+    cgroup_of: str = ""
     user: NamespaceMode = "host"
+    user_of: str = ""
+    """The id of the container whose user namespace it shares; ``user`` and the maps are that one's, too."""
     user_auto: bool = False
-    """Its ids are a range that no other container has (--userns auto)."""
+    """Its ids are a range that no container has that does not share its user namespace (--userns auto)."""
     uid_maps: tuple[IdMap, ...] = ()
     gid_maps: tuple[IdMap, ...] = ()
 

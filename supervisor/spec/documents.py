@@ -286,6 +286,12 @@ def _range(own: Fields, key: str) -> Json:
     return {"Start": ids.integer("Start"), "Size": ids.integer("Size")}
 
 
+def _joined_ids(own: Fields, key: str) -> Json:
+    ids = own.inner(key)
+    found = {name: ids.raw(name) for name in ("UidMaps", "GidMaps")}
+    return found | ({"Range": _range(ids, "Range")} if ids.raw("Range") else {})
+
+
 OWN: dict[str, Reader] = {
     "RestartDelay": Fields.seconds,
     "RestartMaxDelay": Fields.seconds,
@@ -294,6 +300,7 @@ OWN: dict[str, Reader] = {
     "RunTimeout": Fields.seconds,
     "HealthOnFailure": Fields.text,
     "IdRange": _range,
+    "JoinedIds": _joined_ids,
     "UidMaps": Fields.raw,
     "GidMaps": Fields.raw,
     "Rootfs": _directory,

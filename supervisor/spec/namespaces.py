@@ -7,8 +7,8 @@ import re
 from typing import cast
 
 from pysup.supervisor.spec.auto_ids import is_auto, maps_of, parse_auto
-from pysup.supervisor.spec.container import IpcMode, NamespaceMode, Namespaces, PidMode
-from pysup.supervisor.spec.fields import Fields
+from pysup.supervisor.spec.container import IpcMode, JoinableMode, NamespaceMode, Namespaces
+from pysup.supervisor.spec.fields import Fields, Json
 from pysup.supervisor.spec.id_maps import IdMap
 from pysup.supervisor.spec.network import CONTAINER, mode_of
 
@@ -20,6 +20,8 @@ _MODES = {
     "CgroupnsMode": "--cgroupns",
     "UsernsMode": "--userns",
 }
+JOINED_IDS = "JoinedIds"
+"""The setting of pysup's that tells which ids a container shares (--userns container:X)."""
 _MOST_LINES = 340
 """user_namespaces(7): the lines that a map can have."""
 _IDS = (1 << 32) - 1
@@ -29,40 +31,43 @@ _WIDTH = 3
 def namespaces(host: Fields) -> Namespaces:
     """Which namespaces are the container's own."""
     uids, gids = _id_maps(host)
-    if uids and mode_of(host) == "container":
-        raise host.bad(
-            "--network container: conflicts with a user namespace of its own: "
-            "the network belongs to another one; give --userns host"
-        )
-    pid, pid_of = _pid_mode(host)
+    pid, pid_of = _joinable_mode(host, "PidMode")
     ipc, ipc_of = _ipc_mode(host)
-    for flag, shared in (("--pid", pid_of), ("--ipc", ipc_of)):
-        if uids and shared:
-            raise host.bad(
-                f"{flag} container: conflicts with a user namespace of its own; give --userns host"
-            )
+    uts, uts_of = _joinable_mode(host, "UTSMode")
+    cgroup, cgroup_of = _joinable_mode(host, "CgroupnsMode")
     return Namespaces(
         pid=pid,
         pid_of=pid_of,
         ipc=ipc,
         ipc_of=ipc_of,
-        uts=_mode(host, "UTSMode"),
+        uts=uts,
+        uts_of=uts_of,
         net=mode_of(host),
-        cgroup=_mode(host, "CgroupnsMode"),
+        cgroup=cgroup,
+        cgroup_of=cgroup_of,
         user="private" if uids else "host",
-        user_auto=is_auto(host.text("UsernsMode")),
+        user_of=_user_of(host),
+        user_auto=_has_range(host),
         uid_maps=uids,
         gid_maps=gids,
     )
 
 
-def _pid_mode(host: Fields) -> tuple[PidMode, str]:
-    mode = host.text("PidMode", "private")
+def refuse_names(body: Fields) -> None:
+    """Who has another one's host name has none of its own. Of a body as it was typed. Raises BadRequest."""
+    if body.inner("HostConfig").text("UTSMode").startswith(CONTAINER):
+        for key, flag in (("Hostname", "--hostname"), ("Domainname", "--domainname")):
+            if body.text(key):
+                raise body.bad(f"{flag} conflicts with --uts container: it would change the name of that one")
+
+
+def _joinable_mode(host: Fields, key: str) -> tuple[JoinableMode, str]:
+    mode = host.text(key, "private")
     if mode.startswith(CONTAINER):
-        return "container", _container(host, "PidMode", mode)
+        return "container", _container(host, key, mode)
     if mode not in ("private", "host"):
-        raise host.bad(f"--pid {mode[:64]!r} is neither private, host nor container:NAME")
-    return cast("PidMode", mode), ""
+        raise host.bad(f"{_MODES[key]} {mode[:64]!r} is neither private, host nor container:NAME")
+    return cast("JoinableMode", mode), ""
 
 
 def _ipc_mode(host: Fields) -> tuple[IpcMode, str]:
@@ -75,20 +80,33 @@ def _ipc_mode(host: Fields) -> tuple[IpcMode, str]:
 
 
 def _container(host: Fields, key: str, mode: str) -> str:
-    """Its id, since the container was made (engine/networks/joining.py)."""
+    """Its id, since the container was made (engine/containers/joined_modes.py)."""
     name = mode.removeprefix(CONTAINER)
     if not name:
         raise host.bad(f"{_MODES[key]} {mode!r} names no container")
     return name
 
 
-def _mode(host: Fields, key: str) -> NamespaceMode:
-    mode = host.text(key, "private")
+def _user_of(host: Fields) -> str:
+    """Where that one has the host's user namespace there is none to join."""
+    mode = host.text("UsernsMode")
+    if not mode.startswith(CONTAINER):
+        return ""
+    container = _container(host, "UsernsMode", mode)
+    return container if host.inner("Pysup").raw(JOINED_IDS) else ""
+
+
+def _has_range(host: Fields) -> bool:
+    mode, joined = host.text("UsernsMode"), host.inner("Pysup").inner(JOINED_IDS)
+    return bool(joined.raw("Range")) if mode.startswith(CONTAINER) else is_auto(mode)
+
+
+def _user_mode(host: Fields) -> NamespaceMode:
+    mode = host.text("UsernsMode", "private")
     if mode == "private":
         return "private"
     if mode != "host":
-        modes = "there are auto, private and host" if key == "UsernsMode" else "there is private and host"
-        raise host.lacking(f"{_MODES[key]} {mode[:64]!r}", modes)
+        raise host.lacking(f"--userns {mode[:64]!r}", "there are auto, private, host and container:NAME")
     return "host"
 
 
@@ -101,12 +119,14 @@ def _id_maps(host: Fields) -> tuple[tuple[IdMap, ...], tuple[IdMap, ...]]:
     own = host.inner("Pysup")
     if is_auto(mode):
         return _auto_maps(host, own, mode)
+    if mode.startswith(CONTAINER):
+        return _joined_maps(host, own)
     uids, gids = _id_map(own, "UidMaps", "--uidmap"), _id_map(own, "GidMaps", "--gidmap")
     if (uids or gids) and mode == "host":
         raise host.bad("--uidmap and --gidmap conflict with --userns host")
     if uids or gids:
         return uids or gids, gids or uids
-    if not mode or _mode(host, "UsernsMode") == "host":
+    if not mode or _user_mode(host) == "host":
         return (), ()
     raise host.bad(f"--userns private needs to know which ids of the host are its own: {_EXAMPLE}")
 
@@ -130,6 +150,27 @@ def _auto_maps(host: Fields, own: Fields, mode: str) -> tuple[tuple[IdMap, ...],
             ("--userns auto: gidmapping", auto.gids),
         )
     )  # type: ignore[return-value]
+
+
+def _joined_maps(host: Fields, own: Fields) -> tuple[tuple[IdMap, ...], tuple[IdMap, ...]]:
+    """Those of the other container, as they were when this one was made: they never change."""
+    if own.raw("UidMaps") or own.raw("GidMaps"):
+        raise host.bad(
+            "--uidmap and --gidmap conflict with --userns container: the ids are those of that one"
+        )
+    joined = own.inner(JOINED_IDS)
+    uids, gids = (_id_map(joined, key, f"--userns container: {key}") for key in ("UidMaps", "GidMaps"))
+    return uids, gids
+
+
+def joined_ids(theirs: Namespaces, chosen: Json) -> Json:
+    """What --userns container:X keeps of X; empty if that has the host's ids. ``chosen``: X's range, empty: none."""
+    if theirs.user == "host":
+        return {}
+    maps = {"UidMaps": theirs.uid_maps, "GidMaps": theirs.gid_maps}
+    return {key: [list(line) for line in lines] for key, lines in maps.items()} | (
+        {"Range": chosen} if chosen else {}
+    )
 
 
 def _id_map(own: Fields, key: str, flag: str) -> tuple[IdMap, ...]:
@@ -182,16 +223,16 @@ def _sysctl(host: Fields, key: str, spaces: Namespaces) -> str:
         raise host.bad(f"--sysctl {key[:64]!r} is not the name of a sysctl")
     group, _, rest = name.partition(".")
     if (group == "kernel" and rest in _IPC) or name.startswith("fs.mqueue."):
-        return _owned(host, name, "--ipc", "host" if spaces.ipc in ("host", "container") else "private")
+        return _owned(host, name, "--ipc", spaces.ipc)
     if group == "net":
-        return _owned(host, name, "--network", "host" if spaces.net in ("host", "container") else "private")
+        return _owned(host, name, "--network", spaces.net)
     if name == "kernel.domainname":
         return _owned(host, name, "--uts", spaces.uts)
     raise host.bad(f"--sysctl {name!r} is not one that a container can have of its own")
 
 
-def _owned(host: Fields, name: str, flag: str, mode: NamespaceMode) -> str:
-    if mode == "host":
+def _owned(host: Fields, name: str, flag: str, mode: str) -> str:
+    if mode in ("host", "container"):
         raise host.bad(f"--sysctl {name!r} conflicts with {flag} host or container: it is not its own")
     return name
 

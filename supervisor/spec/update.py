@@ -35,6 +35,8 @@ _FIXED = {
 """Fields that docker's Resources has as well, but that only a new container can have changed."""
 _INSTEAD = {"PortBindings": " by docker; pysup update --publish-add and --publish-rm can"}
 _FIXED_OWN = {
+    "IdRange": "--userns",
+    "JoinedIds": "--userns",
     "UidMaps": "--uidmap",
     "GidMaps": "--gidmap",
     "Rootfs": "--rootfs",

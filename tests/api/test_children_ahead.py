@@ -20,7 +20,7 @@ SEES = """
 cut -d' ' -f5- /proc/self/mountinfo | grep -v ^/etc | sed 's/ - overlay.*//'
 stat -c '%n %F %A %u %g %t %T' /dev/* /proc /sys
 ls /sys/class/net /proc /proc/self/fd | grep -v '^[0-9]'
-grep -E '^(Sig|Cap|NoNew|Seccomp|Groups|Uid)' /proc/self/status
+grep -E '^(Sig[^Q]|Cap|NoNew|Seccomp|Groups|Uid)' /proc/self/status
 hostname; id; umask; ulimit -a; cut -d: -f2- /proc/1/cgroup; cat /proc/1/oom_score_adj; readlink /dev/fd /dev/ptmx
 """
 

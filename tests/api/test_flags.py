@@ -200,7 +200,7 @@ def test_inspect_shows_it(shared: Daemon, volume: Path, flags: str, template: st
 
 REFUSED = [
     ("--userns private", "give --userns auto, or --uidmap 0:100000:65536"),
-    ("--userns keep-id", "'keep-id' is not supported yet (there are auto, private and host)"),
+    ("--userns keep-id", "'keep-id' is not supported yet (there are auto, private, host and container:NAME)"),
     ("--userns auto:sise=3", "unknown option 'sise=3'"),
     ("--userns auto --uidmap 0:1:1", "there is auto:uidmapping"),
     ("--userns auto --privileged", "give --userns host"),

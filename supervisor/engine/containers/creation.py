@@ -17,6 +17,7 @@ from pysup.store import containers, images
 from pysup.store.containers import Container as Row
 from pysup.store.errors import Missing, NameTaken
 from pysup.supervisor.engine.containers.commands import Caller
+from pysup.supervisor.engine.containers.joined_modes import with_ids
 from pysup.supervisor.engine.containers.record import Change, Record, Told
 from pysup.supervisor.engine.containers.specs import DEFAULTS, image_of
 from pysup.supervisor.engine.containers.user_mode import with_user_namespace
@@ -64,7 +65,7 @@ async def draft(parts: Parts, body: dict[str, Any], name: str | None, caller: Ca
 async def _draft(parts: Parts, body: dict[str, Any], given: str, container_id: str, caller: Caller) -> Draft:
     asked = asked_root(body)
     body, given_secrets = without_values(body, container_id, CREATE)
-    body = with_pids_limit(settled(parts, body), _usual_pids(parts))
+    body = with_pids_limit(settled(parts, with_ids(parts, body)), _usual_pids(parts))
     body = with_inherited(CREATE, body, partial(objects_of, parts))
     image = image_of(parts.images, asked)
     body, ids, warnings = await with_user_namespace(parts, body, container_id, image.lower)

@@ -10,8 +10,13 @@ from dataclasses import replace
 
 from pysup.supervisor.engine.containers.namespaces import HeldNamespaces
 from pysup.supervisor.engine.containers.record import Record
-from pysup.supervisor.engine.containers.space_sharing import joined_spaces
-from pysup.supervisor.engine.containers.user_namespaces import shown, user_namespace
+from pysup.supervisor.engine.containers.space_sharing import foreign, joined_spaces
+from pysup.supervisor.engine.containers.user_namespaces import (
+    closing,
+    new_namespace,
+    shown,
+    user_namespace,
+)
 from pysup.supervisor.engine.networks.links import with_links
 from pysup.supervisor.engine.networks.sharing import shared_network
 from pysup.supervisor.engine.parts import Parts
@@ -74,7 +79,6 @@ def _facts(
     cgroup: Cgroup,
     *,
     program: Program | None,
-    held: tuple[str, ...],
     devices: tuple[HostNode, ...],
     kept: tuple[str, ...],
 ) -> Facts:
@@ -84,7 +88,6 @@ def _facts(
         directory=parts.settings.container_dir(record.id),
         cgroup_tasks=tuple(cgroup.join_paths),
         cgroup_views=tuple(cgroup.views),
-        held=held,
         below=parts.filesystems.below() if shows_machine else (),
         hidden=(parts.settings.root, parts.settings.run),
         hidden_files=parts.settings.key_files,
@@ -116,31 +119,44 @@ async def launch_run(
             joined_spaces(parts, record) as others,
             _secrets(values) as given,
         ):
-            held = {**HeldNamespaces(parts.link, record.id).fds, **shared, **others.ipc}
-            joined = tuple(name for name in held if name not in ("user", plan.DONOR))
-            facts = _facts(
-                parts, record, cgroup, program=program, held=joined, devices=devices, kept=tuple(kept)
+            own = {**HeldNamespaces(parts.link, record.id).fds}
+            own.pop(plan.USER, None)
+            theirs = {**shared, **others.spaces}
+            facts = replace(
+                _facts(parts, record, cgroup, program=program, devices=devices, kept=tuple(kept)),
+                held=tuple(name for name in (*own, *theirs) if name != plan.DONOR),
+                foreign=foreign(user, {**theirs, **others.processes}),
             )
-            async with _mounted(parts, record, key, facts, user, given) as (facts, attached):
+            async with (
+                _mounted(parts, record, key, facts, user, given) as (facts, attached),
+                _every_id(parts, record, key, facts) as every_id,
+            ):
                 stage = plan.stage_of(spec, facts)
                 return await launch(
                     parts.link,
                     what=f"container {record.row.name}",
                     key=key,
-                    flags=plan.clone_flags(spec, (*joined, "user")),
+                    flags=plan.clone_flags(spec, (*facts.held, plan.USER)),
                     plan=plan.build(spec, facts, stage),
+                    outside=plan.build_outside(spec, facts),
                     stage=stage,
                     stdio=_stdio(spec.process),
-                    attach={
-                        **{name: held[name] for name in held if name != "user"},
-                        **kept,
-                        **attached,
-                        **_attached(program),
-                    },
+                    attach={**own, **theirs, **kept, **attached, **every_id, **_attached(program)},
                     cgroup_fd=cgroup.fd,
                     user=user,
                     target=others.pid,
                 )
+
+
+@asynccontextmanager
+async def _every_id(parts: Parts, record: Record, key: str, facts: Facts) -> AsyncIterator[dict[str, int]]:
+    """The ids that another container's memory is shown with to one that has the daemon's."""
+    if plan.DONOR not in facts.foreign or record.spec.namespaces.user == "private":
+        yield {}
+        return
+    what = f"container {record.row.name}"
+    with closing(await new_namespace(parts, what, f"ids/{key}", Namespaces(user="private"))) as namespace:
+        yield {plan.EVERY_ID: namespace}
 
 
 @contextmanager

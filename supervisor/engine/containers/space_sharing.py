@@ -1,22 +1,34 @@
-"""--pid container:X and --ipc container:X: what of X a run joins, by descriptors of its first process."""
+"""What of another container a run joins (--pid, --ipc, --uts, --cgroupns, --userns container:X): descriptors of X's
+first process.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 from pysup.store import containers
 from pysup.store.containers import Container as Row
+from pysup.supervisor.engine.containers.joined_modes import SHARED
+from pysup.supervisor.engine.containers.namespaces import HeldNamespaces
 from pysup.supervisor.engine.containers.record import Record
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import Conflict
+from pysup.supervisor.kernel import nsfs
+from pysup.supervisor.kernel.files import duplicate
 from pysup.supervisor.runtime import plan
-from pysup.supervisor.spec.container import Namespaces
 
 _SHARING = ("shareable", "host")
+_MODES = {
+    "pid": "PidMode",
+    "ipc": "IpcMode",
+    "uts": "UTSMode",
+    "cgroup": "CgroupnsMode",
+    "user": "UsernsMode",
+}
 
 
 class Joined(NamedTuple):
@@ -24,58 +36,102 @@ class Joined(NamedTuple):
 
     pid: int | None
     """A pidfd of the process whose pid namespace is joined."""
-    ipc: dict[str, int]
-    """The ipc namespace, and the mount namespace that has its /dev/shm; empty if none is joined."""
+    spaces: dict[str, int]
+    """Namespaces to enter; with that of IPC goes the mount namespace that has its /dev/shm (DONOR)."""
+    processes: dict[str, int]
+    """The pid namespace itself."""
 
 
 @contextmanager
 def joined_spaces(parts: Parts, record: Record) -> Iterator[Joined]:
     """In the block: what the container shares with others. Raises Conflict."""
-    spaces = record.spec.namespaces
+    wanted = record.spec.namespaces
     with ExitStack() as stack:
-        pid = None
-        if spaces.pid == "container":
-            pid = _opened(stack, parts, record, spaces.pid_of, "pid")
-        ipc = {}
-        if spaces.ipc == "container":
-            _refuse_private(parts, record, spaces)
-            for name, kind in (("ipc", "ipc"), (plan.DONOR, "mnt")):
-                ipc[name] = _opened(stack, parts, record, spaces.ipc_of, kind)
-        yield Joined(pid, ipc)
+        pid, processes, spaces = None, {}, {}
+        if wanted.pid == "container":
+            pid = _opened(stack, parts, record, wanted.pid_of, "pid", "")
+            processes["pid"] = _opened(stack, parts, record, wanted.pid_of, "pid", "pid")
+        if wanted.ipc == "container":
+            _refuse_private(parts, record, wanted.ipc_of)
+            for name, file in (("ipc", "ipc"), (plan.DONOR, "mnt")):
+                spaces[name] = _opened(stack, parts, record, wanted.ipc_of, "ipc", file)
+        for name, mode, other in (
+            ("uts", wanted.uts, wanted.uts_of),
+            ("cgroup", wanted.cgroup, wanted.cgroup_of),
+        ):
+            if mode == "container":
+                spaces[name] = _opened(stack, parts, record, other, name, name)
+        yield Joined(pid, spaces, processes)
 
 
-def _opened(stack: ExitStack, parts: Parts, record: Record, container_id: str, kind: str) -> int:
-    """Of a process that still runs once its descriptor is there: so it is not one that has got its number since."""
-    row = _running(parts, record, container_id, kind)
-    try:
-        if kind == "pid":
-            fd = os.pidfd_open(row.pid)
+@contextmanager
+def joined_user(parts: Parts, record: Record) -> Iterator[int]:
+    """In the block: the user namespace of the other container, held or of its process. Raises Conflict."""
+    other = record.spec.namespaces.user_of
+    held = HeldNamespaces(parts.link, other).fds
+    with ExitStack() as stack:
+        if "user" in held:
+            yield stack.enter_context(duplicate(held["user"]))
         else:
-            fd = os.open(f"/proc/{row.pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+            yield _opened(stack, parts, record, other, "user", "user")
+
+
+def foreign(user: int | None, found: Mapping[str, int]) -> frozenset[str]:
+    """Which of these namespaces belong to another user namespace than ``user`` (None: the daemon's own).
+
+    Root of the daemon's has power over them all; only what it would make in the memory of one is of no ids there.
+    """
+    if user is not None:
+        own = nsfs.identity(user)
+    else:
+        there = os.stat("/proc/self/ns/user")
+        own, found = (
+            (there.st_dev, there.st_ino),
+            {name: fd for name, fd in found.items() if name == plan.DONOR},
+        )
+    return frozenset(name for name, fd in found.items() if nsfs.owner(fd) != own)
+
+
+def _opened(  # noqa: PLR0917
+    stack: ExitStack, parts: Parts, record: Record, container_id: str, space: str, file: str
+) -> int:
+    """Of a process that still runs once its descriptor is there: so it is not one that has got its number since.
+
+    ``file``: of /proc/PID/ns; empty: a pidfd.
+    """
+    row = _running(parts, record, container_id, space)
+    try:
+        fd = _namespace(row.pid, file) if file else os.pidfd_open(row.pid)
     except OSError as error:
-        raise _refusal(record, row.name, kind, error.strerror or str(error)) from error
+        raise _refusal(record, row.name, space, error.strerror or str(error)) from error
     stack.callback(os.close, fd)
-    if _running(parts, record, container_id, kind).pid != row.pid:
-        raise _refusal(record, row.name, kind, "it was started anew meanwhile")
+    if _running(parts, record, container_id, space).pid != row.pid:
+        raise _refusal(record, row.name, space, "it was started anew meanwhile")
     return fd
 
 
-def _running(parts: Parts, record: Record, container_id: str, kind: str) -> Row:
+def _namespace(pid: int, file: str) -> int:
+    return os.open(f"/proc/{pid}/ns/{file}", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _running(parts: Parts, record: Record, container_id: str, space: str) -> Row:
     row = containers.get(parts.store.read(), container_id)
-    if row is None or row.state not in ("running", "paused") or not row.pid:
-        raise _refusal(record, container_id[:12] if row is None else row.name, kind, "it is not running")
+    if row is None or row.state == "removed":
+        raise _refusal(record, container_id[:12] if row is None else row.name, space, "it was removed")
+    if row.state not in ("running", "paused") or not row.pid:
+        raise _refusal(record, row.name, space, "it is not running")
     return row
 
 
-def _refuse_private(parts: Parts, record: Record, spaces: Namespaces) -> None:
+def _refuse_private(parts: Parts, record: Record, container_id: str) -> None:
     """As docker: whose memory is shared has to say so."""
-    row = _running(parts, record, spaces.ipc_of, "ipc")
+    row = _running(parts, record, container_id, "ipc")
     if json.loads(row.host_config)["IpcMode"] not in _SHARING:
         raise _refusal(record, row.name, "ipc", "its IPC is not shareable (run it with --ipc shareable)")
 
 
-def _refusal(record: Record, name: str, kind: str, cause: str) -> Conflict:
-    told = {"pid": "the processes", "ipc": "the IPC", "mnt": "the IPC"}[kind]
+def _refusal(record: Record, name: str, space: str, cause: str) -> Conflict:
+    what = SHARED[_MODES[space]]
     return Conflict(
-        f"cannot start container {record.row.name}: cannot join {told} of container {name}: {cause}"
+        f"cannot start container {record.row.name}: cannot join {what} of container {name}: {cause}"
     )

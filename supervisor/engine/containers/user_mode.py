@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from functools import partial
+from sqlite3 import Connection
 from typing import Any, NamedTuple
 
-from pysup.store import id_ranges
+from pysup.store import containers, id_ranges
+from pysup.supervisor.engine.containers.joined_modes import ids_of
 from pysup.supervisor.engine.containers.record import Write
 from pysup.supervisor.engine.containers.user_namespaces import why_unmappable
 from pysup.supervisor.engine.parts import Parts
-from pysup.supervisor.errors import Unavailable
+from pysup.supervisor.errors import Conflict, Unavailable
 from pysup.supervisor.kernel.own_ids import is_rootless
 from pysup.supervisor.spec.auto_ids import Auto, is_auto, parse_auto
 from pysup.supervisor.spec.fields import Fields
 from pysup.supervisor.spec.from_docker import CREATE
+from pysup.supervisor.spec.namespaces import JOINED_IDS
+from pysup.supervisor.spec.network import CONTAINER
 
 Json = dict[str, Any]
 
@@ -37,6 +41,8 @@ async def with_user_namespace(parts: Parts, body: Json, container_id: str, lower
     mode = host.text("UsernsMode") or ("" if maps else parts.settings.userns)
     if maps and is_rootless():
         raise Unavailable(f"cannot {CREATE}: --uidmap and --gidmap: {_NO_ROOT}; there is --userns host")
+    if mode.startswith(CONTAINER) and mode != CONTAINER:
+        return _joined(parts, body, mode)
     if not is_auto(mode):
         return Settled(_with(body, mode, None))
     try:
@@ -52,6 +58,30 @@ async def with_user_namespace(parts: Parts, body: Json, container_id: str, lower
     return _ranged(parts, body, mode, auto, container_id)
 
 
+def _joined(parts: Parts, body: Json, mode: str) -> Settled:
+    """The ids of another container, which is there still when this one's row is made; they stay reserved with it."""
+    container_id = mode.removeprefix(CONTAINER)
+    row = containers.get(parts.store.read(), container_id)
+    if row is None:
+        raise _gone(container_id)
+    ids = ids_of(row)
+    return Settled(
+        _with(body, mode, None, ids), (partial(_check_there, container_id=container_id),) if ids else ()
+    )
+
+
+def _check_there(conn: Connection, container_id: str) -> None:
+    row = containers.get(conn, container_id)
+    if row is None or row.state == "removed":
+        raise _gone(container_id)
+
+
+def _gone(container_id: str) -> Conflict:
+    return Conflict(
+        f"cannot {CREATE}: cannot join the user namespace of container {container_id[:12]}: it was removed just now"
+    )
+
+
 def _ranged(parts: Parts, body: Json, mode: str, auto: Auto, container_id: str) -> Settled:
     start, size = parts.id_ranges.reserve(container_id, auto.size)
     note = partial(id_ranges.insert, start=start, size=size, container_id=container_id)
@@ -63,10 +93,14 @@ async def _lacking(parts: Parts, container_id: str, lower: tuple[str, ...]) -> s
     return await why_unmappable(parts, f"layers/{container_id}", [*lower, *below, parts.settings.volumes_dir])
 
 
-def _with(body: Json, mode: str, ids: Json | None) -> Json:
+def _with(body: Json, mode: str, ids: Json | None, joined: Json | None = None) -> Json:
     """A range that somebody sends (what inspect has shown) is another container's."""
     host = dict(body.get("HostConfig") or {})
-    own = {key: value for key, value in (host.get("Pysup") or {}).items() if key != "IdRange"}
+    own = {
+        key: value for key, value in (host.get("Pysup") or {}).items() if key not in ("IdRange", JOINED_IDS)
+    }
     if ids is not None:
         own["IdRange"] = ids
+    if joined:
+        own[JOINED_IDS] = joined
     return {**body, "HostConfig": {**host, "UsernsMode": mode, "Pysup": own}}

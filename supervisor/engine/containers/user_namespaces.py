@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from pysup.supervisor.engine.containers.namespaces import HeldNamespaces
 from pysup.supervisor.engine.containers.record import Record
+from pysup.supervisor.engine.containers.space_sharing import joined_user
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import StartFailed
 from pysup.supervisor.kernel.process import CLONE_NEWUSER
@@ -26,17 +27,23 @@ from pysup.supervisor.spec.id_maps import IdMap
 async def user_namespace(parts: Parts, record: Record, key: str) -> AsyncIterator[int | None]:
     """A descriptor of the container's user namespace, to be used within the block; None: it has the host's.
 
-    ``key``: of the run; raises StartFailed. With --rm there is no later run to hold it for.
+    ``key``: of the run; raises StartFailed, Conflict. With --rm there is no later run to hold it for. One that is
+    another container's is kept like one's own: it has the same ids as that one's next.
     """
     spaces, held = record.spec.namespaces, HeldNamespaces(parts.link, record.id)
     if spaces.user == "host":
         yield None
     elif "user" in held.fds:
         yield held.fds["user"]
+    elif spaces.user_of:
+        with joined_user(parts, record) as theirs:
+            if not record.spec.auto_remove:
+                await held.add({"user": os.dup(theirs)})
+            yield theirs
     else:
         namespace = await new_namespace(parts, f"container {record.row.name}", f"user/{key}", spaces)
         if record.spec.auto_remove:
-            with _closed(namespace):
+            with closing(namespace):
                 yield namespace
         else:
             await held.add({"user": namespace})
@@ -63,9 +70,10 @@ async def new_namespace(parts: Parts, what: str, key: str, spaces: Namespaces) -
 
 
 @contextmanager
-def _closed(fd: int) -> Iterator[None]:
+def closing(fd: int) -> Iterator[int]:
+    """Close it after the block."""
     try:
-        yield
+        yield fd
     finally:
         os.close(fd)
 
@@ -138,5 +146,5 @@ async def why_unmappable(parts: Parts, key: str, paths: list[str]) -> str:
         namespace = await new_namespace(parts, "a user namespace", f"user/{key}", _ANY)
     except StartFailed as error:
         return str(error)
-    with _closed(namespace):
+    with closing(namespace):
         return next(filter(None, (layers.why_unmappable(path, namespace) for path in paths)), "")

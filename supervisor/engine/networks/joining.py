@@ -16,63 +16,19 @@ from pysup.store.errors import Ambiguous, Missing
 from pysup.store.networks import Network
 from pysup.supervisor.engine import event_rows
 from pysup.supervisor.engine.containers.commands import DAEMON, Caller
-from pysup.supervisor.engine.containers.specs import spec_of
 from pysup.supervisor.engine.networks.addressing import give_addresses
 from pysup.supervisor.engine.networks.networks import NO_BRIDGE
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import BadRequest, Conflict, NotFound
 from pysup.supervisor.network.addresses import mac_of
-from pysup.supervisor.spec.fields import Fields
-from pysup.supervisor.spec.from_docker import CREATE
 from pysup.supervisor.spec.joining import Joining, links_of
-from pysup.supervisor.spec.network import BRIDGE, CONTAINER, refuse_conflicts, with_default
+from pysup.supervisor.spec.network import BRIDGE, with_default
 from pysup.supervisor.spec.networks import MACVLAN
-
-_SHARED = {"NetworkMode": "the network", "PidMode": "the processes", "IpcMode": "the IPC"}
-"""Modes that may name another container."""
 
 
 def settled(parts: Parts, body: dict[str, Any]) -> dict[str, Any]:
-    """A create body whose network mode is decided for good: the daemon's default, and containers by their ids.
-
-    Who is in another one's network is called what that one is called: its /etc/hosts knows no other name.
-    """
-    refuse_conflicts(Fields(CREATE, body))
-    body = with_default(body, BRIDGE if parts.settings.bridge != NO_BRIDGE else "none")
-    host = body.get("HostConfig")
-    if not isinstance(host, dict):
-        return body
-    found = {
-        key: _by_id(parts, host[key], what) for key, what in _SHARED.items() if _names_one(host.get(key))
-    }
-    called = {} if host.get("UTSMode") == "host" else _called_as(parts, found.get("NetworkMode", ""))
-    missing = {key: name for key, name in called.items() if not body.get(key)}
-    return {**body, **missing, "HostConfig": {**host, **found}}
-
-
-def _called_as(parts: Parts, mode: str) -> dict[str, str]:
-    row = containers.get(parts.store.read(), mode.removeprefix(CONTAINER)) if mode else None
-    if row is None:
-        return {}
-    spec = spec_of(parts.images, row)
-    return {"Hostname": spec.hostname, "Domainname": spec.domainname}
-
-
-def _names_one(mode: object) -> bool:
-    return isinstance(mode, str) and mode.startswith(CONTAINER) and mode != CONTAINER
-
-
-def _by_id(parts: Parts, mode: str, what: str) -> str:
-    ref = mode.removeprefix(CONTAINER)
-    try:
-        row = containers.find(parts.store.read(), ref)
-    except Missing:
-        raise BadRequest(
-            f"cannot {CREATE}: cannot join {what} of container {ref}: No such container: {ref}"
-        ) from None
-    except Ambiguous as error:
-        raise BadRequest(f"cannot {CREATE}: the prefix {ref} is that of several ids") from error
-    return CONTAINER + row.id
+    """A create body whose network mode is decided for good, by the daemon's default."""
+    return with_default(body, BRIDGE if parts.settings.bridge != NO_BRIDGE else "none")
 
 
 def wanted_endpoints(

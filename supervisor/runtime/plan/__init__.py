@@ -3,6 +3,7 @@
     container.py   build(): the plan of a container's first process
     joining.py     build_exec(): the plan of a further process in it
     preparing.py   build_preparation(): what is made before a user namespace begins
+    outside.py     build_outside(): what is joined and shown before it is entered
     root.py        the layers (mounts.py: the mounts in them; base.py: docker's defaults)
     namespaces.py  clone flags and id maps
     stage.py       what can be done before the container is known
@@ -21,8 +22,10 @@ from pysup.supervisor.runtime.plan.base import is_host_image
 from pysup.supervisor.runtime.plan.container import build
 from pysup.supervisor.runtime.plan.facts import (
     DONOR,
+    EVERY_ID,
     SECCOMP,
     SECRETS,
+    USER,
     Below,
     CgroupView,
     Facts,
@@ -49,6 +52,7 @@ from pysup.supervisor.runtime.plan.namespaces import (
     root_ids,
     uid_maps,
 )
+from pysup.supervisor.runtime.plan.outside import build_outside
 from pysup.supervisor.runtime.plan.own import own_targets
 from pysup.supervisor.runtime.plan.preparing import build_preparation
 from pysup.supervisor.runtime.plan.program import bounding
@@ -65,10 +69,12 @@ from pysup.supervisor.runtime.plan.user_mounts import Bound, mapped_mounts
 __all__ = [
     "DONOR",
     "ETC_FILES",
+    "EVERY_ID",
     "LAYER",
     "SECCOMP",
     "SECRETS",
     "TARGET",
+    "USER",
     "Below",
     "Bound",
     "CgroupView",
@@ -82,6 +88,7 @@ __all__ = [
     "build_at_rest",
     "build_copy_of_root",
     "build_exec",
+    "build_outside",
     "build_preparation",
     "build_visit",
     "clone_flags",

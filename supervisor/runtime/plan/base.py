@@ -23,6 +23,8 @@ _TTY_GROUP = 5
 CGROUPS = "/sys/fs/cgroup"
 SHARED_MEMORY = "shm"
 """The name of a copy of another container's /dev/shm."""
+OTHER_PROC, OTHER_SYS, OTHER_QUEUES = "other-proc", "other-sys", "other-queues"
+"""The names of file systems that show another container's processes, network and message queues."""
 
 
 class Default(NamedTuple):
@@ -62,6 +64,11 @@ def bind(source: str, target: str, *, read_only: bool = False, recursive: bool =
     return ["bind", source, target, options]
 
 
+def _given(target: str, name: str) -> Default:
+    """A detached mount that an earlier step has made, or taken."""
+    return Default(target, [["bind", "", target, {"tree": name}]])
+
+
 def _tmpfs(target: str, flags: int, data: str) -> Default:
     return Default(target, [tmpfs(target, flags, data)])
 
@@ -73,6 +80,8 @@ def is_confined(spaces: Namespaces, facts: Facts) -> bool:
 
 def _proc(spaces: Namespaces, facts: Facts) -> Default:
     """Shows the pid namespace, so it needs rights over that; a user namespace has none over the host's."""
+    if "pid" in facts.foreign:
+        return _given("/proc", OTHER_PROC)
     if is_confined(spaces, facts) and spaces.pid == "host":
         return Default("/proc", [bind("/proc", "/proc")])
     return Default("/proc", [["mount", "proc", "proc", "/proc", PLAIN, ""]])
@@ -87,6 +96,8 @@ def _pts(spaces: Namespaces, facts: Facts) -> Default:
 
 def _sys(spec: ContainerSpec, facts: Facts) -> Default:
     """A mount shows the network namespace, and needs rights over it, as for /proc."""
+    if "net" in facts.foreign:
+        return _given("/sys", OTHER_SYS)
     if _binds_sys(spec.namespaces, facts):
         return Default("/sys", [bind("/sys", "/sys", read_only=True)])
     return Default("/sys", [["mount", "sysfs", "sysfs", "/sys", PLAIN | _read_only(spec), ""]])
@@ -98,18 +109,21 @@ def _read_only(spec: ContainerSpec) -> int:
 
 
 def _binds_sys(spaces: Namespaces, facts: Facts) -> bool:
-    return is_confined(spaces, facts) and (spaces.net in ("host", "container") or not facts.machine.sysfs)
+    shared = spaces.net == "host" or (spaces.net == "container" and facts.machine.rootless)
+    return is_confined(spaces, facts) and (shared or not facts.machine.sysfs)
 
 
 def _ipc(spec: ContainerSpec, facts: Facts) -> Iterator[Default]:
     """POSIX message queues and shared memory; a message queue mount shows the ipc namespace, as for /proc."""
     shared = spec.namespaces.ipc == "host"
-    if not (shared and is_confined(spec.namespaces, facts)):
+    if "ipc" in facts.foreign:
+        yield _given("/dev/mqueue", OTHER_QUEUES)
+    elif not (shared and is_confined(spec.namespaces, facts)):
         yield Default("/dev/mqueue", [["mount", "mqueue", "mqueue", "/dev/mqueue", PLAIN, ""]])
     if shared:
         yield Default("/dev/shm", [bind("/dev/shm", "/dev/shm")])  # noqa: S108 - a mount point
     elif spec.namespaces.ipc == "container":
-        yield Default("/dev/shm", [["bind", "", "/dev/shm", {"tree": SHARED_MEMORY}]])  # noqa: S108
+        yield _given("/dev/shm", SHARED_MEMORY)  # noqa: S108 - a mount point
     elif spec.namespaces.ipc != "none":
         yield _tmpfs("/dev/shm", PLAIN, f"mode=1777,size={spec.shm_size}")  # noqa: S108
 
@@ -117,8 +131,8 @@ def _ipc(spec: ContainerSpec, facts: Facts) -> Iterator[Default]:
 def _cgroups(spec: ContainerSpec, facts: Facts) -> list[Step]:
     """The container's own cgroups, read-only (CVE-2022-0492), and no hierarchy that it is not in.
 
-    In a cgroup namespace a mount begins at the container's cgroup; without one, that directory is bound. Where
-    /sys is the host's, its cgroup mount is covered first: the kernel refuses one file system twice in one place.
+    In a cgroup namespace a mount begins at the container's cgroup; without one of its own, that directory is bound.
+    Where /sys is the host's, its cgroup mount is covered first: the kernel refuses one file system twice in one place.
     """
     spaces, views = spec.namespaces, facts.cgroup_views
     if any(not view.name for view in views):
@@ -131,7 +145,7 @@ def _cgroups(spec: ContainerSpec, facts: Facts) -> list[Step]:
 
 
 def _cgroup(spec: ContainerSpec, view: CgroupView, target: str) -> Step:
-    if spec.namespaces.cgroup == "host":
+    if spec.namespaces.cgroup != "private":
         return bind(view.directory, target, read_only=not spec.security.privileged)
     return ["mount", view.fstype, "cgroup", target, PLAIN | _read_only(spec), view.data]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pysup.supervisor.kernel import process
-from pysup.supervisor.runtime.plan.base import SHARED_MEMORY
-from pysup.supervisor.runtime.plan.facts import DONOR, Facts, Step
+from pysup.supervisor.runtime.plan.facts import Facts, Step
 from pysup.supervisor.runtime.plan.mounts import init_path, mask_steps, mount_steps, on_stage
 from pysup.supervisor.runtime.plan.namespaces import network_steps
+from pysup.supervisor.runtime.plan.outside import borrowed
 from pysup.supervisor.runtime.plan.program import identity, joining, program
 from pysup.supervisor.runtime.plan.root import root_steps
 from pysup.supervisor.runtime.plan.sources import Sources
@@ -29,8 +29,8 @@ def build(spec: ContainerSpec, facts: Facts, stage: Stage | None = None) -> list
     apart = [["propagation", _propagation(spec)]] if stage is None else []
     tree = [*apart, *root_steps(spec, facts, sources), *mount_steps(spec, facts, sources, staged)]
     return [
-        *joining(spec.process, facts, spec.security),
-        *_borrowed(spec),
+        *joining(spec.process, facts, spec.security, scored=spec.namespaces.user == "private"),
+        *([] if spec.namespaces.user == "private" else borrowed(spec, facts)),
         *_enter_namespaces(spec, facts, sources),
         *tree,
         *_namespace_settings(spec, facts, staged=stage is not None),
@@ -47,12 +47,6 @@ def _argv(spec: ContainerSpec, facts: Facts) -> tuple[str, ...]:
     return (init_path(spec, facts), "--", *spec.process.argv) if spec.init else spec.process.argv
 
 
-def _borrowed(spec: ContainerSpec) -> Iterator[Step]:
-    """What is another container's is taken while there is nothing of this one's that could be in the way."""
-    if spec.namespaces.ipc == "container":
-        yield ["borrow", DONOR, "/dev/shm", SHARED_MEMORY]  # noqa: S108 - a mount point
-
-
 def _enter_namespaces(spec: ContainerSpec, facts: Facts, sources: Sources) -> Iterator[Step]:
     """The cgroup namespace begins in the cgroups just joined; ids are taken once all host paths are open."""
     if spec.namespaces.cgroup == "private":
@@ -61,7 +55,8 @@ def _enter_namespaces(spec: ContainerSpec, facts: Facts, sources: Sources) -> It
         opened = sources.opened()
         yield ["user_namespace", opened] if opened else ["user_namespace"]
     for name in facts.held:
-        yield ["setns", name, process.NAMESPACES[name]]
+        if name not in facts.foreign:
+            yield ["setns", name, process.NAMESPACES[name]]
 
 
 def _propagation(spec: ContainerSpec) -> str:

@@ -54,6 +54,10 @@ SECCOMP = "seccomp"
 """The name of the descriptor that holds the filter program."""
 DONOR = "donor"
 """The name of the mount namespace whose /dev/shm is shared (--ipc container:X)."""
+USER = "user"
+"""The name of the container's user namespace."""
+EVERY_ID = "every-id"
+"""The name of a user namespace in which every id is itself."""
 SECRETS = "secrets"
 """The name of the descriptor that holds the values of secrets: a plan has none of them."""
 
@@ -91,6 +95,9 @@ class Facts:
     cgroup_views: tuple[CgroupView, ...] = ()
     held: tuple[str, ...] = ()
     """Namespaces to join: each name is one of /proc/PID/ns, and that of the descriptor too."""
+    foreign: frozenset[str] = frozenset()
+    """Those of other containers to join (``pid``, and DONOR, too) over which the container's root will have no power:
+    they belong to another user namespace than its own."""
     below: tuple[Below, ...] = ()
     """The machine's further file systems that the host image shows, parents first."""
     hidden: tuple[str, ...] = ()

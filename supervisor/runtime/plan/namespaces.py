@@ -22,7 +22,7 @@ def clone_flags(spec: ContainerSpec, held: Iterable[str] = ()) -> int:
     """
     names = own(spec.namespaces) - {"cgroup"} - set(held)
     spaces = spec.namespaces
-    names -= {name for name in ("net", "pid", "ipc") if getattr(spaces, name) == "container"}
+    names -= {name for name in ("net", "pid", "ipc", "uts") if getattr(spaces, name) == "container"}
     return _flags(names)
 
 

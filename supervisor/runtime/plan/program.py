@@ -8,14 +8,20 @@ from pysup.supervisor.runtime.plan.facts import SECCOMP, Facts, Machine, Step
 from pysup.supervisor.spec.container import Namespaces, Process, Security
 
 
-def joining(process: Process, facts: Facts, security: Security) -> list[Step]:
+def joining(process: Process, facts: Facts, security: Security, *, scored: bool = False) -> list[Step]:
     """The first steps of all: limits hold from here on, and the host's /proc and ids are still there.
 
-    What is written to files of /proc/self is written here, where no container can have covered them.
+    What is written to files of /proc/self is written here, where no container can have covered them. ``scored``:
+    it has its score for the OOM killer already.
     """
     steps: list[Step] = [["join_cgroups", list(facts.cgroup_tasks)]] if facts.cgroup_tasks else []
-    steps += [["oom_score_adj", process.oom_score_adj or max(0, facts.machine.oom_score)]]
+    steps += [] if scored else [score(process, facts)]
     return [*steps, ["apparmor", security.apparmor]] if security.apparmor else steps
+
+
+def score(process: Process, facts: Facts) -> Step:
+    """How dear it is to the OOM killer."""
+    return ["oom_score_adj", process.oom_score_adj or max(0, facts.machine.oom_score)]
 
 
 def identity(process: Process, *, first: bool) -> list[Step]:
