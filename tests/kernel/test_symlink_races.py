@@ -7,15 +7,19 @@ others go through the API, from a volume that two containers share. Compare CVE-
 
 from __future__ import annotations
 
+import base64
+import io
 import os
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from helpers.daemon import Daemon
+from helpers.images import layer
 
 from pysup.supervisor.client.sync import Client
 from pysup.supervisor.errors import PysupError
@@ -26,8 +30,8 @@ from pysup.supervisor.keeper.system import System
 pytestmark = pytest.mark.kernel
 
 SWAPPER = Path(__file__).parent.parent / "helpers" / "swapper.py"
-TRIES = 300
-STARTS = 25
+TRIES = int(os.environ.get("PYSUP_TORTURE_ROUNDS", "300"))
+STARTS = TRIES // 12
 
 
 @contextmanager
@@ -134,8 +138,9 @@ def test_no_working_directory_is_left_behind(context: Context, tmp_path: Path, o
         os.chdir(here)
 
 
-def test_containers_that_share_a_volume_with_an_attacker(tmp_path: Path, outside: Path) -> None:
-    """Mount targets, subpaths, working directories and execs in a volume in which another container swaps links."""
+@pytest.fixture
+def attacked(tmp_path: Path, outside: Path) -> Iterator[Daemon]:
+    """A daemon, and a volume ``shared`` in which a container swaps a directory and a link that leads outside."""
     before = contents(outside)
     with Daemon(tmp_path / "d") as daemon:
         attacker = ["-v", "shared:/v", "-v", f"{SWAPPER}:/swapper.py:ro", "--name", "attacker"]
@@ -143,21 +148,44 @@ def test_containers_that_share_a_volume_with_an_attacker(tmp_path: Path, outside
         daemon.pysup("run", "-d", "--network", "none", *attacker, *words, check=True)
         while "swapping" not in daemon.pysup("logs", "attacker").stdout:
             pass
-        daemon.pysup(
-            "run", "-d", "--network", "none", "--name", "victim", "-v", "shared:/v", "host", "sleep", "600"
-        )
-        client = Client(f"unix://{daemon.socket}")
-        ends = {_mounted(client, number) for number in range(STARTS)} | {
-            _subpath(client) for _ in range(STARTS)
-        }
-        ends |= {_executed(client, "victim") for _ in range(STARTS)} | {
-            _started_in(client) for _ in range(STARTS)
-        }
-        assert ends <= {"inside", "refused"}
-        assert "inside" in ends
-        client.close()
+        victim = ["--network", "none", "--name", "victim", "-v", "shared:/v", "host", "sleep", "600"]
+        daemon.pysup("run", "-d", *victim, check=True)
+        yield daemon
         daemon.pysup("rm", "-f", "attacker", "victim", check=True)
     assert contents(outside) == before
+    assert (outside / "host").read_text() == "host"
+
+
+@pytest.fixture
+def client(attacked: Daemon) -> Iterator[Client]:
+    made = Client(f"unix://{attacked.socket}")
+    yield made
+    made.close()
+
+
+def test_containers_that_share_a_volume_with_an_attacker(client: Client) -> None:
+    """Mount targets, subpaths, working directories, secrets and execs."""
+    ends = {_mounted(client, number) for number in range(STARTS)}
+    ends |= {_subpath(client) for _ in range(STARTS)}
+    ends |= {_executed(client, "victim") for _ in range(STARTS)}
+    ends |= {_started_in(client) for _ in range(STARTS)}
+    ends |= {_with_a_secret(client, number) for number in range(STARTS)}
+    assert ends <= {"inside", "refused"}
+    assert "inside" in ends
+
+
+@pytest.mark.parametrize("state", ["runs", "rests"])
+def test_copies_from_and_into_a_volume_of_an_attacker(attacked: Daemon, client: Client, state: str) -> None:
+    """CVE-2018-15664, through the API, where links of a volume and of the helper's own view meet."""
+    name = "victim"
+    if state == "rests":
+        name = "resting"
+        attacked.pysup("create", "--name", name, "-v", "shared:/v", "host", "true", check=True)
+    seen = {_copied_out(client, name, number) for number in range(2 * STARTS)}
+    seen |= {_copied_in(client, name, number) for number in range(2 * STARTS)}
+    assert seen <= {"inside", "refused"} and "inside" in seen
+    if state == "rests":
+        attacked.pysup("rm", name, check=True)
 
 
 SHOW = ["sh", "-c", "test -e host && echo escaped || echo inside"]
@@ -197,6 +225,40 @@ def _subpath(client: Client) -> str:
 
 def _started_in(client: Client) -> str:
     return _run(client, {"Binds": ["shared:/v"]}, "/v/x/sub")
+
+
+def _with_a_secret(client: Client, number: int) -> str:
+    secret = {"Data": base64.b64encode(b"secret").decode(), "Target": f"/v/x/secret{number}"}
+    return _run(client, {"Binds": ["shared:/v"], "Pysup": {"Secrets": [secret]}}, "/v/x")
+
+
+def _copied_out(client: Client, container: str, number: int) -> str:
+    path = ("/v/x/host", "/v/x", "/v/x/sub/../host", "/v/link/host", "/v")[number % 5]
+    try:
+        with client.exchange("GET", f"/containers/{container}/archive", query={"path": path}) as opened:
+            archive = b"".join(opened.pieces())
+    except PysupError:
+        return "refused"
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        contents = [tar.extractfile(member) for member in tar.getmembers() if member.isreg()]
+        return (
+            "escaped" if any(file is not None and file.read() == b"host" for file in contents) else "inside"
+        )
+
+
+def _copied_in(client: Client, container: str, number: int) -> str:
+    """Whether it escaped is seen outside."""
+    path = ("/v/x", "/v/x/sub", "/v")[number % 3]
+    member = ("host", "x/host", f"x/new{number}/deep")[number // 3 % 3]
+    content = iter([layer((member, {"mode": 0o666}, b"changed"))])
+    try:
+        with client.exchange(
+            "PUT", f"/containers/{container}/archive", query={"path": path}, body=content
+        ) as opened:
+            list(opened.pieces())
+    except PysupError:
+        return "refused"
+    return "inside"
 
 
 def _executed(client: Client, container: str) -> str:
