@@ -12,6 +12,7 @@ from pysup.supervisor.spec.security import EVERY_PATH
 MASKED = (
     "/proc/asound",
     "/proc/acpi",
+    "/proc/dynamic_debug",
     "/proc/interrupts",
     "/proc/kcore",
     "/proc/keys",
@@ -23,7 +24,10 @@ MASKED = (
     "/sys/firmware",
     "/sys/devices/virtual/powercap",
 )
-"""They tell about the host, its hardware or its keys, or measure it finely enough for a side channel."""
+"""They tell about the host, its hardware or its keys, or measure it finely enough for a side channel.
+
+``dynamic_debug`` is not in docker's list: without any capability, root turns on messages of the host's kernel there.
+"""
 
 READ_ONLY = (
     "/proc/bus",

@@ -254,6 +254,7 @@ def test_archive_mode_gives_it_to_the_containers_user(daemon: Daemon, client: st
     [
         ("dir", "box:/data/file", "cannot copy directory"),
         ("file", "box:/nowhere/", "no such directory"),
+        ("file", "box:/data/file/", "directory"),
         ("file", "box:/no/where", "Could not find the file /no in container box"),
         ("dir2", "box:/", "cannot overwrite non-directory with directory"),
         ("nothing", "box:/", "o such file or directory"),

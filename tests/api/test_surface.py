@@ -12,7 +12,7 @@ import pytest
 from helpers.daemon import Daemon
 from surface import engines
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.vm]
 
 
 @pytest.fixture(scope="module")
