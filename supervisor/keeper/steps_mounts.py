@@ -21,6 +21,8 @@ _PAGE = 4096
 _DESCRIPTORS = "/proc/self/fd"
 _HOLDERS = ("/dev", "/sys/fs/cgroup")
 """Where a new tmpfs is filled with further mounts: nobody else can reach it, so names in it need no look-up."""
+_NO_LINKS = ("/dev", "/proc", "/sys")
+"""As links of an image these would turn up elsewhere (CVE-2019-19921, CVE-2026-41579)."""
 _NEW_TMPFS = 0o1777
 _PATHS: tuple[Literal["upper"], Literal["work"], Literal["target"]] = ("upper", "work", "target")
 
@@ -118,7 +120,7 @@ def mount(  # noqa: PLR0917
         return
     fd = lookup.directory(context, target, mode=_NEW_TMPFS if fstype == "tmpfs" else 0o755)
     try:
-        if fstype in ("proc", "sysfs"):  # as a link, these could turn up elsewhere (CVE-2019-19921)
+        if target in _NO_LINKS:
             lookup.refuse_link(context, target)
         if not flags & mounts.MS_REMOUNT:
             mountable.check(context, fd, fstype=fstype)

@@ -67,7 +67,8 @@ _SYS_FSCONFIG = 431
 _SYS_FSMOUNT = 432
 _SYS_OPENAT2 = 437
 _SYS_MOUNT_SETATTR = 442
-_LOOKUPS = 32
+_LOOKUPS = 4096
+"""Tries of a few microseconds each: a rename by anybody on the machine makes one with ``..`` fail (32 were too few)."""
 _STATFS_TYPE = struct.Struct("@l")
 _statfs = libc.buffer(256)
 _NUMBER = struct.Struct("=i")
@@ -183,7 +184,7 @@ def mount_setattr(
 def openat2(dirfd: int, path: Path, flags: int, mode: int = 0, *, resolve: int = 0) -> int:
     """Open with rules for every component of the path (RESOLVE_*), close-on-exec. openat2(2), Linux 5.6.
 
-    EAGAIN means that something was renamed during the lookup: it is tried again, within reason.
+    EAGAIN means that something was renamed or mounted during the lookup, anywhere: it is tried again, within reason.
     """
     how = _OPEN_HOW.pack(flags | os.O_CLOEXEC, mode, resolve)
     encoded = libc.text(path)

@@ -107,3 +107,23 @@ def test_a_volume_of_an_image_is_no_better(daemon: Daemon) -> None:
 def test_dev_and_sys_may_be_covered(daemon: Daemon) -> None:
     for target in ("/dev", "/sys", "/sys/firmware"):
         assert run(daemon, "--tmpfs", target, "links:1", "ls", "-A", target)[0] == 0
+
+
+@pytest.mark.parametrize("how", [[], ["--sysctl", "net.ipv4.ip_forward=1"], ["--userns", "auto"]], ids=str)
+@pytest.mark.parametrize("name", ["dev", "proc", "sys"])
+@pytest.mark.parametrize("leads", ["absolute", "upwards", "inside"])
+def test_what_engines_mount_themselves_is_no_link(
+    daemon: Daemon, tmp_path: Path, name: str, leads: str, how: list[str]
+) -> None:
+    """CVE-2026-41579 for /dev, CVE-2023-27561 and CVE-2019-19921 for the others: nothing is made where they lead."""
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    target = {"absolute": f"{victim}/new", "upwards": "../" * 30 + f"{victim}/new"[1:], "inside": "/etc"}[
+        leads
+    ]
+    image = Image([busybox(), layer(link(name, target))], {"Cmd": ["true"]}, ["link:1"])
+    daemon.pysup("load", stdin=oci_archive(image), check=True)
+    code, text = run(daemon, *how, "link:1")
+    assert code == 125 and "too many levels of symbolic links" in text, text
+    assert list(victim.iterdir()) == []
+    daemon.pysup("rmi", "link:1", check=True)
