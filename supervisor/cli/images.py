@@ -18,7 +18,7 @@ from pysup.supervisor.cli.listing import FORMAT, Column, Item, Listing, filter_f
 from pysup.supervisor.cli.ps import short_id
 from pysup.supervisor.errors import PysupError
 
-NONE = "<none>"
+NONE, UNKNOWN = "<none>", "N/A"
 _PIECE = 1 << 20
 ONE_PLATFORM = "an image here is of one platform"
 """Why commands on images have no choice of one."""
@@ -169,8 +169,23 @@ def _size(raw: Any) -> str:
     return format_decimal_size(raw["Size"])
 
 
+def _exact(size: int) -> str:
+    from pysup.supervisor.spec.units import format_long_decimal_size
+
+    return format_long_decimal_size(size) if size >= 0 else UNKNOWN
+
+
+def _unique(raw: Any) -> int:
+    shared = int(raw.get("SharedSize", -1))
+    return int(raw["Size"]) - shared if shared >= 0 else -1
+
+
+def _counted(number: int) -> str:
+    return str(number) if number >= 0 else UNKNOWN
+
+
 def _created(raw: Any) -> str:
-    return timetext.ago(raw["Created"], time.time()) if raw.get("Created") else "N/A"
+    return timetext.ago(raw["Created"], time.time()) if raw.get("Created") else UNKNOWN
 
 
 _COLUMNS = {
@@ -181,6 +196,10 @@ _COLUMNS = {
     "CreatedSince": Column("CREATED", lambda one: _created(one.raw)),
     "CreatedAt": Column("CREATED AT", lambda one: timetext.local(one.raw["Created"])),
     "Size": Column("SIZE", lambda one: _size(one.raw)),
+    "VirtualSize": Column("SIZE", lambda one: _exact(one.raw["Size"])),
+    "SharedSize": Column("SHARED SIZE", lambda one: _exact(one.raw.get("SharedSize", -1))),
+    "UniqueSize": Column("UNIQUE SIZE", lambda one: _exact(_unique(one.raw))),
+    "Containers": Column("CONTAINERS", lambda one: _counted(one.raw.get("Containers", -1))),
 }
 TAGS = Listing(_COLUMNS, ("Repository", "Tag", "ID", "CreatedSince", "Size"))
 DIGESTS = Listing(_COLUMNS, ("Repository", "Tag", "Digest", "ID", "CreatedSince", "Size"))

@@ -13,6 +13,7 @@ from pysup.supervisor.cli.connection import API_VERSION, connect
 from pysup.supervisor.cli.flags import Syntax, text
 from pysup.supervisor.cli.inspect import rendered
 from pysup.supervisor.errors import NotFound, PysupError
+from pysup.supervisor.spec.architecture import go_name
 
 _FORMAT = text("format", "Format output: 'json', or a Go TEMPLATE such as '{{.ServerVersion}}'", short="f")
 
@@ -150,7 +151,7 @@ def _client() -> dict[str, str]:
         "ApiVersion": API_VERSION,
         "PythonVersion": platform.python_version(),
         "Os": sys.platform,
-        "Arch": platform.machine(),
+        "Arch": go_name(platform.machine()),
     }
 
 

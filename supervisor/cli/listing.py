@@ -81,8 +81,25 @@ class Listing(NamedTuple):
         lines = "".join(template.render(row) + "\n" for row in rows)
         if not table:
             return lines
-        headers = {name: column.header for name, column in self.columns.items()}
+        headers = {name: column.header for name, column in self.columns.items()} | {"Label": _label_header}
         return align(split(Template(text, HEADER_FUNCTIONS).render(headers) + "\n" + lines))
+
+
+def _labels(item: Item) -> str:
+    return ",".join(sorted(f"{name}={value}" for name, value in (item.raw["Labels"] or {}).items()))
+
+
+def _label(item: Item) -> Callable[[str], str]:
+    return lambda name: str((item.raw["Labels"] or {}).get(name, ""))
+
+
+def _label_header(name: str) -> str:
+    """Docker's: the last part of the label's name, in words."""
+    return name.rpartition(".")[2].replace("-", " ").replace("_", " ")
+
+
+LABELS = {"Labels": Column("LABELS", _labels), "Label": Column("LABEL", _label)}
+"""The columns of what has labels."""
 
 
 def unescaped(form: str) -> tuple[str, bool]:

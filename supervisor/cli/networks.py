@@ -7,13 +7,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from pysup.supervisor.cli import connection, kvfile
+from pysup.supervisor.cli import connection, kvfile, timetext
 from pysup.supervisor.cli.connection import Client, segment
 from pysup.supervisor.cli.endpoints import Own, networking
 from pysup.supervisor.cli.flags import Given, Syntax, UsageError, lacking, many, number, switch, text
 from pysup.supervisor.cli.kinds import BOOL, MAP, TEXT
 from pysup.supervisor.cli.lifecycle import each
-from pysup.supervisor.cli.listing import FORMAT, Column, Listing, filter_flag, filters, write
+from pysup.supervisor.cli.listing import FORMAT, LABELS, Column, Listing, filter_flag, filters, write
 from pysup.supervisor.cli.ps import short_id
 from pysup.supervisor.errors import NotFound
 
@@ -200,10 +200,6 @@ def disconnect(argv: Sequence[str]) -> int:
     return 0
 
 
-def _labels(raw: Any) -> str:
-    return ",".join(f"{name}={value}" for name, value in (raw["Labels"] or {}).items())
-
-
 NETWORKS = Listing(
     {
         "ID": Column("NETWORK ID", lambda one: short_id(one.raw["Id"], short=one.short)),
@@ -213,9 +209,8 @@ NETWORKS = Listing(
         "IPv4": Column("IPV4", lambda one: str(one.raw["EnableIPv4"]).lower()),
         "IPv6": Column("IPV6", lambda one: str(one.raw["EnableIPv6"]).lower()),
         "Internal": Column("INTERNAL", lambda one: str(one.raw["Internal"]).lower()),
-        "Labels": Column("LABELS", lambda one: _labels(one.raw)),
-        "Label": Column("LABEL", lambda one: lambda name: (one.raw["Labels"] or {}).get(name, "")),
-        "CreatedAt": Column("CREATED AT", lambda one: one.raw["Created"]),
+        **LABELS,
+        "CreatedAt": Column("CREATED AT", lambda one: timetext.utc(one.raw["Created"])),
     },
     ("ID", "Name", "Driver", "Scope"),
     "ID",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pysup.supervisor.cli import timetext
 from pysup.supervisor.cli.connection import connect
 from pysup.supervisor.cli.flags import Given, Syntax, number, switch
-from pysup.supervisor.cli.listing import FORMAT, Column, Item, Listing, filter_flag, filters, write
+from pysup.supervisor.cli.listing import FORMAT, LABELS, Column, Item, Listing, filter_flag, filters, write
 from pysup.supervisor.cli.ports import displayed
 
 ID_LENGTH = 12
@@ -101,14 +101,6 @@ def size_text(raw: Any) -> str:
     return f"{layer} (virtual {format_decimal_size(whole)})" if whole else layer
 
 
-def _labels(one: Item) -> str:
-    return ",".join(sorted(f"{name}={value}" for name, value in (one.raw.get("Labels") or {}).items()))
-
-
-def _label(one: Item) -> Callable[[str], str]:
-    return lambda name: str((one.raw.get("Labels") or {}).get(name, ""))
-
-
 def _mounts(one: Item) -> str:
     names = [mount.get("Name") or mount.get("Source", "") for mount in one.raw.get("Mounts") or []]
     return ",".join(shorten(name, 15) if one.short else name for name in names)
@@ -129,8 +121,7 @@ _COLUMNS = {
     "CreatedAt": Column("CREATED AT", lambda one: timetext.local(one.raw["Created"])),
     "State": Column("STATE", lambda one: one.raw["State"]),
     "Size": Column("SIZE", lambda one: size_text(one.raw)),
-    "Labels": Column("LABELS", _labels),
-    "Label": Column("LABEL", _label),
+    **LABELS,
     "Mounts": Column("MOUNTS", _mounts),
     "LocalVolumes": Column("LOCAL VOLUMES", lambda one: "0"),
     "Networks": Column("NETWORKS", _networks),

@@ -12,7 +12,7 @@ from pysup.supervisor.cli.connection import Client, connect, segment
 from pysup.supervisor.cli.flags import Syntax, UsageError, lacking, many, switch
 from pysup.supervisor.cli.kinds import TEXT
 from pysup.supervisor.cli.lifecycle import each
-from pysup.supervisor.cli.listing import FORMAT, Column, Listing, write
+from pysup.supervisor.cli.listing import FORMAT, LABELS, Column, Listing, write
 from pysup.supervisor.errors import BadRequest
 
 CREATE = Syntax(
@@ -94,9 +94,7 @@ SECRETS = Listing(
     {
         "Name": Column("NAME", lambda one: one.raw["Name"]),
         "CreatedAt": Column("CREATED", lambda one: one.raw["CreatedAt"]),
-        "Labels": Column(
-            "LABELS", lambda one: ",".join(f"{name}={value}" for name, value in one.raw["Labels"].items())
-        ),
+        **LABELS,
         "UsedBy": Column("USED BY", lambda one: ",".join(user[:12] for user in one.raw["UsedBy"])),
     },
     ("Name", "CreatedAt", "UsedBy"),

@@ -10,7 +10,7 @@ from typing import Any
 
 from pysup.supervisor.cli.connection import Client, connect, path
 from pysup.supervisor.cli.flags import Given, Syntax, switch
-from pysup.supervisor.cli.listing import FORMAT, Column, Listing, Raw
+from pysup.supervisor.cli.listing import FORMAT, Column, Item, Listing, Raw
 from pysup.supervisor.cli.ps import short_id
 from pysup.supervisor.errors import NotFound
 
@@ -67,7 +67,7 @@ def _names(client: Client, given: Given) -> list[str]:
 def _sample(client: Client, name: str, before: dict[str, Any]) -> Any:
     """One sample. Without an earlier one of ours, the daemon takes two of its own."""
     query = {"stream": "0", "one-shot": "1"} if before else {"stream": "0"}
-    row = client.get(path(name, "stats"), query=query)
+    row = {"asked": name, **client.get(path(name, "stats"), query=query)}
     earlier = before.get(str(row.get("id")))
     if earlier:
         row["precpu_stats"] = earlier["cpu_stats"]
@@ -156,6 +156,12 @@ def _name(raw: Raw) -> str:
     return str(raw.get("name") or _NOTHING).removeprefix("/")
 
 
+def _asked(one: Item) -> str:
+    """As it was typed; of those that nobody has named it is the id."""
+    asked, identity = str(one.raw["asked"]), str(one.raw["id"])
+    return short_id(identity, short=one.short) if asked == identity else asked
+
+
 def _processes(raw: Raw) -> str:
     return str((raw.get("pids_stats") or {}).get("current") or 0)
 
@@ -163,7 +169,7 @@ def _processes(raw: Raw) -> str:
 USAGE = Listing(
     {
         "ID": Column("CONTAINER ID", lambda one: short_id(str(one.raw["id"]), short=one.short)),
-        "Container": Column("CONTAINER", lambda one: short_id(str(one.raw["id"]), short=one.short)),
+        "Container": Column("CONTAINER", _asked),
         "Name": Column("NAME", lambda one: _name(one.raw)),
         "CPUPerc": Column("CPU %", lambda one: _percent(cpu_percent(one.raw))),
         "MemUsage": Column("MEM USAGE / LIMIT", lambda one: _memory_text(one.raw)),

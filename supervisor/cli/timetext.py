@@ -23,6 +23,11 @@ def local(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(seconds))
 
 
+def utc(text: str) -> str:
+    """``2026-11-24 00:04:09.5 +0000 UTC``: a time of the API's as Go prints it."""
+    return text.replace("T", " ", 1).removesuffix("Z") + " +0000 UTC"
+
+
 def ago(seconds: float, now: float) -> str:
     """``3 minutes ago``."""
     from pysup.supervisor.spec.units import human_duration

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from pysup.supervisor.cli import kvfile
 from pysup.supervisor.cli.connection import Client, connect, segment
 from pysup.supervisor.cli.flags import Syntax, UsageError, lacking, many, switch, text
 from pysup.supervisor.cli.kinds import BOOL, BYTES, LIST, MAP, TEXT
 from pysup.supervisor.cli.lifecycle import each
-from pysup.supervisor.cli.listing import FORMAT, Column, Listing, filter_flag, filters, write
+from pysup.supervisor.cli.listing import FORMAT, LABELS, Column, Listing, filter_flag, filters, write
 
 _CLUSTER = "pysup is for one host"
 _NOT_COUNTED = "N/A"
@@ -101,18 +100,13 @@ def rm(argv: Sequence[str]) -> int:
     return each(given.words, action)
 
 
-def _labels(raw: Any) -> str:
-    return ",".join(f"{name}={value}" for name, value in (raw["Labels"] or {}).items())
-
-
 VOLUMES = Listing(
     {
         "Driver": Column("DRIVER", lambda one: one.raw["Driver"]),
         "Name": Column("VOLUME NAME", lambda one: one.raw["Name"]),
         "Scope": Column("SCOPE", lambda one: one.raw["Scope"]),
         "Mountpoint": Column("MOUNTPOINT", lambda one: one.raw["Mountpoint"]),
-        "Labels": Column("LABELS", lambda one: _labels(one.raw)),
-        "Label": Column("LABEL", lambda one: lambda name: (one.raw["Labels"] or {}).get(name, "")),
+        **LABELS,
         "Links": Column("LINKS", lambda _one: _NOT_COUNTED),
         "Size": Column("SIZE", lambda _one: _NOT_COUNTED),
         "Availability": Column("AVAILABILITY", lambda _one: _NOT_COUNTED),

@@ -6,6 +6,8 @@ import hashlib
 import os
 from typing import Any
 
+from pysup.supervisor.spec.architecture import go_name
+
 HOST = "host"
 """Its repository name; the tag is latest."""
 LAYER = "/"
@@ -13,13 +15,11 @@ LAYER = "/"
 HOST_ID = "sha256:" + hashlib.sha256(b"pysup: the host's own root").hexdigest()
 """Fixed: it is the same image on every machine, although each machine fills it."""
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 
 
 def architecture() -> str:
     """This machine, as images name it (GOARCH)."""
-    machine = os.uname().machine
-    return _ARCHITECTURES.get(machine, machine)
+    return go_name(os.uname().machine)
 
 
 def host_config() -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pysup.supervisor.engine.building.pruning import Cached
 from pysup.supervisor.engine.disk_use import DiskUse
 from pysup.supervisor.images.digests import PREFIX
 from pysup.supervisor.settings import Settings
+from pysup.supervisor.spec.architecture import go_name
 from pysup.supervisor.spec.capabilities import DEFAULT
 from pysup.supervisor.spec.timestamps import rfc3339
 
@@ -51,9 +52,6 @@ class Machine:
     controllers: frozenset[str]
 
 
-_GO_NAMES = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "armv7l": "arm"}
-
-
 def version(machine: Machine) -> Json:
     """GET /version."""
     facts = {
@@ -62,7 +60,7 @@ def version(machine: Machine) -> Json:
         "GitCommit": "",
         "GoVersion": f"python{machine.python}",
         "Os": "linux",
-        "Arch": _GO_NAMES.get(machine.architecture, machine.architecture),
+        "Arch": go_name(machine.architecture),
         "KernelVersion": machine.kernel,
         "BuildTime": "",
     }

@@ -26,7 +26,7 @@ def _index(value: Any, *keys: Any) -> Any:
 
 def _item(value: Any, key: Any) -> Any:
     if isinstance(value, dict):
-        return value.get(key, "" if value and all(isinstance(one, str) for one in value.values()) else None)
+        return value.get(key, "" if all(isinstance(one, str) for one in value.values()) else None)
     if value is None:
         raise TemplateError("index of nil")
     if isinstance(key, bool) or not isinstance(key, int):

@@ -83,8 +83,9 @@ def true(value: Any) -> bool:
 def field(value: Any, name: str) -> Any:
     """``.Name`` of a value.
 
-    A name that Go could not have as a struct's field (in lower case) is the key of a map, and absent keys of
-    maps have no value; another absent name is an error, as for a struct.
+    Go's name of a field is its name in JSON but for the case of some letters (APIVersion, ApiVersion). A name that
+    Go could not have as a struct's field (in lower case) is the key of a map, and absent keys of maps have no value;
+    another absent name is an error, as for a struct.
     """
     if value is None:
         raise TemplateError(f"nil has no field {name}")
@@ -95,6 +96,9 @@ def field(value: Any, name: str) -> Any:
     except KeyError:
         if name[0].islower():
             return None
+        for key in value:
+            if isinstance(key, str) and key.lower() == name.lower():
+                return value[key]
         raise TemplateError(
             f"no field {name!r} here; there are {', '.join(sorted(map(str, value)))}"
         ) from None

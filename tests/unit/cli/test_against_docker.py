@@ -87,14 +87,30 @@ INSPECTED = {
 }
 EVENTS = [
     {
+        "status": action,
+        "id": ID,
+        "from": "host",
         "Type": "container",
         "Action": action,
-        "Actor": {"ID": ID, "Attributes": {"name": "web", "image": "host"}},
+        "Actor": {"ID": ID, "Attributes": {"image": "host", "name": "web"}},
         "scope": "local",
         "time": 1_795_461_245,
         "timeNano": 1_795_461_245_017_000_000,
     }
     for action in ("create", "start", "die")
+]
+NETWORKS = [
+    {
+        "Id": "36c7" + "0" * 60,
+        "Name": "backend",
+        "Created": "2026-11-24T00:04:09.5Z",
+        "Scope": "local",
+        "Driver": "bridge",
+        "EnableIPv4": True,
+        "EnableIPv6": False,
+        "Internal": False,
+        "Labels": {"com.example.is-a_label": "x"},
+    }
 ]
 DISK = {
     "LayersSize": 7_654_321,
@@ -126,7 +142,9 @@ def answer(path: str) -> bytes | None:
         "/containers/json": CONTAINERS,
         "/images/json": IMAGES,
         "/containers/web/json": INSPECTED,
+        "/containers/bare/json": {**INSPECTED, "Config": {**INSPECTED["Config"], "Labels": {}}},
         "/containers/web/top": TOP,
+        "/networks": NETWORKS,
         "/system/df": DISK,
         "/info": {"OSType": "linux"},
         "/version": {"Version": "1", "ApiVersion": "1.47", "Os": "linux", "Arch": "amd64"},
@@ -202,11 +220,26 @@ def outputs(host: str, words: list[str]) -> list[tuple[int, str]]:
         ["ps", "--format", '{{.Label "a"}}|{{.Labels}}|{{.Mounts}}|{{.Networks}}|{{.State}}|{{.RunningFor}}'],
         ["ps", "--format", "{{json .Names}} {{.CreatedAt}} {{.Size}}"],
         ["ps", "--format", '{{if eq .State "running"}}up{{else}}down{{end}}'],
+        ["ps", "--format", 'table {{.ID}}\\t{{.Label "com.example.the-b_one"}}\\t{{.Label "a"}}'],
         ["container", "ls", "-l", "--format", "{{.Image}}"],
         ["images"],
         ["images", "-q", "--no-trunc"],
         ["images", "--format", "{{.Repository}}:{{.Tag}} {{.ID}} {{.Size}}"],
         ["images", "--digests"],
+        ["images", "--format", "{{.Containers}} {{.SharedSize}} {{.UniqueSize}} {{.VirtualSize}}"],
+        ["network", "ls", "--format", "{{json .}}"],
+        [
+            "network",
+            "ls",
+            "--format",
+            'table {{.Name}}\\t{{.Label "com.example.is-a_label"}}\\t{{.CreatedAt}}',
+        ],
+        [
+            "version",
+            "--format",
+            "{{.Client.APIVersion}} {{.Client.Os}}/{{.Client.Arch}} {{.Server.APIVersion}}",
+        ],
+        ["inspect", "-f", '{{index .Config.Labels "none"}}|{{.NetworkSettings.Networks}}', "bare"],
         ["inspect", "-f", "{{.State.Pid}} {{.Name}} {{.Config.Env}}", "web"],
         ["inspect", "-f", "{{json .Config.Labels}}", "web"],
         ["inspect", "-f", '{{index .Config.Labels "x.y"}}{{index .Config.Labels "none"}}', "web"],
@@ -227,6 +260,9 @@ def outputs(host: str, words: list[str]) -> list[tuple[int, str]]:
         ["top", "web"],
         ["events", "--until", "1795461246"],
         ["events", "--until", "1795461246", "--format", "{{.Action}} {{.Actor.Attributes.name}}"],
+        ["events", "--until", "1795461246", "--format", "Type={{.Type}}  Status={{.Status}}  ID={{.ID}}"],
+        ["events", "--until", "1795461246", "--format", "{{.From}} {{.Scope}} {{.Time}} {{.TimeNano}}"],
+        ["events", "--until", "1795461246", "--format", "{{json .}}"],
     ],
 )
 def test_the_same_bytes(host: str, words: list[str]) -> None:
