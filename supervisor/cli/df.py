@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pysup.supervisor.cli import images, ps, timetext
 from pysup.supervisor.cli.connection import connect
 from pysup.supervisor.cli.flags import Syntax, switch
-from pysup.supervisor.cli.listing import FORMAT, Column, Item, Listing, write
+from pysup.supervisor.cli.listing import FORMAT, Column, Listing, write
 
 DF = Syntax(
     "system df",
@@ -104,23 +104,9 @@ def _detailed(usage: Any) -> str:
     )
 
 
-def _image_size(name: str) -> Callable[[Item], str]:
-    """Shared with other images, or not; what the daemon did not count is not shown."""
-    from pysup.supervisor.spec.units import format_long_decimal_size
-
-    def shown(one: Item) -> str:
-        shared = one.raw.get("SharedSize", -1)
-        size = shared if name == "shared" else one.raw["Size"] - shared
-        return format_long_decimal_size(size) if shared >= 0 else "N/A"
-
-    return shown
-
-
 _IMAGES = Listing(
     {
         **images.TAGS.columns,
-        "SharedSize": Column("SHARED SIZE", _image_size("shared")),
-        "UniqueSize": Column("UNIQUE SIZE", _image_size("unique")),
         "Containers": Column("CONTAINERS", lambda one: str(max(0, one.raw.get("Containers", 0)))),
     },
     (*images.TAGS.default, "SharedSize", "UniqueSize", "Containers"),
