@@ -61,6 +61,10 @@ class Unavailable(PysupError):
     """This machine lacks what the request needs; the text names it."""
 
 
+NOT_EXECUTABLE, COMMAND_NOT_FOUND, SET_UP_FAILED = 126, 127, 128
+"""Exit codes for a process that never ran."""
+
+
 class StartFailed(PysupError):
     """A container or exec process could not be made.
 
@@ -79,7 +83,20 @@ class StartFailed(PysupError):
     def exit_code(self) -> int:
         """Docker's exit code: 127 command not found, 126 cannot be executed, else 128 (set-up failed)."""
         if self.step.startswith("workdir "):
-            return 127 if self.number == errno.ENOTDIR else 126
+            return SET_UP_FAILED if self.number == errno.ENOTDIR else NOT_EXECUTABLE
         if not self.step.startswith("exec "):
-            return 128
-        return {errno.ENOENT: 127, errno.ENOTDIR: 127}.get(self.number, 126)
+            return SET_UP_FAILED
+        return COMMAND_NOT_FOUND if self.number in {errno.ENOENT, errno.ENOTDIR} else NOT_EXECUTABLE
+
+
+class ExecFailed(StartFailed):
+    """An exec process could not be made. Docker tells that the command was not found; all else is 126."""
+
+    def __init__(self, cause: StartFailed) -> None:
+        PysupError.__init__(self, str(cause))
+        self.step, self.number = cause.step, cause.number
+
+    @property
+    def exit_code(self) -> int:
+        """127 or 126."""
+        return COMMAND_NOT_FOUND if super().exit_code == COMMAND_NOT_FOUND else NOT_EXECUTABLE

@@ -7,6 +7,8 @@ import logging
 from pysup.store.errors import StoreError
 from pysup.supervisor.api.wire import Response, empty, json_response
 from pysup.supervisor.errors import (
+    COMMAND_NOT_FOUND,
+    NOT_EXECUTABLE,
     BadRequest,
     Conflict,
     Forbidden,
@@ -34,7 +36,6 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (StoreError, 500),
 )
 """The first class that fits counts."""
-COMMAND_NOT_FOUND, NOT_EXECUTABLE = 127, 126
 
 
 def status_of(error: Exception) -> int:

@@ -76,7 +76,7 @@ def has_label(labels: Mapping[str, str], wanted: str) -> bool:
 
 def bad_value(key: str, values: Iterable[str]) -> BadRequest:
     """The error to raise for a value that a filter cannot have."""
-    return BadRequest(f"cannot filter: invalid filter '{key}={list(values)}'")
+    return BadRequest(f"cannot filter: invalid filter '{key}={','.join(values)}'")
 
 
 def _search(pattern: str, name: str) -> bool:

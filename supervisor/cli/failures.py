@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pysup.supervisor.cli.flags import BAD_FLAG, UsageError
-from pysup.supervisor.errors import PysupError
-
-NOT_EXECUTABLE, COMMAND_NOT_FOUND = 126, 127
+from pysup.supervisor.errors import COMMAND_NOT_FOUND, NOT_EXECUTABLE, PysupError
 
 _NOT_FOUND = ("executable file not found", "no such file or directory")
 _NOT_EXECUTABLE = ("permission denied", "is a directory", "exec format error")

@@ -244,6 +244,14 @@ def test_what_is_not_there_is_said(shared: Daemon, flags: str, cause: str) -> No
     assert shared.pysup("ps", "-aq", check=True).stdout == ""
 
 
+FAILING = (
+    ("-u", "nosuch", "web", "true"),
+    ("-w", "/etc/passwd", "web", "true"),
+    ("web", "/etc/passwd"),
+    ("web", "nosuch"),
+)
+
+
 def test_exec_s_flags(shared: Daemon, volume: Path) -> None:
     shared.pysup("run", "-d", "--name", "web", "host", "sleep", "1000", check=True)
     flags = ("-w", "/tmp", "-e", "A=1", "--env-file", f"{volume}/env", "-u", "1000")
@@ -255,6 +263,9 @@ def test_exec_s_flags(shared: Daemon, volume: Path) -> None:
     assert missing.returncode == 126
     assert "workdir /nosuch/place: no such file or directory" in missing.stdout + missing.stderr
     assert shared.pysup("exec", "web", "test", "-e", "/nosuch").returncode == 1
+    for command in (shared.pysup, shared.docker):
+        codes = [command("exec", *words).returncode for words in FAILING]
+        assert codes == [126, 126, 126, 127]
     shared.pysup("rm", "-f", "web", check=True)
 
 

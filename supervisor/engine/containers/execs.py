@@ -22,12 +22,12 @@ from pysup.supervisor.engine.containers.commands import Caller
 from pysup.supervisor.engine.containers.container import Container
 from pysup.supervisor.engine.containers.exec_session import ExecSession
 from pysup.supervisor.engine.containers.launching import give_size, launch_exec
-from pysup.supervisor.engine.containers.outcome import LOST, SET_UP_FAILED, exit_code_of
+from pysup.supervisor.engine.containers.outcome import LOST, exit_code_of
 from pysup.supervisor.engine.containers.record import Told, add_event
 from pysup.supervisor.engine.containers.states import State
 from pysup.supervisor.engine.news import Happening
 from pysup.supervisor.engine.parts import Parts
-from pysup.supervisor.errors import Conflict, NotFound, PysupError, StartFailed
+from pysup.supervisor.errors import NOT_EXECUTABLE, Conflict, ExecFailed, NotFound, PysupError, StartFailed
 from pysup.supervisor.keeper.link import Entry
 from pysup.supervisor.keeper.link import Process as KeeperProcess
 from pysup.supervisor.runtime.launch import Launched
@@ -167,8 +167,9 @@ class Exec:
         try:
             launched = await self._launch()
         except (PysupError, StoreError, OSError) as error:
-            await self._commit_failure(error)
-            self._session.started.fail(error)
+            failure = ExecFailed(error) if isinstance(error, StartFailed) else error
+            await self._commit_failure(failure)
+            self._session.started.fail(failure)
             return
         try:
             self._session.started.settle()
@@ -219,7 +220,7 @@ class Exec:
         await self._parts.link.release(self._key, ["stdin"])
 
     async def _commit_failure(self, error: Exception) -> None:
-        code = error.exit_code if isinstance(error, StartFailed) else SET_UP_FAILED
+        code = error.exit_code if isinstance(error, ExecFailed) else NOT_EXECUTABLE
         await self._commit(
             state="exited", error=str(error), exit_code=code, pid=0, ended_at=self._parts.now_ns()
         )

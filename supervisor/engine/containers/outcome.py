@@ -10,11 +10,10 @@ from pysup.store import runs
 from pysup.store.containers import Container as Row
 from pysup.supervisor.engine.containers.commands import Caller, Exited
 from pysup.supervisor.engine.containers.record import Change, Told, Write
-from pysup.supervisor.errors import PysupError, StartFailed
+from pysup.supervisor.errors import SET_UP_FAILED, PysupError, StartFailed
 
 LOST = 255
 """The exit code recorded when the real one cannot be known (docker's, too)."""
-SET_UP_FAILED = 128
 
 
 @dataclass(frozen=True, slots=True)
