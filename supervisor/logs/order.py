@@ -19,8 +19,19 @@ Output = tuple[int, int, Relay | None]
 """Descriptor, stream, relay pipe of a terminal."""
 
 
+def watch(fds: Iterable[int]) -> select.epoll:
+    """Lists descriptors in the order in which they became readable, each once for what came since the last look.
+
+    What is left in one that was listed is not told again. Close it.
+    """
+    epoll = select.epoll()
+    for fd in fds:
+        epoll.register(fd, select.EPOLLIN | select.EPOLLET)
+    return epoll
+
+
 class Order:
-    """Of the outputs of one process, inside the with block; behind it, ``outputs`` are in the order of what is left."""
+    """Of the outputs of one process. Made before it writes anything: of what is there already the order is lost."""
 
     def __init__(self, outputs: Iterable[Output]) -> None:
         self.outputs = list(outputs)
@@ -30,24 +41,17 @@ class Order:
 
     def __enter__(self) -> Order:
         if len(self.outputs) > 1:
-            self._epoll = select.epoll()
-            for fd in self._streams:
-                self._epoll.register(fd, select.EPOLLIN | select.EPOLLET)
+            self._epoll = watch(self._streams)
         return self
 
     def __exit__(self, *_details: object) -> None:
         if self._epoll is not None:
-            self._look(self._epoll)
             self._epoll.close()
             self._epoll = None
-            places = {fd: place for place, fd in enumerate(self._ready)}
-            self.outputs.sort(key=lambda output: places.get(output[0], len(places)))
 
     def copy_earlier(self, fd: int, writer: LogWriter) -> None:
         """Copy what was written before that which made this descriptor ready. Its own turn is the caller's."""
-        if self._epoll is None:
-            return
-        self._look(self._epoll)
+        self._look()
         if fd not in self._ready:
             return
         at = self._ready.index(fd)
@@ -56,5 +60,12 @@ class Order:
             with contextlib.suppress(OSError):  # empty by now, or the disk refuses: its own task will see
                 writer.splice(other, self._streams[other])
 
-    def _look(self, epoll: select.epoll) -> None:
-        self._ready += [fd for fd, _ in epoll.poll(0) if fd not in self._ready]
+    def of_the_rest(self) -> list[Output]:
+        """When nobody copies any more: the outputs, in the order of what is left in them."""
+        self._look()
+        places = {fd: place for place, fd in enumerate(self._ready)}
+        return sorted(self.outputs, key=lambda output: places.get(output[0], len(places)))
+
+    def _look(self) -> None:
+        if self._epoll is not None:
+            self._ready += [fd for fd, _ in self._epoll.poll(0) if fd not in self._ready]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import trio
@@ -12,6 +13,7 @@ from pysup.supervisor.engine.containers.commands import Reply
 from pysup.supervisor.engine.containers.stdin import Stdin
 from pysup.supervisor.errors import Conflict
 from pysup.supervisor.kernel.terminal import set_window_size
+from pysup.supervisor.logs.order import watch
 from pysup.supervisor.runtime.launch import Stdio
 
 STDOUT, STDERR = 1, 2
@@ -34,7 +36,10 @@ class ExecSession:
         self._send, self._receive = trio.open_memory_channel[tuple[int, bytes]](0)
         self._master: int | None = None
         self._over = False
-        self._waiting: set[trio.CancelScope] = set()
+        self._waiting = trio.CancelScope()
+        self._streams: dict[int, int] = {}
+        """Of each descriptor that output comes from."""
+        self._epoll: select.epoll | None = None
 
     # -- the client's side -----------------------------------------------------------------------------------
 
@@ -64,46 +69,54 @@ class ExecSession:
     # -- the process's side ----------------------------------------------------------------------------------
 
     def connect(self, stdio: Stdio, close_stdin: Callable[[], Awaitable[None]]) -> None:
-        """The process is there; ``close_stdin`` closes every copy of its stdin pipe's writing end."""
+        """The process is there, and has written nothing.
+
+        ``close_stdin`` closes every copy of its stdin pipe's writing end.
+        """
         self._master = stdio.master
         if stdio.master is not None:
             self._stdin.connect(stdio.master, None)
         elif stdio.stdin is not None:
             self._stdin.connect(stdio.stdin, close_stdin)
 
-    async def copy(self, stdio: Stdio) -> None:
+        self._streams = dict(readable(stdio))
+        for fd in self._streams:
+            os.set_blocking(fd, False)
+        self._epoll = watch(self._streams)
+
+    async def copy(self) -> None:
         """Copy until every stream has ended, or until process_ended(): then only what is there already.
 
-        A child that the process leaves behind may hold the pipes for ever. Only the waiting is cut short: a
-        chunk that was read is handed over.
+        What was written first is handed over first, as far as two pipes keep that (logs/order.py). A child that the
+        process leaves behind may hold the pipes for ever. Only the waiting is cut short: a chunk that was read is
+        handed over.
         """
-        async with trio.open_nursery() as nursery:
-            for fd, stream in readable(stdio):
-                nursery.start_soon(self._copy_stream, fd, stream)
+        assert self._epoll is not None  # noqa: S101 - connected before
+        left: list[int] = []
+        while self._streams:
+            left = in_turn([fd for fd, _ in self._epoll.poll(0) if fd in self._streams], left)
+            if left:
+                await self._copy_chunk(left)
+            elif self._over:
+                return
+            else:
+                with trio.CancelScope() as self._waiting:
+                    await trio.lowlevel.wait_readable(self._epoll.fileno())
 
     def process_ended(self) -> None:
         """Wait for no more output."""
         self._over = True
-        for waiting in self._waiting:
-            waiting.cancel()
+        self._waiting.cancel()
 
-    async def _copy_stream(self, fd: int, stream: int) -> None:
-        os.set_blocking(fd, False)
-        while (data := read_some(fd)) != b"":
-            if data is not None:
-                await self._hand_over(stream, data)
-            elif self._over:
-                return
-            else:
-                await self._wait(fd)
-
-    async def _wait(self, fd: int) -> None:
-        with trio.CancelScope() as waiting:
-            self._waiting.add(waiting)
-            try:
-                await trio.lowlevel.wait_readable(fd)
-            finally:
-                self._waiting.discard(waiting)
+    async def _copy_chunk(self, left: list[int]) -> None:
+        """Of the first, which is the last afterwards; one that is empty is not left, one that has ended no stream."""
+        fd = left.pop(0)
+        data = read_some(fd)
+        if data:
+            left.append(fd)
+            await self._hand_over(self._streams[fd], data)
+        elif data is not None:
+            del self._streams[fd]
 
     async def _hand_over(self, stream: int, data: bytes) -> None:
         try:
@@ -116,6 +129,9 @@ class ExecSession:
         self._master = None
         self._stdin.disconnect()
         self._send.close()
+        if self._epoll is not None:
+            self._epoll.close()
+            self._epoll = None
 
 
 def readable(stdio: Stdio) -> list[tuple[int, int]]:
@@ -124,6 +140,14 @@ def readable(stdio: Stdio) -> list[tuple[int, int]]:
         return [(stdio.master, STDOUT)]
     streams = ((stdio.stdout, STDOUT), (stdio.stderr, STDERR))
     return [(fd, stream) for fd, stream in streams if fd is not None]
+
+
+def in_turn(came: list[int], left: list[int]) -> list[int]:
+    """Whose turn it is: first those to which something was written since, in that order, and each once.
+
+    Who was not read to its end stands behind them: a chunk is all that a pipe holds, so what is left came later.
+    """
+    return [*came, *(fd for fd in left if fd not in came)]
 
 
 def read_some(fd: int) -> bytes | None:

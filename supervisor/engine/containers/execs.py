@@ -204,14 +204,14 @@ class Exec:
             raise
         await launched.ready()
         give_size(launched, self._process)
+        self._session.connect(launched.stdio, self._close_stdin)
         await launched.go()
         return launched
 
     async def _supervise(self, launched: Launched) -> int:
         """Until the process itself ends: a child that it leaves behind may hold the pipes for ever."""
-        self._session.connect(launched.stdio, self._close_stdin)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._session.copy, launched.stdio)
+            nursery.start_soon(self._session.copy)
             status = await launched.process.wait()
             self._session.process_ended()
         return status

@@ -83,14 +83,21 @@ async def _probe(parts: Parts, record: Record, check: HealthCheck, process: Proc
 
 async def _performed(parts: Parts, launched: Launched, output: bytearray) -> int:
     """Its exit code; whatever happens, it is gone afterwards. What it writes is read to the end, and kept in part."""
-    await launched.go()
     session = ExecSession(tty=False, has_stdin=False)
     session.connect(launched.stdio, trio.lowlevel.checkpoint)
+    try:
+        await launched.go()
+        return await _watched(parts, launched, session, output)
+    finally:
+        session.ended()
+
+
+async def _watched(parts: Parts, launched: Launched, session: ExecSession, output: bytearray) -> int:
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_collect, session, output)
             async with trio.open_nursery() as copying:
-                copying.start_soon(session.copy, launched.stdio)
+                copying.start_soon(session.copy)
                 status = await launched.process.wait()
                 session.process_ended()
             session.ended()

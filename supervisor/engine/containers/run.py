@@ -31,6 +31,7 @@ from pysup.supervisor.engine.together import together
 from pysup.supervisor.errors import Conflict, PysupError, StartFailed
 from pysup.supervisor.keeper.context import ENGINE_IS_GONE
 from pysup.supervisor.keeper.link import Entry, Process
+from pysup.supervisor.logs.order import Order
 from pysup.supervisor.runtime import devices, host_devices, plan
 from pysup.supervisor.runtime.cgroups.base import Cgroup
 from pysup.supervisor.runtime.devices import HostNode
@@ -68,6 +69,7 @@ class Run:
         self._stdio = stdio
         self._layers = layers
         self._report = report
+        self._order = Order(())
         self._starting = trio.CancelScope()
         self.sandbox = Sandbox(parts, record, number)
 
@@ -101,6 +103,7 @@ class Run:
             stack.push_async_callback(self.sandbox.close)
             if self.process is not None:
                 stack.push_async_callback(self._parts.link.reap, self.key)
+                self._order = stack.enter_context(Order(Stdio.of(self.process.fds).outputs()))
             if was_starting and await self._was_cut_off(entry):
                 await self._start_anew()
             elif self.process is None:  # with the keeper went the parent of the processes, but not they
@@ -158,12 +161,12 @@ class Run:
             rules = devices.cgroup_rules(spec.security, found)
             self.cgroup = hierarchy.create(self._parent, self._record.id, spec.resources, rules)
             stack.push_async_callback(self._remove_cgroup)
-            self.process = await self._launch(self.cgroup, found)
+            self.process = await self._launch(self.cgroup, found, stack)
             stack.push_async_callback(self._parts.link.reap, self.key)
         if self._starting.cancelled_caught:
             raise StartFailed(self._what, "wait for the start", 0, "it was stopped meanwhile")
 
-    async def _launch(self, cgroup: Cgroup, devices: tuple[HostNode, ...]) -> Process:
+    async def _launch(self, cgroup: Cgroup, devices: tuple[HostNode, ...], stack: AsyncExitStack) -> Process:
         taken = await self._layers.take()
         try:
             launched = await launch_run(
@@ -174,7 +177,7 @@ class Run:
                 devices=devices,
                 kept=taken,
             )
-            await self._let_go(launched)
+            await self._let_go(launched, stack)
         except BaseException:
             with trio.CancelScope(shield=True):  # a mount can be taken into another process only once
                 await self._layers.drop(taken)
@@ -182,7 +185,7 @@ class Run:
         close_all(taken.values())  # the process has the same overlays: nothing is waited for
         return launched.process
 
-    async def _let_go(self, launched: Launched) -> None:
+    async def _let_go(self, launched: Launched, stack: AsyncExitStack) -> None:
         """Between clone and go: the keeper gets what outlives the run; the log is opened while the child works."""
         try:
             self._stdio.open_log()
@@ -190,6 +193,7 @@ class Run:
             self._layers.keep(launched.give_kept())
             give_size(launched, self._record.spec.process)
             await self._hold_namespaces(launched.process)
+            self._order = stack.enter_context(Order(launched.stdio.outputs()))
         except BaseException:
             await launched.abort()
             raise
@@ -203,7 +207,8 @@ class Run:
 
     async def _supervise(self, *, adopted: bool = False) -> None:
         assert self.process is not None  # noqa: S101 - launched or adopted
-        async with self._stdio.connected(Stdio.of(self.process.fds), self._close_stdin) as copy_rest:
+        stdio = Stdio.of(self.process.fds)
+        async with self._stdio.connected(stdio, self._order, self._close_stdin) as copy_rest:
             async with together() as nursery:
                 self._probe_health(nursery)
                 status = await self.process.wait()

@@ -96,7 +96,7 @@ class ContainerStdio:
 
     @asynccontextmanager
     async def connected(
-        self, stdio: Stdio, close_stdin: Callable[[], Awaitable[None]]
+        self, stdio: Stdio, order: Order, close_stdin: Callable[[], Awaitable[None]]
     ) -> AsyncIterator[Callable[[], None]]:
         """Copy a run's output while the body runs; call what it yields to copy the rest, after the end."""
         writer = self.open_log()
@@ -104,12 +104,11 @@ class ContainerStdio:
             self.stdin.connect(stdio.writable, None if stdio.master is not None else close_stdin)
         self._master = stdio.master
         try:
-            with Order(stdio.outputs()) as order:
-                async with trio.open_nursery() as nursery:
-                    for fd, stream, relay in order.outputs:
-                        nursery.start_soon(pump, fd, stream, writer, relay, order)
-                    yield lambda: _copy_rest(order, writer)
-                    nursery.cancel_scope.cancel()
+            async with trio.open_nursery() as nursery:
+                for fd, stream, relay in order.outputs:
+                    nursery.start_soon(pump, fd, stream, writer, relay, order)
+                yield lambda: _copy_rest(order, writer)
+                nursery.cancel_scope.cancel()
         finally:
             self.stdin.disconnect()
             self._master = None
@@ -176,7 +175,7 @@ class ContainerStdio:
 
 def _copy_rest(order: Order, writer: LogWriter) -> None:
     """All writers are dead: what the pipes still hold is all there will ever be."""
-    for fd, stream, relay in order.outputs:
+    for fd, stream, relay in order.of_the_rest():
         left = drain(fd, stream, writer, relay)
         if left:
             writer.gap(left)
