@@ -91,7 +91,7 @@ def _networked(body: dict[str, Any], given: Given) -> dict[str, Any]:
         ports = publish.bindings(given.many("publish"))
         exposed = publish.exposed(given.many("expose"), ports)
     except ValueError as error:
-        raise UsageError(f"cannot parse: {error}") from None
+        raise UsageError(f"cannot parse the arguments: {error}") from None
     host |= _unempty(
         NetworkMode=mode if mode != "default" else "",
         PortBindings=ports,
@@ -113,12 +113,12 @@ def extra_host(text: str) -> str:
 def _refuse_conflicts(given: Given, *, detach: bool) -> None:
     policy = resources.restart_policy(given.text("restart"))["Name"]
     if given.on("rm") and policy != "no":
-        raise UsageError("cannot parse: conflicting options: cannot specify both --restart and --rm")
+        raise UsageError("cannot parse the arguments: conflicting options: cannot specify both --restart and --rm")
     if detach and given.many("attach"):
-        raise UsageError("cannot parse: conflicting options: cannot specify both --attach and --detach")
+        raise UsageError("cannot parse the arguments: conflicting options: cannot specify both --attach and --detach")
     if given.text("pull") not in _PULL:
         raise UsageError(
-            f"cannot parse: invalid pull option: '{given.text('pull')}':"
+            f"cannot parse the arguments: invalid pull option: '{given.text('pull')}':"
             ' must be one of "always", "missing" or "never"'
         )
 
@@ -128,7 +128,7 @@ def _image(given: Given) -> tuple[str, list[str]]:
     if "rootfs" in given.changed:
         return "", given.words
     if not given.words:
-        raise UsageError("cannot parse: an IMAGE (or --rootfs DIR) is needed", 1)
+        raise UsageError("cannot parse the arguments: an IMAGE (or --rootfs DIR) is needed", 1)
     return given.words[0], given.words[1:]
 
 
@@ -137,7 +137,7 @@ def attached(given: Given, *, detach: bool) -> dict[str, bool]:
     named = {name.lower() for name in given.many("attach")}
     if not named <= set(_STREAMS):
         raise UsageError(
-            f"cannot parse: valid streams are STDIN, STDOUT and STDERR, not {', '.join(sorted(named))}"
+            f"cannot parse the arguments: valid streams are STDIN, STDOUT and STDERR, not {', '.join(sorted(named))}"
         )
     outputs = named or {"stdout", "stderr"}
     return {
@@ -211,7 +211,7 @@ def _security(given: Given) -> dict[str, Any]:
     try:
         return confinement.security(given.many("security-opt"))
     except ValueError as error:
-        raise UsageError(f"cannot parse: {error}") from None
+        raise UsageError(f"cannot parse the arguments: {error}") from None
 
 
 def _own(given: Given) -> dict[str, Any]:
@@ -260,7 +260,7 @@ def _checked(flag: str, text: str, read: Callable[[str], Any]) -> Any:
     try:
         return read(text)
     except ValueError as error:
-        raise UsageError(f'cannot parse: invalid argument "{text}" for "--{flag}" flag: {error}') from None
+        raise UsageError(f'cannot parse the arguments: invalid argument "{text}" for "--{flag}" flag: {error}') from None
 
 
 def ulimit(text: str) -> dict[str, Any]:
@@ -280,7 +280,7 @@ def _rate(flag: str, text: str, read: Callable[[str], int]) -> dict[str, Any]:
     path, _, rate = text.rpartition(":")
     if not path.startswith("/dev/"):
         raise UsageError(
-            f'cannot parse: invalid argument "{text}" for "--{flag}" flag: bad format for device path'
+            f'cannot parse the arguments: invalid argument "{text}" for "--{flag}" flag: bad format for device path'
         )
     return {"Path": path, "Rate": _checked(flag, rate, read)}
 

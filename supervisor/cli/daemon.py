@@ -126,7 +126,7 @@ def chosen_settings(given: Given) -> Settings:
     """The flags that were given, over the environment, over the defaults. Raises UsageError."""
     if given.text("log-format") not in ("text", "json"):
         raise UsageError(
-            f"cannot parse: invalid log format {given.text('log-format')!r} (there are text and json)"
+            f"cannot parse the arguments: invalid log format {given.text('log-format')!r} (there are text and json)"
         )
     _check_registries(given)
     changed = given.changed - {"upgrade", *daemon_networks.TEXTS, *daemon_listening.NAMES}
@@ -146,7 +146,7 @@ def _checked(chosen: Settings) -> Settings:
         if chosen.userns_pool:
             parse_pool(chosen.userns_pool)
     except ValueError as error:
-        raise UsageError(f"cannot parse: {error}") from None
+        raise UsageError(f"cannot parse the arguments: {error}") from None
     return chosen._replace(default_pids_limit=max(chosen.default_pids_limit, 0))
 
 
@@ -159,7 +159,7 @@ def _check_registries(given: Given) -> None:
         raise UsageError(str(error)) from None
     for name in ("max-concurrent-downloads", "max-concurrent-uploads", "max-download-attempts"):
         if given.number(name) < 1:
-            raise UsageError(f"cannot parse: --{name} must be at least 1, not {given.number(name)}")
+            raise UsageError(f"cannot parse the arguments: --{name} must be at least 1, not {given.number(name)}")
 
 
 def _plain(value: str | float | list[str]) -> str | int | tuple[str, ...]:

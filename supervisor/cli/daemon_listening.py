@@ -54,7 +54,7 @@ def chosen(given: Given) -> dict[str, Any]:
 def _unix_socket(hosts: list[str]) -> str:
     paths = [one.removeprefix("unix://") for one in hosts if one.startswith("unix://")]
     if len(paths) > 1 or any(not path.startswith("/") for path in paths):
-        raise UsageError("cannot parse: --host unix:// is one absolute path (the same as --socket)")
+        raise UsageError("cannot parse the arguments: --host unix:// is one absolute path (the same as --socket)")
     return paths[0] if paths else ""
 
 
@@ -69,7 +69,7 @@ def _tcp_address(host: str) -> str:
         found = None
     if scheme != "tcp" or not 0 < number <= _LARGEST_PORT or found is None:
         raise UsageError(
-            f"cannot parse: --host {host!r} is neither unix:///PATH nor tcp://ADDRESS:PORT with an address of "
+            f"cannot parse the arguments: --host {host!r} is neither unix:///PATH nor tcp://ADDRESS:PORT with an address of "
             "this machine"
         )
     return f"[{found}]:{number}" if found.version == 6 else f"{found}:{number}"  # noqa: PLR2004
@@ -82,7 +82,7 @@ def _mode(octal: str) -> int:
         mode = -1
     if not 0 < mode <= 0o777 or mode & _OTHERS:  # noqa: PLR2004
         raise UsageError(
-            f"cannot parse: --socket-mode {octal!r}: it is an octal mode that gives nothing to others "
+            f"cannot parse the arguments: --socket-mode {octal!r}: it is an octal mode that gives nothing to others "
             "(who can use the socket is root)"
         )
     return mode
@@ -92,18 +92,18 @@ def _refuse_open_doors(given: Given, found: dict[str, Any]) -> None:
     tls = [name for name in _WITH_CRL if given.text(name)]
     if not found["tcp"]:
         if tls or given.on("tlsverify") or given.on("insecure-tcp"):
-            raise UsageError("cannot parse: --tls… and --insecure-tcp are for --host tcp://ADDRESS:PORT")
+            raise UsageError("cannot parse the arguments: --tls… and --insecure-tcp are for --host tcp://ADDRESS:PORT")
         return
     if tls or given.on("tlsverify"):
         if not (_FILES.keys() <= set(tls) and given.on("tlsverify")):
             raise UsageError(
-                "cannot parse: TLS takes --tlsverify, --tlscacert, --tlscert and --tlskey together: without a "
+                "cannot parse the arguments: TLS takes --tlsverify, --tlscacert, --tlscert and --tlskey together: without a "
                 "certificate of its own every client would be root"
             )
         _try_out(found)
     elif not given.on("insecure-tcp") or not all(map(_is_loopback, found["tcp"])):
         raise UsageError(
-            "cannot parse: without TLS everybody who reaches a TCP port is root: give --tlsverify, --tlscacert, "
+            "cannot parse the arguments: without TLS everybody who reaches a TCP port is root: give --tlsverify, --tlscacert, "
             "--tlscert and --tlskey (--insecure-tcp allows it on loopback, for every user of this machine)"
         )
 
@@ -118,4 +118,4 @@ def _try_out(found: dict[str, Any]) -> None:
     argv = [sys.executable, "-P", "-m", "pysup.supervisor.api.tls", *files]
     pid = os.posix_spawn(argv[0], argv, os.environ)
     if os.waitpid(pid, 0)[1]:
-        raise UsageError("cannot parse: the files of --tls… cannot be used", 1)
+        raise UsageError("cannot parse the arguments: the files of --tls… cannot be used", 1)

@@ -39,7 +39,7 @@ def chosen(given: Given) -> dict[str, str]:
         _check(given)
         found = {"dns": " ".join(given.many("dns")), "address_pools": _pools(given)}
     except ValueError as error:
-        raise UsageError(f"cannot parse: {error}") from None
+        raise UsageError(f"cannot parse the arguments: {error}") from None
     return {name: value for name, value in found.items() if value}
 
 

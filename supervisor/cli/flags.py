@@ -116,7 +116,7 @@ class Syntax(NamedTuple):
     def refuse(self, cause: str, exit_code: int = BAD_FLAG) -> NoReturn:
         """Raise the usage error of this command."""
         help_words = " ".join(word for word in ("pysup", self.name, "--help") if word)
-        raise UsageError(f"cannot parse: {cause} (see '{help_words}')", exit_code)
+        raise UsageError(f"cannot parse the arguments: {cause} (see '{help_words}')", exit_code)
 
 
 def _wanted(least: int, most: int | None) -> str:
@@ -197,7 +197,7 @@ class _Parser:
             self.syntax.refuse(f'invalid argument "{text}" for "{flag.spelled}" flag: {error}')
         if flag.lacking and value != flag.initial():
             raise NotSupported(
-                f"cannot {self.syntax.name}: --{flag.name} is not supported yet ({flag.lacking})"
+                f"cannot use 'pysup {self.syntax.name} --{flag.name}': it is not supported yet ({flag.lacking})"
             )
         self.given.changed.add(flag.name)
         if flag.kind.many:

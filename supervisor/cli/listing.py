@@ -121,7 +121,7 @@ def filters(given: Given) -> dict[str, list[str]]:
     for one in given.many("filter"):
         name, equals, value = one.partition("=")
         if not equals:
-            raise flags.UsageError(f"cannot parse: invalid filter {one!r} (it is NAME=VALUE)")
+            raise flags.UsageError(f"cannot parse the arguments: invalid filter {one!r} (it is NAME=VALUE)")
         made.setdefault(name.strip().lower(), []).append(value.strip())
     return made
 

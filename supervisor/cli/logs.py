@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from pysup.supervisor.cli import kinds
 from pysup.supervisor.cli.again import kept
 from pysup.supervisor.cli.connection import Client, connect, path
-from pysup.supervisor.cli.flags import Flag, Given, Syntax, switch, text
+from pysup.supervisor.cli.flags import Given, Syntax, switch, text
 from pysup.supervisor.cli.moment import api_time
 from pysup.supervisor.cli.session import write_all
 from pysup.supervisor.client.opened import Output
@@ -18,9 +17,7 @@ LOGS = Syntax(
     "[OPTIONS] CONTAINER",
     "Fetch the logs of a container",
     (
-        Flag(
-            "details", kinds.BOOL, "Show extra details provided to logs", lacking="there are no such details"
-        ),
+        switch("details", "Show labels, variables and tag that --log-opt has chosen"),
         switch("follow", "Follow log output", short="f"),
         text("since", "Show logs since timestamp (2013-01-02T13:23:37Z) or relative (42m)"),
         text("until", "Show logs before a timestamp (2013-01-02T13:23:37Z) or relative (42m)"),
@@ -70,6 +67,7 @@ def _query(given: Given) -> dict[str, str]:
         "stderr": "1" if both or given.on("stderr") else "",
         "follow": "1" if given.on("follow") else "",
         "timestamps": "1" if given.on("timestamps") else "",
+        "details": "1" if given.on("details") else "",
         "tail": given.text("tail"),
     }
     for name in ("since", "until"):

@@ -127,7 +127,7 @@ def _run(words: Sequence[str], commands: Mapping[str, Entry], group: str = "") -
         return _group(name, argv)
     for full in (group + name, name):
         if why := catalogue.LACKING.get(full):
-            raise NotSupported(f"cannot {full}: docker's {full} is not supported yet ({why})")
+            raise NotSupported(f"cannot run 'pysup {full}': it is not supported yet ({why})")
     known = [*commands, *(() if group else catalogue.GROUPS)]
     raise UsageError(
         f"cannot run {group}{name!r}: unknown command{suggestion(name, known)} (see 'pysup {group}--help')",

@@ -27,6 +27,6 @@ def _date(text: str) -> str:
         return f"{datetime.fromisoformat(text).timestamp():.9f}"
     except ValueError:
         raise UsageError(
-            f"cannot parse: invalid time {text!r} (it is like 42m, 2026-11-24T00:04:09Z or Unix seconds)",
+            f"cannot parse the arguments: invalid time {text!r} (it is like 42m, 2026-11-24T00:04:09Z or Unix seconds)",
             1,
         ) from None

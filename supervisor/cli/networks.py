@@ -130,7 +130,7 @@ def _ipam(given: Given) -> list[dict[str, Any]]:
             config = configs[_subnet_of(subnets, value, "aux-address")]
             config.setdefault("AuxiliaryAddresses", {})[name] = value
     except ValueError as error:
-        raise UsageError(f"cannot parse: {error}") from None
+        raise UsageError(f"cannot parse the arguments: {error}") from None
     return list(configs.values())
 
 

@@ -55,7 +55,7 @@ _FILES = (
     many("secret", "Show a secret below /run/secrets: NAME or src=FILE, with target=, uid=, gid=, mode="),
     Flag("shm-size", kinds.BYTES, "Size of /dev/shm"),
     text("log-driver", "Logging driver for the container"),
-    many("log-opt", "Log options: max-size=SIZE, max-file=COUNT"),
+    many("log-opt", "Log options: max-size, max-file; labels, env, labels-regex, env-regex, tag"),
 )
 
 _NAMESPACES = (

@@ -30,7 +30,7 @@ def _ports(given: Given) -> dict[str, Any]:
     try:
         add, remove = (publish.bindings(given.many(name)) for name in ("publish-add", "publish-rm"))
     except ValueError as error:
-        raise UsageError(f"cannot parse: {error}") from None
+        raise UsageError(f"cannot parse the arguments: {error}") from None
     return {key: ports for key, ports in (("PublishAdd", add), ("PublishRemove", remove)) if ports}
 
 

@@ -75,7 +75,7 @@ def _options(words: Sequence[str]) -> Mapping[str, str]:
     """``type=tmpfs``; the value may have more equals signs in it."""
     for word in words:
         if "=" not in word:
-            raise UsageError(f"cannot parse: invalid option {word!r} (it is NAME=VALUE)")
+            raise UsageError(f"cannot parse the arguments: invalid option {word!r} (it is NAME=VALUE)")
     return dict(word.split("=", 1) for word in words)
 
 

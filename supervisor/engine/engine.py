@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager, suppress
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import trio
 
@@ -32,31 +30,21 @@ from pysup.supervisor.engine.files import copying
 from pysup.supervisor.engine.files.copying import Stat
 from pysup.supervisor.engine.files.differences import differences
 from pysup.supervisor.engine.images.commit import Wanted, commit
+from pysup.supervisor.engine.log_sources import LogSource, log_source
 from pysup.supervisor.engine.networks.explaining import Explanation, explain_port
 from pysup.supervisor.engine.parts import Parts
-from pysup.supervisor.errors import BadRequest, Conflict, NotFound, NotSupported, PysupError
+from pysup.supervisor.errors import BadRequest, Conflict, NotFound, PysupError
 from pysup.supervisor.images.differences import Change as FileChange
 from pysup.supervisor.kernel.features import probe
-from pysup.supervisor.logs.feed import Feed
 from pysup.supervisor.runtime import plan, rootfs
 from pysup.supervisor.runtime.cgroups.base import Usage
 from pysup.supervisor.runtime.processes import Processes, list_processes
 from pysup.supervisor.runtime.traffic import Traffic, traffic_of
-from pysup.supervisor.spec.documents import NO_LOG
 from pysup.supervisor.spec.joining import Joining
 from pysup.supervisor.spec.names import check_name
 
 IDLE_KEPT = 64
 """Containers at rest that are remembered at least, since commands for one container mostly come in a row."""
-
-
-class LogSource(NamedTuple):
-    """Where a container's log is, and whether more will come."""
-
-    directory: str
-    tty: bool
-    feed: Feed | None
-    """None for a container at rest, and for a removed one."""
 
 
 class Engine:
@@ -234,12 +222,7 @@ class Engine:
             row, feed = self._find_removed(ref), None
         else:
             feed = stdio.feed
-        if ((json.loads(row.host_config) or {}).get("LogConfig") or {}).get("Type") == NO_LOG:
-            raise NotSupported(
-                f"cannot read the logs of container {row.name}: configured logging driver does not support reading"
-            )
-        directory = os.path.join(self.parts.settings.container_dir(row.id), "logs")
-        return LogSource(directory, bool(json.loads(row.config).get("Tty")), feed)
+        return log_source(self.parts.settings, row, feed)
 
     def _find_removed(self, ref: str) -> Row:
         try:

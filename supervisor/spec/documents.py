@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pysup.supervisor.errors import BadRequest
+from pysup.supervisor.spec import log_details
 from pysup.supervisor.spec.devices import normal_device
 from pysup.supervisor.spec.fields import Fields, Json
 from pysup.supervisor.spec.limits import swappiness
@@ -25,7 +26,7 @@ DEFAULT_LOG_DRIVER = "json-file"
 NO_LOG = "none"
 """Output is kept for those alone who are attached, and no longer than they need it."""
 _LOG_DRIVERS = ("json-file", "local", "pysup", NO_LOG)
-_LOG_OPTIONS = ("max-size", "max-file")
+_LOG_OPTIONS = ("max-size", "max-file", *log_details.OPTIONS)
 
 
 def config_document(body: Fields) -> Json:
@@ -95,7 +96,11 @@ def log_config(host: Fields, key: str = "LogConfig") -> Json:
         raise host.bad(f"--log-opt {next(iter(options))[:64]!r} says nothing to --log-driver none")
     for name in options:
         if name not in _LOG_OPTIONS:
-            raise host.lacking(f"--log-opt {name[:64]!r}", f"there is {' and '.join(_LOG_OPTIONS)}")
+            raise host.lacking(f"--log-opt {name[:64]!r}", f"there are {', '.join(_LOG_OPTIONS)}")
+    try:
+        log_details.check(options)
+    except ValueError as error:
+        raise host.bad(f"--log-opt {error}") from None
     return {"Type": driver, "Config": options}
 
 

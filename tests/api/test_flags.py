@@ -209,8 +209,10 @@ REFUSED = [
     ("--health-interval 10us --health-cmd x", "Interval in Healthcheck cannot be less than 1ms"),
     ("--health-on-failure restart", "is not none, stop or kill; --restart says"),
     ("--health-retries -1", "cannot be negative"),
-    ("--log-opt labels=x", "'labels' is not supported yet"),
     ("--log-opt max-size=-1", "max-size: invalid size"),
+    ("--log-opt mode=non-blocking", "'mode' is not supported yet"),
+    ("--log-opt env-regex=(", "--log-opt env-regex '(': "),
+    ("--log-opt tag={{.Pid}}", "tag '{{.Pid}}' has more than text and {{.ID}}, "),
     ("--pull often", "invalid pull option"),
     ("--restart always", "both --restart and --rm"),
     ("--memory 1k", "below the minimum"),
@@ -317,7 +319,7 @@ def test_prune(shared: Daemon, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words", ["images --tree", "rmi --platform x y", "image inspect --platform x host",
               "image history --platform x host",
-              "swarm init", "context ls", "buildx ls", "logs --details x",
+              "swarm init", "context ls", "buildx ls",
               "start --checkpoint x y", "rm -l x"]
 )  # fmt: skip
 def test_what_docker_has_and_pysup_has_not_is_said(shared: Daemon, words: str) -> None:

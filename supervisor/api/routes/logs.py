@@ -21,9 +21,10 @@ _STREAMS = {"stdout": STDOUT, "stderr": STDERR}
 
 async def get_logs(engine: Engine, request: Request) -> Streamed:
     """The log of a container; of a removed one, too, while it is kept."""
-    encoder = Encoder(timestamps=request.query.flag("timestamps"), details=request.query.flag("details"))
-    query = _query(request, lines=encoder.by_line)
     source = engine.logs(request.params["id"])
+    details = source.details if request.query.flag("details") else None
+    encoder = Encoder(timestamps=request.query.flag("timestamps"), details=details)
+    query = _query(request, lines=encoder.by_line)
     coded = encoder.raw if source.tty else encoder.framed
     if query.marks:
         coded = encoder.positioned
@@ -62,12 +63,12 @@ def _tail(text: str) -> int | None:
 
 
 class Encoder:
-    """How entries are sent: as they are, or line by line with a time and (always empty) details before each."""
+    """How entries are sent: as they are, or line by line with a time and details (None: without) before each."""
 
-    def __init__(self, *, timestamps: bool, details: bool) -> None:
-        self.by_line = timestamps or details
+    def __init__(self, *, timestamps: bool, details: str | None) -> None:
+        self.by_line = timestamps or details is not None
         self._timestamps = timestamps
-        self._blank = b" " if details else b""
+        self._details = b"" if details is None else f"{details} ".encode()
         self._continued: set[int] = set()
 
     def framed(self, entry: Entry) -> bytes:
@@ -97,8 +98,8 @@ class Encoder:
 
     def _prefix(self, entry: Entry) -> bytes:
         if not self._timestamps:
-            return self._blank
-        return rfc3339_fixed(entry.time_ns).encode() + b" " + self._blank
+            return self._details
+        return rfc3339_fixed(entry.time_ns).encode() + b" " + self._details
 
 
 ROUTES = (Route("GET", "/containers/{id}/logs", get_logs),)

@@ -154,7 +154,7 @@ def test_detached_attaches_nothing_and_keeps_stdin_open() -> None:
 def test_what_is_wrong_in_itself(argv: list[str], cause: str) -> None:
     with pytest.raises(UsageError, match=cause) as caught:
         body(*argv)
-    assert str(caught.value).startswith("cannot parse: ")
+    assert str(caught.value).startswith("cannot parse the arguments: ")
     assert caught.value.exit_code == 125
 
 

@@ -112,7 +112,7 @@ def test_a_single_dash_is_a_word() -> None:
 def test_what_cannot_be_parsed(argv: list[str], cause: str) -> None:
     with pytest.raises(UsageError) as caught:
         EAGER.parse(argv)
-    assert str(caught.value) == f"cannot parse: {cause} (see 'pysup run --help')"
+    assert str(caught.value) == f"cannot parse the arguments: {cause} (see 'pysup run --help')"
     assert caught.value.exit_code == 125
 
 
@@ -123,7 +123,7 @@ def test_a_near_miss_is_suggested() -> None:
 
 @pytest.mark.parametrize("argv", [["--publish", "80:80"], ["-p80:80"], ["--privileged"]])
 def test_what_docker_has_and_pysup_not_yet(argv: list[str]) -> None:
-    with pytest.raises(NotSupported, match=r"cannot run: --p\w+ is not supported yet"):
+    with pytest.raises(NotSupported, match=r"cannot use 'pysup run --p\w+': it is not supported yet"):
         EAGER.parse(argv)
 
 
@@ -141,7 +141,7 @@ def test_what_docker_has_and_pysup_not_yet(argv: list[str]) -> None:
 def test_the_count_of_words(least: int, most: int | None, argv: list[str], cause: str) -> None:
     with pytest.raises(UsageError) as caught:
         Syntax("x", "", "", (), least, most).parse(argv)
-    assert str(caught.value) == f"cannot parse: {cause} (see 'pysup x --help')"
+    assert str(caught.value) == f"cannot parse the arguments: {cause} (see 'pysup x --help')"
     assert caught.value.exit_code == 1
 
 

@@ -163,7 +163,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     ],
 )
 def test_wrong_flags_are_refused(flags: str) -> None:
-    with pytest.raises(UsageError, match="cannot parse: "):
+    with pytest.raises(UsageError, match="cannot parse the arguments: "):
         build(CREATE.parse([*flags.split(), "host"]))
 
 
@@ -190,5 +190,5 @@ def test_the_daemon_is_told_of_networks() -> None:
      "--default-address-pool base=10.0.0.0/16,size=8"],
 )  # fmt: skip
 def test_what_the_daemon_could_not_use_is_refused_at_once(flags: str) -> None:
-    with pytest.raises(UsageError, match="cannot parse: "):
+    with pytest.raises(UsageError, match="cannot parse the arguments: "):
         chosen_settings(DAEMON.parse(flags.split()))
