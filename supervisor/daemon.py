@@ -37,6 +37,7 @@ from pysup.supervisor.engine.retention import keep_within_bounds
 from pysup.supervisor.engine.secrets.secrets import Secrets
 from pysup.supervisor.engine.shutdown import stop_all
 from pysup.supervisor.engine.trash import Trash
+from pysup.supervisor.engine.upper_layers import lack
 from pysup.supervisor.engine.volumes.volumes import Volumes
 from pysup.supervisor.errors import PysupError
 from pysup.supervisor.keeper import listening
@@ -162,6 +163,7 @@ async def _live(engine: Engine, nursery: trio.Nursery, listen_fd: int) -> None:
     start_id = await boot(engine)
     nursery.start_soon(keep_within_bounds, parts)
     nursery.start_soon(_make_default_filter, parts)
+    await _try_write_layer(parts)
     await order_stages(parts)
     app = app_for(engine)
     await nursery.start(serve, _listener(listen_fd), app)
@@ -201,6 +203,12 @@ async def _make_default_filter(parts: Parts) -> None:
         await default_filter(parts)
     except PysupError as error:
         log.error("%s", error)
+
+
+async def _try_write_layer(parts: Parts) -> None:
+    """Where no container can start, that is said now, and again by each start of one."""
+    if cause := await lack(parts):
+        log.error("cannot start containers: %s", cause)
 
 
 def _prepare_cgroups(parts: Parts) -> None:

@@ -189,7 +189,9 @@ def _checked(flag: str, value: str, read: Callable[[str], Any]) -> Any:
     try:
         return read(value)
     except ValueError as error:
-        raise UsageError(f'cannot parse the arguments: invalid argument "{value}" for "--{flag}" flag: {error}') from None
+        raise UsageError(
+            f'cannot parse the arguments: invalid argument "{value}" for "--{flag}" flag: {error}'
+        ) from None
 
 
 def _credentials() -> dict[str, str]:

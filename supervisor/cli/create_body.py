@@ -113,9 +113,13 @@ def extra_host(text: str) -> str:
 def _refuse_conflicts(given: Given, *, detach: bool) -> None:
     policy = resources.restart_policy(given.text("restart"))["Name"]
     if given.on("rm") and policy != "no":
-        raise UsageError("cannot parse the arguments: conflicting options: cannot specify both --restart and --rm")
+        raise UsageError(
+            "cannot parse the arguments: conflicting options: cannot specify both --restart and --rm"
+        )
     if detach and given.many("attach"):
-        raise UsageError("cannot parse the arguments: conflicting options: cannot specify both --attach and --detach")
+        raise UsageError(
+            "cannot parse the arguments: conflicting options: cannot specify both --attach and --detach"
+        )
     if given.text("pull") not in _PULL:
         raise UsageError(
             f"cannot parse the arguments: invalid pull option: '{given.text('pull')}':"
@@ -260,7 +264,9 @@ def _checked(flag: str, text: str, read: Callable[[str], Any]) -> Any:
     try:
         return read(text)
     except ValueError as error:
-        raise UsageError(f'cannot parse the arguments: invalid argument "{text}" for "--{flag}" flag: {error}') from None
+        raise UsageError(
+            f'cannot parse the arguments: invalid argument "{text}" for "--{flag}" flag: {error}'
+        ) from None
 
 
 def ulimit(text: str) -> dict[str, Any]:

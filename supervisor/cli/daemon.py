@@ -159,7 +159,9 @@ def _check_registries(given: Given) -> None:
         raise UsageError(str(error)) from None
     for name in ("max-concurrent-downloads", "max-concurrent-uploads", "max-download-attempts"):
         if given.number(name) < 1:
-            raise UsageError(f"cannot parse the arguments: --{name} must be at least 1, not {given.number(name)}")
+            raise UsageError(
+                f"cannot parse the arguments: --{name} must be at least 1, not {given.number(name)}"
+            )
 
 
 def _plain(value: str | float | list[str]) -> str | int | tuple[str, ...]:

@@ -54,7 +54,9 @@ def chosen(given: Given) -> dict[str, Any]:
 def _unix_socket(hosts: list[str]) -> str:
     paths = [one.removeprefix("unix://") for one in hosts if one.startswith("unix://")]
     if len(paths) > 1 or any(not path.startswith("/") for path in paths):
-        raise UsageError("cannot parse the arguments: --host unix:// is one absolute path (the same as --socket)")
+        raise UsageError(
+            "cannot parse the arguments: --host unix:// is one absolute path (the same as --socket)"
+        )
     return paths[0] if paths else ""
 
 
@@ -69,8 +71,8 @@ def _tcp_address(host: str) -> str:
         found = None
     if scheme != "tcp" or not 0 < number <= _LARGEST_PORT or found is None:
         raise UsageError(
-            f"cannot parse the arguments: --host {host!r} is neither unix:///PATH nor tcp://ADDRESS:PORT with an address of "
-            "this machine"
+            f"cannot parse the arguments: --host {host!r} is neither unix:///PATH nor tcp://ADDRESS:PORT "
+            "with an address of this machine"
         )
     return f"[{found}]:{number}" if found.version == 6 else f"{found}:{number}"  # noqa: PLR2004
 
@@ -92,19 +94,21 @@ def _refuse_open_doors(given: Given, found: dict[str, Any]) -> None:
     tls = [name for name in _WITH_CRL if given.text(name)]
     if not found["tcp"]:
         if tls or given.on("tlsverify") or given.on("insecure-tcp"):
-            raise UsageError("cannot parse the arguments: --tls… and --insecure-tcp are for --host tcp://ADDRESS:PORT")
+            raise UsageError(
+                "cannot parse the arguments: --tls… and --insecure-tcp are for --host tcp://ADDRESS:PORT"
+            )
         return
     if tls or given.on("tlsverify"):
         if not (_FILES.keys() <= set(tls) and given.on("tlsverify")):
             raise UsageError(
-                "cannot parse the arguments: TLS takes --tlsverify, --tlscacert, --tlscert and --tlskey together: without a "
-                "certificate of its own every client would be root"
+                "cannot parse the arguments: TLS takes --tlsverify, --tlscacert, --tlscert and --tlskey together: "
+                "without a certificate of its own every client would be root"
             )
         _try_out(found)
     elif not given.on("insecure-tcp") or not all(map(_is_loopback, found["tcp"])):
         raise UsageError(
-            "cannot parse the arguments: without TLS everybody who reaches a TCP port is root: give --tlsverify, --tlscacert, "
-            "--tlscert and --tlskey (--insecure-tcp allows it on loopback, for every user of this machine)"
+            "cannot parse the arguments: without TLS everybody who reaches a TCP port is root: give --tlsverify, "
+            "--tlscacert, --tlscert and --tlskey (--insecure-tcp allows it on loopback, for every user of this machine)"
         )
 
 

@@ -27,7 +27,9 @@ def _key(key: str, keys: str) -> bytes:
         return key.encode()
     found = b"\x7f" if key == _DEL else _CONTROL.get(key.lower())
     if found is None:
-        raise UsageError(f"cannot parse the arguments: invalid detach keys ({keys}): unknown character: {key!r}")
+        raise UsageError(
+            f"cannot parse the arguments: invalid detach keys ({keys}): unknown character: {key!r}"
+        )
     return found
 
 

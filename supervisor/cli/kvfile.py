@@ -25,7 +25,9 @@ def environment(
 def _word(word: str, caller: Mapping[str, str]) -> str:
     name, equals, _ = word.partition("=")
     if not name:
-        raise UsageError(f'cannot parse the arguments: invalid argument "{word}" for "-e, --env" flag: no variable name')
+        raise UsageError(
+            f'cannot parse the arguments: invalid argument "{word}" for "-e, --env" flag: no variable name'
+        )
     return word if equals or name not in caller else f"{name}={caller[name]}"
 
 

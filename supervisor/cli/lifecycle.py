@@ -41,7 +41,11 @@ RM = Syntax(
     (
         switch("force", "Force the removal of a running container (uses SIGKILL)", short="f"),
         Flag(
-            "link", kinds.BOOL, "Remove the specified link", "l", lacking="a link lasts as long as its container"
+            "link",
+            kinds.BOOL,
+            "Remove the specified link",
+            "l",
+            lacking="a link lasts as long as its container",
         ),
         switch("volumes", "Remove anonymous volumes associated with the container", short="v"),
     ),

@@ -77,7 +77,9 @@ def restart_policy(policy: str) -> dict[str, Any]:
     """``on-failure:3`` as the API takes it (docker/cli opts/parse.go); the daemon knows the names."""
     name, colon, count = policy.partition(":")
     if not name and policy:
-        raise UsageError("cannot parse the arguments: invalid restart policy format: no policy provided before colon")
+        raise UsageError(
+            "cannot parse the arguments: invalid restart policy format: no policy provided before colon"
+        )
     if colon and not (count.isascii() and count.isdigit()):
         raise UsageError(
             "cannot parse the arguments: invalid restart policy format: maximum retry count must be an integer"
@@ -89,7 +91,9 @@ def restart_limit(limit: str) -> dict[str, Any]:
     """``5/1m`` as the API takes it; ``0`` takes a limit away."""
     count, slash, window = limit.partition("/")
     if not (count.isascii() and count.isdigit()) or bool(slash) != (int(count) > 0):
-        raise UsageError(f"cannot parse the arguments: invalid restart limit {limit!r} (it is N/DURATION: 5/1m)")
+        raise UsageError(
+            f"cannot parse the arguments: invalid restart limit {limit!r} (it is N/DURATION: 5/1m)"
+        )
     try:
         seconds = kinds.read_duration(window) if slash else 0.0
     except ValueError as error:

@@ -14,6 +14,7 @@ from pysup.store.containers import Container as Row
 from pysup.store.errors import Ambiguous, Missing
 from pysup.store.networks import Network
 from pysup.store.runs import Run
+from pysup.supervisor.engine import upper_layers
 from pysup.supervisor.engine.building.builds import Builds
 from pysup.supervisor.engine.containers import commands
 from pysup.supervisor.engine.containers.attachment import Attachment
@@ -35,7 +36,7 @@ from pysup.supervisor.engine.networks.explaining import Explanation, explain_por
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import BadRequest, Conflict, NotFound, PysupError
 from pysup.supervisor.images.differences import Change as FileChange
-from pysup.supervisor.kernel.features import probe
+from pysup.supervisor.kernel.features import Feature, probe
 from pysup.supervisor.runtime import plan, rootfs
 from pysup.supervisor.runtime.cgroups.base import Usage
 from pysup.supervisor.runtime.processes import Processes, list_processes
@@ -304,6 +305,7 @@ class Engine:
         image = images.get(self.parts.store.read(), row.image_id)
         return Sizes(rw, rw + (image.size if image is not None else 0))
 
-    async def features(self) -> dict[str, Any]:
+    async def features(self) -> dict[str, Feature]:
         """What this machine can and cannot do, and what each lack costs."""
-        return {**probe(), **await self.parts.networks.features()}
+        layers = {"write layers": await upper_layers.feature(self.parts)}
+        return {**probe(), **layers, **await self.parts.networks.features()}

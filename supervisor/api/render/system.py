@@ -82,10 +82,11 @@ def info(
     *,
     images: int,
     warnings: Sequence[str],
+    filesystem: str,
     now: str,
     environment: Mapping[str, str],
 ) -> Json:
-    """GET /info; ``now`` is in RFC 3339."""
+    """GET /info; ``now`` is in RFC 3339, ``filesystem`` the type of that which the state lies in."""
     words = [state_word(row) for row in containers]
     paused = words.count("paused")
     running = words.count("running") + words.count("restarting")
@@ -98,7 +99,7 @@ def info(
         "Images": images,
         "SystemTime": now,
         "Warnings": list(warnings) or None,
-        **_driver(settings, machine),
+        **_driver(settings, machine, filesystem),
         **_machine(machine),
         **_limits(machine),
         **_absent(),
@@ -108,10 +109,10 @@ def info(
     }
 
 
-def _driver(settings: Settings, machine: Machine) -> Json:
+def _driver(settings: Settings, machine: Machine, filesystem: str) -> Json:
     return {
         "Driver": DRIVER,
-        "DriverStatus": [["Backing Filesystem", settings.root]],
+        "DriverStatus": [["Backing Filesystem", filesystem]],
         "Plugins": {
             "Volume": [],
             "Network": ["bridge", "host", "macvlan", "null"],

@@ -10,7 +10,9 @@ from pysup.supervisor.api.render.system import Machine, info, version
 from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.wire import Request, Response, json_response
 from pysup.supervisor.engine.engine import Engine
+from pysup.supervisor.engine.upper_layers import lack
 from pysup.supervisor.runtime.cgroups.none import WHY as NO_CGROUPS
+from pysup.supervisor.runtime.filesystems import type_of
 from pysup.supervisor.spec.timestamps import rfc3339
 
 _PING = (
@@ -42,8 +44,10 @@ async def get_version(engine: Engine, _request: Request) -> Response:
     return json_response(version(machine_of(engine)))
 
 
-def _warnings(engine: Engine) -> list[str]:
-    return [] if engine.parts.hierarchy.version else [f"WARNING: no limits, no pause: {NO_CGROUPS}"]
+async def _warnings(engine: Engine) -> list[str]:
+    found = [] if engine.parts.hierarchy.version else [f"WARNING: no limits, no pause: {NO_CGROUPS}"]
+    cause = await lack(engine.parts)
+    return [*found, f"WARNING: containers cannot start: {cause}"] if cause else found
 
 
 async def get_info(engine: Engine, _request: Request) -> Response:
@@ -56,7 +60,8 @@ async def get_info(engine: Engine, _request: Request) -> Response:
         engine.parts.settings,
         rows,
         images=len(found),
-        warnings=_warnings(engine),
+        warnings=await _warnings(engine),
+        filesystem=type_of(engine.parts.settings.root),
         now=now,
         environment=os.environ,
     )

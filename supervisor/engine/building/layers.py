@@ -17,13 +17,13 @@ from pysup.supervisor.build.keys import joined
 from pysup.supervisor.build.lexing import Heredoc
 from pysup.supervisor.engine.building import placing, sources
 from pysup.supervisor.engine.building.commands import command_line, container_body
-from pysup.supervisor.engine.building.overlays import mounted, scratch
 from pysup.supervisor.engine.building.owners import manner
 from pysup.supervisor.engine.building.placing import Place
 from pysup.supervisor.engine.building.sources import Source
 from pysup.supervisor.engine.building.targets import make_directories
 from pysup.supervisor.engine.images.admission import Admission
 from pysup.supervisor.engine.images.commit import rules_of
+from pysup.supervisor.engine.overlays import mounted, scratch
 from pysup.supervisor.errors import BadRequest, NotSupported, PysupError, Unavailable
 from pysup.supervisor.images.layers import EMPTY
 from pysup.supervisor.images.unpack import FULL
@@ -165,7 +165,7 @@ class Layers:
         image_id = await self._build.origin(instruction.origin, instruction.line)
         async with self._parts.images.admissions.begin() as admission, scratch(self._parts) as place:
             lower = self._lower(image_id, admission)
-            async with mounted(self._parts, lower, place) as fd:
+            async with mounted(self._parts, "the build", lower, place) as fd:
                 yield fd
 
     # -- WORKDIR ---------------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ class Layers:
     ) -> Written | None:
         """What ``put`` writes above an image, as a layer."""
         async with scratch(self._parts) as place:
-            async with mounted(self._parts, self._lower(image_id, admission), place) as root:
+            async with mounted(self._parts, "the build", self._lower(image_id, admission), place) as root:
                 await self._in_thread(lambda: _telling(text, lambda: put(root)))
             return await self._take(admission, place.upper, Rules(), copied=False)
 

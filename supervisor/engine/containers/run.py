@@ -28,6 +28,7 @@ from pysup.supervisor.engine.containers.stdio import ContainerStdio
 from pysup.supervisor.engine.networks.sandbox import Sandbox
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.together import together
+from pysup.supervisor.engine.upper_layers import explained
 from pysup.supervisor.errors import Conflict, PysupError, StartFailed
 from pysup.supervisor.keeper.context import ENGINE_IS_GONE
 from pysup.supervisor.keeper.link import Entry, Process
@@ -93,7 +94,7 @@ class Run:
                 await self._supervise()
         except (PysupError, StoreError, OSError) as error:
             self._stdio.run_ended()
-            self._report(Failed(self._told(error)))
+            self._report(Failed(await explained(self._parts, self._what, self._told(error))))
         self.done.set()
 
     async def perform_adopted(self, entry: Entry | None, was_starting: bool) -> None:  # noqa: FBT001 - trio passes no keywords

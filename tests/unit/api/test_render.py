@@ -228,7 +228,9 @@ MACHINE = Machine(
 
 def test_info_counts_the_containers() -> None:
     rows = [container(), container(state="paused"), container(state="exited"), container(state="backoff")]
-    shown = info(MACHINE, Settings(), rows, images=2, warnings=["careful"], now="x", environment={})
+    shown = info(
+        MACHINE, Settings(), rows, images=2, warnings=["careful"], filesystem="ext4", now="x", environment={}
+    )
     assert (shown["Containers"], shown["ContainersRunning"], shown["ContainersPaused"]) == (4, 2, 1)
     assert (shown["ContainersStopped"], shown["Warnings"]) == (1, ["careful"])
     assert (shown["MemoryLimit"], shown["PidsLimit"]) == (True, False)

@@ -79,10 +79,18 @@ def call(monkeypatch: pytest.MonkeyPatch, *argv: str) -> int:
             "cannot run 'pysup buildx': it is not supported yet (pysup has docker's classic builder: pysup build)",
         ),
         (["--foo"], 125, "cannot parse the arguments: unknown flag: --foo (see 'pysup --help')"),
-        (["ps", "x"], 1, "cannot parse the arguments: 'pysup ps' accepts no arguments (see 'pysup ps --help')"),
+        (
+            ["ps", "x"],
+            1,
+            "cannot parse the arguments: 'pysup ps' accepts no arguments (see 'pysup ps --help')",
+        ),
         (["run", "--foo"], 125, "cannot parse the arguments: unknown flag: --foo (see 'pysup run --help')"),
         (["run"], 1, "cannot parse the arguments: an IMAGE (or --rootfs DIR) is needed"),
-        (["daemon", "--foo"], 2, "cannot parse the arguments: unknown flag: --foo (see 'pysup daemon --help')"),
+        (
+            ["daemon", "--foo"],
+            2,
+            "cannot parse the arguments: unknown flag: --foo (see 'pysup daemon --help')",
+        ),
         (
             ["daemon", "--log-format", "x"],
             2,

@@ -48,8 +48,11 @@ async def scratch(parts: Parts) -> AsyncIterator[Scratch]:
 
 
 @asynccontextmanager
-async def mounted(parts: Parts, lower: Sequence[str], place: Scratch) -> AsyncIterator[int]:
-    """A descriptor of the root: ``lower`` (topmost first), and what is written above. Raises StartFailed."""
+async def mounted(parts: Parts, what: str, lower: Sequence[str], place: Scratch) -> AsyncIterator[int]:
+    """A descriptor of the root: ``lower`` (topmost first), and what is written above.
+
+    ``what`` is made with it, in the words of an error. Raises StartFailed.
+    """
     target = os.path.join(place.path, "root")
     overlay = {
         "lower": list(lower),
@@ -61,8 +64,8 @@ async def mounted(parts: Parts, lower: Sequence[str], place: Scratch) -> AsyncIt
     }
     helper = await launch(
         parts.link,
-        what="the build",
-        key=f"build/{secrets.token_hex(8)}",
+        what=what,
+        key=f"overlay/{secrets.token_hex(8)}",
         flags=CLONE_NEWNS,
         plan=[["propagation", "private"], ["overlay", overlay], ["enter", target], ["ready"]],
         stdio=StdioPlan(),
