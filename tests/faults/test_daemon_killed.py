@@ -7,19 +7,18 @@ import json
 import os
 import random
 import select
-import sqlite3
 import subprocess
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.daemon import CGROUPS
+from helpers import storage
 from helpers.mortal import Mortal, until
+from helpers.storage import assert_sound
+from helpers.storms import Storm, storming
 
 from pysup.supervisor.client.sync import Client
-from pysup.supervisor.errors import PysupError, Unavailable
 
 pytestmark = pytest.mark.kernel
 
@@ -58,8 +57,7 @@ def mortal(tmp_path: Path) -> Iterator[Mortal]:
 
 
 def rows(mortal: Mortal, sql: str, *values: object) -> list[tuple[Any, ...]]:
-    with contextlib.closing(sqlite3.connect(f"file:{mortal.root}/pysup.db?mode=ro", uri=True)) as conn:
-        return conn.execute(sql, values).fetchall()
+    return storage.rows(mortal.root, sql, *values)
 
 
 def state(mortal: Mortal, name: str) -> str:
@@ -72,53 +70,21 @@ def runs(mortal: Mortal, name: str) -> list[tuple[Any, ...]]:
     return rows(mortal, sql + " ORDER BY number", name)
 
 
-def cgroups(mortal: Mortal) -> set[str]:
-    """Names of the containers' cgroups that are there, in either version."""
-    found = (*CGROUPS.glob(f"*/{mortal.cgroup}/*/"), *CGROUPS.glob(f"{mortal.cgroup}/*/"))
-    return {path.name for path in found if path.is_dir()}
-
-
 def start(mortal: Mortal, shared: Path, name: str, script: str, *flags: str) -> None:
     words = ["run", "-d", "--name", name, "-v", f"{shared}:{shared}", *flags, "host", "bash", "-c", script]
     mortal.pysup(*words, check=True)
 
 
-def assert_sound(mortal: Mortal) -> None:
-    assert rows(mortal, "PRAGMA integrity_check") == [("ok",)]
-    assert rows(mortal, "PRAGMA foreign_key_check") == []
-    alive = "('starting', 'running', 'paused', 'stopping')"
-    unfinished = f"SELECT count(*) FROM run WHERE ended_at IS NULL AND container_id NOT IN (SELECT id FROM container WHERE state IN {alive})"  # noqa: E501, S608
-    assert rows(mortal, unfinished) == [(0,)]
+def running_once(userns: str = "") -> Callable[[Client], None]:
+    """A --rm container from its start to its removal."""
+    host = {"AutoRemove": True, "NetworkMode": "none", "UsernsMode": userns}
+    body = {"Image": "host", "Cmd": ["sh", "-c", "echo x; exit 5"], "HostConfig": host}
 
+    def act(client: Client) -> None:
+        *_, answer = client.run(body, query={"condition": "removed"})
+        assert answer.get("StatusCode") == 5, answer
 
-class Storm(threading.Thread):
-    """Runs --rm containers one after the other until it is told to end; the daemon may die at any moment."""
-
-    def __init__(self, mortal: Mortal, userns: str = "") -> None:
-        super().__init__()
-        self._mortal = mortal
-        self._host = {"AutoRemove": True, "NetworkMode": "none", "UsernsMode": userns}
-        self.over = threading.Event()
-        self.done = 0
-        self.odd: list[object] = []
-
-    def run(self) -> None:
-        body = {"Image": "host", "Cmd": ["sh", "-c", "echo x; exit 5"], "HostConfig": self._host}
-        while not self.over.is_set():
-            with contextlib.closing(self._mortal.client()) as client, contextlib.suppress(Unavailable):
-                self._once(client, body)
-
-    def _once(self, client: Client, body: object) -> None:
-        try:
-            *_, answer = client.run(body, query={"condition": "removed"})
-        except Unavailable:
-            raise
-        except PysupError as error:
-            self.odd.append(str(error))
-        else:
-            self.done += 1
-            if answer.get("StatusCode") != 5:
-                self.odd.append(answer)
+    return act
 
 
 @pytest.mark.parametrize("victims", [("engine",), ("keeper",), ("engine", "keeper")], ids=" and ".join)
@@ -132,30 +98,20 @@ def test_whoever_is_killed_nothing_is_lost(mortal: Mortal, shared: Path, victims
     start(mortal, shared, "counter", counting)
     dying = f"echo born; exec 3<>{phoenix.path}; read -u 3 x; exit 3"
     start(mortal, shared, "phoenix", dying, "--restart", "always", "--restart-delay", "0", "--userns", "auto")
-    storms = [Storm(mortal), Storm(mortal, userns="auto")]
-    for storm in storms:
-        storm.start()
-    try:
+    with storming(Storm(mortal, act) for act in (running_once(), running_once(userns="auto"))):
         for number in range(ROUNDS):
             count.step(20)
             phoenix.step()
             select.select([], [], [], dice.uniform(0, LATEST))  # the moment is the fault
             mortal.kill(victims[number % len(victims)])
             mortal.wait_until_it_serves()
-    finally:
-        for storm in storms:
-            storm.over.set()
-        for storm in storms:
-            storm.join()
-    assert [storm.odd for storm in storms] == [[], []]
-    assert sum(storm.done for storm in storms) > 0
     until(lambda: state(mortal, "counter") == "exited", "the counter's end")
     assert runs(mortal, "counter") == [(1, 7, "itself")]
     log = mortal.pysup("logs", "counter", check=True).stdout
     assert log == "".join(f"{number}\n" for number in range(1, steps + 1))
     until(lambda: len(rows(mortal, "SELECT 1 FROM container WHERE state <> 'removed'")) == 2, "--rm")
     _assert_reborn(mortal)
-    assert_sound(mortal)
+    assert_sound(mortal.root)
     mortal.pysup("rm", "-f", "counter", "phoenix", check=True)
     assert rows(mortal, "SELECT * FROM id_range") == []
     for pace in (count, phoenix):
@@ -272,8 +228,8 @@ def test_a_whole_daemon_that_was_killed(mortal: Mortal, shared: Path) -> None:
     assert runs(mortal, "plain") == [(1, 255, "lost")]
     assert runs(mortal, "always")[0] == (1, 255, "lost")
     ((kept,),) = rows(mortal, "SELECT id FROM container WHERE name = 'always'")
-    until(lambda: cgroups(mortal) == {kept}, "the end of the processes")
-    assert_sound(mortal)
+    until(lambda: mortal.cgroups() == {kept}, "the end of the processes")
+    assert_sound(mortal.root)
     mortal.pysup("rm", "-f", "plain", "always", check=True)
 
 

@@ -10,16 +10,15 @@ import select
 import socket
 import sqlite3
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers.mortal import Mortal, until
+from helpers.storms import Storm, storming
 
 from pysup.supervisor.client.sync import Client
-from pysup.supervisor.errors import PysupError, Unavailable
 
 pytestmark = pytest.mark.kernel
 
@@ -44,43 +43,21 @@ def rows(mortal: Mortal, sql: str) -> list[tuple[Any, ...]]:
         return conn.execute(sql).fetchall()
 
 
-class Storm(threading.Thread):
-    """Containers on two networks, with a published port, one after the other; the daemon may die at any moment."""
-
-    def __init__(self, mortal: Mortal) -> None:
-        super().__init__()
-        self._mortal = mortal
-        self.over = threading.Event()
-        self.done = 0
-        self.odd: list[object] = []
-
-    def run(self) -> None:
-        host = {
-            "AutoRemove": True,
-            "NetworkMode": "mine",
-            "PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1"}]},
-        }
-        body = {
-            "Image": "host",
-            "Cmd": ["sh", "-c", "ip -br addr show eth1 && getent hosts phoenix && exit 5"],
-            "HostConfig": host,
-            "NetworkingConfig": {"EndpointsConfig": {"mine": {}, "bridge": {}}},
-        }
-        while not self.over.is_set():
-            with contextlib.closing(self._mortal.client()) as client, contextlib.suppress(Unavailable):
-                self._once(client, body)
-
-    def _once(self, client: Client, body: object) -> None:
-        try:
-            *_, answer = client.run(body, query={"condition": "removed"})
-        except Unavailable:
-            raise
-        except PysupError as error:
-            self.odd.append(str(error))
-        else:
-            self.done += 1
-            if answer.get("StatusCode") != 5:
-                self.odd.append(answer)
+def running_once(client: Client) -> None:
+    """A container on two networks, with a published port, from its start to its removal."""
+    host = {
+        "AutoRemove": True,
+        "NetworkMode": "mine",
+        "PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1"}]},
+    }
+    body = {
+        "Image": "host",
+        "Cmd": ["sh", "-c", "ip -br addr show eth1 && getent hosts phoenix && exit 5"],
+        "HostConfig": host,
+        "NetworkingConfig": {"EndpointsConfig": {"mine": {}, "bridge": {}}},
+    }
+    *_, answer = client.run(body, query={"condition": "removed"})
+    assert answer.get("StatusCode") == 5, answer
 
 
 def answers() -> bool:
@@ -111,21 +88,12 @@ def test_no_kill_leaves_an_address_a_port_or_a_device(mortal: Mortal, victims: t
     until(answers, "an answer")
     addresses = "SELECT address FROM addresses WHERE container = 'phoenix'"
     before = rows(mortal, addresses)
-    storms = [Storm(mortal) for _ in range(2)]
-    for storm in storms:
-        storm.start()
-    try:
+    with storming(Storm(mortal, running_once) for _ in range(2)):
         for number in range(ROUNDS):
             select.select([], [], [], dice.uniform(0, LATEST))  # the moment is the fault
             mortal.kill(victims[number % len(victims)])
             mortal.wait_until_it_serves()
             assert answers(), f"round {number}"
-    finally:
-        for storm in storms:
-            storm.over.set()
-        for storm in storms:
-            storm.join()
-    assert [storm.odd for storm in storms] == [[], []]
     assert rows(mortal, addresses) == before
     mortal.pysup("rm", "-f", "phoenix", check=True)
     until(lambda: rows(mortal, "SELECT count(*) FROM ps") == [(0,)], "the end of all containers")

@@ -6,7 +6,6 @@ import contextlib
 import os
 import random
 import select
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,9 +13,10 @@ import pytest
 from helpers.images import Image, busybox, docker_archive, layer, oci_archive
 from helpers.mortal import Mortal, until
 from helpers.storage import assert_whole, rows, stored
+from helpers.storms import Storm, storming
 
 from pysup.supervisor.client.sync import Client
-from pysup.supervisor.errors import Conflict, NotFound, PysupError, Unavailable
+from pysup.supervisor.errors import Conflict, NotFound, PysupError
 
 pytestmark = pytest.mark.kernel
 
@@ -39,33 +39,6 @@ def image(name: str) -> Image:
 def mortal(tmp_path: Path) -> Iterator[Mortal]:
     with Mortal(tmp_path) as running:
         yield running
-
-
-class Storm(threading.Thread):
-    """Does the same again and again until it is told to end; the daemon may die at any moment."""
-
-    def __init__(self, mortal: Mortal, act: Callable[[Client], None]) -> None:
-        super().__init__()
-        self._mortal = mortal
-        self._act = act
-        self.over = threading.Event()
-        self.done = 0
-        self.odd: list[str] = []
-
-    def run(self) -> None:
-        while not self.over.is_set():
-            with contextlib.closing(self._mortal.client()) as client:
-                self._once(client)
-
-    def _once(self, client: Client) -> None:
-        try:
-            self._act(client)
-        except (Unavailable, NotFound, Conflict):
-            """It died; or the other one was faster."""
-        except PysupError as error:
-            self.odd.append(str(error))
-        else:
-            self.done += 1
 
 
 def send(client: Client, path: str, content: bytes) -> None:
@@ -117,21 +90,11 @@ def test_whoever_is_killed_images_and_volumes_are_whole(mortal: Mortal, victims:
         importing,
         volumes,
     ]
-    storms = [Storm(mortal, act) for act in acts]
-    for storm in storms:
-        storm.start()
-    try:
+    with storming(Storm(mortal, act, (NotFound, Conflict)) for act in acts):
         for number in range(ROUNDS):
             select.select([], [], [], dice.uniform(0, LATEST))  # the moment is the fault
             mortal.kill(victims[number % len(victims)])
             mortal.wait_until_it_serves()
-    finally:
-        for storm in storms:
-            storm.over.set()
-        for storm in storms:
-            storm.join()
-    assert [storm.odd for storm in storms] == [[] for _ in storms]
-    assert sum(storm.done for storm in storms) > 0
     mortal.kill("engine")  # what is only removed by a start is removed now
     mortal.wait_until_it_serves()
     assert_whole(mortal.root)

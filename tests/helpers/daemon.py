@@ -99,11 +99,10 @@ class Daemon:
     @property
     def engine_pid(self) -> int:
         """The pid of the engine that runs now."""
-        for child in children(self.pid):
-            with contextlib.suppress(FileNotFoundError):
-                if b"pysup.supervisor.engine_process" in Path(f"/proc/{child}/cmdline").read_bytes():
-                    return child
-        raise AssertionError("the keeper has no engine")
+        engine = next(filter(is_engine, children(self.pid)), None)
+        if engine is None:
+            raise AssertionError("the keeper has no engine")
+        return engine
 
     # -- use -------------------------------------------------------------------------------------------------
 
@@ -154,13 +153,16 @@ class Daemon:
 
     def leftovers(self) -> list[str]:
         """What is still there of the daemon: cgroups, processes, mounts, the socket."""
-        cgroups = [str(path) for path in CGROUPS.glob(f"*/{self.cgroup}/*/") if path.is_dir()]
-        cgroups += [str(path) for path in CGROUPS.glob(f"{self.cgroup}/*/") if path.is_dir()]
         mounts = [
             line for line in Path("/proc/self/mounts").read_text().splitlines() if str(self.root) in line
         ]
         sockets = [str(self.socket)] if self.socket.exists() else []
-        return [*cgroups, *mounts, *sockets, *_processes_below(self.root)]
+        return [*sorted(self.cgroups()), *mounts, *sockets, *_processes_below(self.root)]
+
+    def cgroups(self) -> set[str]:
+        """Names of the containers' cgroups that are there, in either version."""
+        found = (*CGROUPS.glob(f"*/{self.cgroup}/*/"), *CGROUPS.glob(f"{self.cgroup}/*/"))
+        return {path.name for path in found if path.is_dir()}
 
     def remove_cgroups(self) -> None:
         """Remove the (empty) parents that the daemon leaves for its next start."""
@@ -172,6 +174,13 @@ class Daemon:
 def children(pid: int) -> Sequence[int]:
     """The pids of a process's children (proc_tid_children(5))."""
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_engine(pid: int) -> bool:
+    """Whether this process is an engine; it may end at any moment."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return b"pysup.supervisor.engine_process" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
 
 
 def _processes_below(root: Path) -> list[str]:

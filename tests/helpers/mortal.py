@@ -9,9 +9,8 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from helpers.daemon import ENDS_WITHIN, Daemon, children
+from helpers.daemon import ENDS_WITHIN, Daemon, children, is_engine
 
 from pysup.supervisor.client.sync import Client
 from pysup.supervisor.errors import Unavailable
@@ -43,9 +42,7 @@ class Mortal(Daemon):
     def engine(self) -> int | None:
         """The engine that runs now, if one does."""
         with contextlib.suppress(FileNotFoundError):
-            for child in children(self.keeper):
-                if b"pysup.supervisor.engine_process" in Path(f"/proc/{child}/cmdline").read_bytes():
-                    return child
+            return next(filter(is_engine, children(self.keeper)), None)
         return None
 
     def kill(self, *who: str) -> None:
@@ -56,6 +53,11 @@ class Mortal(Daemon):
             if pid is not None:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+
+    def upgrade(self) -> None:
+        """Have both executed anew."""
+        self._before = self.engine
+        os.kill(self.keeper, signal.SIGUSR2)
 
     def client(self) -> Client:
         """A connection of one's own."""

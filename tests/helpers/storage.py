@@ -23,10 +23,19 @@ def rows(root: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
         return conn.execute(sql, values).fetchall()
 
 
-def assert_whole(root: Path) -> None:
-    """Rows and files agree: what is named is there and is what its name says, and nothing else is there."""
+def assert_sound(root: Path) -> None:
+    """The database is whole, and only what is alive has a run that has not ended."""
     assert rows(root, "PRAGMA integrity_check") == [("ok",)]
     assert rows(root, "PRAGMA foreign_key_check") == []
+    alive = "SELECT id FROM container WHERE state IN ('starting', 'running', 'paused', 'stopping')"
+    assert (
+        rows(root, f"SELECT * FROM run WHERE ended_at IS NULL AND container_id NOT IN ({alive})") == []  # noqa: S608
+    )
+
+
+def assert_whole(root: Path) -> None:
+    """Rows and files agree: what is named is there and is what its name says, and nothing else is there."""
+    assert_sound(root)
     blobs = {
         f"blobs/sha256/{digest.removeprefix('sha256:')}"
         for (digest,) in rows(root, "SELECT digest FROM blob")
