@@ -37,23 +37,37 @@ def stats(argv: Sequence[str]) -> int:
     """``pysup stats``."""
     given = STATS.parse(argv)
     client = connect()
+    rows = _samples(client, given, {}, names_must_be_there=True)
     if given.on("no-stream"):
-        rows = [_sample(client, name, {}) for name in _names(client, given)]
         sys.stdout.write(_text(given, rows))
         return 0
-    return _live(client, given)
+    return _live(client, given, rows)
 
 
-def _live(client: Client, given: Given) -> int:
-    """A screen a second; each row's CPU share is over the time since the screen before."""
-    before: dict[str, Any] = {}
-    while True:
-        rows = [
-            row for name in _names(client, given) if (row := _try_sample(client, name, before)) is not None
-        ]
-        before = {str(row["id"]): row for row in rows}
+def _live(client: Client, given: Given, rows: list[Any]) -> int:
+    """A screen a second; each row's CPU share is over the time since the screen before.
+
+    It ends when all that were named are gone.
+    """
+    while rows or not given.words:
         _screen(_text(given, rows))
         time.sleep(_INTERVAL)
+        rows = _samples(client, given, {str(row["id"]): row for row in rows})
+    return 0
+
+
+def _samples(
+    client: Client, given: Given, before: dict[str, Any], *, names_must_be_there: bool = False
+) -> list[Any]:
+    """One of each. Raises NotFound for one that was named, if it must be there."""
+    rows = []
+    for name in _names(client, given):
+        try:
+            rows.append(_sample(client, name, before))
+        except NotFound:  # else it went between the list and the look
+            if given.words and names_must_be_there:
+                raise
+    return rows
 
 
 def _names(client: Client, given: Given) -> list[str]:
@@ -72,13 +86,6 @@ def _sample(client: Client, name: str, before: dict[str, Any]) -> Any:
     if earlier:
         row["precpu_stats"] = earlier["cpu_stats"]
     return row
-
-
-def _try_sample(client: Client, name: str, before: dict[str, Any]) -> Any:
-    try:
-        return _sample(client, name, before)
-    except NotFound:
-        return None  # it went between the list and the look
 
 
 def _text(given: Given, rows: Sequence[Any]) -> str:

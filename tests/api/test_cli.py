@@ -303,3 +303,44 @@ def test_no_terminal_where_one_is_asked_for(daemon: Daemon) -> None:
     done = daemon.pysup("run", "--rm", "-it", "host", "true")
     assert done.returncode == 1
     assert "the input device is not a TTY" in done.stderr
+
+
+def test_stats_ends_with_the_containers_that_were_named(daemon: Daemon) -> None:
+    """One that was never there is an error; docker's words."""
+    for words in (["nobody"], ["--no-stream", "nobody"]):
+        done = daemon.pysup("stats", *words, timeout=60)
+        assert done.stderr == "pysup: cannot find container nobody: No such container: nobody\n"
+        assert done.returncode == 1
+    daemon.pysup("run", "-d", "--name", "web", "--network", "none", "host", "sleep", "1000", check=True)
+    command = daemon.command("stats", "--format", "{{.Name}}", "web")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as shown:
+        assert shown.stdout is not None
+        assert shown.stdout.readline() == "web\n"
+        daemon.pysup("rm", "-f", "web", check=True)
+        assert set(shown.stdout) <= {"web\n"}
+        assert shown.wait() == 0
+
+
+def test_details_of_logs_are_what_log_opt_has_chosen(daemon: Daemon) -> None:
+    options = ["labels=tier", "env=MODE", "tag={{.Name}}"]
+    chosen = [word for option in options for word in ("--log-opt", option)]
+    given = ["--name", "web", "--label", "tier=front", "--env", "MODE=a b", *chosen, "--network", "none"]
+    daemon.pysup("run", *given, "host", "echo", "said", check=True)
+    shown = "MODE=a+b,tag=web,tier=front said\n"
+    assert daemon.pysup("logs", "--details", "web", check=True).stdout == shown
+    assert daemon.docker("logs", "--details", "web").stdout == shown
+    daemon.pysup("rm", "web", check=True)
+
+
+@pytest.mark.parametrize("words", [("run", "--rm"), ("exec", "web")], ids=" ".join)
+def test_what_was_written_first_is_shown_first(daemon: Daemon, words: tuple[str, ...]) -> None:
+    """On both streams of a run, and of an exec, though the program is over before anybody looks."""
+    daemon.pysup("run", "-d", "--name", "web", "--network", "none", "host", "sleep", "1000", check=True)
+    target = (*words, "--network", "none", "host") if words[0] == "run" else words
+    for first, second in ((">&2", ""), ("", ">&2")):
+        command = daemon.command(*target, "sh", "-c", f"echo first {first}; echo second {second}")
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True
+        )
+        assert done.stdout == "first\nsecond\n"
+    daemon.pysup("rm", "-f", "web", check=True)
