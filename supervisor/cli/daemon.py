@@ -138,9 +138,8 @@ def chosen_settings(given: Given) -> Settings:
 def _checked(chosen: Settings) -> Settings:
     """What would only be found wrong when a container is made."""
     if chosen.default_pids_limit < -1 or chosen.default_pids_limit > _MOST_PIDS:
-        raise UsageError(
-            f"cannot parse the arguments: --default-pids-limit {chosen.default_pids_limit} is not within -1 and {_MOST_PIDS}"
-        )
+        cause = f"--default-pids-limit {chosen.default_pids_limit} is not within -1 and {_MOST_PIDS}"
+        raise UsageError(f"cannot parse the arguments: {cause}")
     try:
         check_mode(chosen.userns)
         if chosen.userns_pool:
