@@ -149,7 +149,7 @@ def test_networks_are_apart_and_a_running_container_comes_and_goes(shared: Daemo
     guests = json.loads(ok(shared, "network", "inspect", "mine"))[0]["Containers"].values()
     assert {guest["Name"] for guest in guests} == {"web", "other"}
     assert "already" in refused(shared, "network", "connect", "mine", "other")
-    assert "active endpoints" in refused(shared, "network", "rm", "mine")
+    assert "active endpoints: container " in refused(shared, "network", "rm", "mine")
     ok(shared, "network", "disconnect", "mine", "other")
     assert ok(shared, "exec", "other", "ls", "/sys/class/net").split() == ["eth0", "lo"]
     assert "is not connected" in refused(shared, "network", "disconnect", "mine", "other")
@@ -172,7 +172,9 @@ def test_an_address_that_was_asked_for_is_had_and_kept(shared: Daemon) -> None:
         "1000",
     )
     assert address(shared, "aa", "mine") == "10.213.0.9"
-    assert "belongs to" in refused(shared, "run", "--network", "mine", "--ip", "10.213.0.9", "host", "true")
+    assert "already in use: container aa has it" in refused(
+        shared, "run", "--network", "mine", "--ip", "10.213.0.9", "host", "true"
+    )
     ok(shared, "run", "-d", "--name", "bb", "--network", "mine", "host", "sleep", "1000")
     given = address(shared, "bb", "mine")
     assert given.startswith("10.213.0.1")

@@ -19,7 +19,9 @@ from pysup.supervisor.kernel import netns
 from pysup.supervisor.network import rules
 from pysup.supervisor.network.addresses import mac_of
 from pysup.supervisor.network.firewall import Firewall
+from pysup.supervisor.network.hooks import droppers
 from pysup.supervisor.network.netlink import Netlink
+from pysup.supervisor.network.passing import chains_passed
 from pysup.supervisor.network.rules import ANY, Published, Ruled
 from pysup.supervisor.network.wiring import Bridge, Plug, ensure_bridge, plug_in
 
@@ -179,3 +181,74 @@ async def test_an_internal_network_has_no_way_out() -> None:
                     accepted, (address, _port) = server.accept()
                     accepted.close()
                     assert address == "192.0.2.1", "masqueraded"
+
+
+async def test_what_another_manager_forwards_is_left_to_it() -> None:
+    """One that found forwarding on, as docker does where pysup switched it on."""
+    async with lab_with(PLAIN, []) as lab, AsyncExitStack() as stack:
+        other = stack.enter_context(namespace())
+        await join(lab, Ruled("docker0", ("10.77.0.0/24",)), other, 2)
+        ip("route", "add", "10.77.0.0/24", "via", "192.0.2.1", inside=lab.client)
+        with listening(other, (ANY[4], 80)):
+            assert not reaches(lab.client, ("10.77.0.2", 80))
+            await Firewall().apply(rules.spare("docker0"), "test", namespace=lab.host)
+            assert reaches(lab.client, ("10.77.0.2", 80))
+
+
+FIREWALLD = """
+table inet firewalld {
+    chain filter_FORWARD {
+        type filter hook forward priority filter + 10; policy accept;
+        ct state { established, related } accept
+        ct status dnat accept
+        iifname "lo" accept
+        ct state invalid drop
+        jump filter_FORWARD_ZONES
+        reject with icmpx admin-prohibited
+    }
+    chain filter_FORWARD_ZONES {
+    }
+}
+"""
+"""As firewalld 1.3 makes it, save for what its zones allow."""
+IPTABLES = """
+table ip filter {
+    chain FORWARD {
+        type filter hook forward priority filter; policy drop;
+        jump DOCKER-USER
+    }
+    chain DOCKER-USER {
+    }
+}
+"""
+"""As iptables-nft and docker make it."""
+
+
+@pytest.mark.parametrize(
+    ("theirs", "chain", "where", "published"),
+    [
+        (FIREWALLD, ("inet firewalld", "filter_FORWARD"), "filter_FORWARD_ZONES", True),
+        (IPTABLES, ("ip filter", "FORWARD"), "DOCKER-USER", False),
+    ],
+    ids=["firewalld", "iptables"],
+)
+async def test_another_firewall_is_named_and_must_accept_the_bridge(
+    theirs: str, chain: tuple[str, str], where: str, published: bool
+) -> None:
+    async with lab_with(PLAIN, WEB) as lab:
+        firewall = Firewall()
+        firewall.settle(lab.host)
+        assert droppers(await chains_passed(firewall), rules.TABLE) == []
+        await firewall.apply(theirs, "begin another firewall")
+        (named,) = droppers(await chains_passed(firewall), rules.TABLE)
+        assert (named.table, named.chain) == chain
+        with listening(lab.web, (ANY[4], 80)), listening(lab.client, (ANY[4], 8000)):
+            assert reaches(lab.client, ("192.0.2.1", 8080)) is published
+            assert not reaches(lab.web, ("192.0.2.2", 8000))
+            for way in ("iifname", "oifname"):
+                accept = f'add rule {chain[0]} {where} {way} "pysup0" accept'
+                await firewall.apply(accept, "accept the bridge")
+            assert reaches(lab.client, ("192.0.2.1", 8080)) and reaches(lab.web, ("192.0.2.2", 8000))
+        await firewall.apply(f"delete table {chain[0]}", "reload another firewall")
+        assert "10.9.0.2 . 80" in await firewall.apply(f"list table {rules.TABLE}", "list ours")
+        firewall.close()

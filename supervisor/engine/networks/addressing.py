@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from ipaddress import ip_address, ip_network
 from sqlite3 import Connection
 
-from pysup.store import endpoints, networks
+from pysup.store import containers, endpoints, networks
 from pysup.store.endpoints import Endpoint, Lease
 from pysup.store.networks import Subnet
 from pysup.supervisor.errors import BadRequest, Conflict
@@ -33,18 +33,35 @@ def give_addresses(conn: Connection, endpoint: Endpoint, asked: Iterable[Address
     return endpoints.leases(conn, endpoint.id)
 
 
-def _give_asked(conn: Connection, endpoint: Endpoint, subnets: Iterable[Subnet], address: Address) -> None:
+def _give_asked(conn: Connection, endpoint: Endpoint, subnets: Sequence[Subnet], address: Address) -> None:
+    told = f"cannot use {_WHAT[address.version]} {address}"
     subnet = next((one for one in subnets if address in ip_network(one.subnet)), None)
     if subnet is None:
-        raise BadRequest(f"cannot use {_WHAT[address.version]} {address}: it is in no subnet of the network")
+        there = ", ".join(one.subnet for one in subnets) or f"none of IPv{address.version}"
+        name = _network_name(conn, endpoint.network_id)
+        raise BadRequest(f"{told}: it is in no subnet of network {name} (there is {there})")
     holder = endpoints.holder(conn, endpoint.network_id, str(address))
     if holder is not None and holder.endpoint_id == endpoint.id:
         return
-    if holder is not None or not _usable(subnet, address):
-        taken = "it is reserved" if holder is None else f"it belongs to endpoint {holder.endpoint_id[:12]}"
-        raise Conflict(f"cannot use {_WHAT[address.version]} {address}: {taken}")
+    if holder is not None:
+        raise Conflict(f"{told}: Address already in use: container {_container_of(conn, holder)} has it")
+    if not _usable(subnet, address):
+        raise Conflict(
+            f"{told}: Address already in use: it is the gateway's, reserved, or no host's in {subnet.subnet}"
+        )
     lease = Lease(endpoint.network_id, str(address), subnet.subnet, endpoint.id, asked=True)
     endpoints.add_lease(conn, lease)
+
+
+def _container_of(conn: Connection, lease: Lease) -> str:
+    holders = (one for one in endpoints.of_network(conn, lease.network_id) if one.id == lease.endpoint_id)
+    row = containers.get(conn, next(holders).container_id)
+    return row.name if row else ""
+
+
+def _network_name(conn: Connection, network_id: str) -> str:
+    row = networks.get(conn, network_id)
+    return row.name if row else ""
 
 
 def _usable(subnet: Subnet, address: Address) -> bool:
@@ -62,7 +79,9 @@ def _give_free(conn: Connection, endpoint: Endpoint, subnets: list[Subnet]) -> N
         if _take(conn, endpoint, subnet):
             return
     told = ", ".join(subnet.subnet for subnet in subnets)
-    raise Conflict(f"cannot give an address: all of {told} are taken")
+    version, name = ip_network(subnets[0].subnet).version, _network_name(conn, endpoint.network_id)
+    cause = f"no available IPv{version} addresses on this network's address pools: all of {told} are taken"
+    raise Conflict(f"cannot connect to network {name}: {cause}")
 
 
 def _take(conn: Connection, endpoint: Endpoint, subnet: Subnet) -> bool:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from pysup.store import endpoints, networks
+from pysup.store import containers, endpoints, networks
 from pysup.store.errors import Ambiguous, Missing, NameTaken
 from pysup.store.networks import Network as Row
 from pysup.store.networks import Subnet
@@ -61,6 +61,8 @@ _IDS = {
 """Not random as docker's are: they are the same on every machine."""
 _DRIVERS = {"none": "null", "host": "host", BRIDGE: "bridge"}
 _SHORT = 12
+_OVERLAP = "Pool overlaps with other one on this address space"
+"""Docker's words, and those below: tools look for them."""
 
 
 class Networks:
@@ -230,7 +232,8 @@ class Networks:
         found = addresses.choose_subnet(pools, taken)
         if found is None:
             raise Conflict(
-                f"cannot {CREATE} {row.name}: all subnets of the address pools are taken, or are routes of the host; "
+                f"cannot {CREATE} {row.name}: could not find an available, non-overlapping IPv4 address pool among the "
+                "defaults to assign to the network: all of them are taken, or are routes of the host; "
                 "give --subnet, or pools to the daemon (--default-address-pool)"
             )
         return found
@@ -256,9 +259,15 @@ class Networks:
     def _refuse_used(self, conn: Connection, row: Row) -> None:
         used = endpoints.of_network(conn, row.id)
         if used:
+            names = [
+                one.name
+                for one in (containers.get(conn, used_by.container_id) for used_by in used[:5])
+                if one
+            ]
+            more = f" and {len(used) - len(names)} more" if len(used) > len(names) else ""
             raise Conflict(
-                f"cannot remove network {row.name}: it has active endpoints: "
-                f"{', '.join(one.container_id[:_SHORT] for one in used[:5])}"
+                f"cannot remove network {row.name}: it has active endpoints: container {', '.join(names)}{more}; "
+                "take it off (network disconnect), or remove it"
             )
 
     async def prune(self, rows: Iterable[Row], caller: Caller) -> list[str]:
@@ -309,8 +318,10 @@ def _refuse_overlap(conn: Connection, row: Row, subnet: Network, occupied: Seque
             holder = networks.get(conn, other.network_id)
             name = holder.name if holder else other.network_id
             raise Conflict(
-                f"cannot {CREATE} {row.name}: {subnet} overlaps with {other.subnet} of network {name}"
+                f"cannot {CREATE} {row.name}: {_OVERLAP}: {subnet} overlaps with {other.subnet} of network {name}"
             )
     for route in occupied:
         if addresses.overlaps(subnet, route) and route.prefixlen:
-            raise Conflict(f"cannot {CREATE} {row.name}: {subnet} overlaps with a route of the host, {route}")
+            raise Conflict(
+                f"cannot {CREATE} {row.name}: {_OVERLAP}: {subnet} overlaps with a route of the host, {route}"
+            )

@@ -26,6 +26,8 @@ async def refusal(store: Store, container: str, refused: Refused) -> PysupError:
         return Conflict(f"{told}port is already allocated: {await _holder(store, refused)}")
     if refused.errno == errno.EACCES:
         return Forbidden(told + forbidden(refused.binding.first, _first_free(), rootless=is_rootless()))
+    if refused.errno == errno.EADDRNOTAVAIL:
+        return Unavailable(f"{told}{refused.strerror}: the host has no address {refused.binding.host_ip}")
     return Unavailable(f"{told}{refused.strerror}")
 
 
