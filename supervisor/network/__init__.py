@@ -5,6 +5,7 @@ rules.py        the one nftables table, ``inet pysup``, as text; pure
 messages.py     what is said to rtnetlink (pyroute2's classes encode it)
 hooks.py        the chains that packets pass, as nft lists them; pure
 passing.py      asks for them
+devices.py      whether a network can have an interface of the host
 netlink.py      a netlink socket on trio
 firewall.py     applies rules, one transaction at a time
 nft_worker.py   the process that has libnftables

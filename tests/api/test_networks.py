@@ -259,10 +259,49 @@ def test_a_killed_engine_leaves_ports_and_addresses_as_they_were(shared: Daemon)
         fetch(18085)
 
 
+NAME = "com.docker.network.bridge.name"
+
+
+@pytest.fixture
+def theirs() -> Iterator[None]:
+    """Interfaces of somebody else: a bridge, and a pair with one end on it."""
+    for words in ("theirs0 type bridge", "theirs1 type veth peer name theirs2"):
+        subprocess.run(["ip", "link", "add", *words.split()], check=True)
+    subprocess.run(["ip", "link", "set", "theirs1", "master", "theirs0"], check=True)
+    yield
+    for name in ("theirs0", "theirs1"):
+        subprocess.run(["ip", "link", "delete", name], check=True)
+
+
+@pytest.mark.usefixtures("theirs")
+@pytest.mark.parametrize(
+    ("driver", "option", "told"),
+    [
+        ("bridge", f"{NAME}=theirs0", "has an interface theirs0 already, a bridge that pysup has not made"),
+        ("bridge", f"{NAME}=theirs2", "has an interface theirs2 already, a veth"),
+        ("bridge", f"{NAME}=lo", "has an interface lo already, a device"),
+        ("bridge", f"{NAME}=pysup0", "network bridge has the interface pysup0"),
+        ("macvlan", "parent=nope", "the host has no interface nope"),
+        ("macvlan", "parent=theirs2.7", "ip link add link theirs2 name theirs2.7 type vlan id 7"),
+        ("macvlan", "parent=theirs1", "interface theirs1 is a port of a bridge"),
+        ("macvlan", "parent=lo", "interface lo cannot be the parent of a macvlan"),
+    ],
+)
+def test_an_interface_that_a_network_cannot_have_is_told_at_once(
+    shared: Daemon, driver: str, option: str, told: str
+) -> None:
+    before = [name for _, name in socket.if_nameindex()]
+    create = ("network", "create", "-d", driver, "-o", option, "--subnet", "10.215.0.0/24", "mine")
+    assert told in refused(shared, *create)
+    assert [name for _, name in socket.if_nameindex()] == before
+    assert "mine" not in ok(shared, "network", "ls")
+
+
 def test_a_bridge_of_somebody_else_is_left_alone(shared: Daemon) -> None:
+    """One that has come since the network was made."""
+    ok(shared, "network", "create", "-o", f"{NAME}=theirs0", "mine")
     subprocess.run(["ip", "link", "add", "theirs0", "type", "bridge"], check=True)
     try:
-        ok(shared, "network", "create", "-o", "com.docker.network.bridge.name=theirs0", "mine")
         told = refused(shared, "run", "--rm", "--network", "mine", "host", "true")
         assert "cannot make bridge theirs0: there is another interface of this name" in told
         ok(shared, "network", "rm", "mine")

@@ -38,6 +38,7 @@ from pysup.supervisor.errors import NotFound, Unavailable
 from pysup.supervisor.kernel import netns
 from pysup.supervisor.network import addresses, rules, wiring
 from pysup.supervisor.network.addresses import IPV4
+from pysup.supervisor.network.devices import trouble_with_bridge, trouble_with_parent
 from pysup.supervisor.network.firewall import Firewall
 from pysup.supervisor.network.hooks import droppers
 from pysup.supervisor.network.kernel_parts import lacking, refused_link
@@ -183,6 +184,16 @@ class Fabric:
             cause = f"cannot set up the firewall: {lacking(missing)}" if missing else str(error)
             raise Unavailable(f"{cause}; {_WITHOUT}") from error
         self._founded, self._led = True, ports
+
+    async def trouble_with_device(self, network: Network) -> str:
+        """Why a network that is to be made cannot have its interface; empty: it can. Raises Unavailable."""
+        if network.driver == BRIDGE:
+            return await trouble_with_bridge(self._host, network.device)
+        try:
+            mode = Options(network.options).mode
+            return await trouble_with_parent(self._host, network.device, network.driver, mode)
+        except NetlinkError as error:
+            raise Unavailable(f"cannot try interface {network.device}: {error}") from error
 
     async def remove(self, network: Network) -> None:
         """Take a network's bridge and its rules away; it does not matter if they are gone."""

@@ -179,6 +179,7 @@ class Networks:
             )
         device = options.parent if beside else options.device or f"br-{network_id[:_SHORT]}"
         row = _row(wanted, network_id, device, wanted.driver)
+        await self._check_device(row, options)
         occupied = () if beside else self._occupied()  # a macvlan is where the host's own network is
         try:
             await self._store.write(
@@ -190,6 +191,14 @@ class Networks:
             ) from None
         self._news.publish(Happening("network", row.id, "create"))
         return row
+
+    async def _check_device(self, row: Row, options: Options) -> None:
+        """What its first container would find wrong is told now. Raises Conflict, Unavailable."""
+        known = (one.device for one in networks.list_networks(self._store.read()))
+        if row.device not in known and (options.device or options.parent):
+            trouble = await (await self.fabric()).trouble_with_device(row)
+            if trouble:
+                raise Conflict(f"cannot {CREATE} {row.name}: {trouble}")
 
     def _insert(
         self, conn: Connection, row: Row, wanted: WantedNetwork, occupied: Sequence[Network], caller: Caller
