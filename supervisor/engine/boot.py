@@ -66,6 +66,7 @@ async def boot(engine: Engine) -> int:
             log.exception("cannot resume container %s", row.name)
     for container_id in await engine.parts.store.query(builds.list_containers):
         engine.container(container_id).tell(commands.Remove(DAEMON, force=True, volumes=True))
+    engine.parts.networks.tidy()
     if not same_daemon:
         await _leave_marker(engine.parts.link)
     return await _note_start(engine.parts, "engine" if same_daemon else "start")

@@ -47,7 +47,9 @@ def _refusal(error: NetlinkError, name: str, kind: str) -> str:
         case errno.EBUSY:
             return f"interface {name} is a port of a bridge or a bond, or the parent of others than {kind}s already"
         case errno.EINVAL:
-            return f"interface {name} cannot be the parent of a {kind} (a loopback, or in mode passthru already)"
+            return (
+                f"interface {name} cannot be the parent of a {kind} (a loopback, or in mode passthru already)"
+            )
     raise error
 
 

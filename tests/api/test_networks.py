@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -388,6 +389,41 @@ def test_what_was_deleted_while_no_engine_ran_is_made_again_by_the_next(shared: 
     os.kill(engine, signal.SIGKILL)
     ok(shared, "ps")
     until(lambda: answers(18088), "an answer")
+
+
+def test_a_port_that_is_still_led_to_a_container_that_ended_is_taken_back_by_the_next_engine(
+    shared: Daemon,
+) -> None:
+    """An engine that is killed between the end and what follows leaves it so."""
+    ok(shared, "run", "--rm", "host", "true")  # the bridge is there
+    element = "{ tcp . 18092 : 172.17.0.2 . 80 }"
+    subprocess.run(["nft", "add", "element", "inet", "pysup", "any4", element], check=True)
+    os.kill(shared.engine_pid, signal.SIGKILL)
+    until(lambda: "18092" not in nft("list", "map", "inet", "pysup", "any4"), "the end of the port")
+
+
+def nft(*words: str) -> str:
+    return subprocess.check_output(["nft", *words], text=True)
+
+
+@pytest.mark.parametrize("made", [False, True], ids=["nothing", "a pair"])
+def test_a_connection_to_a_network_that_a_kill_broke_off_is_finished_by_the_next_engine(
+    shared: Daemon, made: bool
+) -> None:
+    """The endpoint is a row, and there is no interface yet, or one that nobody has noted."""
+    ok(shared, "network", "create", "mine")
+    ok(shared, "run", "-d", "--name", "web", "--network", "mine", "host", "sleep", "1000")
+    os.kill(shared.engine_pid, signal.SIGSTOP)
+    with closing(sqlite3.connect(shared.root / "pysup.db")) as conn, conn:
+        ((device,),) = conn.execute("SELECT device FROM endpoint")
+        conn.execute("UPDATE endpoint SET device = ''")
+    if not made:
+        subprocess.run(["ip", "link", "delete", device], check=True)
+    os.kill(shared.engine_pid, signal.SIGKILL)
+    look = ("exec", "web", "ip", "-br", "addr", "show", "eth0")
+    until(lambda: address(shared, "web", "mine") in shared.docker(*look).stdout, "the interface")
+    ok(shared, "network", "disconnect", "mine", "web")
+    assert device not in [name for _, name in socket.if_nameindex()]
 
 
 def test_a_reboot_costs_neither_addresses_nor_ports(shared: Daemon) -> None:

@@ -256,6 +256,19 @@ class Fabric:
         for endpoint in await self._store.query(partial(endpoints.alive_on, network_id=network_id)):
             await wiring.put_back(self._host, endpoint.device, index)
 
+    async def tidy(self) -> None:
+        """Bring the table of an earlier engine to what there should be, if there is one. Raises Unavailable."""
+        async with self._turn:
+            if not self._founded and await self._is_there():
+                await self._found()
+
+    async def _is_there(self) -> bool:
+        try:
+            await self._firewall.apply(f"list chain {rules.TABLE} strangers", "look for the table")
+        except Unavailable:
+            return False
+        return True
+
     # -- what others did -------------------------------------------------------------------------------------
 
     async def remake_rules(self, by: str) -> None:

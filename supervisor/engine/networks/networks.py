@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import logging
 import secrets
+import socket
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -19,17 +21,18 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from pysup.store import containers, endpoints, networks
-from pysup.store.errors import Ambiguous, Missing, NameTaken
+from pysup.store.errors import Ambiguous, Missing, NameTaken, StoreError
 from pysup.store.networks import Network as Row
 from pysup.store.networks import Subnet
 from pysup.store.store import Store
 from pysup.supervisor.engine import event_rows
 from pysup.supervisor.engine.containers.commands import Caller
+from pysup.supervisor.engine.networks import held
 from pysup.supervisor.engine.networks.forwarding import Forwarding
 from pysup.supervisor.engine.networks.naming import Naming
 from pysup.supervisor.engine.networks.relays import Relays
 from pysup.supervisor.engine.news import Happening, NewsDesk
-from pysup.supervisor.errors import BadRequest, Conflict, Forbidden, NotFound, Unavailable
+from pysup.supervisor.errors import BadRequest, Conflict, Forbidden, NotFound, PysupError, Unavailable
 from pysup.supervisor.keeper.link import Link
 from pysup.supervisor.kernel import netns
 from pysup.supervisor.kernel.features import Feature
@@ -46,6 +49,8 @@ from pysup.supervisor.spec.networks import (
     WantedSubnet,
     default_options,
 )
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from pysup.supervisor.engine.networks.fabric import Fabric
@@ -128,6 +133,28 @@ class Networks:
             await self._store.write(
                 partial(self._add_builtin, names=missing, occupied=self._occupied(self._settings.bridge))
             )
+
+    def tidy(self) -> None:
+        """Take back, meanwhile, what an engine that was killed led to containers that had ended before.
+
+        Where none of our bridges is there, none was led to: nothing is imported, and nothing of the machine's touched.
+        """
+        if self._has_bridges():
+            self._nursery.start_soon(self._tidy)
+
+    def _has_bridges(self) -> bool:
+        if not netns.is_governed() and not self._link.held(held.HOME):
+            return False
+        namespace = None if netns.is_governed() else self._link.held(held.HOME)["net"]
+        there = {name for _, name in netns.run_inside(namespace, socket.if_nameindex)}
+        rows = networks.list_networks(self._store.read())
+        return any(row.driver == BRIDGE and row.device in there for row in rows)
+
+    async def _tidy(self) -> None:
+        try:
+            await (await self.fabric()).tidy()
+        except (PysupError, StoreError, OSError) as error:
+            log.error("cannot tidy up the rules of networks: %s", error)
 
     @staticmethod
     def _occupied(besides: str = "") -> list[Network]:

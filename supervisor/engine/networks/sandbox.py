@@ -129,7 +129,7 @@ class Sandbox:
         held = "net" in HeldNamespaces(self._parts.link, self._record.id).fds
         async with together() as nursery:
             if held:
-                nursery.start_soon(self._serve_names)
+                nursery.start_soon(self._go_on)
             else:
                 nursery.start_soon(self._connect_unless_it_dies, launched.process)
             await launched.ready()
@@ -150,6 +150,21 @@ class Sandbox:
             for place in self._places:
                 await self._plug(namespace, place)
         await self._serve_names()
+
+    async def _go_on(self) -> None:
+        """The network of an earlier run is there already."""
+        await self._plug_missing()
+        await self._serve_names()
+
+    async def _plug_missing(self) -> None:
+        """An engine that was killed while a container came on a network has noted no device, and may have made one."""
+        missing = [place for place in on_bridges(self._places) if not place.endpoint.device]
+        if not missing:
+            return
+        with self._namespace() as namespace:
+            for place in missing:
+                await (await self._parts.networks.fabric()).unplug(namespace, place.endpoint)
+                await self._plug(namespace, place)
 
     async def _plug(self, namespace: int | None, place: Place) -> None:
         if namespace is not None:
@@ -204,9 +219,12 @@ class Sandbox:
         place = next(one for one in self._places if one.endpoint.id == endpoint_id)
         with self._namespace() as namespace:
             await self._plug(namespace, place)
+        await self._note_plugged()
+        await self.changed()
+
+    async def _note_plugged(self) -> None:
         if self._devices:
             await self._parts.store.write(partial(_note_devices, devices=dict(self._devices)))
-        await self.changed()
 
     @asynccontextmanager
     async def published(self, network: NetworkSpec) -> AsyncIterator[tuple[Write, ...]]:
@@ -258,6 +276,8 @@ class Sandbox:
             await self._publishing.lead(self._places)
         else:
             await self._publishing.take_again(self._places)
+            await self._plug_missing()
+            await self._note_plugged()
         await self._serve_names()
         for place in on_bridges(self._places):
             await (await self._parts.networks.fabric()).bridge(place.network.id)
