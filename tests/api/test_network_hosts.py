@@ -217,10 +217,12 @@ def test_a_macvlan_is_a_host_among_the_others(shared: Daemon, other: int) -> Non
     assert LAN in ok(shared, "run", "--rm", "--network", "host", "host", "ls", "/sys/class/net")
 
 
-def test_a_macvlan_on_nothing_says_so(shared: Daemon) -> None:
-    ok(shared, "network", "create", "-d", "macvlan", "-o", "parent=nosuch0", "lan")
+def test_a_macvlan_whose_parent_has_gone_says_so(shared: Daemon) -> None:
+    ip("link", "add", "gone0", "type", "veth", "peer", "name", "gone1")
+    ok(shared, "network", "create", "-d", "macvlan", "-o", "parent=gone0", "lan")
+    ip("link", "delete", "gone0")
     told = refused(shared, "run", "--rm", "--network", "lan", "host", "true")
-    assert "cannot find interface nosuch0 of the host" in told
+    assert "cannot find interface gone0 of the host" in told
 
 
 # What iptables-nft, docker and firewalld make, as nft lists it.
