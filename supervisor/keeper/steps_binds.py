@@ -132,10 +132,20 @@ def fresh(context: Context, fstype: str, name: str, attributes: int) -> None:
     context.fds[name] = make(fstype, attributes)
 
 
-def give_ids(context: Context, name: str, user: str) -> None:
-    """Have a detached mount show its files with the ids of a user namespace (mount_setattr(2), idmapped mounts)."""
-    namespace = context.fd(user)
-    context.system.mount_setattr(context.fd(name), attr_set=mounts.MOUNT_ATTR_IDMAP, userns_fd=namespace)
+def give_ids(context: Context, name: str, user: str, owner: int) -> None:
+    """Have another container's memory show its files with the ids of a user namespace (mount_setattr(2), idmapped
+    mounts).
+
+    Only what that container's root, ``owner`` on the host, has for itself: who may mount in its own namespace could
+    have put there what it has no power over, and who is given ids in it would have some.
+    """
+    tree = context.fd(name)
+    if (
+        context.system.filesystem_type(tree) != mounts.TMPFS_MAGIC
+        or context.system.fstat(tree).st_uid != owner
+    ):
+        raise StepError(errno.EPERM, "it is not that container's own memory")
+    context.system.mount_setattr(tree, attr_set=mounts.MOUNT_ATTR_IDMAP, userns_fd=context.fd(user))
 
 
 def show(context: Context, source: str, target: str) -> None:

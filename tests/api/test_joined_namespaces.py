@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from helpers.daemon import Daemon
@@ -125,6 +126,38 @@ def test_the_network_stays_when_its_owner_restarts(shared: Daemon) -> None:
     after = links(shared, "guest")
     assert (after["net"], after["user"]) == (before["net"], before["user"])
     shared.pysup("rm", "-f", "guest", "owner", check=True)
+
+
+def test_ids_are_given_in_a_containers_own_memory_alone(shared: Daemon, tmp_path: Path) -> None:
+    """What else its root puts there, or is given there, it has no power over: nor has who joins it with other ids."""
+    (tmp_path / "secret").touch(0o600)
+    bind = f"{tmp_path}:/srv"
+    flags = (
+        "--userns",
+        "auto",
+        "--ipc",
+        "shareable",
+        "--cap-add",
+        "SYS_ADMIN",
+        "--security-opt",
+        "seccomp=unconfined",
+    )
+    script = "mount --bind /srv /dev/shm && exec sleep 1000"
+    shared.pysup(
+        "run", "-d", *QUIET, *flags, "-v", bind, "--name", "sly", "host", "sh", "-c", script, check=True
+    )
+    wait = "until [ $(grep -c /dev/shm /proc/mounts) = 2 ]; do sleep 0.1; done"
+    shared.pysup("exec", "sly", "timeout", "30", "sh", "-c", wait, check=True)
+    shared.pysup(
+        "run", "-d", *QUIET, *flags[:4], "-v", f"{tmp_path}:/dev/shm", "--name", "given", *SLEEP, check=True
+    )
+    for owner, cause in (
+        ("sly", "it is not that container's own memory"),
+        ("given", "is a mount of its own"),
+    ):
+        join = ("--ipc", f"container:{owner}", "--userns", "auto", "host", "cat", "/dev/shm/secret")
+        assert cause in refused(shared, "run", "--rm", *QUIET, *join)
+    shared.pysup("rm", "-f", "sly", "given", check=True)
 
 
 # -- names and cgroups ---------------------------------------------------------------------------------------

@@ -126,6 +126,7 @@ async def launch_run(
                 _facts(parts, record, cgroup, program=program, devices=devices, kept=tuple(kept)),
                 held=tuple(name for name in (*own, *theirs) if name != plan.DONOR),
                 foreign=foreign(user, {**theirs, **others.processes}),
+                donor_root=others.donor_root,
             )
             async with (
                 _mounted(parts, record, key, facts, user, given) as (facts, attached),

@@ -15,6 +15,7 @@ from pysup.store.containers import Container as Row
 from pysup.supervisor.engine.containers.joined_modes import SHARED
 from pysup.supervisor.engine.containers.namespaces import HeldNamespaces
 from pysup.supervisor.engine.containers.record import Record
+from pysup.supervisor.engine.containers.specs import spec_of
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import Conflict
 from pysup.supervisor.kernel import nsfs
@@ -22,6 +23,7 @@ from pysup.supervisor.kernel.files import duplicate
 from pysup.supervisor.runtime import plan
 
 _SHARING = ("shareable", "host")
+_MEMORY = ("/dev", "/dev/shm")  # noqa: S108 - paths in a container
 _MODES = {
     "pid": "PidMode",
     "ipc": "IpcMode",
@@ -40,6 +42,8 @@ class Joined(NamedTuple):
     """Namespaces to enter; with that of IPC goes the mount namespace that has its /dev/shm (DONOR)."""
     processes: dict[str, int]
     """The pid namespace itself."""
+    donor_root: int
+    """The host's uid of the root of the container whose IPC is shared."""
 
 
 @contextmanager
@@ -47,12 +51,12 @@ def joined_spaces(parts: Parts, record: Record) -> Iterator[Joined]:
     """In the block: what the container shares with others. Raises Conflict."""
     wanted = record.spec.namespaces
     with ExitStack() as stack:
-        pid, processes, spaces = None, {}, {}
+        pid, processes, spaces, donor_root = None, {}, {}, 0
         if wanted.pid == "container":
             pid = _opened(stack, parts, record, wanted.pid_of, "pid", "")
             processes["pid"] = _opened(stack, parts, record, wanted.pid_of, "pid", "pid")
         if wanted.ipc == "container":
-            _refuse_private(parts, record, wanted.ipc_of)
+            donor_root = _donor_root(parts, record, wanted.ipc_of)
             for name, file in (("ipc", "ipc"), (plan.DONOR, "mnt")):
                 spaces[name] = _opened(stack, parts, record, wanted.ipc_of, "ipc", file)
         for name, mode, other in (
@@ -61,7 +65,7 @@ def joined_spaces(parts: Parts, record: Record) -> Iterator[Joined]:
         ):
             if mode == "container":
                 spaces[name] = _opened(stack, parts, record, other, name, name)
-        yield Joined(pid, spaces, processes)
+        yield Joined(pid, spaces, processes, donor_root)
 
 
 @contextmanager
@@ -123,11 +127,18 @@ def _running(parts: Parts, record: Record, container_id: str, space: str) -> Row
     return row
 
 
-def _refuse_private(parts: Parts, record: Record, container_id: str) -> None:
-    """As docker: whose memory is shared has to say so."""
+def _donor_root(parts: Parts, record: Record, container_id: str) -> int:
+    """As docker: whose memory is shared has to say so. Where something is mounted in its place it is no memory of its
+    own, and those who have other ids cannot be given theirs in it.
+    """
     row = _running(parts, record, container_id, "ipc")
     if json.loads(row.host_config)["IpcMode"] not in _SHARING:
         raise _refusal(record, row.name, "ipc", "its IPC is not shareable (run it with --ipc shareable)")
+    theirs = spec_of(parts.images, row)
+    same = theirs.namespaces.uid_maps == record.spec.namespaces.uid_maps
+    if not same and any(mount.target in _MEMORY for mount in theirs.mounts):
+        raise _refusal(record, row.name, "ipc", "its /dev/shm is a mount of its own, and its ids are others")
+    return plan.root_ids(theirs.namespaces)[0]
 
 
 def _refusal(record: Record, name: str, space: str, cause: str) -> Conflict:

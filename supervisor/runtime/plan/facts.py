@@ -98,6 +98,8 @@ class Facts:
     foreign: frozenset[str] = frozenset()
     """Those of other containers to join (``pid``, and DONOR, too) over which the container's root will have no power:
     they belong to another user namespace than its own."""
+    donor_root: int = 0
+    """The host's uid of the root of the container whose memory is shared."""
     below: tuple[Below, ...] = ()
     """The machine's further file systems that the host image shows, parents first."""
     hidden: tuple[str, ...] = ()

@@ -48,4 +48,5 @@ def borrowed(spec: ContainerSpec, facts: Facts) -> Iterator[Step]:
     if spec.namespaces.ipc == "container":
         yield ["borrow", DONOR, "/dev/shm", SHARED_MEMORY]  # noqa: S108 - a mount point
         if DONOR in facts.foreign:
-            yield ["give_ids", SHARED_MEMORY, USER if spec.namespaces.user == "private" else EVERY_ID]
+            user = USER if spec.namespaces.user == "private" else EVERY_ID
+            yield ["give_ids", SHARED_MEMORY, user, facts.donor_root]
