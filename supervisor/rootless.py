@@ -13,8 +13,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import pwd
-import shutil
 import signal
 import subprocess
 import sys
@@ -26,11 +24,8 @@ from pysup.supervisor.kernel import mounts, netns, process
 from pysup.supervisor.kernel.libc import AT_FDCWD
 from pysup.supervisor.kernel.searching import processes_of
 from pysup.supervisor.network import uplink_programs
+from pysup.supervisor.runtime import subordinate_ids
 from pysup.supervisor.settings import Settings
-from pysup.supervisor.spec.auto_ids import Range, subordinate
-
-_SUBORDINATE = {"uid": "/etc/subuid", "gid": "/etc/subgid"}
-_PROGRAMS = {"uid": "newuidmap", "gid": "newgidmap"}
 
 
 def enter(settings: Settings) -> NoReturn:
@@ -39,7 +34,7 @@ def enter(settings: Settings) -> NoReturn:
     maps = {kind: _arguments(kind, uid, own) for kind, own in (("uid", uid), ("gid", gid))}
     try:
         _end_leftovers(settings)
-        _map_ids(maps if all(maps.values()) else None, uid, gid)
+        _map_ids(None if subordinate_ids.why_none(uid) else maps, uid, gid)
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
         process.unshare(process.CLONE_NEWNS)
@@ -56,23 +51,12 @@ def enter(settings: Settings) -> NoReturn:
 
 
 def _arguments(kind: str, uid: int, own: int) -> list[str]:
-    """What the program is told: the user is root, its further ids follow from 1 on; empty: it cannot be used."""
-    if shutil.which(_PROGRAMS[kind]) is None:
-        return []
-    ranges = _given(kind, uid)
+    """What the program is told: the user is root, its further ids follow from 1 on."""
     words, inside = ["0", str(own), "1"], 1
-    for start, size in ranges:
+    for start, size in subordinate_ids.given(kind, uid):
         words += [str(inside), str(start), str(size)]
         inside += size
-    return words if ranges else []
-
-
-def _given(kind: str, uid: int) -> list[Range]:
-    with contextlib.suppress(OSError), open(_SUBORDINATE[kind], encoding="utf-8", errors="replace") as file:
-        found = subordinate(file.read())
-        with contextlib.suppress(KeyError):
-            return found.get(pwd.getpwuid(uid).pw_name) or found.get(str(uid), [])
-    return []
+    return words
 
 
 def _map_ids(maps: dict[str, list[str]] | None, uid: int, gid: int) -> None:
@@ -104,7 +88,10 @@ def _run_programs(maps: dict[str, list[str]], pid: int, wait_fd: int) -> int:
     """What they write on standard error says why they refuse."""
     if os.read(wait_fd, 1) != b"1":
         return 1
-    done = [subprocess.run([_PROGRAMS[kind], str(pid), *words], check=False) for kind, words in maps.items()]
+    done = [
+        subprocess.run([subordinate_ids.PROGRAMS[kind], str(pid), *words], check=False)
+        for kind, words in maps.items()
+    ]
     return int(any(one.returncode for one in done))
 
 

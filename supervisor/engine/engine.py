@@ -31,6 +31,7 @@ from pysup.supervisor.engine.files import copying
 from pysup.supervisor.engine.files.copying import Stat
 from pysup.supervisor.engine.files.differences import differences
 from pysup.supervisor.engine.images.commit import Wanted, commit
+from pysup.supervisor.engine.limited import limited
 from pysup.supervisor.engine.log_sources import LogSource, log_source
 from pysup.supervisor.engine.networks.explaining import Explanation, explain_port
 from pysup.supervisor.engine.parts import Parts
@@ -308,4 +309,5 @@ class Engine:
     async def features(self) -> dict[str, Feature]:
         """What this machine can and cannot do, and what each lack costs."""
         layers = {"write layers": await upper_layers.feature(self.parts)}
-        return {**probe(), **layers, **await self.parts.networks.features()}
+        found = {**probe(), **layers, **await self.parts.networks.features()}
+        return limited(found, self.parts.hierarchy)

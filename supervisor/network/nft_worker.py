@@ -10,7 +10,7 @@ import json
 import os
 import socket
 import sys
-from contextlib import nullcontext
+from functools import partial
 
 from pysup.supervisor.kernel import libraries, netns, nftables, process
 from pysup.supervisor.network.kernel_parts import NF_TABLES, lacking
@@ -56,9 +56,12 @@ def _text(fd: int) -> str:
 
 
 def _run(commands: str, namespace: int | None) -> str:
-    with nullcontext() if namespace is None else netns.entered(namespace):
-        _try_socket()
-        return nftables.run(commands)
+    return netns.run_inside(namespace, partial(_run_here, commands))
+
+
+def _run_here(commands: str) -> str:
+    _try_socket()
+    return nftables.run(commands)
 
 
 def _try_socket() -> None:

@@ -43,6 +43,11 @@ def test_what_is_limited_is_told(user: RootlessUser) -> None:
     facts = user.ok("pysup info; docker -H unix://$XDG_RUNTIME_DIR/pysup/pysup.sock info -f '{{json .}}'")
     assert "root: no: rootless: no macvlan networks" in facts
     assert "ids: yes (65537 of users, 65537 of groups)" in facts
+    assert (
+        "way out: yes (/usr/bin/slirp4netns)" in facts
+        and "low ports: no: none is published below 1024" in facts
+    )
+    assert "cgroup v1: no: an ordinary user has none of it" in facts and f"pause: {NO_CGROUP}" in facts
     document = json.loads(facts.splitlines()[-1])
     assert "name=rootless" in document["SecurityOptions"]
     assert (document["CgroupDriver"], document["MemoryLimit"]) == ("none", False)
@@ -55,8 +60,12 @@ def test_what_is_limited_is_told(user: RootlessUser) -> None:
         ("run --rm -m 64m host true", f"cannot limit memory: {NO_CGROUP}"),
         ("run --rm --cpus 1 host true", f"cannot limit CPU time: {NO_CGROUP}"),
         ("run --rm --pids-limit 5 host true", f"cannot limit the number of processes: {NO_CGROUP}"),
-        ("run --rm --userns auto host true", "only a daemon that is root"),
-        ("run --rm --uidmap 0:1:5 host true", "only a daemon that is root"),
+        ("run --rm --userns auto -v data:/data host true", "only a daemon that is root"),
+        ("run --rm --uidmap 0:1000:70000 host true", "the daemon's own ids, which are 0-0 and 1-65536"),
+        (
+            "run --rm --userns auto:size=70000 host true",
+            "no 70000 ids in a row are free for it in the daemon's own ids",
+        ),
         ("network create -d macvlan -o parent=lo lan", "driver macvlan needs root"),
         (
             "network create --subnet 10.0.2.0/25 taken",
@@ -71,6 +80,13 @@ def test_what_cannot_work_says_why(user: RootlessUser, command: str, said: str) 
     assert said in done.stderr
 
 
+def test_without_newuidmap_the_user_is_root_alone() -> None:
+    with RootlessUser() as someone:
+        path = "for p in sh env sleep; do ln -s $(command -v $p) bin; done; PATH=$PWD/bin"
+        told = someone.ok(f"cd $HOME; mkdir bin; {path}; pysup run --rm host true; pysup info")
+        assert "newuidmap and newgidmap (package uidmap) cannot be found" in told
+
+
 def test_without_a_program_that_leads_out_there_is_no_default_network() -> None:
     """Neither is on the path; what leads nowhere works all the same."""
     with RootlessUser() as someone:
@@ -81,6 +97,9 @@ def test_without_a_program_that_leads_out_there_is_no_default_network() -> None:
         )
         assert told
         said = "neither slirp4netns nor pasta (package passt) is installed"
+        assert f"way out: no: no default network, and no networks but --internal ones: {said}" in someone.ok(
+            "pysup info"
+        )
         for refused in ("--network bridge", "--network out"):
             done = someone.sh(f"pysup run --rm {refused} host true")
             assert done.returncode in (125, 126, 127) and said in done.stderr
@@ -144,6 +163,25 @@ def test_execs_and_terminals(user: RootlessUser) -> None:
     user.ok("pysup restart -t 0 served; pysup exec served true; pysup rm -f served")
 
 
+def test_a_user_namespace_of_a_containers_own_is_within_the_daemons(user: RootlessUser) -> None:
+    """A container's root is neither the user nor another container's."""
+    look = "sh -c 'cat /proc/self/uid_map; id -u; echo mine > /usr/mine; stat -c %u /usr/mine'"
+    shown = user.ok(
+        f"pysup run -d --name own --userns auto:size=2000 host sleep 60; pysup exec own {look}; "
+        f"pysup run --rm --userns auto:size=2000 host {look}; pysup run --rm --uidmap 0:0:9 --gidmap 0:5:9 host {look}"
+    ).splitlines()[1:]
+    assert [line.split() for line in shown] == [
+        ["0", "1", "2000"], ["0"], ["0"],
+        ["0", "2001", "2000"], ["0"], ["0"],
+        ["0", "0", "1"], ["1", "1", "8"], ["0"], ["0"],
+    ]  # fmt: skip
+    pid = user.ok("pysup inspect -f '{{.State.Pid}}' own").strip()
+    assert f"Uid:\t{user.first}\t" in Path(f"/proc/{pid}/status").read_text()
+    strange = user.sh("pysup run --rm --userns auto:size=2000 --pid host host sh -c 'kill -0 $1' sh " + pid)
+    assert "not permitted" in strange.stderr
+    user.ok("pysup restart -t 0 own; pysup exec own cat /usr/mine; pysup rm -f own")
+
+
 def test_an_init_in_the_host_image(user: RootlessUser) -> None:
     shown = user.ok("pysup run --rm --init host ps -o args= 1; pysup run --rm --init --read-only host true")
     assert shown == "/run/docker-init -- ps -o args= 1\n"
@@ -183,7 +221,8 @@ def test_a_user_without_further_ids_is_root_alone() -> None:
         assert alone.ok(script).split()[:4] == ["0", "0", str(alone.uid), "1"]
         refused = alone.sh("pysup run --rm -u 33 host true")
         assert refused.returncode == 125 and "credentials: invalid argument" in refused.stderr
-        assert "ids: yes (1 of users, 1 of groups)" in alone.ok("pysup info")
+        said = f"nobody else can run: /etc/subuid and /etc/subgid give none to user someone ({alone.uid})"
+        assert said in alone.ok("pysup info")
 
 
 _PLACES = (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup"))

@@ -10,6 +10,7 @@ from pysup.supervisor.api.render.system import Machine, info, version
 from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.wire import Request, Response, json_response
 from pysup.supervisor.engine.engine import Engine
+from pysup.supervisor.engine.limited import no_way_out
 from pysup.supervisor.engine.upper_layers import lack
 from pysup.supervisor.runtime.cgroups.none import WHY as NO_CGROUPS
 from pysup.supervisor.runtime.filesystems import type_of
@@ -45,9 +46,11 @@ async def get_version(engine: Engine, _request: Request) -> Response:
 
 
 async def _warnings(engine: Engine) -> list[str]:
-    found = [] if engine.parts.hierarchy.version else [f"WARNING: no limits, no pause: {NO_CGROUPS}"]
+    """As docker's command prints them."""
+    limits = "" if engine.parts.hierarchy.version else f"no limits, no pause: {NO_CGROUPS}"
     cause = await lack(engine.parts)
-    return [*found, f"WARNING: containers cannot start: {cause}"] if cause else found
+    starts = f"containers cannot start: {cause}" if cause else ""
+    return [f"WARNING: {told}" for told in (limits, no_way_out(), starts) if told]
 
 
 async def get_info(engine: Engine, _request: Request) -> Response:

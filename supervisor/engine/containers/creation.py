@@ -16,6 +16,7 @@ import trio
 from pysup.store import containers, images
 from pysup.store.containers import Container as Row
 from pysup.store.errors import Missing, NameTaken
+from pysup.supervisor.engine.containers import nested_ids
 from pysup.supervisor.engine.containers.commands import Caller
 from pysup.supervisor.engine.containers.joined_modes import with_ids
 from pysup.supervisor.engine.containers.record import Change, Record, Told
@@ -71,6 +72,7 @@ async def _draft(parts: Parts, body: dict[str, Any], given: str, container_id: s
     body, ids, warnings = await with_user_namespace(parts, body, container_id, image.lower)
     wanted = normalise(body, image.config, container_id=container_id, lower=image.lower, defaults=DEFAULTS)
     parts.hierarchy.check(wanted.spec.resources)
+    nested_ids.check(wanted.spec.namespaces)
     _check_sources(wanted.spec)
     sealed = await parts.secrets.sealed(given_secrets)
     row = containers.draft(

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from sqlite3 import Connection
 
 from pysup.store import id_ranges
+from pysup.supervisor.engine.containers import nested_ids
 from pysup.supervisor.errors import Conflict
+from pysup.supervisor.kernel.own_ids import is_rootless
 from pysup.supervisor.settings import Settings
 from pysup.supervisor.spec.auto_ids import Pool, Range, free_range, pool_of
 
@@ -22,7 +24,7 @@ class IdRanges:
 
     def reserve(self, container_id: str, size: int) -> Range:
         """Choose a range, which nobody else is given until forget(). Raises Conflict: none is free."""
-        pool = pool_of(self._setting, _read("/etc/subuid"), _read("/etc/subgid"))
+        pool = self._pool()
         found = free_range(pool.ranges, self._used(pool), size)
         if found is None:
             raise Conflict(
@@ -30,6 +32,11 @@ class IdRanges:
             )
         self._pending[container_id] = found
         return found
+
+    def _pool(self) -> Pool:
+        if is_rootless() and not self._setting:
+            return nested_ids.pool()
+        return pool_of(self._setting, _read("/etc/subuid"), _read("/etc/subgid"))
 
     def forget(self, container_id: str) -> None:
         """The container's row is there and tells, or will never be."""

@@ -21,7 +21,10 @@ from pysup.supervisor.spec.network import CONTAINER
 
 Json = dict[str, Any]
 
-_NO_ROOT = "only a daemon that is root can show layers and volumes with other ids"
+_NO_ROOT = (
+    "only a daemon that is root can show layers and volumes with other ids; without root there is the host image, "
+    "whose files are nobody's in any case, without volumes"
+)
 
 
 class Settled(NamedTuple):
@@ -39,8 +42,6 @@ async def with_user_namespace(parts: Parts, body: Json, container_id: str, lower
     own = host.inner("Pysup")
     maps = bool(own.raw("UidMaps") or own.raw("GidMaps"))
     mode = host.text("UsernsMode") or ("" if maps else parts.settings.userns)
-    if maps and is_rootless():
-        raise Unavailable(f"cannot {CREATE}: --uidmap and --gidmap: {_NO_ROOT}; there is --userns host")
     if mode.startswith(CONTAINER) and mode != CONTAINER:
         return _joined(parts, body, mode)
     if not is_auto(mode):
@@ -49,10 +50,12 @@ async def with_user_namespace(parts: Parts, body: Json, container_id: str, lower
         auto = parse_auto(mode)
     except ValueError as error:
         raise host.bad(str(error)) from None
-    lacking = _NO_ROOT if is_rootless() else ""
+    if is_rootless():
+        lacking = "" if "/" in lower and not _has_volumes(body) else _NO_ROOT
+    else:
+        lacking = await _lacking(parts, container_id, lower) if auto.fallback else ""
     if lacking and not auto.fallback:
         raise Unavailable(f"cannot {CREATE}: --userns auto: {lacking}; there is --userns host")
-    lacking = lacking or (await _lacking(parts, container_id, lower) if auto.fallback else "")
     if lacking:
         return Settled(_with(body, "host", None), warnings=(f"no user namespace of its own: {lacking}",))
     return _ranged(parts, body, mode, auto, container_id)
@@ -86,6 +89,12 @@ def _ranged(parts: Parts, body: Json, mode: str, auto: Auto, container_id: str) 
     start, size = parts.id_ranges.reserve(container_id, auto.size)
     note = partial(id_ranges.insert, start=start, size=size, container_id=container_id)
     return Settled(_with(body, mode, {"Start": start, "Size": size}), (note,))
+
+
+def _has_volumes(body: Json) -> bool:
+    """Whether anything is mounted that has owners."""
+    host = body.get("HostConfig") or {}
+    return any((body.get("Volumes"), *(host.get(key) for key in ("Binds", "Mounts", "VolumesFrom"))))
 
 
 async def _lacking(parts: Parts, container_id: str, lower: tuple[str, ...]) -> str:

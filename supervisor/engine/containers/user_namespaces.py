@@ -11,11 +11,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import NamedTuple
 
+from pysup.supervisor.engine.containers import nested_ids
 from pysup.supervisor.engine.containers.namespaces import HeldNamespaces
 from pysup.supervisor.engine.containers.record import Record
 from pysup.supervisor.engine.containers.space_sharing import joined_user
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import StartFailed
+from pysup.supervisor.kernel.own_ids import own_map
 from pysup.supervisor.kernel.process import CLONE_NEWUSER
 from pysup.supervisor.runtime import layers, plan, sharing
 from pysup.supervisor.runtime.launch import StdioPlan, launch
@@ -59,8 +61,8 @@ async def new_namespace(parts: Parts, what: str, key: str, spaces: Namespaces) -
         flags=CLONE_NEWUSER,
         plan=[["user_namespace"], ["ready"]],
         stdio=StdioPlan(),
-        uid_map=plan.map_text(plan.uid_maps(spaces)),
-        gid_map=plan.map_text(plan.gid_maps(spaces)),
+        uid_map=plan.map_text(nested_ids.split(plan.uid_maps(spaces), own_map("uid"))),
+        gid_map=plan.map_text(nested_ids.split(plan.gid_maps(spaces), own_map("gid"))),
     )
     await helper.ready()
     try:
@@ -94,7 +96,8 @@ def shown(spec: ContainerSpec, facts: plan.Facts, user: int | None) -> Iterator[
     """Layers and volumes of one start, with the ids of ``user`` where the kernel can show them.
 
     Where it cannot, layers show the host's ids, unless the container's range is its own alone: such a container could
-    do nothing. Raises OSError, CannotMap, BadRequest.
+    do nothing, save in the host image without root, where they are nobody's in any case. Raises OSError, CannotMap,
+    BadRequest.
     """
     with ExitStack() as stack:
         idmapped, attached = _layers(spec, facts, user, stack)
@@ -111,7 +114,7 @@ def _layers(
         try:
             return True, stack.enter_context(layers.detached(spec, facts, user=user))
         except layers.CannotMap:
-            if spec.namespaces.user_auto:
+            if spec.namespaces.user_auto and not (facts.machine.skeleton and plan.is_host_image(spec)):
                 raise
     return False, stack.enter_context(layers.detached(spec, facts))
 
