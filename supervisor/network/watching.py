@@ -103,7 +103,7 @@ def _split(data: bytes) -> list[Message]:
 def has_rules() -> bool:
     """Whether the kernel has nfnetlink: without it there are no rules that somebody could delete."""
     try:
-        watch_rules().close()
+        socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER).close()
     except OSError as error:
         if error.errno != errno.EPROTONOSUPPORT:
             raise
