@@ -16,7 +16,18 @@ from pysup.supervisor.cli import build_context, docker_config, kinds
 from pysup.supervisor.cli.connection import connect
 from pysup.supervisor.cli.create_body import extra_host, ulimit
 from pysup.supervisor.cli.failures import RunFailure
-from pysup.supervisor.cli.flags import Flag, Given, Syntax, UsageError, lacking, many, number, switch, text
+from pysup.supervisor.cli.flags import (
+    CONTENT_TRUST,
+    Flag,
+    Given,
+    Syntax,
+    UsageError,
+    lacking,
+    many,
+    number,
+    switch,
+    text,
+)
 from pysup.supervisor.cli.kvfile import mapping
 from pysup.supervisor.cli.progress_lines import Lines
 from pysup.supervisor.errors import PysupError
@@ -42,6 +53,7 @@ BUILD = Syntax(
         number("cpu-shares", "CPU shares (relative weight)", short="c"),
         text("cpuset-cpus", "CPUs in which to allow execution (0-3, 0,1)"),
         text("cpuset-mems", "MEMs in which to allow execution (0-3, 0,1)"),
+        CONTENT_TRUST,
         text("file", 'Name of the Dockerfile (Default is "PATH/Dockerfile")', short="f"),
         switch("force-rm", "Always remove intermediate containers"),
         text("iidfile", "Write the image ID to the file"),

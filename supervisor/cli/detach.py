@@ -1,36 +1,17 @@
-"""Detach keys: ``ctrl-p,ctrl-q`` and the watch for them in what is typed."""
+"""The watch for the detach keys in what is typed."""
 
 from __future__ import annotations
 
 from pysup.supervisor.cli.flags import UsageError
-
-DEFAULT = "ctrl-p,ctrl-q"
-
-_CONTROL = {f"ctrl-{chr(letter)}": bytes([letter - 96]) for letter in range(ord("a"), ord("z") + 1)} | {
-    "ctrl-@": b"\x00",
-    "ctrl-[": b"\x1b",
-    "ctrl-\\": b"\x1c",
-    "ctrl-]": b"\x1d",
-    "ctrl-^": b"\x1e",
-    "ctrl-_": b"\x1f",
-}
-_DEL = "DEL"
+from pysup.supervisor.spec.detach_keys import parse_detach_keys
 
 
 def parse(keys: str) -> bytes:
-    """The bytes of a sequence such as ``ctrl-p,x`` (moby/term ascii.go). Raises UsageError."""
-    return b"".join(_key(key, keys) for key in (keys or DEFAULT).split(","))
-
-
-def _key(key: str, keys: str) -> bytes:
-    if len(key) == 1 and key.isascii():
-        return key.encode()
-    found = b"\x7f" if key == _DEL else _CONTROL.get(key.lower())
-    if found is None:
-        raise UsageError(
-            f"cannot parse the arguments: invalid detach keys ({keys}): unknown character: {key!r}"
-        )
-    return found
+    """The bytes of ``ctrl-p,ctrl-q`` and the like. Raises UsageError."""
+    try:
+        return parse_detach_keys(keys)
+    except ValueError as error:
+        raise UsageError(f"cannot parse the arguments: {error}") from None
 
 
 class Watch:

@@ -253,3 +253,12 @@ def many(name: str, usage: str, *, short: str = "", kind: Kind = kinds.LIST) -> 
 def lacking(name: str, kind: Kind, usage: str, why: str, *, short: str = "", default: Any = None) -> Flag:
     """A flag of docker's that is known and refused."""
     return Flag(name, kind, usage, short, default, lacking=why)
+
+
+CONTENT_TRUST = lacking(
+    "disable-content-trust",
+    kinds.BOOL,
+    "Skip image verification",
+    "pysup verifies no signatures",
+    default=True,
+)

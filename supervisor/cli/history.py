@@ -21,6 +21,7 @@ HISTORY = Syntax(
     "Show every run of a container, or the steps of an image",
     (
         FORMAT,
+        switch("human", "Print sizes and dates in human readable format", short="H", default=True),
         number("last", "Show the last n runs only", short="n", default=-1),
         switch("no-trunc", "Show exact times"),
         switch("quiet", "Only show exit codes", short="q"),
@@ -38,7 +39,9 @@ def history(argv: Sequence[str]) -> int:
         rows = connect().get(f"/pysup/containers/{segment(name)}/history")
     except NotFound as error:
         return _of_image(name, given, error)
-    write(RUNS, rows[-last:] if last > 0 else rows, given, short=not given.on("no-trunc"))
+    write(
+        RUNS, rows[-last:] if last > 0 else rows, given, short=given.on("human") and not given.on("no-trunc")
+    )
     return 0
 
 
@@ -49,7 +52,7 @@ def _of_image(name: str, given: Given, no_container: NotFound) -> int:
         steps = image_history.steps(name)
     except NotFound:
         raise NotFound(f"{no_container}, and no such image") from None
-    image_history.show(steps, given)
+    image_history.show(steps, given, exact=not given.on("human"))
     return 0
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pysup.supervisor.cli.connection import Client, connect, path, segment
 from pysup.supervisor.cli.flags import Given, Syntax, UsageError, lacking, switch, text
-from pysup.supervisor.cli.kinds import TEXT
+from pysup.supervisor.cli.kinds import BOOL, TEXT
 from pysup.supervisor.errors import NotFound, PysupError
 
 _FORMAT = text("format", "Format output: 'json', or a Go TEMPLATE such as '{{.State.Pid}}'", short="f")
@@ -55,7 +55,7 @@ NETWORK_INSPECT = Syntax(
     "network inspect",
     "[OPTIONS] NETWORK [NETWORK...]",
     "Display detailed information on one or more networks",
-    (_FORMAT,),
+    (_FORMAT, lacking("verbose", BOOL, "Verbose output for diagnostics", "there is no swarm", short="v")),
     1,
     None,
 )

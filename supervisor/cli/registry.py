@@ -11,14 +11,11 @@ from typing import TextIO
 from pysup.supervisor.cli import docker_config
 from pysup.supervisor.cli.again import repeated
 from pysup.supervisor.cli.connection import Client, connect, segment
-from pysup.supervisor.cli.flags import Given, Syntax, UsageError, lacking, switch, text
-from pysup.supervisor.cli.kinds import BOOL
+from pysup.supervisor.cli.flags import CONTENT_TRUST, Given, Syntax, UsageError, switch, text
 from pysup.supervisor.cli.progress_lines import Lines
 from pysup.supervisor.client.core import Query
 from pysup.supervisor.images.platforms import parse_platform
 from pysup.supervisor.spec.reference import Reference, parse_reference
-
-_TRUST = "pysup verifies no signatures"
 
 PULL = Syntax(
     "pull",
@@ -27,7 +24,7 @@ PULL = Syntax(
     (
         switch("all-tags", "Download all tagged images in the repository", short="a"),
         text("platform", "The platform of the image, os/arch[/variant], if not this machine's"),
-        lacking("disable-content-trust", BOOL, "Skip image verification", _TRUST, default=True),
+        CONTENT_TRUST,
         switch("quiet", "Suppress verbose output", short="q"),
     ),
     1,
@@ -43,7 +40,7 @@ PUSH = Syntax(
         switch("all-tags", "Push all tags of an image to the repository", short="a"),
         text("platform", "Push only if the image is for this platform, os/arch[/variant]"),
         switch("quiet", "Suppress verbose output", short="q"),
-        lacking("disable-content-trust", BOOL, "Skip image signing", _TRUST, default=True),
+        CONTENT_TRUST,
     ),
     1,
     1,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pysup.supervisor.cli import kinds, resources
-from pysup.supervisor.cli.flags import Flag, lacking, many, number, switch, text
+from pysup.supervisor.cli.flags import CONTENT_TRUST, Flag, lacking, many, number, switch, text
 
 _DEVICES = "devices come with a later version"
-_TRUST = "pysup verifies no signatures"
 _WINDOWS = "it is for Windows only"
 
 _IDENTITY = (
@@ -114,7 +113,7 @@ _LACKING = (
     lacking("blkio-weight-device", kinds.LIST, "Block IO weight (relative device weight)", _DEVICES),
     lacking("cpu-count", kinds.INT, "CPU count", _WINDOWS),
     lacking("cpu-percent", kinds.INT, "CPU percent", _WINDOWS),
-    lacking("disable-content-trust", kinds.BOOL, "Skip image verification", _TRUST, default=True),
+    CONTENT_TRUST,
     lacking("gpus", kinds.TEXT, "GPU devices to add to the container", _DEVICES),
     lacking("io-maxbandwidth", kinds.BYTES, "Maximum IO bandwidth limit", _WINDOWS),
     lacking("io-maxiops", kinds.INT, "Maximum IOps limit", _WINDOWS),

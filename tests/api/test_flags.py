@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,12 +16,6 @@ from helpers.daemon import Daemon
 pytestmark = pytest.mark.kernel
 MEMORY = Path("/sys/fs/cgroup/memory")
 V1 = MEMORY.is_dir()
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    with Daemon(tmp_path_factory.mktemp("flags")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

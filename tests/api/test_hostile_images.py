@@ -50,12 +50,6 @@ class Small(Daemon):
         return ["sh", "-ec", f'{mount}; exec "$@"', "sh", *words] if arguments[:1] == ("daemon",) else words
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    with Daemon(tmp_path_factory.mktemp("hostile")) as started:
-        yield started
-
-
 @pytest.fixture
 def victim(tmp_path: Path) -> Path:
     """A file of the host, whose content, mode, owner and neighbours must not change."""

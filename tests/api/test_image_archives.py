@@ -26,12 +26,6 @@ pytestmark = pytest.mark.kernel
 BASE = busybox()
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    with Daemon(tmp_path_factory.mktemp("archives")) as started:
-        yield started
-
-
 @pytest.fixture
 def daemon(shared: Daemon) -> Iterator[Daemon]:
     """A daemon whose images are gone after the test, and everything with them."""

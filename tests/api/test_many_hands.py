@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,13 +20,6 @@ SECONDS = 5.0
 CLIENTS = 8
 NAMES = [f"race{number}" for number in range(4)]
 ANSWERED_WITHIN = 60.0
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """One daemon."""
-    with Daemon(tmp_path_factory.mktemp("daemon")) as daemon:
-        yield daemon
 
 
 class Hand(threading.Thread):

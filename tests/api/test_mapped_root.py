@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,6 @@ pytestmark = pytest.mark.kernel
 
 MAPPED = ("--uidmap", "0:100000:65536")
 BUSYBOX = "/bin/busybox"
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    with Daemon(tmp_path_factory.mktemp("mapped")) as running:
-        yield running
 
 
 @pytest.fixture

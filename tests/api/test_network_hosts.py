@@ -37,12 +37,6 @@ HERE6, THERE6 = "fd77::2", "fd77::1"
 LAN = "lan0"
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    with Daemon(tmp_path_factory.mktemp("daemon")) as daemon:
-        yield daemon
-
-
 @pytest.fixture(autouse=True)
 def clean(shared: Daemon) -> Iterator[None]:
     """No container and no network of a test, before and after."""

@@ -33,12 +33,6 @@ from helpers.network_use import (
 pytestmark = pytest.mark.kernel
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    with Daemon(tmp_path_factory.mktemp("daemon")) as daemon:
-        yield daemon
-
-
 @pytest.fixture(autouse=True)
 def clean(shared: Daemon) -> Iterator[None]:
     """No container and no network of a test, before and after."""

@@ -29,12 +29,6 @@ class Unprivileged(Daemon):
         return [*own, *super().command(*arguments)]
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    with Daemon(tmp_path_factory.mktemp("daemon")) as daemon:
-        yield daemon
-
-
 @pytest.fixture(autouse=True)
 def clean(shared: Daemon) -> Iterator[None]:
     yield

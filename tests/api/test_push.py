@@ -190,7 +190,7 @@ def test_an_upload_goes_on_where_it_broke_off(daemon: Daemon) -> None:
         assert registry.methods(UPLOAD) == ["PUT", "GET", "PATCH", "GET", "PATCH", "PUT"]
         ranges = [one.headers["Content-Range"] for one in registry.asked if one.method == "PATCH"]
         assert ranges == [f"{begin << 20}-{len(blob) - 1}" for begin in (5, 6)]
-        assert registry.content(f"/v2/a/blobs/{digest_of(blob)}") == blob
+        assert registry.content[f"/v2/a/blobs/{digest_of(blob)}"].body == blob
 
 
 def test_an_upload_that_is_lost_begins_anew(daemon: Daemon) -> None:
@@ -199,7 +199,7 @@ def test_an_upload_that_is_lost_begins_anew(daemon: Daemon) -> None:
         registry.misbehave(f"PUT {UPLOAD}", forgets_uploads())
         daemon.pysup("push", name, check=True)
         assert [one.method for one in registry.asked if one.path == UPLOAD] == ["GET"]
-        assert registry.content(f"/v2/a/blobs/{digest_of(BIG.blobs[0])}") == BIG.blobs[0]
+        assert registry.content[f"/v2/a/blobs/{digest_of(BIG.blobs[0])}"].body == BIG.blobs[0]
 
 
 def test_an_answer_that_is_lost_costs_no_second_upload(daemon: Daemon) -> None:
@@ -219,7 +219,7 @@ def test_what_is_too_much_at_once_goes_in_parts(daemon: Daemon) -> None:
         daemon.pysup("push", name, check=True)
         ranges = [one.headers["Content-Range"] for one in registry.asked if one.method == "PATCH"]
         assert ranges == [f"0-{(8 << 20) - 1}", f"{8 << 20}-{len(blob) - 1}"]
-        assert registry.content(f"/v2/a/blobs/{digest_of(blob)}") == blob
+        assert registry.content[f"/v2/a/blobs/{digest_of(blob)}"].body == blob
 
 
 def test_what_passes_is_tried_again(daemon: Daemon) -> None:
@@ -230,7 +230,7 @@ def test_what_passes_is_tried_again(daemon: Daemon) -> None:
         registry.misbehave("POST /v2/a/blobs/uploads/", answers(503))
         registry.misbehave("PUT /v2/a/manifests/1", answers(429, Retry_After="0"))
         daemon.pysup("push", name, check=True)
-        assert registry.content("/v2/a/manifests/1") == made.manifest
+        assert registry.content["/v2/a/manifests/1"].body == made.manifest
 
 
 def test_a_mount_that_is_refused_is_an_upload(daemon: Daemon) -> None:
@@ -243,7 +243,7 @@ def test_a_mount_that_is_refused_is_an_upload(daemon: Daemon) -> None:
             registry.misbehave(f"POST /v2/{target}/blobs/uploads/", *[misdeed] * (1 if target == "b" else 2))
             told = daemon.pysup("push", f"{registry.host}/{target}:1", check=True).stdout
             assert f"{digest_of(made.layers[0])[7:19]}: Pushed\n" in told
-            assert registry.content(f"/v2/{target}/blobs/{digest_of(made.blobs[0])}") == made.blobs[0]
+            assert registry.content[f"/v2/{target}/blobs/{digest_of(made.blobs[0])}"].body == made.blobs[0]
         assert registry.methods("/v2/c/blobs/uploads/given") == ["DELETE", "DELETE"], "from a, and from b"
 
 
@@ -294,5 +294,5 @@ def test_a_push_goes_on_after_the_engine_was_killed(daemon: Daemon) -> None:
         os.kill(daemon.engine_pid, signal.SIGKILL)
         never.set()
         pushing.result().check_returncode()
-        assert json.loads(registry.content("/v2/a/manifests/1"))["schemaVersion"] == 2
+        assert json.loads(registry.content["/v2/a/manifests/1"].body)["schemaVersion"] == 2
         assert everything(daemon) == before

@@ -23,13 +23,6 @@ pytestmark = pytest.mark.kernel
 VALUE = "correct-horse-battery-staple"
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """One daemon for the tests that leave nothing behind."""
-    with Daemon(tmp_path_factory.mktemp("daemon")) as daemon:
-        yield daemon
-
-
 @pytest.fixture(autouse=True)
 def clean(shared: Daemon) -> Iterator[None]:
     """No container and no secret, before and after."""

@@ -8,7 +8,6 @@ import shutil
 import signal
 import stat
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,12 +17,6 @@ pytestmark = pytest.mark.kernel
 
 MAPPED = ("--uidmap", "0:100000:65536")
 OTHER = ("--uidmap", "0:300000:65536")
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    with Daemon(tmp_path_factory.mktemp("userns")) as running:
-        yield running
 
 
 def run(daemon: Daemon, *words: str) -> str:

@@ -15,13 +15,6 @@ from helpers.daemon import Daemon
 pytestmark = pytest.mark.kernel
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """One daemon for the tests that leave nothing behind."""
-    with Daemon(tmp_path_factory.mktemp("daemon")) as daemon:
-        yield daemon
-
-
 @pytest.fixture(autouse=True)
 def clean(shared: Daemon) -> Iterator[None]:
     """No container and no volume, before and after."""

@@ -9,9 +9,7 @@ import json
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
-from types import TracebackType
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
@@ -20,6 +18,7 @@ from pysup.supervisor.images.documents import OCI_MANIFEST
 
 from . import own_network
 from .images import Image
+from .small_server import Quiet, SmallServer
 
 WITHIN = 60.0
 """Seconds: longer than any test waits."""
@@ -48,11 +47,7 @@ def answers(status: int, **headers: str) -> Misdeed:
 
     def act(handler: Handler, _content: Content) -> None:
         handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
-        handler.send_response(status)
-        for name, value in headers.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.send_header("Content-Length", "0")
-        handler.end_headers()
+        handler.answer(status, **headers)
 
     return act
 
@@ -82,16 +77,7 @@ def gives(
 ) -> Misdeed:
     """Something else."""
 
-    def act(handler: Handler, _content: Content) -> None:
-        handler.send_response(status)
-        handler.send_header("Content-Type", media_type)
-        handler.send_header("Content-Length", str(len(body)))
-        for name, value in headers.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    return act
+    return lambda handler, _content: handler.answer(status, body, Content_Type=media_type, **headers)
 
 
 def mounts_nothing(place: str) -> Misdeed:
@@ -145,11 +131,11 @@ def waits_for(event: threading.Event, then: Misdeed) -> Misdeed:
     return act
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Quiet):
     """One connection."""
 
     protocol_version = "HTTP/1.1"
-    server: Server
+    server: HostileRegistry
 
     def do_GET(self) -> None:
         """A misdeed, how far an upload has come, or what is there."""
@@ -233,13 +219,6 @@ class Handler(BaseHTTPRequestHandler):
         """Up to so many bytes of an upload, which stay whatever comes."""
         self.server.uploads[self._path()] += self.rfile.read(size)
 
-    def answer(self, status: int, **headers: str) -> None:
-        """Without content; ``_`` stands for ``-``."""
-        self.send_response(status)
-        for name, value in {"Content-Length": "0", **headers}.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-
     def _path(self) -> str:
         return self.path.partition("?")[0]
 
@@ -279,60 +258,30 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {begin}-{size - 1}/{size}")
         self.end_headers()
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its own name
-        """Nobody reads it."""
 
-
-class Server(ThreadingHTTPServer):
-    """With what the handlers need."""
-
-    daemon_threads = True
+class HostileRegistry(SmallServer):
+    """``with HostileRegistry() as registry``."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        own_network.enter()
+        super().__init__(Handler)
         self.asked: list[Asked] = []
         self.content: dict[str, Content] = {"/v2/": Content(b"{}")}
         self.uploads: dict[str, bytes] = {}
         self.numbers = count()
         self.misdeeds: defaultdict[str, list[Misdeed]] = defaultdict(list)
 
-
-class HostileRegistry:
-    """``with HostileRegistry() as registry``."""
-
-    def __init__(self) -> None:
-        own_network.enter()
-        self._server = Server()
-        self.host = f"127.0.0.1:{self._server.server_address[1]}"
-        self.asked = self._server.asked
-        self._thread = threading.Thread(target=self._server.serve_forever)
-
-    def __enter__(self) -> HostileRegistry:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
     def add(self, repository: str, tag: str, image: Image) -> str:
         """An image; the whole name."""
         self.put_manifest(repository, tag, image.manifest)
         for blob in (*image.blobs, image.document):
-            self._server.content[f"/v2/{repository}/blobs/{digest_of(blob)}"] = Content(blob)
+            self.content[f"/v2/{repository}/blobs/{digest_of(blob)}"] = Content(blob)
         return f"{self.host}/{repository}:{tag}"
 
     def put_manifest(self, repository: str, tag: str, content: bytes, kind: str = OCI_MANIFEST) -> None:
         """A manifest or an index."""
         for name in (tag, digest_of(content)):
-            self._server.content[f"/v2/{repository}/manifests/{name}"] = Content(content, kind)
-
-    def content(self, path: str) -> bytes:
-        """What is at a path."""
-        return self._server.content[path].body
+            self.content[f"/v2/{repository}/manifests/{name}"] = Content(content, kind)
 
     def methods(self, path: str) -> list[str]:
         """How a path, and what is below it, was asked for."""
@@ -340,4 +289,4 @@ class HostileRegistry:
 
     def misbehave(self, path: str, *misdeeds: Misdeed) -> None:
         """At the next requests of a path, or of ``METHOD PATH``, one misdeed each."""
-        self._server.misdeeds[path] = list(misdeeds)
+        self.misdeeds[path] = list(misdeeds)

@@ -5,12 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import threading
 import time
 from collections.abc import Collection, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
@@ -21,6 +18,7 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from . import own_network
 from .certificates import Authority
+from .small_server import Quiet, SmallServer
 
 SERVICE = "registry of the tests"
 _REFRESH = "buys tokens for "
@@ -42,20 +40,19 @@ class Asked(NamedTuple):
     by_refresh: bool
 
 
-class TokenServer:
+class TokenServer(SmallServer):
     """``with TokenServer(directory, users) as tokens``: then ``tokens.auth`` is what a Registry has to be told."""
 
     def __init__(self, directory: Path, users: Mapping[str, User]) -> None:
         own_network.enter()
+        super().__init__(_Handler)
         files = Authority("tokens of the tests").write(directory / "tokens", "tokens")
         self.users = users
         self.asked: list[Asked] = []
         self._key = serialization.load_pem_private_key((files / "key.pem").read_bytes(), None)
         certificate = load_pem_x509_certificate((files / "cert.pem").read_bytes())
         self._chain = [base64.b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode()]
-        self._server = _Server(self)
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        realm = f"http://127.0.0.1:{self._server.server_address[1]}/token"
+        realm = f"http://{self.host}/token"
         self.auth: dict[str, Any] = {
             "token": {
                 "realm": realm,
@@ -64,17 +61,6 @@ class TokenServer:
                 "rootcertbundle": str(files / "ca.pem"),
             }
         }
-
-    def __enter__(self) -> TokenServer:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def token(self, user: str, scopes: list[str], *, by_refresh: bool) -> str:
         """For as much of it as the user may do (RFC 7519)."""
@@ -111,17 +97,9 @@ def _base64(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, tokens: TokenServer) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.tokens = tokens
-
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Quiet):
     protocol_version = "HTTP/1.1"
-    server: _Server
+    server: TokenServer
 
     def do_GET(self) -> None:
         """By a password, or for nobody in particular."""
@@ -129,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
         user = self._user()
         if user is None:
             return self._answer({"details": "nobody of this name and password"}, 401)
-        found = {"token": self.server.tokens.token(user, _scopes(query), by_refresh=False)} | (
+        found = {"token": self.server.token(user, _scopes(query), by_refresh=False)} | (
             {"refresh_token": _REFRESH + user} if user and query.get("offline_token") == ["true"] else {}
         )
         return self._answer(found)
@@ -138,9 +116,9 @@ class _Handler(BaseHTTPRequestHandler):
         """By an identity token (RFC 6749, 6)."""
         form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
         user = form["refresh_token"][0].removeprefix(_REFRESH)
-        if form["grant_type"] != ["refresh_token"] or user not in self.server.tokens.users:
+        if form["grant_type"] != ["refresh_token"] or user not in self.server.users:
             return self._answer({"error": "invalid_grant"}, 401)
-        return self._answer({"access_token": self.server.tokens.token(user, _scopes(form), by_refresh=True)})
+        return self._answer({"access_token": self.server.token(user, _scopes(form), by_refresh=True)})
 
     def _user(self) -> str | None:
         """Whoever it is; None for a wrong password."""
@@ -149,18 +127,11 @@ class _Handler(BaseHTTPRequestHandler):
             name, _, password = base64.b64decode(given).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
             return None
-        users = self.server.tokens.users
+        users = self.server.users
         return name if not given or (name in users and users[name].password == password) else None
 
     def _answer(self, document: object, status: int = 200) -> None:
-        content = json.dumps(document).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its own name
-        """Nobody reads it."""
+        self.answer(status, json.dumps(document).encode())
 
 
 def _scopes(query: Mapping[str, list[str]]) -> list[str]:

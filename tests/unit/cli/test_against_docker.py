@@ -10,13 +10,12 @@ import json
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from helpers.small_server import Quiet, SmallServer
 
 pytestmark = pytest.mark.skipif(shutil.which("docker") is None, reason="compares with the docker CLI")
 
@@ -156,7 +155,7 @@ def answer(path: str) -> bytes | None:
     return json.dumps(canned[path]).encode() if path in canned else None
 
 
-class Canned(BaseHTTPRequestHandler):
+class Canned(Quiet):
     """Plays a daemon."""
 
     def do_GET(self) -> None:
@@ -164,30 +163,18 @@ class Canned(BaseHTTPRequestHandler):
         if path.startswith("/v1."):
             path = "/" + path.split("/", 2)[2]
         body = answer(path)
-        self.send_response(200 if body is not None else 404)
-        shown = body if body is not None else b'{"message": "no such thing"}'
-        self.send_header("Api-Version", "1.47")
-        self.send_header("Ostype", "linux")
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(shown)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(shown)
+        found, shown = body is not None, body or b'{"message": "no such thing"}'
+        self.answer(
+            200 if found else 404, shown, Api_Version="1.47", Ostype="linux", Content_Type="application/json"
+        )
 
     do_HEAD = do_GET
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Say nothing."""
 
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Canned) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"tcp://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with SmallServer(Canned) as server:
+        yield f"tcp://{server.host}"
 
 
 def outputs(host: str, words: list[str]) -> list[tuple[int, str]]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from helpers.small_server import Quiet, SmallServer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,38 +22,23 @@ from pysup.supervisor.cli.run import CREATE
 BODIES: list[Any] = []
 
 
-class Recording(BaseHTTPRequestHandler):
+class Recording(Quiet):
     """Plays a daemon that takes any container, and remembers what it was asked for."""
 
     def do_POST(self) -> None:
         BODIES.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self._answer(201, b'{"Id": "4f2a", "Warnings": []}')
+        self.answer(201, b'{"Id": "4f2a", "Warnings": []}', Api_Version="1.48", Ostype="linux")
 
     def do_GET(self) -> None:
-        self._answer(200, b"OK")
+        self.answer(200, b"OK", Api_Version="1.48", Ostype="linux")
 
     do_HEAD = do_GET
-
-    def _answer(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        for name, value in (("Api-Version", "1.48"), ("Ostype", "linux"), ("Content-Length", str(len(body)))):
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Say nothing."""
 
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Recording) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"tcp://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with SmallServer(Recording) as server:
+        yield f"tcp://{server.host}"
 
 
 CASES = [
