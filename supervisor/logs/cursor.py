@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pysup.supervisor.logs import files
-from pysup.supervisor.logs.records import GAP, STREAMS, Record
+from pysup.supervisor.logs.records import GAP, KINDS, STREAMS, Record
 from pysup.supervisor.logs.segment import Segment
 
 BLOCK = 64 << 10
@@ -110,7 +110,7 @@ class Cursor:
     def _step(self, record: Record) -> None:
         self._ahead.pop()
         self._number += 1
-        if record.kind:  # else it is zeros, after a power cut: its bytes belong to the record before
+        if record.kind in KINDS:  # else it is zeros, after a power cut: its bytes belong to the record before
             self._current = record
 
     def _take(self, record: Record, stop: int, end: int) -> Chunk:

@@ -82,12 +82,13 @@ def _first_in(directory: int, number: int, time: int, *, is_oldest: bool) -> Pla
         with Segment(directory, number) as segment:
             record = segment.first_at(time)
             found = segment.records(record, 1)
+            offset = segment.within(found[0].offset) if found else 0
     except FileNotFoundError:
         return None
     if not found:
         return None
     is_first = is_oldest and record == 0
-    return Place(number, record, found[0].offset, 0 if is_first else found[0].open)
+    return Place(number, record, offset, 0 if is_first else found[0].open)
 
 
 def cursor_at(

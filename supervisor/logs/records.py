@@ -18,6 +18,7 @@ STDOUT, STDERR, GAP = 1, 2, 3
 Zero is none, so that a block of zeros (a power cut leaves those) is no record.
 """
 STREAMS = frozenset({STDOUT, STDERR})
+KINDS = frozenset({STDOUT, STDERR, GAP})
 
 MAGIC = b"pysuplog"
 VERSION = 1

@@ -86,8 +86,12 @@ class Segment:
         """Tell whether rotation has removed the files."""
         return os.fstat(self._log).st_nlink == 0
 
+    def within(self, offset: int) -> int:
+        """The offset, or the nearest one of this segment: records are read unchecked, and may be damaged."""
+        return min(max(offset, self.base), self.end())
+
     def read(self, start: int, end: int) -> bytes:
-        """Bytes by logical offset."""
+        """Bytes by logical offset, which is within() the segment."""
         return os.pread(self._log, end - start, start - self.base)
 
     def close(self) -> None:

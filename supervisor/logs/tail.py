@@ -95,9 +95,10 @@ def _through(segment: Segment, first: int, last: int, stop: int, ends: _Ends) ->
         records = segment.records(begin, min(BLOCK, last - begin))
         for number in range(begin + len(records) - 1, begin - 1, -1):
             record = records[number - begin]
-            _count(segment, record, stop, ends)
-            stop = record.offset
-            yield Place(segment.number, number, record.offset, record.open)
+            offset = max(segment.base, min(record.offset, stop))  # read unchecked: a disk may have damaged it
+            _count(segment, record._replace(offset=offset), stop, ends)
+            stop = offset
+            yield Place(segment.number, number, offset, record.open)
 
 
 def _count(segment: Segment, record: Record, stop: int, ends: _Ends) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 from helpers.logs import Clock, Piece, bytes_of, write_log
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pysup.supervisor.logs.lines import Entry
 from pysup.supervisor.logs.reader import LogReader, Query, span
-from pysup.supervisor.logs.records import SIZE, STDERR, STDOUT
+from pysup.supervisor.logs.records import SIZE, STDERR, STDOUT, Record
 from pysup.supervisor.logs.writer import LogWriter
 
 PIECES = [
@@ -145,3 +148,48 @@ def test_a_fifo_in_place_of_a_file_is_refused_without_waiting(log: Path) -> None
     os.mkfifo(log / "00000001.log")
     with pytest.raises(OSError, match="not a regular file"):
         select(log)
+
+
+def changed(index: bytes, cuts: list[tuple[int, bytes]]) -> bytes:
+    """The index with pieces of it overwritten."""
+    found = bytearray(index)
+    for place, piece in cuts:
+        at = place % (len(found) + 1)
+        found[at : at + len(piece)] = piece
+    return bytes(found)
+
+
+SCRAPS = (
+    st.binary(max_size=40) | st.binary(max_size=8).map(lambda piece: piece + b"\xff" * 8) | st.just(bytes(64))
+)
+RECORDS = st.builds(
+    Record,
+    *[st.integers(0, (1 << 64) - 1) | st.integers(0, 99)] * 3,
+    *[st.integers(0, 9) | st.integers(0, (1 << 16) - 1)] * 2,
+).map(lambda record: record.pack()[:-1] + b"?")
+"""Whole, of any content; the checksum does not fit, but a reader of thousands looks at none."""
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 300), SCRAPS | RECORDS), max_size=4) | st.binary(max_size=300),
+    st.builds(
+        Query,
+        since=st.none() | st.integers(0, 1 << 63),
+        until=st.none() | st.integers(0, 1 << 63),
+        tail=st.none() | st.integers(0, 9),
+    ),
+)
+@settings(max_examples=200, deadline=None)
+def test_any_index_is_read_and_mended(cuts: list[tuple[int, bytes]] | bytes, query: Query) -> None:
+    """Whatever a disk gives back: reading ends, invents no bytes, and writing goes on behind what is there."""
+    with tempfile.TemporaryDirectory() as place:
+        log = Path(place, "logs")
+        write_log(log, PIECES)
+        index = log / "00000001.idx"
+        index.write_bytes(cuts if isinstance(cuts, bytes) else changed(index.read_bytes(), cuts))
+        for entry in select(log, query):
+            assert len(entry.data) <= len(TEXT) + 100
+        span(str(log))
+        reopen(log, b"\nmore\n")
+        assert (log / "00000001.log").read_bytes() == TEXT + b"\nmore\n"
+        assert b"more\n" in b"".join(bytes_of(select(log)).values())
