@@ -23,7 +23,7 @@ from tests.vm import initramfs, kernel, systemd
 TOP = Path(__file__).parents[2]
 CACHE = TOP / ".cache" / "vm"
 VIRTIOFSD = ("/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd")
-BOUND = 900
+BOUND = 1800
 """Seconds for everything."""
 MEMORY = "3g"
 PYTEST = ["-m", "pytest", "-q", "-m", "vm", "-p", "no:cacheprovider", "--basetemp=/run/pytest"]
