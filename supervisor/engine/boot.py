@@ -8,7 +8,8 @@ Every case is one row of this table; nothing else is remembered across engines.
 | starting, running, …  | a process or zombie | adopt: supervise on, or record the end that was missed        |
 | starting, running, …  | nothing             | the exit status is lost (255); the policy decides             |
 | backoff               |                     | wait on, until the time that is in the row                    |
-| at rest               |                     | a new daemon: start it if its policy says so                  |
+| at rest               |                     | a new daemon: start it if its policy says so, after those     |
+|                       |                     | whose namespaces it joins                                     |
 | a step of a build     | anything            | remove it: whoever wanted it is gone                          |
 | no such row           | anything            | kill, reap, forget                                            |
 """
@@ -29,11 +30,13 @@ from pysup.store.containers import Container as Row
 from pysup.supervisor import __version__
 from pysup.supervisor.engine.containers import commands, policy
 from pysup.supervisor.engine.containers.commands import DAEMON
+from pysup.supervisor.engine.containers.joined_modes import joined_by
 from pysup.supervisor.engine.containers.namespaces import key_of
 from pysup.supervisor.engine.containers.states import ALIVE, State
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.engine.networks import held, naming
 from pysup.supervisor.engine.parts import Parts
+from pysup.supervisor.errors import NotFound
 from pysup.supervisor.keeper import listening
 from pysup.supervisor.keeper.link import Entry, Link
 from pysup.supervisor.runtime import rootfs
@@ -64,6 +67,8 @@ async def boot(engine: Engine) -> int:
             _resume(engine, row, entries, same_daemon=same_daemon)
         except Exception:  # one container that cannot be resumed must not keep the others down
             log.exception("cannot resume container %s", row.name)
+    if not same_daemon:
+        _start(engine, [row for row in rows if State(row.state) is State.EXITED and _wanted(row)])
     for container_id in await engine.parts.store.query(builds.list_containers):
         engine.container(container_id).tell(commands.Remove(DAEMON, force=True, volumes=True))
     engine.parts.networks.tidy()
@@ -91,8 +96,37 @@ def _resume(engine: Engine, row: Row, entries: Mapping[str, Entry], *, same_daem
         engine.container(row.id).adopt(entry)
     elif state is State.BACKOFF or (state is State.EXITED and _unfinished(row, same_daemon=same_daemon)):
         engine.container(row.id).resume()
-    elif not same_daemon and state is State.EXITED and _wanted(row):
-        engine.container(row.id).tell(commands.Start(DAEMON, cause="boot"))
+
+
+def _start(engine: Engine, rows: Sequence[Row]) -> None:
+    """What joins another one waits until that runs, or cannot."""
+    starts = {row.id: commands.Start(DAEMON, cause="boot") for row in rows}
+    for row in rows:
+        before = [starts[other].reply for other in joined_by(row) if other in starts]
+        if before:
+            engine.begin(partial(_start_after, engine, row, starts[row.id], before))
+        else:
+            _tell(engine, row, starts[row.id])
+
+
+async def _start_after(
+    engine: Engine, row: Row, start: commands.Start, before: Iterable[commands.Reply]
+) -> None:
+    for reply in before:
+        with contextlib.suppress(Exception):  # its own row has it
+            await reply.get()
+    _tell(engine, row, start)
+
+
+def _tell(engine: Engine, row: Row, start: commands.Start) -> None:
+    """One that cannot be started must not keep the others down; it may have been removed meanwhile."""
+    try:
+        engine.container(row.id).tell(start)
+    except NotFound as error:
+        start.reply.fail(error)
+    except Exception as error:
+        start.reply.fail(error)
+        log.exception("cannot start container %s", row.name)
 
 
 def _unfinished(row: Row, *, same_daemon: bool) -> bool:

@@ -61,6 +61,10 @@ class Engine:
         self._containers: dict[str, Container] = {}
         self._most_kept = IDLE_KEPT
 
+    def begin(self, task: Callable[[], Awaitable[None]]) -> None:
+        """Have something done beside everything else."""
+        self._nursery.start_soon(task)
+
     # -- finding ---------------------------------------------------------------------------------------------
 
     def find(self, ref: str) -> Row:

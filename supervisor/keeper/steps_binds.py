@@ -12,7 +12,7 @@ from typing import TypedDict
 from pysup.supervisor.keeper import lookup, mountable
 from pysup.supervisor.keeper.context import Context, StepError
 from pysup.supervisor.kernel import mounts, paths, process
-from pysup.supervisor.kernel.libc import AT_FDCWD
+from pysup.supervisor.kernel.libc import AT_FDCWD, KernelError
 
 
 class BindOptions(TypedDict, total=False):
@@ -145,7 +145,13 @@ def give_ids(context: Context, name: str, user: str, owner: int) -> None:
         or context.system.fstat(tree).st_uid != owner
     ):
         raise StepError(errno.EPERM, "it is not that container's own memory")
-    context.system.mount_setattr(tree, attr_set=mounts.MOUNT_ATTR_IDMAP, userns_fd=context.fd(user))
+    try:
+        context.system.mount_setattr(tree, attr_set=mounts.MOUNT_ATTR_IDMAP, userns_fd=context.fd(user))
+    except KernelError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        cause = "a tmpfs can be shown with other ids since Linux 6.3; --userns container: has the same"
+        raise StepError(errno.EINVAL, cause) from error
 
 
 def show(context: Context, source: str, target: str) -> None:

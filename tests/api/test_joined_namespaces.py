@@ -291,3 +291,35 @@ def test_the_policy_waits_for_who_is_to_be_joined(shared: Daemon) -> None:
     assert "it is not running" in refused(shared, "start", "waiter")
     assert shared.inspect("waiter")["State"]["Status"] == "exited"  # type: ignore[index]
     shared.pysup("rm", "waiter", "joinee", check=True)
+
+
+def test_a_daemon_starts_what_is_joined_first(tmp_path: Path) -> None:
+    """And what cannot be started then is tried again, as its policy says."""
+    always = (*QUIET, "--restart", "always", "--restart-delay", "0.01", "--restart-max-delay", "0.05")
+    with Daemon(tmp_path) as daemon:
+        daemon.pysup("run", "-d", *always, "--name", "base", *SLEEP, check=True)
+        for name, of in (("guest", "base"), ("last", "guest")):
+            words = ("--pid", f"container:{of}", "--network", f"container:{of}", "--name", name)
+            daemon.pysup("run", "-d", *always[2:], *words, *SLEEP, check=True)
+        (tmp_path / "dir").mkdir()
+        daemon.pysup("run", "-d", *always, "-v", f"{tmp_path}/dir/x:/x", "--name", "late", *SLEEP, check=True)
+        daemon.stop()
+        (tmp_path / "dir/x").rmdir()
+        (tmp_path / "dir").rename(tmp_path / "away")
+        (tmp_path / "dir").touch()  # nothing can be made in it
+        daemon.start()
+        wait = "select count(*) as n from run join container c on c.id = container_id where name = 'late'"
+        for _ in range(500):
+            if json.loads(daemon.pysup("query", "--json", wait, check=True).stdout)[0]["n"] > 3:
+                break
+        (tmp_path / "dir").unlink()
+        names = ("base", "guest", "last", "late")
+        for _ in range(500):
+            states = [daemon.inspect(name)["State"]["Status"] for name in names]  # type: ignore[index]
+            if states == ["running"] * 4:
+                break
+        assert states == ["running"] * 4
+        assert links(daemon, "base")["pid"] == links(daemon, "last")["pid"]
+        failed = "select count(*) as n from history where error is not null and name <> 'late'"
+        assert json.loads(daemon.pysup("query", "--json", failed, check=True).stdout) == [{"n": 0}]
+        daemon.pysup("rm", "-f", *reversed(names), check=True)

@@ -55,6 +55,12 @@ def with_ids(parts: Parts, body: Json) -> Json:
     }
 
 
+def joined_by(row: Row) -> set[str]:
+    """The ids of containers whose namespaces a container joins."""
+    host = json.loads(row.host_config)
+    return {host[key].removeprefix(CONTAINER) for key in SHARED if _names_one(host.get(key))}
+
+
 def ids_of(row: Row) -> Json:
     """What is kept of a container whose user namespace is joined: empty if it has the host's ids."""
     host = json.loads(row.host_config)

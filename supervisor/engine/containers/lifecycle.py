@@ -223,7 +223,8 @@ class Lifecycle(Actor):
     async def _on_failed(self, news: Failed) -> None:
         outcome = Outcome.of_failure(news.error, ended_by=self._run_in_progress.ending.by)
         starters = taken(self._starters) if outcome.ended_by != "restart" else []
-        await self._ended(Event.FAILED, outcome, by_hand=bool(starters))
+        by_hand = bool(starters) and self._run_in_progress.started_for != DAEMON
+        await self._ended(Event.FAILED, outcome, by_hand=by_hand)
         for reply in starters:
             reply.fail(news.error)
 
