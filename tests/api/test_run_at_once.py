@@ -76,6 +76,7 @@ def test_a_name_that_is_taken_leaves_nothing(daemon: Daemon) -> None:
             run(client, "sleep", "1000", query={"name": "taken"})
         assert names(client) == ["/taken"]
         assert len(list((daemon.root / "containers").iterdir())) == 1
+        assert len(daemon.cgroups()) == 1
 
 
 def test_bad_requests(daemon: Daemon) -> None:

@@ -99,8 +99,7 @@ class Container(Lifecycle):
             raise NotModified(f"cannot start container {self._name}: it is already started")
         beginning = self._beginning(Event.START, command.cause, command.caller)
         creation = command.creation or Change()
-        await self.record.make(creation.then(beginning))
-        await self._perform_next_run(command.caller)
+        await self._begin(partial(self.record.make, creation.then(beginning)), command.caller)
         self._starters.append(command.reply)
 
     async def _on_stop(self, command: commands.Stop) -> None:

@@ -148,13 +148,28 @@ class Lifecycle(Actor):
         return Change(passed=(event,), columns=columns, writes=(begin, *tell_of(self.record, "mount")))
 
     async def _begin_surely(self, event: Event) -> None:
-        await self._surely(self._beginning(event, "policy"))
-        await self._perform_next_run()
+        await self._begin(partial(self._surely, self._beginning(event, "policy")))
+
+    async def _begin(self, commit: Callable[[], Awaitable[None]], caller: commands.Caller = DAEMON) -> None:
+        """Commit the next run's row. While the disk is waited for, the run prepares what needs no row."""
+        self._run = self._new_run(self.record.row.run_number + 1)
+        self._run.started_for = caller
+        self._children.start_soon(self._run.perform)
+        try:
+            await commit()
+        except Exception:
+            await self._run.revoke()
+            self._run = None
+            raise
+        self._deadline = math.inf
+        self._run.begun.set()
 
     async def _perform_next_run(self, caller: commands.Caller = DAEMON) -> None:
+        """Its row was committed with the end of the run before."""
         self._deadline = math.inf
         self._run = self._new_run(self.record.row.run_number)
         self._run.started_for = caller
+        self._run.begun.set()
         self._children.start_soon(self._run.perform)
 
     def _new_run(self, number: int) -> Run:

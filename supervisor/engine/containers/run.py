@@ -59,6 +59,8 @@ class Run:
         """As it is in the run's row."""
         self.started_for = self.ended_for = DAEMON
         """Who asked for its start, and for its end."""
+        self.begun = trio.Event()
+        """Set by the container's task when the run's row is in the store: there may be a process."""
         self.committed = trio.Event()
         """Set by the container's task when the end is in the store: the zombie may be reaped."""
         self.done = trio.Event()
@@ -71,6 +73,7 @@ class Run:
         self._layers = layers
         self._report = report
         self._order = Order(())
+        self._whole = trio.CancelScope()
         self._starting = trio.CancelScope()
         self.sandbox = Sandbox(parts, record, number)
 
@@ -87,15 +90,22 @@ class Run:
 
     async def perform(self) -> None:
         """Start the process, report Ready, supervise it to its end, report that, and free everything."""
-        try:
-            async with AsyncExitStack() as stack:
-                await self._start(stack)
-                self._report(Ready())
-                await self._supervise()
-        except (PysupError, StoreError, OSError) as error:
-            self._stdio.run_ended()
-            self._report(Failed(await explained(self._parts, self._what, self._told(error))))
+        with self._whole:
+            try:
+                async with AsyncExitStack() as stack:
+                    await self._start(stack)
+                    self._report(Ready())
+                    await self._supervise()
+            except (PysupError, StoreError, OSError) as error:
+                await self.begun.wait()
+                self._stdio.run_ended()
+                self._report(Failed(await explained(self._parts, self._what, self._told(error))))
         self.done.set()
+
+    async def revoke(self) -> None:
+        """Its row could not be committed: what was prepared is undone, and nothing reported."""
+        self._whole.cancel()
+        await self.done.wait()
 
     async def perform_adopted(self, entry: Entry | None, was_starting: bool) -> None:  # noqa: FBT001 - trio passes no keywords
         """The same, for a run that an earlier engine started, after find(); None: the keeper knows nothing of it."""
@@ -155,14 +165,19 @@ class Run:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         with self._starting:
-            hierarchy, spec = self._parts.hierarchy, self._record.spec
+            spec = self._record.spec
             stack.push_async_callback(self.sandbox.close)
-            await self.sandbox.prepare()
+            if spec.cgroup_parent or spec.security.devices:
+                # What a crash leaves there is found by the row alone; what is not there is told with the row's name.
+                await self.begun.wait()
             found = host_devices.find(spec.security, self._what)
             rules = devices.cgroup_rules(spec.security, found)
-            self.cgroup = hierarchy.create(self._parent, self._record.id, spec.resources, rules)
+            cgroup = self._parts.hierarchy.create(self._parent, self._record.id, spec.resources, rules)
+            self.cgroup = cgroup
             stack.push_async_callback(self._remove_cgroup)
-            self.process = await self._launch(self.cgroup, found, stack)
+            await self.sandbox.prepare(self.begun)
+            await self.begun.wait()
+            self.process = await self._launch(cgroup, found, stack)
             stack.push_async_callback(self._parts.link.reap, self.key)
         if self._starting.cancelled_caught:
             raise StartFailed(self._what, "wait for the start", 0, "it was stopped meanwhile")

@@ -71,14 +71,15 @@ class Sandbox:
 
     # -- before the process ----------------------------------------------------------------------------------
 
-    async def prepare(self) -> None:
+    async def prepare(self, begun: trio.Event) -> None:
         """Addresses and ports are there afterwards, and the files that tell of them.
 
-        Raises Conflict, Unavailable, BadRequest.
+        ``begun``: the container's rows are there, with its endpoints. Raises Conflict, Unavailable, BadRequest.
         """
         network = self._record.spec.network
         match self._record.spec.namespaces.net:
             case "bridge":
+                await begun.wait()
                 self._places = await self._addressed()
                 await self._publishing.take(self._places)
                 self._write(self._names(self._record.spec))
