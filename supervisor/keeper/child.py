@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from pysup.supervisor.keeper import codec, steps
-from pysup.supervisor.keeper.context import Context, StepError
-from pysup.supervisor.keeper.protocol import MAX_FDS, MAX_MESSAGE
+from pysup.supervisor.keeper.context import ENGINE_IS_GONE, Context, StepError
+from pysup.supervisor.keeper.protocol import MAX_FDS, MAX_MESSAGE, PLAN
 from pysup.supervisor.keeper.steps import Step
 from pysup.supervisor.keeper.system import System
 from pysup.supervisor.kernel import files, process, signals
@@ -71,6 +71,8 @@ def _work(context: Context, first: list[Step]) -> int:
     """Work through the steps; comes back only if one failed, with docker's exit code for it."""
     try:
         steps.run(context, first)
+        if PLAN not in context.fds:
+            _await_plan(context)
         steps.run(context, read_plan(context)["steps"])
     except steps.Failed as failed:
         context.tell({"failed": failed.label, "errno": failed.number, "detail": failed.detail})
@@ -80,10 +82,22 @@ def _work(context: Context, first: list[Step]) -> int:
     return SETUP_FAILED
 
 
+def _await_plan(context: Context) -> None:
+    """The plan comes later: wait for the engine's packet, the names of the descriptors that are attached to it."""
+    sock = _socket.socket(fileno=context.init)
+    try:
+        packet, fds, _flags = codec.receive_packet(sock, MAX_MESSAGE, MAX_FDS, codec.BLOCKING)
+    finally:
+        sock.detach()
+    if not packet:
+        os._exit(ENGINE_IS_GONE)
+    context.fds.update(zip(json.loads(packet), fds, strict=True))
+
+
 def read_plan(context: Context) -> dict[str, list[Step]]:
     """The plan's document: steps of the child's, and those that come before it is made (fork.py)."""
-    os.lseek(context.fd("plan"), 0, os.SEEK_SET)
-    plan: dict[str, list[Step]] = json.loads(files.read_all(context.fd("plan"), MAX_PLAN))
+    os.lseek(context.fd(PLAN), 0, os.SEEK_SET)
+    plan: dict[str, list[Step]] = json.loads(files.read_all(context.fd(PLAN), MAX_PLAN))
     return plan
 
 

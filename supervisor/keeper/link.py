@@ -178,25 +178,28 @@ class Link:
             return True
         return True
 
-    async def spawn(self, message: Spawn, fds: dict[str, int], hold: dict[str, int]) -> Process:
-        """Have a child made, with the descriptors that ``message.fds`` and ``message.hold`` name.
+    async def spawn(self, message: Spawn, fds: dict[str, int], hold: dict[str, int]) -> None:
+        """Ask for a child, with the descriptors that ``message.fds`` and ``message.hold`` name; spawned() is to follow.
 
-        What is held belongs to the link after this returns; the rest stays the caller's. Not cancellable
-        once it was asked: the answer is taken in any case, so that no child is overlooked. Raises
-        SpawnError.
+        They stay the caller's. If this is cancelled, nothing was asked.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        answered = self._spawning[message.key] = trio.Event()
-        with trio.CancelScope(shield=True):
-            await self._send(
-                message, [*map(fds.__getitem__, message.fds), *map(hold.__getitem__, message.hold)]
-            )
-            if not self._lost:
-                await answered.wait()
-        made = self._answers.pop(message.key, None) or SpawnError("ask the keeper", errno.EPIPE)
+        self._spawning[message.key] = trio.Event()
+        await self._send(message, [*map(fds.__getitem__, message.fds), *map(hold.__getitem__, message.hold)])
+
+    async def spawned(self, key: str, hold: dict[str, int]) -> Process:
+        """The child that was asked for. Raises SpawnError.
+
+        What is held belongs to the link after this returns. Not cancellable: the answer is taken in any case, so that
+        no child is overlooked.
+        """
+        if key in self._spawning and not self._lost:
+            with trio.CancelScope(shield=True):
+                await self._spawning[key].wait()
+        made = self._answers.pop(key, None) or SpawnError("ask the keeper", errno.EPIPE)
         if isinstance(made, SpawnError):
             raise made
-        made.fds.update({name: hold[name] for name in message.hold})
+        made.fds.update(hold)
         return made
 
     async def order(self, order: Order, steps: bytes) -> None:

@@ -18,6 +18,8 @@ from typing import NamedTuple
 
 MAX_MESSAGE = 64 << 10
 MAX_FDS = 64
+PLAN = "plan"
+"""The name of the descriptor of the plan: a memory file with the steps as JSON."""
 CGROUP = "cgroup directory"
 """The name of the descriptor of the cgroup that a child is born in (version 2)."""
 MAX_KEY = 200
@@ -32,9 +34,9 @@ class Spawn(NamedTuple):
     """Clone a child that runs a plan. Answered by Spawned or SpawnFailed, later by Exited.
 
     Attached: one descriptor for each name in ``fds``, then one for each in ``hold``. ``fds`` are for the
-    child: ``plan`` (memfd with the steps as JSON), ``init`` (the child's end of the init socket), ``stdin``
-    ``stdout`` ``stderr`` (absent with a tty), and what the plan's steps name. ``hold`` stay in the keeper's
-    entry.
+    child: ``init`` (its end of the init socket), ``stdin`` ``stdout`` ``stderr`` (absent with a tty), what the clone
+    needs, and PLAN with what its steps name; without PLAN, the child waits for a packet with all that on the init
+    socket, which begins with the names as JSON. ``hold`` stay in the keeper's entry.
     """
 
     key: str

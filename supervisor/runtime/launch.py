@@ -12,35 +12,27 @@ import json
 import os
 import socket
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import trio
 
 from pysup.supervisor.errors import StartFailed
 from pysup.supervisor.keeper import codec
-from pysup.supervisor.keeper.link import KeeperLost, Link, Process, SpawnError
-from pysup.supervisor.keeper.protocol import CGROUP, MAX_FDS, Spawn
+from pysup.supervisor.keeper.link import Link, Process
+from pysup.supervisor.keeper.protocol import MAX_FDS, PLAN
 from pysup.supervisor.keeper.steps import Step
-from pysup.supervisor.kernel import files
+from pysup.supervisor.runtime.asking import StdioPlan, asking, comes_ahead, end, plan_file
 from pysup.supervisor.runtime.plan import Stage
 
 MAX_REPORT = 64 << 10
 GO = b"go"
 STDOUT, STDERR = 1, 2
 
+__all__ = ["Launched", "Stdio", "StdioPlan", "launch"]
+
 Relay = tuple[int, int]
 """(read end, write end) of the pipe that a terminal's output passes through: splice(2) has no tty -> file."""
-
-
-@dataclass(frozen=True, slots=True)
-class StdioPlan:
-    """What a process gets as 0, 1 and 2: a terminal of its own, or pipes (and /dev/null for an absent
-    stdin).
-    """
-
-    tty: bool = False
-    open_stdin: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,30 +69,6 @@ class Stdio:
                 yield fd, stream, None
 
 
-@dataclass(slots=True)
-class _Ends:
-    """Descriptors of a start: the child's, which are closed once it has them, and those to hold."""
-
-    child: dict[str, int] = field(default_factory=dict)
-    hold: dict[str, int] = field(default_factory=dict)
-
-    def pipe(self, child: str, ours: str, *, to_child: bool = False) -> None:
-        """Make a pipe between the child's stream and a held end."""
-        reader, writer = os.pipe2(os.O_CLOEXEC)
-        self.child[child], self.hold[ours] = (reader, writer) if to_child else (writer, reader)
-
-    def close_child(self) -> None:
-        """Close what only the child needs."""
-        while self.child:
-            os.close(self.child.popitem()[1])
-
-    def close(self) -> None:
-        """Close everything: there is no process that could use it."""
-        self.close_child()
-        while self.hold:
-            os.close(self.hold.popitem()[1])
-
-
 async def launch(
     link: Link,
     *,
@@ -126,68 +94,24 @@ async def launch(
     ``outside``: steps for who makes the child there, before he enters it.
     Raises StartFailed. The result is to be led to its end: go(), or abort().
     """
-    ends = _Ends()
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
-    key_of_stage = ""
-    if stage is not None and link.ordered(stage.key) and cgroup_fd is None:
-        key_of_stage = stage.key
-    elif stage is not None:
-        plan = [*stage.steps, *plan]
-    try:
-        ends.child["init"] = theirs.detach()
-        ends.child["plan"] = files.memory_file(
-            "pysup-plan", json.dumps({"outside": list(outside), "steps": plan}).encode()
-        )
-        _make_stdio(ends, stdio)
-        borrowed = dict(attach or {})
-        if cgroup_fd is not None:
-            borrowed[CGROUP] = cgroup_fd
-        if target is not None:
-            borrowed["target"] = target
-        if user is not None:
-            borrowed["user"] = user
-        _check_count(what, len(ends.child) + len(borrowed) + len(ends.hold))
-        message = Spawn(
-            key,
-            flags,
-            [*ends.child, *borrowed],
-            list(ends.hold),
-            uid_map,
-            gid_map,
-            target is not None,
-            key_of_stage,
-            user is not None,
-        )
-        process = await link.spawn(message, {**ends.child, **borrowed}, ends.hold)
-    except SpawnError as error:
-        ours.close()
-        ends.close()
-        raise StartFailed(what, error.step, error.number, error.detail) from error
-    except BaseException:
-        ours.close()
-        ends.close()
-        raise
-    ends.close_child()
-    return Launched(link, what, process, ours, tty=stdio.tty)
-
-
-def _check_count(what: str, count: int) -> None:
-    """A packet has room for so many descriptors."""
-    if count > MAX_FDS:
-        raise StartFailed(
-            what, "attach layers and volumes", 0, f"it has {count} descriptors, more than {MAX_FDS}"
-        )
-
-
-def _make_stdio(ends: _Ends, stdio: StdioPlan) -> None:
-    """A terminal is made by the child in its own devpts; only the relay pipe is made here."""
-    if stdio.tty:
-        ends.hold["relay_r"], ends.hold["relay_w"] = os.pipe2(os.O_CLOEXEC)
-        return
-    ends.pipe("stdout", "stdout")
-    ends.pipe("stderr", "stderr")
-    if stdio.open_stdin:
-        ends.pipe("stdin", "stdin", to_child=True)
+    steps = plan if stage is None or comes_ahead(link, stage, cgroup_fd) else [*stage.steps, *plan]
+    with plan_file(steps, outside) as document:
+        async with asking(
+            link,
+            what=what,
+            key=key,
+            flags=flags,
+            stdio=stdio,
+            given={PLAN: document, **(attach or {})},
+            cgroup_fd=cgroup_fd,
+            uid_map=uid_map,
+            gid_map=gid_map,
+            target=target,
+            user=user,
+            stage=stage,
+        ) as asked:
+            process = await asked.made()
+    return Launched(link, what, process, asked.init, tty=stdio.tty)
 
 
 class Launched:
@@ -201,6 +125,8 @@ class Launched:
         self._tty = tty
         self._kept: dict[str, int] = {}
         self._ready = False
+        self.gone = False
+        """It has been told to go, and may execute its program at any moment."""
         self._aborted = False
 
     @property
@@ -221,13 +147,19 @@ class Launched:
         given, self._kept = self._kept, {}
         return given
 
+    def let_go(self) -> None:
+        """Let it execute its program as soon as it is set up: nothing is to be done between."""
+        self.gone = True
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._init.send(GO, socket.MSG_NOSIGNAL)
+
     async def go(self) -> None:
         """Let it execute its program, and wait until it has. Raises StartFailed, and leaves nothing then."""
         try:
             if not self._ready:
                 await self._until_ready()
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                self._init.send(GO, socket.MSG_NOSIGNAL)
+            if not self.gone:
+                self.let_go()
             await self._until_executed()
         except BaseException:
             await self.abort()
@@ -245,12 +177,7 @@ class Launched:
         codec.close_all(
             list(self.give_kept().values())
         )  # the process has the mounts, too: nothing is waited for
-        with trio.CancelScope(shield=True):
-            self._init.close()
-            self.process.kill()
-            with contextlib.suppress(KeeperLost):
-                await self.process.wait()
-            await self._link.reap(self.process.key)
+        await end(self._link, self.process, self._init)
 
     async def _until_ready(self) -> None:
         while not self._ready:
@@ -285,12 +212,17 @@ class Launched:
         return report
 
     async def _packet(self) -> tuple[bytes, list[int]]:
+        """The next packet; an empty one at the end.
+
+        Of a child that has left without reading all, the kernel tells that first, once, and then what it had said
+        (net/unix/af_unix.c, unix_release_sock).
+        """
         while True:
             try:
                 packet, fds, _flags = codec.receive_packet(self._init, MAX_REPORT, MAX_FDS)
             except BlockingIOError:
                 await trio.lowlevel.wait_readable(self._init)
             except ConnectionResetError:
-                return b"", []
+                continue
             else:
                 return packet, fds

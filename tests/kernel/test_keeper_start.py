@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from helpers.containers import kept, outcome, run, start
+from helpers.containers import kept, outcome, read_all, run, start
 from helpers.keepers import FLAGS, KeeperProcess, linked, plan
 
 from pysup.supervisor.errors import StartFailed
@@ -224,6 +224,36 @@ async def test_engine_gone_before_go(keeper: KeeperProcess, tmp_path: Path) -> N
         await launched.ready()
         launched._init.close()
         assert (await outcome(link, launched)) == (125 << 8, "", "")
+
+
+async def test_a_child_that_was_let_go_waits_for_nothing(keeper: KeeperProcess, tmp_path: Path) -> None:
+    async with linked(keeper) as link:
+        steps = plan(tmp_path / "c", ["sh", "-c", "echo ran"])
+        launched = await launch(
+            link, what="container web", key="run/c/1", flags=FLAGS, plan=steps, stdio=StdioPlan()
+        )
+        launched.let_go()
+        assert await read_all(launched.process.fds["stdout"]) == "ran\n"
+        await launched.go()
+        assert (await outcome(link, launched)) == (0, "", "")
+
+
+async def test_engine_gone_after_it_let_a_child_go(keeper: KeeperProcess, tmp_path: Path) -> None:
+    """The word came while the child was set up, which lasts here until the FIFO has a reader."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    async with linked(keeper) as link:
+        steps = [["join_cgroups", [str(gate)]], *plan(tmp_path / "c", ["sh", "-c", "echo ran"])]
+        launched = await launch(
+            link, what="container web", key="run/c/1", flags=FLAGS, plan=steps, stdio=StdioPlan()
+        )
+        launched.let_go()
+        launched._init.close()
+        reader = os.open(gate, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            assert (await outcome(link, launched)) == (125 << 8, "", "")
+        finally:
+            os.close(reader)
 
 
 async def test_abort_leaves_nothing(keeper: KeeperProcess, tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ async def test_a_stage_may_be_longer_than_a_message(keeper: KeeperProcess, tmp_p
 
 
 async def test_what_fails_on_the_stage_is_told_by_the_start(keeper: KeeperProcess, tmp_path: Path) -> None:
+    """Though the child has not read its plan then."""
     with pytest.raises(BaseExceptionGroup) as raised:
         await start(keeper, tmp_path, stage(["stage", "/no/such/directory"]))
     assert raised.group_contains(StartFailed, match="stage /no/such/directory: [Nn]o such file")

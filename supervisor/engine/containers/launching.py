@@ -28,10 +28,11 @@ from pysup.supervisor.kernel.files import duplicate
 from pysup.supervisor.kernel.process import CLONE_NEWNS
 from pysup.supervisor.kernel.terminal import set_window_size
 from pysup.supervisor.runtime import plan, rootfs
+from pysup.supervisor.runtime.asking import StdioPlan, asking
 from pysup.supervisor.runtime.cgroups.base import Cgroup
 from pysup.supervisor.runtime.devices import HostNode
-from pysup.supervisor.runtime.launch import Launched, StdioPlan, launch
-from pysup.supervisor.runtime.plan import Facts
+from pysup.supervisor.runtime.launch import Launched, launch
+from pysup.supervisor.runtime.plan import Facts, Stage
 from pysup.supervisor.runtime.seccomp.filters import Program
 from pysup.supervisor.settings import Settings
 from pysup.supervisor.spec.capabilities import DEFAULT
@@ -128,25 +129,51 @@ async def launch_run(
                 foreign=foreign(user, {**theirs, **others.processes}),
                 donor_root=others.donor_root,
             )
+            attach = {**own, **theirs, **kept, **_attached(program)}
+            stage = plan.stage_of(spec, facts)
+            if stage is not None:
+                return await _launch_staged(
+                    parts, record, key, spec, facts, stage, cgroup, {**given, **attach}
+                )
             async with (
                 _mounted(parts, record, key, facts, user, given) as (facts, attached),
                 _every_id(parts, record, key, facts) as every_id,
             ):
-                stage = plan.stage_of(spec, facts)
                 return await launch(
                     parts.link,
                     what=f"container {record.row.name}",
                     key=key,
                     flags=plan.clone_flags(spec, (*facts.held, plan.USER)),
-                    plan=plan.build(spec, facts, stage),
+                    plan=plan.build(spec, facts),
                     outside=plan.build_outside(spec, facts),
-                    stage=stage,
                     stdio=_stdio(spec.process),
-                    attach={**own, **theirs, **kept, **attached, **every_id, **_attached(program)},
+                    attach={**attach, **attached, **every_id},
                     cgroup_fd=cgroup.fd,
                     user=user,
                     target=others.pid,
                 )
+
+
+async def _launch_staged(  # noqa: PLR0917
+    parts: Parts,
+    record: Record,
+    key: str,
+    spec: ContainerSpec,
+    facts: Facts,
+    stage: Stage,
+    cgroup: Cgroup,
+    attach: Mapping[str, int],
+) -> Launched:
+    """Have a child come that needs nothing of the container's to be made, and make its plan meanwhile."""
+    what, tty = f"container {record.row.name}", spec.process.tty
+    flags, stdio = plan.clone_flags(spec, (*facts.held, plan.USER)), _stdio(spec.process)
+    async with asking(
+        parts.link, what=what, key=key, flags=flags, stdio=stdio, stage=stage, cgroup_fd=cgroup.fd
+    ) as asked:
+        async with _mounted(parts, record, key, facts, None, {}) as (whole, attached):
+            asked.give(plan.build(spec, whole, stage), {**attach, **attached})
+        process = await asked.made()
+    return Launched(parts.link, what, process, asked.init, tty=tty)
 
 
 @asynccontextmanager

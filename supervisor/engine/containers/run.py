@@ -40,6 +40,9 @@ from pysup.supervisor.runtime.launch import Launched, Stdio
 
 log = logging.getLogger(__name__)
 
+SETUP_WITHIN = 1.0
+"""Seconds that a process which was told to go may still be set up in, when its start is to be stopped."""
+
 
 class Run:
     """A run in progress: what its container's task may ask of it while it lasts."""
@@ -75,6 +78,7 @@ class Run:
         self._order = Order(())
         self._whole = trio.CancelScope()
         self._starting = trio.CancelScope()
+        self._launched: Launched | None = None
         self.sandbox = Sandbox(parts, record, number)
 
     @property
@@ -185,7 +189,7 @@ class Run:
     async def _launch(self, cgroup: Cgroup, devices: tuple[HostNode, ...], stack: AsyncExitStack) -> Process:
         taken = await self._layers.take()
         try:
-            launched = await launch_run(
+            launched = self._launched = await launch_run(
                 self._parts,
                 self._record,
                 key=self.key,
@@ -202,24 +206,39 @@ class Run:
         return launched.process
 
     async def _let_go(self, launched: Launched, stack: AsyncExitStack) -> None:
-        """Between clone and go: the keeper gets what outlives the run; the log is opened while the child works."""
+        """Between clone and go: the keeper gets what outlives the run; the log is opened while the child works.
+
+        Where nothing is to be done between set-up and program, the child does not wait for a word.
+        """
+        spec, lacking = self._record.spec, self._lacking()
         try:
             self._stdio.open_log()
+            if not (lacking or spec.process.tty or self.sandbox.connects):
+                self._look_at_outputs(launched, stack)
+                launched.let_go()
             await self.sandbox.ready(launched)
             self._layers.keep(launched.give_kept())
-            give_size(launched, self._record.spec.process)
-            await self._hold_namespaces(launched.process)
-            self._order = stack.enter_context(Order(launched.stdio.outputs()))
+            give_size(launched, spec.process)
+            await self._held.hold(launched.process, lacking)
+            if not launched.gone:
+                self._look_at_outputs(launched, stack)
         except BaseException:
             await launched.abort()
             raise
         await launched.go()
 
-    async def _hold_namespaces(self, process: Process) -> None:
-        held = HeldNamespaces(self._parts.link, self._record.id)
-        lacking = set(plan.outliving(self._record.spec.namespaces)) - set(held.fds)
-        if not self._record.spec.auto_remove:
-            await held.hold(process, lacking)
+    def _look_at_outputs(self, launched: Launched, stack: AsyncExitStack) -> None:
+        """Before the program begins: what it writes first is then known."""
+        self._order = stack.enter_context(Order(launched.stdio.outputs()))
+
+    @property
+    def _held(self) -> HeldNamespaces:
+        return HeldNamespaces(self._parts.link, self._record.id)
+
+    def _lacking(self) -> set[str]:
+        """The namespaces that are to outlive the run and are not held yet."""
+        spec = self._record.spec
+        return set() if spec.auto_remove else {*plan.outliving(spec.namespaces)} - {*self._held.fds}
 
     async def _supervise(self, *, adopted: bool = False) -> None:
         assert self.process is not None  # noqa: S101 - launched or adopted
@@ -280,9 +299,13 @@ class Run:
     # -- what the container's task may ask -------------------------------------------------------------------
 
     def abandon(self, ended_by: str, caller: Caller) -> None:
-        """Stop a start in progress; it is reported as failed."""
+        """Stop a start in progress; it is reported as failed.
+
+        Where the program may run already it gets the time to: it is then stopped as one that runs.
+        """
         self.ending, self.ended_for = Ending(ended_by), caller
-        self._starting.cancel()
+        gone = self._launched is not None and self._launched.gone
+        self._starting.deadline = trio.current_time() + (SETUP_WITHIN if gone else 0.0)
 
     def signal(self, number: int) -> None:
         """Signal the first process; nothing happens if it has ended."""

@@ -119,6 +119,11 @@ class Sandbox:
 
     # -- beside the process ----------------------------------------------------------------------------------
 
+    @property
+    def connects(self) -> bool:
+        """Whether the process has to wait for its network."""
+        return bool(self._places)
+
     async def ready(self, launched: Launched) -> None:
         """Wait for a child's set-up, and plug its network in meanwhile. A later run's is plugged in already.
 
