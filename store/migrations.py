@@ -10,7 +10,8 @@ was made with, whose checksum is its ``user_version``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from sqlite3 import Connection
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
@@ -30,6 +31,7 @@ from pysup.store import (
     m0012_unhealthy,
     m0013_endings,
     m0014_joined_ranges,
+    m0015_ipvlan,
 )
 from pysup.store.views import VIEWS
 
@@ -64,6 +66,7 @@ MIGRATIONS = (
     Migration(m0012_unhealthy.NAME, m0012_unhealthy.apply),
     Migration(m0013_endings.NAME, m0013_endings.apply),
     Migration(m0014_joined_ranges.NAME, m0014_joined_ranges.apply),
+    Migration(m0015_ipvlan.NAME, m0015_ipvlan.apply),
 )
 
 
@@ -121,13 +124,23 @@ def migrate(conn: Connection) -> None:
     pending = Migrations(SET)
     for migration in MIGRATIONS:
         pending(name=migration.name)(migration.apply)
-    with db.atomic():
+    with _unreferenced(conn), db.atomic():
         _drop_views(db)
         pending.apply(db)
         for view in VIEWS:
             db.create_view(view.name, view.sql)
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {checksum()}")
+
+
+@contextmanager
+def _unreferenced(conn: Connection) -> Iterator[None]:
+    """In the block a table can be made anew without what refers to it going with the old one (lang_altertable, 7)."""
+    conn.execute("PRAGMA foreign_keys = OFF")
+    try:
+        yield
+    finally:
+        conn.execute("PRAGMA foreign_keys = ON")
 
 
 def _drop_views(db: Database) -> None:

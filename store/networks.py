@@ -23,9 +23,9 @@ class Network:
     """64 hexadecimal digits."""
     name: str
     driver: str
-    """``bridge``, ``macvlan``, ``host`` or ``null``."""
+    """``bridge``, ``macvlan``, ``ipvlan``, ``host`` or ``null``."""
     device: str
-    """The bridge's name; with macvlan the parent's."""
+    """The bridge's name; with macvlan and ipvlan the parent's."""
     builtin: bool
     """bridge, host and none, which are always there."""
     internal: bool

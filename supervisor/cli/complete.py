@@ -46,7 +46,7 @@ _VALUES: dict[str, tuple[str, ...]] = {
     "log-driver": ("json-file", "none"),
     "format": ("json", "table"),
     "type": ("container", "image", "volume", "network"),
-    "driver": ("local", "bridge", "macvlan"),
+    "driver": ("local", "bridge", "macvlan", "ipvlan"),
     "volume-driver": ("local",),
     "attach": ("stdin", "stdout", "stderr"),
     "pull": ("always", "missing", "never"),

@@ -24,7 +24,7 @@ CREATE = Syntax(
     "[OPTIONS] NETWORK",
     "Create a network",
     (
-        text("driver", "Driver to manage the Network (bridge, macvlan)", short="d", default="bridge"),
+        text("driver", "Driver to manage the Network (bridge, macvlan, ipvlan)", short="d", default="bridge"),
         many("subnet", "Subnet in CIDR format that represents a network segment"),
         many("ip-range", "Allocate container ip from a sub-range"),
         many("gateway", "IPv4 or IPv6 Gateway for the subnet"),

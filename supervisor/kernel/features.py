@@ -140,8 +140,8 @@ _CHECKS: dict[str, tuple[Callable[[], str], str]] = {
     "kernel": (lambda: os.uname().release, ""),
     "root": (
         _root,
-        "rootless: no macvlan networks, no device nodes, --userns auto for the host image alone, no limits and no "
-        "pause without a delegated cgroup",
+        "rootless: no macvlan and ipvlan networks, no device nodes, --userns auto for the host image alone, no limits "
+        "and no pause without a delegated cgroup",
     ),
     "ids": (_ids, "files of an image belong to root"),
     "cgroup v1": (_cgroup_v1, "none, where cgroup v2 has the controllers"),

@@ -20,7 +20,7 @@ _NEWROUTE, _GETROUTE = 24, 26
 _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
 _EXCLUSIVE, _CREATE, _REPLACE = 0x200, 0x400, 0x100
 _UP = 1
-_MAIN_TABLE, _BOOT, _UNIVERSE, _UNICAST = 254, 3, 0, 1
+_MAIN_TABLE, _BOOT, _UNIVERSE, _ON_LINK, _UNICAST = 254, 3, 0, 253, 1
 _NODAD = 2
 """IFA_F_NODAD: addresses are leases, nobody else can have them."""
 
@@ -114,17 +114,22 @@ def set_port(outer: str, *, isolated: bool) -> Message:
     return _link(_NEWLINK, 0, attributes, f"set up the port {outer}")
 
 
-def add_macvlan(peer: Peer, parent: int, mode: str, mtu: int = 0) -> Message:
-    """Make a macvlan interface of a parent, at once inside."""
-    data = {"attrs": [("IFLA_MACVLAN_MODE", mode)]}
-    size: Attributes = [("IFLA_MTU", mtu)] if mtu else []
+_IPVLAN_MODES = ("l2", "l3", "l3s")
+"""enum ipvlan_mode of linux/if_link.h, in its order."""
+
+
+def add_beside(peer: Peer, parent: int, kind: str, mode: str, mtu: int = 0) -> Message:
+    """Make a ``macvlan`` of a parent, at once inside, or an ``ipvlan``, which has no MAC address of its own."""
+    data: Attributes = [("IFLA_MACVLAN_MODE", mode)]
+    if kind == "ipvlan":
+        data = [("IFLA_IPVLAN_MODE", _IPVLAN_MODES.index(mode))]
     attributes: Attributes = [
         ("IFLA_IFNAME", peer.name),
         ("IFLA_LINK", parent),
-        ("IFLA_ADDRESS", peer.mac),
-        *size,
+        *([("IFLA_ADDRESS", peer.mac)] if peer.mac else []),
+        *([("IFLA_MTU", mtu)] if mtu else []),
         ("IFLA_NET_NS_FD", peer.namespace),
-        ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", "macvlan"), ("IFLA_INFO_DATA", data)]}),
+        ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", kind), ("IFLA_INFO_DATA", {"attrs": data})]}),
     ]
     return _link(_NEWLINK, _CREATE | _EXCLUSIVE, attributes, f"add interface {peer.name}")
 
@@ -184,12 +189,13 @@ def add_address(index: int, address: Address, subnet: Network) -> Message:
 
 
 def add_default_route(index: int, gateway: Address) -> Message:
-    """Send what is for elsewhere to the gateway."""
+    """Send what is for elsewhere to the gateway; if that is the unspecified address, out by the interface alone."""
+    direct = gateway.is_unspecified
     fields = {
-        "family": _family(gateway), "dst_len": 0, "table": _MAIN_TABLE, "proto": _BOOT, "scope": _UNIVERSE,
-        "type": _UNICAST,
+        "family": _family(gateway), "dst_len": 0, "table": _MAIN_TABLE, "proto": _BOOT,
+        "scope": _ON_LINK if direct else _UNIVERSE, "type": _UNICAST,
     }  # fmt: skip
-    attributes: Attributes = [("RTA_GATEWAY", str(gateway)), ("RTA_OIF", index)]
+    attributes: Attributes = [*([] if direct else [("RTA_GATEWAY", str(gateway))]), ("RTA_OIF", index)]
     flags = _CREATE | _REPLACE | _ACK
     return Message(_encoded(rtmsg, _NEWROUTE, flags, fields, attributes), f"add the route to {gateway}")
 

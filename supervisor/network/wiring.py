@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
@@ -10,7 +11,7 @@ from functools import partial
 
 import trio
 
-from pysup.supervisor.errors import Conflict, NotFound
+from pysup.supervisor.errors import Conflict, NotFound, Unavailable
 from pysup.supervisor.kernel import netns
 from pysup.supervisor.network import messages
 from pysup.supervisor.network.addresses import IPV6, Address, Network
@@ -40,7 +41,7 @@ class Plug:
     outer: str
     """The name of the host's end."""
     bridge: int
-    """The bridge's index; of a macvlan, its parent's."""
+    """The bridge's index; of a macvlan or an ipvlan, its parent's."""
     inner: str
     """``eth0``."""
     mac: str
@@ -86,10 +87,10 @@ async def remove_bridge(host: Netlink, name: str, mac: str) -> None:
 
 
 async def find_parent(host: Netlink, name: str) -> int:
-    """The index of an interface of the host, for macvlans. Raises NotFound."""
+    """The index of an interface of the host, for macvlans and ipvlans. Raises NotFound."""
     found = await _link(host, name)
     if found is None:
-        raise NotFound(f"cannot find interface {name} of the host, on which a macvlan network is")
+        raise NotFound(f"cannot find interface {name} of the host, on which the network is")
     return found.index
 
 
@@ -115,16 +116,32 @@ async def plug_in(host: Netlink, namespace: int, plug: Plug) -> None:
         raise
 
 
-async def put_beside(host: Netlink, namespace: int, plug: Plug, mode: str) -> None:
-    """Give a network namespace a macvlan of an interface of the host. Raises NetlinkError, and leaves nothing then."""
+async def put_beside(host: Netlink, namespace: int, plug: Plug, kind: str, mode: str) -> None:
+    """Give a network namespace a macvlan or an ipvlan of an interface of the host.
+
+    Raises Unavailable, NetlinkError, and leaves nothing then.
+    """
     peer = Peer(plug.inner, plug.mac, namespace)
-    await host.ask(messages.add_macvlan(peer, plug.bridge, mode, plug.mtu))
+    try:
+        await host.ask(messages.add_beside(peer, plug.bridge, kind, mode, plug.mtu))
+    except NetlinkError as error:
+        raise _refused(error, kind, plug.inner) from error
     try:
         await _set_up_inside(namespace, plug, None)
     except BaseException:
         with trio.CancelScope(shield=True):
             await take_out(namespace, plug.inner)
         raise
+
+
+def _refused(error: NetlinkError, kind: str, inner: str) -> Unavailable | NetlinkError:
+    told = f"cannot add {kind} {inner}: "
+    match error.errno:
+        case errno.EOPNOTSUPP:
+            return Unavailable(f"{told}the kernel has no {kind} (CONFIG_{kind.upper()}; modprobe {kind})")
+        case errno.EBUSY:
+            return Unavailable(f"{told}its parent is a bridge's port, or has interfaces of the other kind")
+    return error
 
 
 async def take_out(namespace: int, inner: str) -> None:

@@ -25,11 +25,18 @@ _ICC = "com.docker.network.bridge.enable_icc"
 _MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
 _HOST_IP = "com.docker.network.bridge.host_binding_ipv4"
 _MTU = "com.docker.network.driver.mtu"
-_PARENT, _MODE = "parent", "macvlan_mode"
-_KNOWN = {"bridge": (_NAME, _ICC, _MASQUERADE, _HOST_IP, _MTU), "macvlan": (_PARENT, _MODE, _MTU)}
-"""Options by driver (libnetwork/drivers/bridge/labels.go, drivers/macvlan/macvlan_store.go)."""
-MACVLAN = "macvlan"
-_MODES = ("bridge", "private", "vepa", "passthru")
+_PARENT = "parent"
+MACVLAN, IPVLAN = "macvlan", "ipvlan"
+ON_PARENT = (MACVLAN, IPVLAN)
+"""Drivers without a bridge: containers are hosts on the network of an interface of the host, their parent."""
+_KNOWN = {
+    "bridge": (_NAME, _ICC, _MASQUERADE, _HOST_IP, _MTU),
+    MACVLAN: (_PARENT, "macvlan_mode", _MTU),
+    IPVLAN: (_PARENT, "ipvlan_mode", _MTU),
+}
+"""Options by driver (libnetwork/drivers/bridge/labels.go, drivers/macvlan/macvlan_store.go, and ipvlan's)."""
+_MODES = {MACVLAN: ("bridge", "private", "vepa", "passthru"), IPVLAN: ("l2", "l3", "l3s")}
+"""The first one is docker's default."""
 _MTUS = range(68, 65536)
 """RFC 791: every link carries 68 bytes."""
 
@@ -54,7 +61,7 @@ class WantedNetwork(NamedTuple):
 
     name: str
     driver: str = "bridge"
-    """``bridge`` or ``macvlan``."""
+    """``bridge``, ``macvlan`` or ``ipvlan``."""
     internal: bool = False
     ipv4: bool = True
     ipv6: bool = False
@@ -77,9 +84,16 @@ class Options:
         """Where ports are published that name no address."""
         self.mtu = int(options.get(_MTU) or 0)
         self.parent = options.get(_PARENT, "")
-        """The interface of the host that a macvlan network is on."""
-        self.mode = options.get(_MODE) or _MODES[0]
-        """What containers on it may say to each other (ip-link(8))."""
+        """The interface of the host that a network without a bridge is on."""
+        self._options = options
+
+    def mode(self, driver: str) -> str:
+        """Of macvlans: what they may say to each other; of ipvlans: who routes for them (ip-link(8))."""
+        return self._options.get(f"{driver}_mode") or _MODES[driver][0]
+
+    def is_routed(self, driver: str) -> bool:
+        """Whether packets are routed in the host's own namespace (ipvlan, l3 and l3s): then there is no gateway."""
+        return driver == IPVLAN and self.mode(driver) != _MODES[IPVLAN][0]
 
 
 def default_options(device: str, mtu: int) -> dict[str, str]:
@@ -125,13 +139,13 @@ def _is_network_name(name: str) -> bool:
 
 def _driver(fields: Fields) -> str:
     driver = fields.text("Driver", "bridge")
-    there = " and ".join(_KNOWN)
+    there = ", ".join(_KNOWN)
     if driver in ("host", "null", "none"):
         raise fields.bad(f"there is one network of driver {driver!r}, and it is there already")
-    if driver in ("ipvlan", "overlay"):
-        raise fields.lacking(f"--driver {driver}", f"there is {there}")
+    if driver == "overlay":
+        raise fields.lacking(f"--driver {driver}", f"there are {there}")
     if driver not in _KNOWN:
-        raise fields.bad(f"no network driver named {driver[:64]!r} (there is {there})")
+        raise fields.bad(f"no network driver named {driver[:64]!r} (there are {there})")
     return driver
 
 
@@ -156,16 +170,24 @@ def _options(fields: Fields, driver: str) -> dict[str, str]:
             )
     for key in (_NAME, _PARENT):
         _check_device(fields, key, options.get(key, ""))
-    if driver == MACVLAN and not options.get(_PARENT):
-        raise fields.bad("a macvlan network needs the interface of the host that it is on: --opt parent=eth0")
-    if options.get(_MODE, _MODES[0]) not in _MODES:
-        raise fields.bad(f"{_MODE} {options[_MODE][:64]!r} is none of {', '.join(_MODES)}")
+    if driver in ON_PARENT:
+        _check_parent(fields, driver, options)
     mtu = options.get(_MTU, "")
     if mtu and not (mtu.isascii() and mtu.isdigit() and len(mtu) <= len("65535") and int(mtu) in _MTUS):
         raise fields.bad(f"{_MTU} {mtu[:64]!r} is not a size from 68 to 65535 bytes")
     if options.get(_HOST_IP):
         _address(fields, _HOST_IP, options[_HOST_IP])
     return options
+
+
+def _check_parent(fields: Fields, driver: str, options: dict[str, str]) -> None:
+    if not options.get(_PARENT):
+        raise fields.bad(
+            f"a network of {driver}s needs the interface of the host that it is on: --opt parent=eth0"
+        )
+    mode = Options(options).mode(driver)
+    if mode not in _MODES[driver]:
+        raise fields.bad(f"{driver}_mode {mode[:64]!r} is none of {', '.join(_MODES[driver])}")
 
 
 def _check_device(fields: Fields, key: str, device: str) -> None:

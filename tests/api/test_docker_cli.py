@@ -99,7 +99,7 @@ def test_lists_of_what_there_is_none_of(daemon: Daemon) -> None:
     "words",
     [
         ("run", "--device", "vendor.com/gpu=all", "host", "true"),
-        ("network", "create", "-d", "ipvlan", "x"),
+        ("network", "create", "-d", "overlay", "x"),
     ],
 )
 def test_what_is_not_there_yet_says_so(daemon: Daemon, words: tuple[str, ...]) -> None:

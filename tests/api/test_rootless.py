@@ -41,7 +41,7 @@ def test_the_first_run_starts_a_daemon_of_the_users_own(user: RootlessUser) -> N
 
 def test_what_is_limited_is_told(user: RootlessUser) -> None:
     facts = user.ok("pysup info; docker -H unix://$XDG_RUNTIME_DIR/pysup/pysup.sock info -f '{{json .}}'")
-    assert "root: no: rootless: no macvlan networks" in facts
+    assert "root: no: rootless: no macvlan and ipvlan networks" in facts
     assert "ids: yes (65537 of users, 65537 of groups)" in facts
     assert (
         "way out: yes (/usr/bin/slirp4netns)" in facts

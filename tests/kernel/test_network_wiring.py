@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import socket
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
 from helpers.netlab import ip, namespace
 
-from pysup.supervisor.errors import Conflict
+from pysup.supervisor.errors import Conflict, Unavailable
+from pysup.supervisor.kernel import netns
 from pysup.supervisor.network.netlink import Netlink, NetlinkError
-from pysup.supervisor.network.wiring import Bridge, Plug, ensure_bridge, is_bridge, plug_in, unplug
+from pysup.supervisor.network.wiring import (
+    Bridge,
+    Plug,
+    ensure_bridge,
+    find_parent,
+    is_bridge,
+    plug_in,
+    put_beside,
+    take_out,
+    unplug,
+)
 
 pytestmark = pytest.mark.kernel
 
@@ -66,6 +80,78 @@ async def test_a_container_gets_its_addresses_and_ways_out_and_may_leave() -> No
         await unplug(host, plug.outer)
         await unplug(host, plug.outer)
         assert names(inside) == {"lo"} and "pv1" not in names(here)
+
+
+LAN, THERE = ip_network("10.77.0.0/24"), ip_address("10.77.0.1")
+INNER = ip_network("10.88.0.0/24")
+IPVLANS = {
+    "l2": Plug("", 0, "eth0", "", ((ip_address("10.77.0.9"), LAN),), (THERE,)),
+    "l3": Plug("", 0, "eth0", "", ((ip_address("10.88.0.9"), INNER),), (ip_address("0.0.0.0"),)),  # noqa: S104
+}
+IPVLANS["l3s"] = IPVLANS["l3"]
+
+
+@pytest.mark.vm
+@pytest.mark.parametrize("mode", list(IPVLANS))
+async def test_an_ipvlan_and_another_host_reach_each_other(mode: str) -> None:
+    """Not every kernel has ipvlans, and one without says so; the guest's has them."""
+    with namespace() as here, namespace() as there, namespace() as inside, Netlink(here) as host:
+        pair = ("lan0", "type", "veth", "peer", "name", "lan1", "netns", f"/proc/{os.getpid()}/fd/{there}")
+        ip("link", "add", *pair, inside=here)
+        for address, device, place in (("10.77.0.2/24", "lan0", here), (f"{THERE}/24", "lan1", there)):
+            ip("addr", "add", address, "dev", device, inside=place)
+            ip("link", "set", device, "up", inside=place)
+        ip("route", "add", str(INNER), "via", "10.77.0.2", inside=there)
+        plug = replace(IPVLANS[mode], bridge=await find_parent(host, "lan0"))
+        if has_ipvlan(here):
+            await put_beside(host, inside, plug, "ipvlan", mode)
+            own = str(plug.addresses[0][0])
+            assert talks(inside, there, str(THERE)) and talks(there, inside, own)
+            await take_out(inside, "eth0")
+        else:
+            with pytest.raises(
+                Unavailable, match=r"cannot add ipvlan eth0: the kernel has no ipvlan \(CONFIG_IPVLAN"
+            ):
+                await put_beside(host, inside, plug, "ipvlan", mode)
+        assert names(inside) == {"lo"}
+
+
+def has_ipvlan(here: int) -> bool:
+    with contextlib.suppress(AssertionError):
+        ip("link", "add", "link", "lan0", "name", "probe0", "type", "ipvlan", inside=here)
+        ip("link", "delete", "probe0", inside=here)
+        return True
+    return False
+
+
+async def test_a_parent_that_cannot_be_one_is_told_from_what_else_fails() -> None:
+    with namespace() as here, namespace() as inside, Netlink(here) as host:
+        await ensure_bridge(host, BRIDGE)
+        ip("link", "add", "lan0", "type", "veth", "peer", "name", "lan1", inside=here)
+        ip("link", "set", "lan0", "master", "pysup0", inside=here)
+        plug = Plug("", await find_parent(host, "lan0"), "eth0", "02:00:00:00:00:02", (), ())
+        with pytest.raises(
+            Unavailable, match="cannot add macvlan eth0: its parent is a bridge's port, or has"
+        ):
+            await put_beside(host, inside, plug, "macvlan", "bridge")
+        with pytest.raises(NetlinkError, match="cannot add interface eth0"):
+            await put_beside(host, inside, replace(plug, bridge=999), "macvlan", "bridge")
+        assert names(inside) == {"lo"}
+
+
+def talks(client: int, server: int, address: str) -> bool:
+    """Whether a namespace reaches another one by TCP."""
+    with netns.entered(server):
+        listener = socket.create_server((address, 0))
+    with netns.entered(client):
+        sock = socket.socket()
+    with listener, sock:
+        sock.settimeout(10)
+        sock.connect((address, listener.getsockname()[1]))
+        sock.sendall(b"hello")
+        peer, _ = listener.accept()
+        with peer:
+            return peer.recv(99) == b"hello"
 
 
 async def test_what_cannot_be_finished_leaves_no_pair() -> None:

@@ -16,6 +16,8 @@ MODULES = (
     "fs/fuse/fuse",
     "fs/fuse/virtiofs",
     "fs/overlayfs/overlay",
+    "drivers/net/veth",
+    "drivers/net/ipvlan/ipvlan",
 )
 """In the order in which they need each other."""
 

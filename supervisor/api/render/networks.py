@@ -72,8 +72,10 @@ def _endpoint(place: Place, attached: Attached, container_id: str, *, alive: boo
 
 
 def _live(place: Place, attached: Attached) -> Json:
-    ways = {ip_version(way): way for way in gateways(list(attached.places), place)}
-    own = {ip_version(subnet.gateway): subnet.gateway for _, subnet in place.addresses if subnet.gateway}
+    ways, own = {}, {}
+    if not place.is_routed:
+        ways = {ip_version(way): way for way in gateways(list(attached.places), place)}
+        own = {ip_version(subnet.gateway): subnet.gateway for _, subnet in place.addresses if subnet.gateway}
     v4, v6 = _lease(place, IPV4), _lease(place, IPV6)
     return {
         "MacAddress": place.endpoint.mac,

@@ -115,7 +115,7 @@ def _driver(settings: Settings, machine: Machine, filesystem: str) -> Json:
         "DriverStatus": [["Backing Filesystem", filesystem]],
         "Plugins": {
             "Volume": [],
-            "Network": ["bridge", "host", "macvlan", "null"],
+            "Network": ["bridge", "host", "ipvlan", "macvlan", "null"],
             "Authorization": None,
             "Log": ["json-file", "local", "pysup"],
         },

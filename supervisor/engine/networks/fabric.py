@@ -50,7 +50,7 @@ from pysup.supervisor.network.rules import Published, Ruled, ip_version
 from pysup.supervisor.network.wiring import Bridge, Placed, Plug
 from pysup.supervisor.spec.joining import link_local, sysctls_of
 from pysup.supervisor.spec.network import BRIDGE
-from pysup.supervisor.spec.networks import MACVLAN, Options
+from pysup.supervisor.spec.networks import ON_PARENT, Options
 
 log = logging.getLogger(__name__)
 
@@ -214,11 +214,12 @@ class Fabric:
         """Put a network namespace (a descriptor) in its place; ``device`` is the host's end. Raises Unavailable."""
         network = place.network
         try:
-            if network.driver == MACVLAN:
+            if network.driver in ON_PARENT:
                 options = Options(network.options)
                 parent = await wiring.find_parent(self._host, options.parent)
                 plug = plug_of(place, device, gateways, parent)
-                await wiring.put_beside(self._host, namespace, plug, options.mode)
+                mode = options.mode(network.driver)
+                await wiring.put_beside(self._host, namespace, plug, network.driver, mode)
             else:
                 plug = plug_of(place, device, gateways, await self.bridge(network.id), mtu=self.home.mtu)
                 await self._plug_in(namespace, plug, network.id)

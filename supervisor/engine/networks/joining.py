@@ -23,7 +23,7 @@ from pysup.supervisor.errors import BadRequest, Conflict, NotFound
 from pysup.supervisor.network.addresses import mac_of
 from pysup.supervisor.spec.joining import Joining, links_of
 from pysup.supervisor.spec.network import BRIDGE, with_default
-from pysup.supervisor.spec.networks import MACVLAN
+from pysup.supervisor.spec.networks import IPVLAN, ON_PARENT
 
 
 def settled(parts: Parts, body: dict[str, Any]) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def wanted_endpoints(
     free = (name for name in interfaces if name not in asked)
     for one in joined:
         network = _network(parts, one.network)
-        if network.driver not in ("bridge", MACVLAN):
+        if network.driver not in ("bridge", *ON_PARENT):
             raise BadRequest(
                 f"cannot connect to network {network.name}: a container has it alone, or not at all"
             )
@@ -49,6 +49,10 @@ def wanted_endpoints(
             raise BadRequest(f"cannot connect to network {network.name} twice")
         if asked.count(one.interface) > 1:
             raise BadRequest(f"cannot connect to network {network.name}: two interfaces {one.interface}")
+        if network.driver == IPVLAN and one.mac:
+            raise BadRequest(
+                f"cannot connect to network {network.name}: an ipvlan has the MAC address of its parent, and no other"
+            )
         if network.builtin:
             _check_links(parts, one)
         made.append((_endpoint(container_id, network, one, one.interface or next(free), now_ns), one))
@@ -80,7 +84,8 @@ def _endpoint(container_id: str, network: Network, one: Joining, interface: str,
         id=endpoint_id,
         container_id=container_id,
         network_id=network.id,
-        mac=one.mac or mac_of(hashlib.sha256(endpoint_id.encode()).digest()),
+        mac=one.mac
+        or ("" if network.driver == IPVLAN else mac_of(hashlib.sha256(endpoint_id.encode()).digest())),
         interface=interface,
         device="",
         asked=one.asked,

@@ -43,7 +43,7 @@ from pysup.supervisor.settings import Settings
 from pysup.supervisor.spec.network import BRIDGE
 from pysup.supervisor.spec.networks import (
     CREATE,
-    MACVLAN,
+    ON_PARENT,
     Options,
     WantedNetwork,
     WantedSubnet,
@@ -198,16 +198,16 @@ class Networks:
     async def create(self, wanted: WantedNetwork, caller: Caller) -> Row:
         """Raises Conflict (the name, an overlap), BadRequest, Unavailable (no subnet is left, no root for it)."""
         network_id = secrets.token_hex(32)
-        options, beside = Options(wanted.options), wanted.driver == MACVLAN
+        options, beside = Options(wanted.options), wanted.driver in ON_PARENT
         if beside and not netns.is_governed():
             raise Unavailable(
-                f"cannot {CREATE} {wanted.name}: driver macvlan needs root: a container of it is beside an interface "
-                "of the host; without root there are networks of the driver bridge"
+                f"cannot {CREATE} {wanted.name}: driver {wanted.driver} needs root: a container of it is beside "
+                "an interface of the host; without root there are networks of the driver bridge"
             )
         device = options.parent if beside else options.device or f"br-{network_id[:_SHORT]}"
         row = _row(wanted, network_id, device, wanted.driver)
         await self._check_device(row, options)
-        occupied = () if beside else self._occupied()  # a macvlan is where the host's own network is
+        occupied = () if beside else self._occupied()  # it is where the host's own network is
         try:
             await self._store.write(
                 partial(self._insert, row=row, wanted=wanted, occupied=occupied, caller=caller)
@@ -282,7 +282,7 @@ class Networks:
                 f"cannot remove network {row.name}: it is a pre-defined network and cannot be removed"
             )
         self._refuse_used(self._store.read(), row)
-        if row.driver != MACVLAN:
+        if row.driver not in ON_PARENT:
             await (await self.fabric()).remove(row)
         await self._store.write(partial(self._delete, row=row, caller=caller))
         self._news.publish(Happening("network", row.id, "destroy"))

@@ -12,7 +12,7 @@ from pysup.store.networks import Network, Subnet
 from pysup.supervisor.kernel import netns
 from pysup.supervisor.network.addresses import IPV4, IPV6
 from pysup.supervisor.network.rules import ANY, Published, ip_version
-from pysup.supervisor.spec.networks import MACVLAN
+from pysup.supervisor.spec.networks import ON_PARENT, Options
 
 
 class Place(NamedTuple):
@@ -27,6 +27,11 @@ class Place(NamedTuple):
         """The container's address; empty: none."""
         found = (lease.address for lease, _ in self.addresses if ip_version(lease.address) == version)
         return next(found, "")
+
+    @property
+    def is_routed(self) -> bool:
+        """Whether it has no gateway, since the host routes for it (Options.is_routed)."""
+        return Options(self.network.options).is_routed(self.network.driver)
 
 
 def places_of(conn: Connection, container_id: str) -> list[Place]:
@@ -69,25 +74,30 @@ def _rank(place: Place) -> tuple[bool, int, str]:
 
 
 def gateways(places: Sequence[Place], place: Place) -> tuple[str, ...]:
-    """The way out through this place: for each IP version the first place that has one is it."""
+    """The way out through this place: for each IP version the first place that has one is it.
+
+    The unspecified address is by the interface alone, where the host's own namespace routes (ipvlan, l3).
+    """
     found: dict[int, tuple[Place, str]] = {}
     for one in places:
         for _, subnet in () if one.network.internal else one.addresses:
-            if subnet.gateway:
-                found.setdefault(ip_version(subnet.gateway), (one, subnet.gateway))
+            version = ip_version(subnet.subnet)
+            way = ANY[version] if one.is_routed else subnet.gateway
+            if way:
+                found.setdefault(version, (one, way))
     return tuple(gateway for owner, gateway in found.values() if owner is place)
 
 
 def to_host(places: Sequence[Place]) -> list[str]:
     """By which addresses a container reaches the host: its ways out, or else the bridges of internal networks."""
-    ways = [way for place in places for way in gateways(places, place)]
+    ways = [way for place in places for way in gateways(places, place) if way not in ANY.values()]
     bridges = (subnet.gateway for place in on_bridges(places) for _, subnet in place.addresses)
     return ways or [gateway for gateway in bridges if gateway]
 
 
 def on_bridges(places: Sequence[Place]) -> list[Place]:
-    """Those that the host reaches: a macvlan's parent never talks to the macvlan."""
-    return [place for place in places if place.network.driver != MACVLAN]
+    """Those that the host reaches: an interface never talks to macvlans and ipvlans of its own."""
+    return [place for place in places if place.network.driver not in ON_PARENT]
 
 
 def published(ports: Sequence[Port], places: Sequence[Place]) -> Iterator[Published]:

@@ -44,7 +44,7 @@ from pysup.supervisor.network.names.resolv_conf import ResolvConf
 from pysup.supervisor.runtime import rootfs
 from pysup.supervisor.runtime.launch import Launched
 from pysup.supervisor.spec.container import ContainerSpec, NetworkSpec
-from pysup.supervisor.spec.networks import MACVLAN
+from pysup.supervisor.spec.networks import ON_PARENT
 
 log = logging.getLogger(__name__)
 
@@ -177,7 +177,7 @@ class Sandbox:
             fabric = await self._parts.networks.fabric()
             device = self._device(place.endpoint)
             await fabric.plug(namespace, place, device, gateways(self._places, place))
-            if place.network.driver != MACVLAN:
+            if place.network.driver not in ON_PARENT:
                 self._devices[place.endpoint.id] = device
 
     def _device(self, endpoint: Endpoint) -> str:

@@ -47,6 +47,17 @@ def test_a_whole_body_is_read() -> None:
     assert (options.device, options.icc, options.masquerade, options.mtu) == ("br-mine", False, True, 1400)
 
 
+ON_LAN = {"parent": "lan0"}
+
+
+def test_who_has_a_parent_has_a_mode() -> None:
+    made = wanted_network({"Name": "x", "Driver": "ipvlan", "Options": ON_LAN})
+    assert (Options(made.options).mode("ipvlan"), Options(made.options).is_routed("ipvlan")) == ("l2", False)
+    routed = Options({**ON_LAN, "ipvlan_mode": "l3s"})
+    assert (routed.parent, routed.mode("ipvlan"), routed.is_routed("ipvlan")) == ("lan0", "l3s", True)
+    assert Options(ON_LAN).mode("macvlan") == "bridge"
+
+
 def test_little_is_needed() -> None:
     made = wanted_network({"Name": "x", "IPAM": {"Config": [{}]}})
     assert (made.ipv4, made.ipv6, made.subnets) == (True, False, ())
@@ -62,6 +73,9 @@ def test_little_is_needed() -> None:
         ({"Name": "container:x"}, "means something else"),
         ({"Driver": "host"}, "there already"),
         ({"Driver": "nope"}, "no network driver"),
+        ({"Driver": "ipvlan"}, "a network of ipvlans needs the interface"),
+        ({"Driver": "ipvlan", "Options": {**ON_LAN, "ipvlan_mode": "l4"}}, "'l4' is none of l2, l3, l3s"),
+        ({"Driver": "macvlan", "Options": {**ON_LAN, "macvlan_mode": "l2"}}, "'l2' is none of bridge"),
         ({"Options": {"com.docker.network.bridge.name": "x" * 16}}, "name of an interface"),
         ({"Options": {"com.docker.network.driver.mtu": "20"}}, "not a size"),
         ({"Options": {"com.docker.network.bridge.host_binding_ipv4": "x"}}, "not an IP address"),
@@ -83,7 +97,7 @@ def test_wrong_bodies_are_refused(body: dict[str, Any], words: str) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        {"Driver": "ipvlan"},
+        {"Driver": "overlay"},
         {"Ingress": True},
         {"ConfigFrom": {"Network": "x"}},
         {"Scope": "swarm"},

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database, Migrations
 
-from pysup.store import blobs, containers, images, migrations, runs
+from pysup.store import blobs, containers, images, m0015_ipvlan, migrations, runs
 from pysup.store.database import open_or_create
 from pysup.store.migrations import APPLICATION_ID, MIGRATIONS, SET
 
@@ -69,6 +69,27 @@ def test_each_older_version_is_carried_on(tmp_path: Path, version: int) -> None:
         assert conn.execute("SELECT name FROM removed").fetchall() == [("gone",)]
         assert conn.execute("SELECT count(*) FROM event").fetchone() == (1,)
     assert schema(path) == schema(fresh)
+
+
+NETWORKED = f"""
+INSERT INTO network (id, name, driver, created_at) VALUES ('{ID}', 'lan', 'bridge', 1);
+INSERT INTO subnet (network_id, subnet) VALUES ('{ID}', '10.9.0.0/24');
+INSERT INTO endpoint (id, container_id, network_id, mac, created_at) VALUES ('{OTHER}', '{ID}', '{ID}', '', 1);
+INSERT INTO lease (network_id, address, subnet, endpoint_id) VALUES ('{ID}', '10.9.0.2', '10.9.0.0/24', '{OTHER}');
+"""  # noqa: S608 - no value of anybody's
+
+
+def test_a_table_that_is_made_anew_keeps_what_refers_to_it(tmp_path: Path) -> None:
+    path = str(tmp_path / "old.db")
+    old_database(path, [one.name for one in MIGRATIONS].index(m0015_ipvlan.NAME))
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as conn:
+        conn.executescript(NETWORKED)
+    with contextlib.closing(open_or_create(path)) as conn:
+        for table in ("network", "subnet", "endpoint", "lease"):
+            assert conn.execute(f"SELECT count(*) FROM {table}").fetchone() == (1,), table  # noqa: S608
+        conn.execute("UPDATE network SET driver = 'ipvlan'")
+        conn.execute("DELETE FROM network")  # and what refers to it goes with it again
+        assert conn.execute("SELECT count(*) FROM lease").fetchone() == (0,)
 
 
 @pytest.mark.parametrize("version", VERSIONS[:-1])
