@@ -116,9 +116,14 @@ def subnets(conn: Connection, network_id: str | None = None) -> list[Subnet]:
     return SUBNETS.many(conn, "WHERE network_id = ? " + rest, network_id)
 
 
-def set_device(conn: Connection, network_id: str, device: str) -> None:
-    """The bridge has this name from now on."""
-    TABLE.update(conn, "id = ?", (network_id,), {"device": device})
+def change(conn: Connection, network_id: str, *, device: str, options: dict[str, str]) -> None:
+    """The bridge has this name, and the network these options, from now on."""
+    TABLE.update(conn, "id = ?", (network_id,), {"device": device, "options": options})
+
+
+def delete_subnets(conn: Connection, network_id: str) -> None:
+    """Forget a network's subnets, and with them the leases there."""
+    conn.execute("DELETE FROM subnet WHERE network_id = ?", (network_id,))
 
 
 def set_last(conn: Connection, subnet: Subnet, address: str) -> None:

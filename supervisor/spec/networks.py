@@ -20,6 +20,7 @@ BUILTIN = ("bridge", "host", "none")
 _LONGEST_DEVICE = 15
 """IFNAMSIZ - 1, netdevice(7)."""
 _DEVICE = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
+_DEFAULT = "com.docker.network.bridge.default_bridge"
 _NAME = "com.docker.network.bridge.name"
 _ICC = "com.docker.network.bridge.enable_icc"
 _MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
@@ -37,6 +38,9 @@ _KNOWN = {
 """Options by driver (libnetwork/drivers/bridge/labels.go, drivers/macvlan/macvlan_store.go, and ipvlan's)."""
 _MODES = {MACVLAN: ("bridge", "private", "vepa", "passthru"), IPVLAN: ("l2", "l3", "l3s")}
 """The first one is docker's default."""
+MTU = 1500
+"""Bytes: what the kernel gives to bridges and pairs (Ethernet)."""
+_ALL = "0.0.0.0"  # noqa: S104 - docker's word for no address in particular, IPv6 included
 _MTUS = range(68, 65536)
 """RFC 791: every link carries 68 bytes."""
 
@@ -80,8 +84,8 @@ class Options:
         """The bridge's name; empty: one is made up."""
         self.icc = _is_on(options.get(_ICC, "true"))
         self.masquerade = _is_on(options.get(_MASQUERADE, "true"))
-        self.host_ip = options.get(_HOST_IP, "")
-        """Where ports are published that name no address."""
+        self.host_ip = options.get(_HOST_IP, "").removeprefix(_ALL)
+        """Where ports are published that name no address; empty: not decided here."""
         self.mtu = int(options.get(_MTU) or 0)
         self.parent = options.get(_PARENT, "")
         """The interface of the host that a network without a bridge is on."""
@@ -96,9 +100,16 @@ class Options:
         return driver == IPVLAN and self.mode(driver) != _MODES[IPVLAN][0]
 
 
-def default_options(device: str, mtu: int) -> dict[str, str]:
-    """Those of the default bridge, as docker shows them."""
-    return {_NAME: device, _ICC: "true", _MASQUERADE: "true", **({_MTU: str(mtu)} if mtu else {})}
+def default_options(device: str, mtu: int, host_ip: str) -> dict[str, str]:
+    """Those of the default bridge, as docker shows them. ``mtu`` 0: it is not known; ``host_ip`` empty: all."""
+    return {
+        _DEFAULT: "true",
+        _ICC: "true",
+        _MASQUERADE: "true",
+        _HOST_IP: host_ip or _ALL,
+        _NAME: device,
+        **({_MTU: str(mtu)} if mtu else {}),
+    }
 
 
 def _is_on(text: str) -> bool:

@@ -17,7 +17,7 @@ from pysup.store.networks import Network
 from pysup.supervisor.engine import event_rows
 from pysup.supervisor.engine.containers.commands import DAEMON, Caller
 from pysup.supervisor.engine.networks.addressing import give_addresses
-from pysup.supervisor.engine.networks.networks import NO_BRIDGE
+from pysup.supervisor.engine.networks.builtin import NO_BRIDGE
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import BadRequest, Conflict, NotFound
 from pysup.supervisor.network.addresses import mac_of

@@ -6,15 +6,13 @@ the row does: what a crash leaves is a row, and the next ``network rm`` goes on.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import logging
 import secrets
 import socket
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
-from ipaddress import ip_interface, ip_network
 from sqlite3 import Connection
 from typing import TYPE_CHECKING, Any
 
@@ -23,21 +21,21 @@ import trio
 from pysup.store import containers, endpoints, networks
 from pysup.store.errors import Ambiguous, Missing, NameTaken, StoreError
 from pysup.store.networks import Network as Row
-from pysup.store.networks import Subnet
 from pysup.store.store import Store
 from pysup.supervisor.engine import event_rows
 from pysup.supervisor.engine.containers.commands import Caller
-from pysup.supervisor.engine.networks import held
+from pysup.supervisor.engine.networks import builtin, held
 from pysup.supervisor.engine.networks.forwarding import Forwarding
 from pysup.supervisor.engine.networks.naming import Naming
 from pysup.supervisor.engine.networks.relays import Relays
+from pysup.supervisor.engine.networks.subnetting import give_subnets
 from pysup.supervisor.engine.news import Happening, NewsDesk
 from pysup.supervisor.errors import BadRequest, Conflict, Forbidden, NotFound, PysupError, Unavailable
 from pysup.supervisor.keeper.link import Link
 from pysup.supervisor.kernel import netns
 from pysup.supervisor.kernel.features import Feature
-from pysup.supervisor.network import addresses, routes, uplink_programs
-from pysup.supervisor.network.addresses import IPV4, IPV6, Network
+from pysup.supervisor.network import routes, uplink_programs
+from pysup.supervisor.network.addresses import Network
 from pysup.supervisor.network.firewall import Firewall
 from pysup.supervisor.settings import Settings
 from pysup.supervisor.spec.network import BRIDGE
@@ -46,8 +44,6 @@ from pysup.supervisor.spec.networks import (
     ON_PARENT,
     Options,
     WantedNetwork,
-    WantedSubnet,
-    default_options,
 )
 
 log = logging.getLogger(__name__)
@@ -56,18 +52,7 @@ if TYPE_CHECKING:
     from pysup.supervisor.engine.networks.fabric import Fabric
     from pysup.supervisor.engine.networks.home import Home
 
-NO_BRIDGE = "none"
-"""--bridge none: there is no default network."""
-POOLS = "172.17.0.0/16 172.18.0.0/16 172.19.0.0/16 172.20.0.0/14,16 172.24.0.0/14,16 172.28.0.0/14,16 192.168.0.0/16,20"
-"""Docker's own default pools (moby daemon/libnetwork/ipamutils)."""
-_IDS = {
-    name: hashlib.sha256(f"pysup network {name}".encode()).hexdigest() for name in ("none", "host", BRIDGE)
-}
-"""Not random as docker's are: they are the same on every machine."""
-_DRIVERS = {"none": "null", "host": "host", BRIDGE: "bridge"}
 _SHORT = 12
-_OVERLAP = "Pool overlaps with other one on this address space"
-"""Docker's words, and those below: tools look for them."""
 
 
 class Networks:
@@ -126,12 +111,24 @@ class Networks:
             return self._features
 
     async def prepare(self) -> None:
-        """The networks that are always there; the engine begins."""
-        conn = self._store.read()
-        missing = [name for name in self._builtin() if networks.by_name(conn, name) is None]
+        """The networks that are always there, as the daemon's flags have them; the engine begins.
+
+        A bridge that is made otherwise now goes before its row is changed: those who were on it have ended.
+        """
+        conn, settings = self._store.read(), self._settings
+        missing, changed = builtin.missing(conn, settings), builtin.change(conn, settings)
+        if changed is not None and changed.rebuilt:
+            await (await self.fabric()).remove(changed.row)
+        occupied = self._occupied(settings.bridge)
         if missing:
             await self._store.write(
-                partial(self._add_builtin, names=missing, occupied=self._occupied(self._settings.bridge))
+                partial(
+                    builtin.add, names=missing, settings=settings, occupied=occupied, now_ns=time.time_ns()
+                )
+            )
+        if changed is not None:
+            await self._store.write(
+                partial(builtin.apply, wanted=changed, settings=settings, occupied=occupied)
             )
 
     def tidy(self) -> None:
@@ -159,21 +156,6 @@ class Networks:
     @staticmethod
     def _occupied(besides: str = "") -> list[Network]:
         return [*routes.routed(besides), *(() if netns.is_governed() else uplink_programs.SUBNETS)]
-
-    def _builtin(self) -> Iterator[str]:
-        return (name for name in _IDS if name != BRIDGE or self._settings.bridge != NO_BRIDGE)
-
-    def _add_builtin(self, conn: Connection, names: Iterable[str], occupied: Sequence[Network]) -> None:
-        for name in names:
-            device = self._settings.bridge if name == BRIDGE else ""
-            options = default_options(device, self._settings.mtu) if name == BRIDGE else {}
-            row = _row(WantedNetwork(name, options=options), _IDS[name], device, _DRIVERS[name], builtin=True)
-            networks.insert(conn, row)
-            if name == BRIDGE:
-                self._add_subnets(conn, row, self._default_subnets(), occupied)
-
-    def _default_subnets(self) -> tuple[WantedSubnet, ...]:
-        return (bip(self._settings.bip),) if self._settings.bip else ()
 
     # -- finding ---------------------------------------------------------------------------------------------
 
@@ -205,7 +187,7 @@ class Networks:
                 "an interface of the host; without root there are networks of the driver bridge"
             )
         device = options.parent if beside else options.device or f"br-{network_id[:_SHORT]}"
-        row = _row(wanted, network_id, device, wanted.driver)
+        row = _row(wanted, network_id, device)
         await self._check_device(row, options)
         occupied = () if beside else self._occupied()  # it is where the host's own network is
         try:
@@ -236,43 +218,8 @@ class Networks:
                     f"cannot {CREATE} {row.name}: network {other.name} has the interface {row.device}"
                 )
         networks.insert(conn, row)
-        self._add_subnets(conn, row, wanted.subnets, occupied)
+        give_subnets(conn, row, wanted.subnets, pools=self._settings.address_pools, occupied=occupied)
         event_rows.note(conn, "network", "create", row.id, told(row), caller=caller)
-
-    def _add_subnets(
-        self, conn: Connection, row: Row, wanted: Sequence[WantedSubnet], occupied: Sequence[Network]
-    ) -> None:
-        taken = [ip_network(one.subnet) for one in networks.subnets(conn)]
-        for one in wanted:
-            _refuse_overlap(conn, row, one.subnet, occupied)
-        given = {one.subnet.version for one in wanted}
-        free = [
-            *([self._free_subnet(row, [*taken, *occupied])] if row.ipv4 and IPV4 not in given else []),
-            *([addresses.local_subnet6(row.id)] if row.ipv6 and IPV6 not in given else []),
-        ]
-        for one in (*wanted, *map(WantedSubnet, free)):
-            networks.add_subnet(
-                conn,
-                Subnet(
-                    row.id,
-                    str(one.subnet),
-                    str(one.ip_range or ""),
-                    str(one.chosen_gateway),
-                    one.reserved,
-                    "",
-                ),
-            )
-
-    def _free_subnet(self, row: Row, taken: Sequence[Network]) -> Network:
-        pools = addresses.parse_pools(self._settings.address_pools or POOLS)
-        found = addresses.choose_subnet(pools, taken)
-        if found is None:
-            raise Conflict(
-                f"cannot {CREATE} {row.name}: could not find an available, non-overlapping IPv4 address pool among the "
-                "defaults to assign to the network: all of them are taken, or are routes of the host; "
-                "give --subnet, or pools to the daemon (--default-address-pool)"
-            )
-        return found
 
     async def remove(self, ref: str, caller: Caller) -> None:
         """Raises NotFound, Conflict (in use), Forbidden (a predefined one)."""
@@ -320,24 +267,18 @@ async def _imported(name: str) -> Any:  # noqa: ANN401 - a module
     return await trio.to_thread.run_sync(importlib.import_module, f"{__package__}.{name}")
 
 
-def bip(text: str) -> WantedSubnet:
-    """--bip: the address of the default bridge, and with it the subnet. Raises ValueError."""
-    interface = ip_interface(text)
-    return WantedSubnet(interface.network, None, interface.ip)
-
-
 def told(row: Row) -> dict[str, str]:
     """The attributes of a network's events."""
     return {"name": row.name, "type": row.driver}
 
 
-def _row(wanted: WantedNetwork, network_id: str, device: str, driver: str, *, builtin: bool = False) -> Row:
+def _row(wanted: WantedNetwork, network_id: str, device: str) -> Row:
     return Row(
         id=network_id,
         name=wanted.name,
-        driver=driver,
+        driver=wanted.driver,
         device=device,
-        builtin=builtin,
+        builtin=False,
         internal=wanted.internal,
         ipv4=wanted.ipv4,
         ipv6=wanted.ipv6,
@@ -346,18 +287,3 @@ def _row(wanted: WantedNetwork, network_id: str, device: str, driver: str, *, bu
         document=dict(wanted.document),
         created_at=time.time_ns(),
     )
-
-
-def _refuse_overlap(conn: Connection, row: Row, subnet: Network, occupied: Sequence[Network]) -> None:
-    for other in networks.subnets(conn):
-        if addresses.overlaps(subnet, ip_network(other.subnet)):
-            holder = networks.get(conn, other.network_id)
-            name = holder.name if holder else other.network_id
-            raise Conflict(
-                f"cannot {CREATE} {row.name}: {_OVERLAP}: {subnet} overlaps with {other.subnet} of network {name}"
-            )
-    for route in occupied:
-        if addresses.overlaps(subnet, route) and route.prefixlen:
-            raise Conflict(
-                f"cannot {CREATE} {row.name}: {_OVERLAP}: {subnet} overlaps with a route of the host, {route}"
-            )
