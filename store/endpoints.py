@@ -108,6 +108,11 @@ def set_device(conn: Connection, endpoint_id: str, device: str) -> None:
     TABLE.update(conn, "id = ?", (endpoint_id,), {"device": device})
 
 
+def set_asked(conn: Connection, endpoint_id: str, asked: dict[str, object]) -> None:
+    """The endpoint's settings, as given, are these from now on."""
+    TABLE.update(conn, "id = ?", (endpoint_id,), {"asked": asked})
+
+
 def delete(conn: Connection, endpoint_id: str) -> None:
     """Take the container off the network; its leases go too."""
     conn.execute("DELETE FROM endpoint WHERE id = ?", (endpoint_id,))

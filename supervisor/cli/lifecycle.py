@@ -40,13 +40,7 @@ RM = Syntax(
     "Remove one or more containers",
     (
         switch("force", "Force the removal of a running container (uses SIGKILL)", short="f"),
-        Flag(
-            "link",
-            kinds.BOOL,
-            "Remove the specified link",
-            "l",
-            lacking="a link lasts as long as its container",
-        ),
+        switch("link", "Remove the specified link, CONTAINER/ALIAS", short="l"),
         switch("volumes", "Remove anonymous volumes associated with the container", short="v"),
     ),
     1,
@@ -172,8 +166,9 @@ def rm(argv: Sequence[str]) -> int:
     given = RM.parse(argv)
     force = given.on("force")
     query = {"force": "1"} if force else {}
-    if given.on("volumes"):
-        query["v"] = "1"
+    for flag, key in (("volumes", "v"), ("link", "link")):
+        if given.on(flag):
+            query[key] = "1"
 
     def action(client: Client, name: str) -> str | None:
         try:

@@ -188,6 +188,15 @@ class Engine:
         """Take it off a network."""
         await self.container(ref).ask(commands.Disconnect(caller, network))
 
+    async def unlink(self, link: str, caller: Caller) -> None:
+        """Take a link from a container: ``CONTAINER/ALIAS``. Raises Conflict (it is no link's), NotFound."""
+        ref, slash, alias = link.strip("/").partition("/")
+        if not slash:
+            raise Conflict(
+                f"cannot remove link {link}: it is the name of a container, and a link is CONTAINER/ALIAS"
+            )
+        await self.container(ref).ask(commands.Unlink(caller, alias))
+
     # -- watching --------------------------------------------------------------------------------------------
 
     async def wait(

@@ -166,6 +166,17 @@ def links_of(asked: Mapping[str, object]) -> tuple[Link, ...]:
     return tuple((container, alias) for container, _, alias in pairs)
 
 
+def without_link(document: Mapping[str, object], alias: str) -> dict[str, object]:
+    """A document that has Links, but not the one of this name."""
+    texts = document.get("Links")
+    kept = [text for text in (texts if isinstance(texts, list) else ()) if _alias_of(text) != alias]
+    return {**document, "Links": kept}
+
+
+def _alias_of(link: str) -> str:
+    return link.rpartition(":")[2].rpartition("/")[2]
+
+
 # -- options of an endpoint ----------------------------------------------------------------------------------
 
 

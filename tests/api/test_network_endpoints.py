@@ -128,6 +128,21 @@ def test_a_link_on_the_default_network_is_in_etc_hosts(shared: Daemon) -> None:
     assert "No such container: db" in refused(shared, "restart", "-t", "0", "asker")
 
 
+def test_a_link_can_be_removed_while_the_container_runs(shared: Daemon) -> None:
+    ok(shared, "run", "-d", "--name", "db", *SLEEP)
+    ok(shared, "run", "-d", "--name", "asker", "--link", "db:store", "--link", "db", *SLEEP)
+    assert ok(shared, "rm", "--link", "asker/store") == "asker/store\n"
+    hosts = ok(shared, "exec", "asker", "cat", "/etc/hosts")
+    assert "store" not in hosts and f"{address(shared, 'db')}\tdb " in hosts
+    assert json.loads(ok(shared, "inspect", "-f", "{{json .HostConfig.Links}}", "asker")) == ["db"]
+    ok(shared, "restart", "-t", "0", "asker")
+    assert "store" not in ok(shared, "exec", "asker", "cat", "/etc/hosts")
+    assert shared.pysup("rm", "--link", "asker/db", check=True).stdout == "asker/db\n"
+    assert "has no link of this name" in refused(shared, "rm", "--link", "asker/db")
+    assert "a link is CONTAINER/ALIAS" in refused(shared, "rm", "--link", "asker")
+    assert "No such container: asker/db" in refused(shared, "rm", "asker/db")
+
+
 def test_what_is_linked_to_is_in_the_environment(shared: Daemon) -> None:
     """As docker tells it (moby daemon/links)."""
     ok(shared, "run", "-d", "--name", "db", "-e", "A=b", "--expose", "53/udp", "--expose", "80", *SLEEP)

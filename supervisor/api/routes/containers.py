@@ -91,9 +91,10 @@ async def unpause_container(engine: Engine, request: Request) -> Response:
 
 
 async def remove_container(engine: Engine, request: Request) -> Response:
-    """DELETE /containers/{id}?force=&v=. ``v``: its anonymous volumes, too."""
+    """DELETE /containers/{id}?force=&v=&link=. ``v``: anonymous volumes, too; ``link``: a link alone, ID/ALIAS."""
     if request.query.flag("link"):
-        raise NotSupported("cannot remove container: --link is not supported yet")
+        await engine.unlink(request.params["id"], request.caller)
+        return empty()
     force, volumes = request.query.flag("force"), request.query.flag("v")
     await engine.remove(request.params["id"], request.caller, force=force, volumes=volumes)
     return empty()
@@ -175,5 +176,5 @@ ROUTES = (
     Route("POST", "/containers/{id}/resize", resize_container),
     Route("GET", "/containers/{id}/top", top_container),
     Route("GET", "/containers/{id}/changes", list_changes),
-    Route("DELETE", "/containers/{id}", remove_container),
+    Route("DELETE", "/containers/{id*}", remove_container),
 )

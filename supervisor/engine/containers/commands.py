@@ -158,6 +158,13 @@ class Disconnect(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class Unlink(Command):
+    """Have it forget the name by which it knows another container (--link)."""
+
+    alias: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """News: the run's process has been executed."""
 

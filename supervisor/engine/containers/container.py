@@ -26,7 +26,7 @@ from pysup.supervisor.engine.containers.record import Change, Told
 from pysup.supervisor.engine.containers.sequel import BY_HAND
 from pysup.supervisor.engine.containers.states import ALIVE, RESTING, Event, State
 from pysup.supervisor.engine.containers.updates import apply_update
-from pysup.supervisor.engine.networks.hot_plugging import connect, disconnect
+from pysup.supervisor.engine.networks.hot_plugging import connect, disconnect, unlink
 from pysup.supervisor.errors import Conflict, NotFound, NotModified, PysupError
 from pysup.supervisor.keeper.link import Entry
 
@@ -215,6 +215,10 @@ class Container(Lifecycle):
         await disconnect(self._parts, self.record, self._run, command)
         command.reply.settle()
 
+    async def _on_unlink(self, command: commands.Unlink) -> None:
+        await unlink(self._parts, self.record, self._run, command)
+        command.reply.settle()
+
     async def _reconsider_back_off(self) -> None:
         """The policy changed while a retry was waited for: the new delay counts from the end of the run."""
         row, restart = self.record.row, self.record.spec.restart
@@ -269,6 +273,7 @@ HANDLERS: dict[type, Callable[[Container, Any], Awaitable[None]]] = {
     commands.Update: Container._on_update,
     commands.Connect: Container._on_connect,
     commands.Disconnect: Container._on_disconnect,
+    commands.Unlink: Container._on_unlink,
     commands.Remove: Container._on_remove,
     Ready: Container._on_ready,
     Failed: Container._on_failed,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from sqlite3 import Connection
 
 from pysup.store import endpoints
 from pysup.store.endpoints import Endpoint
-from pysup.supervisor.engine.containers.commands import Connect, Disconnect
+from pysup.supervisor.engine.containers.commands import Connect, Disconnect, Unlink
 from pysup.supervisor.engine.containers.record import Record
 from pysup.supervisor.engine.containers.run import Run
 from pysup.supervisor.engine.networks.joining import interfaces, join, note, wanted_endpoints
 from pysup.supervisor.engine.networks.sandbox import Sandbox
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import Forbidden, NotFound
+from pysup.supervisor.spec.joining import links_of, without_link
 
 
 async def connect(parts: Parts, record: Record, run: Run | None, command: Connect) -> None:
@@ -49,6 +51,28 @@ async def disconnect(parts: Parts, record: Record, run: Run | None, command: Dis
 def _leave(conn: Connection, endpoint: Endpoint, command: Disconnect) -> None:
     endpoints.delete(conn, endpoint.id)
     note(conn, command.network, "disconnect", endpoint.container_id, command.caller)
+
+
+async def unlink(parts: Parts, record: Record, run: Run | None, command: Unlink) -> None:
+    """Raises NotFound: it has no such link."""
+    found = endpoints.of_container(parts.store.read(), record.id)
+    linked = next((one for one in found if command.alias in _aliases(one)), None)
+    if linked is None:
+        name = record.row.name
+        raise NotFound(
+            f"cannot remove link {name}/{command.alias}: container {name} has no link of this name"
+        )
+    host_config = json.loads(record.row.host_config)
+    asked, documented = (without_link(links, command.alias) for links in (linked.asked, host_config))
+    await record.note(
+        columns={"host_config": documented},
+        also=partial(endpoints.set_asked, endpoint_id=linked.id, asked=asked),
+    )
+    await _sandbox(parts, record, run).changed()
+
+
+def _aliases(endpoint: Endpoint) -> list[str]:
+    return [alias for _, alias in links_of(endpoint.asked)]
 
 
 def _refuse_shared(record: Record) -> None:

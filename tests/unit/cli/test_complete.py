@@ -39,7 +39,7 @@ def test_commands_and_groups() -> None:
 @pytest.mark.parametrize(
     ("words", "found"),
     [
-        (["rm", "--"], ["--force", "--help", "--volumes"]),
+        (["rm", "--"], ["--force", "--help", "--link", "--volumes"]),
         (["run", "--restart", ""], ["no", "always", "unless-stopped", "on-failure", "on-failure:"]),
         (["run", "--restart=u"], ["--restart=unless-stopped"]),
         (["run", "--rm", "--net", "h"], ["host"]),

@@ -19,6 +19,7 @@ from pysup.supervisor.spec.joining import (
     links_of,
     option_warnings,
     sysctls_of,
+    without_link,
 )
 from pysup.supervisor.spec.network import (
     mode_of,
@@ -128,6 +129,8 @@ def test_links_are_read_in_every_form() -> None:
     (one,) = places({"NetworkMode": "mine", "Links": ["db:b"]}, {"mine": {"Links": ["web:d"]}})
     assert links_of(one.asked) == (("web", "d"),)
     assert links_of({}) == ()
+    assert without_link({"Links": ["/db:/web/d", "cache", "db:c"]}, "d") == {"Links": ["cache", "db:c"]}
+    assert without_link({"Links": ["cache"]}, "cache") == without_link({}, "x") == {"Links": []}
 
 
 def test_options_of_an_endpoint_are_read() -> None:
