@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
@@ -11,7 +10,7 @@ from functools import partial
 
 import trio
 
-from pysup.supervisor.errors import Conflict, NotFound, Unavailable
+from pysup.supervisor.errors import Conflict, NotFound
 from pysup.supervisor.kernel import netns
 from pysup.supervisor.network import messages
 from pysup.supervisor.network.addresses import IPV6, Address, Network
@@ -119,29 +118,16 @@ async def plug_in(host: Netlink, namespace: int, plug: Plug) -> None:
 async def put_beside(host: Netlink, namespace: int, plug: Plug, kind: str, mode: str) -> None:
     """Give a network namespace a macvlan or an ipvlan of an interface of the host.
 
-    Raises Unavailable, NetlinkError, and leaves nothing then.
+    Raises NetlinkError, and leaves nothing then.
     """
     peer = Peer(plug.inner, plug.mac, namespace)
-    try:
-        await host.ask(messages.add_beside(peer, plug.bridge, kind, mode, plug.mtu))
-    except NetlinkError as error:
-        raise _refused(error, kind, plug.inner) from error
+    await host.ask(messages.add_beside(peer, plug.bridge, kind, mode, plug.mtu))
     try:
         await _set_up_inside(namespace, plug, None)
     except BaseException:
         with trio.CancelScope(shield=True):
             await take_out(namespace, plug.inner)
         raise
-
-
-def _refused(error: NetlinkError, kind: str, inner: str) -> Unavailable | NetlinkError:
-    told = f"cannot add {kind} {inner}: "
-    match error.errno:
-        case errno.EOPNOTSUPP:
-            return Unavailable(f"{told}the kernel has no {kind} (CONFIG_{kind.upper()}; modprobe {kind})")
-        case errno.EBUSY:
-            return Unavailable(f"{told}its parent is a bridge's port, or has interfaces of the other kind")
-    return error
 
 
 async def take_out(namespace: int, inner: str) -> None:

@@ -224,7 +224,8 @@ class Fabric:
                 plug = plug_of(place, device, gateways, await self.bridge(network.id), mtu=self.home.mtu)
                 await self._plug_in(namespace, plug, network.id)
         except NetlinkError as error:
-            cause = refused_link("veth", error.errno or 0) or str(error)
+            kind = network.driver if network.driver in ON_PARENT else "veth"
+            cause = refused_link(kind, error.errno or 0) or str(error)
             raise Unavailable(f"cannot connect to network {network.name}: {cause}") from error
 
     async def _plug_in(self, namespace: int, plug: Plug, network_id: str) -> None:
