@@ -11,9 +11,6 @@ from pysup.supervisor.network.kernel_parts import refused_link
 from pysup.supervisor.network.messages import Link, Peer
 from pysup.supervisor.network.netlink import Netlink, NetlinkError
 
-_TRIED = "02:00:00:00:00:01"
-"""The MAC address of an interface that is never brought up."""
-
 
 async def trouble_with_bridge(host: Netlink, name: str) -> str:
     """Why a new bridge cannot be called so; empty: it can."""
@@ -25,7 +22,7 @@ async def trouble_with_bridge(host: Netlink, name: str) -> str:
 
 
 async def trouble_with_parent(host: Netlink, name: str, kind: str, mode: str) -> str:
-    """Why an interface cannot be the parent of others of this kind (``macvlan``); empty: it can.
+    """Why an interface cannot be the parent of others of this kind (``macvlan``, ``ipvlan``); empty: it can.
 
     One is made, in a network namespace that ends then. Raises NetlinkError: for a reason that is not the parent's.
     """
@@ -34,7 +31,7 @@ async def trouble_with_parent(host: Netlink, name: str, kind: str, mode: str) ->
         return f"the host has no interface {name}, which was to be the parent{_first_make(name)}"
     namespace = netns.new_namespace()
     try:
-        await host.ask(messages.add_macvlan(Peer("try0", _TRIED, namespace), found.index, mode))
+        await host.ask(messages.add_beside(Peer("try0", "", namespace), found.index, kind, mode))
     except NetlinkError as error:
         return refused_link(kind, error.errno or 0) or _refusal(error, name, kind)
     finally:

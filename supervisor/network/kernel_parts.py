@@ -31,9 +31,6 @@ LINKS = {
 }
 """By the kind of interface, as rtnetlink(7) has it."""
 
-_BESIDE = ("macvlan", "ipvlan")
-"""Kinds that take all that comes to their parent, so that it can have one of them, and no bridge."""
-
 NF_TABLES = Part("nftables", "nf_tables", "CONFIG_NF_TABLES_INET", "add table {table}")
 NAT = Part(
     "nftables' nat chains", "nft_chain_nat", "CONFIG_NFT_NAT",
@@ -60,7 +57,5 @@ def lacking(parts: Iterable[Part]) -> str:
 
 
 def refused_link(kind: str, number: int) -> str:
-    """Why the kernel refused to make an interface of this kind with this errno; empty: it lacks nothing for it."""
-    if number == errno.EBUSY and kind in _BESIDE:
-        return f"the parent of {kind} interfaces is a bridge's port, or has interfaces of the other kind"
+    """What is missing if the kernel refused to make an interface of this kind with this errno; empty: nothing is."""
     return lacking([LINKS[kind]]) if number == errno.EOPNOTSUPP else ""

@@ -201,6 +201,8 @@ def test_a_macvlan_is_a_host_among_the_others(shared: Daemon, other: int) -> Non
     assert networks_of(shared, "web")["lan"]["Gateway"] == THERE
     ok(shared, "restart", "-t", "0", "web")
     assert address(shared, "web", "lan") == given
+    told = shared.docker("run", "--rm", "--network", "lan", "-p", "18107:80", "host", "true").stderr
+    assert "Published ports are discarded: on networks of macvlans" in told
     ok(shared, "run", "-d", "--name", "comer", "host", "sleep", "1000")
     ok(shared, "network", "connect", "lan", "comer")
     assert ok(shared, "exec", "comer", "python3", "-c", FETCH, "http://web/") == "200\n"

@@ -124,19 +124,6 @@ def has_ipvlan(here: int) -> bool:
     return False
 
 
-async def test_a_parent_that_cannot_be_one_is_refused() -> None:
-    with namespace() as here, namespace() as inside, Netlink(here) as host:
-        await ensure_bridge(host, BRIDGE)
-        ip("link", "add", "lan0", "type", "veth", "peer", "name", "lan1", inside=here)
-        ip("link", "set", "lan0", "master", "pysup0", inside=here)
-        plug = Plug("", await find_parent(host, "lan0"), "eth0", "02:00:00:00:00:02", (), ())
-        with pytest.raises(NetlinkError) as caught:
-            await put_beside(host, inside, plug, "macvlan", "bridge")
-        told = "the parent of macvlan interfaces is a bridge's port, or has interfaces of the other kind"
-        assert refused_link("macvlan", caught.value.errno or 0) == told
-        assert names(inside) == {"lo"}
-
-
 def talks(client: int, server: int, address: str) -> bool:
     """Whether a namespace reaches another one by TCP."""
     with netns.entered(server):

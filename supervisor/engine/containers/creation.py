@@ -22,7 +22,13 @@ from pysup.supervisor.engine.containers.joined_modes import with_ids
 from pysup.supervisor.engine.containers.record import Change, Record, Told
 from pysup.supervisor.engine.containers.specs import DEFAULTS, image_of
 from pysup.supervisor.engine.containers.user_mode import with_user_namespace
-from pysup.supervisor.engine.networks.joining import interfaces, join, settled, wanted_endpoints
+from pysup.supervisor.engine.networks.joining import (
+    interfaces,
+    join,
+    port_warnings,
+    settled,
+    wanted_endpoints,
+)
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.secrets.secrets import note_secrets
 from pysup.supervisor.engine.volumes.copy_up import fill_volumes
@@ -85,6 +91,7 @@ async def _draft(parts: Parts, body: dict[str, Any], given: str, container_id: s
         created_at=parts.now_ns(),
     )
     places = wanted_endpoints(parts, container_id, wanted.joined, interfaces(), row.created_at)
+    warnings = (*warnings, *port_warnings(parts, wanted.spec.network, places))
     _make_directories(parts, wanted.spec, container_id)
     volumes = partial(
         note_volumes, spec=wanted.spec, container_id=container_id, caller=caller, now_ns=row.created_at

@@ -190,7 +190,7 @@ class Fabric:
         if network.driver == BRIDGE:
             return await trouble_with_bridge(self._host, network.device)
         try:
-            mode = Options(network.options).mode
+            mode = Options(network.options).mode(network.driver)
             return await trouble_with_parent(self._host, network.device, network.driver, mode)
         except NetlinkError as error:
             raise Unavailable(f"cannot try interface {network.device}: {error}") from error

@@ -21,8 +21,9 @@ from pysup.supervisor.engine.networks.builtin import NO_BRIDGE
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import BadRequest, Conflict, NotFound
 from pysup.supervisor.network.addresses import mac_of
+from pysup.supervisor.spec.container import NetworkSpec
 from pysup.supervisor.spec.joining import Joining, links_of
-from pysup.supervisor.spec.network import BRIDGE, with_default
+from pysup.supervisor.spec.network import BRIDGE, wanted_bindings, with_default
 from pysup.supervisor.spec.networks import IPVLAN, ON_PARENT
 
 
@@ -57,6 +58,16 @@ def wanted_endpoints(
             _check_links(parts, one)
         made.append((_endpoint(container_id, network, one, one.interface or next(free), now_ns), one))
     return made
+
+
+def port_warnings(
+    parts: Parts, asked: NetworkSpec, wanted: Sequence[tuple[Endpoint, Joining]]
+) -> Iterator[str]:
+    """Ports that nothing leads to, of which docker tells its log alone."""
+    rows = [networks.get(parts.store.read(), endpoint.network_id) for endpoint, _ in wanted]
+    beside = rows and all(row is not None and row.driver in ON_PARENT for row in rows)
+    if beside and any(True for _ in wanted_bindings(asked)):
+        yield "Published ports are discarded: on networks of macvlans and ipvlans a container is reached as a host"
 
 
 def _network(parts: Parts, ref: str) -> Network:
