@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeVar, cast
 import trio
 
 from pysup.supervisor.kernel import netns
+from pysup.supervisor.network.splicing import pump
 
 log = logging.getLogger(__name__)
 
@@ -99,16 +100,15 @@ async def _carry(client: trio.SocketStream, way: Way) -> None:
     """Both ways, each until its end; a connection that breaks takes the other one with it."""
     there = trio.SocketStream(await way.open(socket.SOCK_STREAM))
     async with there as server, trio.open_nursery() as nursery:
-        nursery.start_soon(_pump, client, server, nursery.cancel_scope)
-        nursery.start_soon(_pump, server, client, nursery.cancel_scope)
+        nursery.start_soon(_carry_on, client, server, nursery.cancel_scope)
+        nursery.start_soon(_carry_on, server, client, nursery.cancel_scope)
 
 
-async def _pump(source: trio.SocketStream, sink: trio.SocketStream, both: trio.CancelScope) -> None:
+async def _carry_on(source: trio.SocketStream, sink: trio.SocketStream, both: trio.CancelScope) -> None:
     try:
-        while chunk := await source.receive_some(_CHUNK):
-            await sink.send_all(chunk)
-        await sink.send_eof()
-    except trio.BrokenResourceError:
+        await pump(source.socket, sink.socket)
+        sink.socket.shutdown(socket.SHUT_WR)
+    except OSError:
         both.cancel()
 
 
