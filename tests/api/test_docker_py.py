@@ -174,3 +174,32 @@ def test_system(client: docker.DockerClient) -> None:
     assert client.info()["Driver"] == "overlay2"
     assert client.df()["Volumes"] == []
     assert [image.tags for image in client.images.list()] == [["host:latest"]]
+
+
+def test_networks_and_who_is_on_them(client: docker.DockerClient) -> None:
+    pool = docker.types.IPAMPool(subnet="10.219.0.0/24", iprange="10.219.0.128/25", gateway="10.219.0.1")
+    network = client.networks.create(
+        "mine", ipam=docker.types.IPAMConfig(pool_configs=[pool]), labels={"a": ""}
+    )
+    box = client.containers.run("host", ["sleep", "infinity"], detach=True, name="box", network="mine")
+    other = client.containers.run("host", ["sleep", "infinity"], detach=True, name="other")
+    network.connect(other, aliases=["late"], ipv4_address="10.219.0.9")
+    network.reload()
+    assert {one.name for one in network.containers} == {"box", "other"}
+    assert box.exec_run(["getent", "hosts", "late"]).output.split()[0] == b"10.219.0.9"
+    network.disconnect(other, force=True)
+    with pytest.raises(APIError, match="has active endpoints"):
+        network.remove()
+    box.remove(force=True)
+    assert client.networks.prune(filters={"label": "a"})["NetworksDeleted"] == ["mine"]
+    linked = client.api.create_container(
+        "host",
+        ["sleep", "infinity"],
+        name="linked",
+        host_config=client.api.create_host_config(links={"other": "o"}),
+    )
+    client.api.start(linked)
+    client.api.remove_container("linked/o", link=True)
+    assert b"\to " not in client.containers.get("linked").exec_run(["cat", "/etc/hosts"]).output
+    for name in ("linked", "other"):
+        client.containers.get(name).remove(force=True)
