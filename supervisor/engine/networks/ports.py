@@ -41,7 +41,8 @@ class Refused(OSError):
         self.wanted = str(binding.first)
         if binding.last != binding.first:
             self.wanted += f"-{binding.last}"
-        self.where = f"{address}:{self.wanted}/{binding.protocol}"
+        place = f"[{address}]" if ":" in address else address
+        self.where = f"{place}:{self.wanted}/{binding.protocol}"
 
 
 class Ports:
@@ -104,17 +105,18 @@ class Ports:
             except OSError as error:
                 failure = error
         if failure is not None:
-            raise Refused(binding, addresses[0], failure) from failure
+            raise Refused(binding, str(failure.filename), failure) from failure
         return []
 
     def _take_at(self, binding: Binding, addresses: tuple[str, ...], number: int) -> list[Taken]:
-        """The same port on each address."""
+        """The same port on each address. An error has the address that refused it as its ``filename``."""
         bound: list[socket.socket] = []
         try:
             for address in addresses:
                 bound.append(_bound(binding.protocol, address, number))
                 number = number or bound[0].getsockname()[1]
-        except OSError:
+        except OSError as error:
+            error.filename = addresses[len(bound)]
             for one in bound:
                 one.close()
             raise

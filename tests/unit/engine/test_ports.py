@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pysup.supervisor.engine.networks.ports import Ports, Taken, addresses_of, still_wanted
+from pysup.supervisor.engine.networks.ports import Ports, Refused, Taken, addresses_of, still_wanted
 from pysup.supervisor.engine.networks.refusals import forbidden
 from pysup.supervisor.network.rules import ANY
 from pysup.supervisor.spec.container import Binding
@@ -52,6 +54,15 @@ def test_every_binding_goes_on_whole_or_is_missing(bindings: list[Binding], take
         return sum(len(addresses_of(one, BOTH)) for one in some)
 
     assert len(kept) == count(bindings) - count(missing)
+
+
+def test_the_address_that_refuses_a_port_is_named() -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
+        ports, number = Ports(), server.getsockname()[1]
+        with pytest.raises(Refused) as caught:
+            ports.take([Binding("tcp", 80, "", number, number)], (), ("127.0.0.1", "::1"))
+        assert caught.value.where == f"[::1]:{number}/tcp"
+        assert ports.taken == ()
 
 
 def test_ports_are_taken_further_and_given_back() -> None:
