@@ -81,12 +81,14 @@ def _follow(client: Client, identity: str, start: dict[str, Any], given: Given) 
         detach_keys=given.text("detach-keys"),
         resize=attached.resizer(client, f"/exec/{identity}"),
     )
-    with client.hijack(f"/exec/{identity}/start", start, query={"refusal": "1"}) as stream:
+    with client.hijack(f"/exec/{identity}/start", start, query={"refusal": "1", "end": "1"}) as stream:
         try:
             with Session(stream, plan) as session:
                 session.run()
         except Detached:
             return 0
+        if stream.lost:  # what the process wrote last went with the engine, whatever has become of it
+            raise Lost
     return _exit_code(client.get(f"/exec/{identity}/json"))
 
 

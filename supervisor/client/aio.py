@@ -222,17 +222,17 @@ class Pysup:
     @asynccontextmanager
     async def attach(self, container: str) -> AsyncIterator[Attached]:
         """The container's streams: output from now on, and its stdin if it has one."""
-        query = {"stream": "1", "stdin": "1", "stdout": "1", "stderr": "1"}
+        query = {"stream": "1", "stdin": "1", "stdout": "1", "stderr": "1", "resumable": "1"}
         path = container_path(container, "attach")
         async with await self._begin("POST", path, query, upgrade=True) as opened:
             yield Attached(opened)
 
     async def exec(self, container: str, command: Sequence[str], **options: Any) -> ExecResult:  # noqa: ANN401 - docker's fields
-        """Run a command inside a running container to its end."""
+        """Run a command inside a running container to its end. Raises Lost if its output was broken off."""
         body = {"Cmd": list(command), "AttachStdout": True, "AttachStderr": True, **options}
         made: Json = await self.call("POST", container_path(container, "exec"), body=body)
         output: dict[int, bytearray] = {1: bytearray(), 2: bytearray()}
-        start = partial(self._begin, "POST", f"/exec/{made['Id']}/start", None, {"Detach": False})
+        start = partial(self._begin, "POST", f"/exec/{made['Id']}/start", {"end": "1"}, {"Detach": False})
         async with await start(upgrade=True) as opened:
             async for stream, data in Attached(opened):
                 output[stream] += data

@@ -158,7 +158,10 @@ class JsonLines:
 
 
 class Attached:
-    """The streams of a process. Iterate for its output, (1 stdout | 2 stderr, bytes), until it has ended."""
+    """The streams of a process. Iterate for its output, (1 stdout | 2 stderr, bytes), until it has ended.
+
+    Raises Lost where the output was broken off, as far as the daemon tells its end (docker's does not).
+    """
 
     def __init__(self, opened: Opened) -> None:
         self._opened = opened
@@ -172,7 +175,7 @@ class Attached:
         while not self._ready:
             data = await self._opened.receive()
             if not data:
-                raise StopAsyncIteration
+                raise StopAsyncIteration if self._frames.ended else Lost
             self._ready += self._frames.feed(data)
         return self._ready.popleft()
 

@@ -164,3 +164,19 @@ def test_an_exec_is_lost_with_its_engine_and_says_so(daemon: Daemon, counter: Co
     state = json.loads(daemon.pysup("inspect", "box", check=True).stdout)[0]["State"]
     assert state["Running"]
     daemon.pysup("rm", "-f", "box", check=True)
+
+
+def test_the_output_of_an_exec_that_has_ended_is_lost_and_it_says_so(daemon: Daemon, tmp_path: Path) -> None:
+    """The exit code alone would say that there was no output."""
+    os.mkfifo(tmp_path / "go")
+    daemon.pysup(
+        "run", "-d", "--name", "box", "-v", f"{tmp_path}:/given", "host", "sleep", "1000", check=True
+    )
+    command = Command(daemon.command("exec", "box", "sh", "-c", "echo here; read x </given/go; echo late"))
+    command.until(b"here\n")
+    engine = daemon.engine_pid
+    os.kill(engine, signal.SIGSTOP)
+    (tmp_path / "go").write_text("\n")
+    os.kill(engine, signal.SIGKILL)
+    assert command.end() == (125, b"here\n", b"pysup: cannot reach the daemon: it closed the connection\n")
+    daemon.pysup("rm", "-f", "box", check=True)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from pysup.supervisor.client.sync import Client
 from tests.bench.common import call
@@ -115,10 +115,27 @@ def cycle(client: Client, image: str, argv: Sequence[str]) -> None:
         raise SystemExit(f"the container ended with {answer}")
 
 
-def cpu_seconds(pid: int) -> float:
+class Cpu(NamedTuple):
+    """Seconds of CPU: in the program itself, and in the kernel for it."""
+
+    user: float
+    system: float
+
+    @property
+    def total(self) -> float:
+        """Both."""
+        return self.user + self.system
+
+
+def cpu_of(pid: int) -> Cpu:
     """CPU time of a process, without its children (proc_pid_stat(5), utime and stime)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return Cpu(*(int(field) / os.sysconf("SC_CLK_TCK") for field in fields[11:13]))
+
+
+def cpu_seconds(pid: int) -> float:
+    """All of it."""
+    return cpu_of(pid).total
 
 
 def pss(pid: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from pysup.supervisor.api.render.execs import inspect_exec
+from pysup.supervisor.api.resumption import POSITIONED, last_frame, positioned
 from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.routes.attach import content_type
 from pysup.supervisor.api.routes.containers import terminal_size
@@ -13,6 +14,7 @@ from pysup.supervisor.api.wire import Duplex, Hijacked, Request, Response, empty
 from pysup.supervisor.engine.containers.exec_session import ExecSession
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.errors import StartFailed
+from pysup.supervisor.logs.lines import Mark
 from pysup.supervisor.spec.detach_keys import parse_detach_keys
 from pysup.supervisor.spec.fields import Fields
 
@@ -29,7 +31,8 @@ async def start_exec(engine: Engine, request: Request) -> Response | Hijacked:
     """POST /exec/{id}/start. What is wrong in itself is refused before the connection is taken over.
 
     ``?refusal=1`` (pysup's own): so is a program that cannot be executed, with its exit code; docker's clients
-    read that from the stream.
+    read that from the stream. ``?end=1``: the output comes in the frames of api/resumption.py, of which the last
+    says that it is the last: so a client knows when it was broken off. There is no place to go on at.
     """
     body = Fields("start exec", await request.json())
     row = engine.execs.find(request.params["id"])
@@ -40,27 +43,33 @@ async def start_exec(engine: Engine, request: Request) -> Response | Hijacked:
         await engine.execs.start(session)
         return empty(200)
     keys = parse_detach_keys(json.loads(row.process).get("DetachKeys") or "") if session.tty else b""
-    refuses = request.query.flag("refusal")
+    refuses, tells_end = request.query.flag("refusal"), request.query.flag("end")
     plain = body.flag("Tty")  # this and not the exec's own decides how the output comes
-
-    encode = raw if plain else frame
+    kind = POSITIONED if tells_end else content_type(request, tty=plain)
+    encode = _placeless if tells_end else raw if plain else frame
 
     async def run(duplex: Duplex) -> None:
         """The head goes before the process is there: docker-py loses what comes in one packet with it."""
         try:
             if refuses:
                 await engine.execs.start(session)
-            await duplex.begin(content_type(request, tty=plain))
+            await duplex.begin(kind)
             if not refuses and not await _started(engine, session, duplex, encode):
                 return
             if session.tty and rows and columns:
                 session.resize(rows, columns)
             into = session if session.has_stdin else None
             await copy_both_ways(duplex, session.chunks(), into, encode=encode, keys=keys)
+            if tells_end:
+                await duplex.send_all(last_frame())
         finally:
             session.abandon()
 
     return Hijacked(run)
+
+
+def _placeless(stream: int, data: bytes) -> bytes:
+    return positioned(stream, data, Mark(0))
 
 
 async def _started(engine: Engine, session: ExecSession, duplex: Duplex, encode: Encode) -> bool:

@@ -266,6 +266,8 @@ class Run:
     async def _end(self, status: int | None) -> None:
         assert self.cgroup is not None  # noqa: S101 - made before the process
         self._stdio.run_ended()
+        if self._record.spec.auto_remove:
+            await self._stdio.clients_served()
         self._report(Exited(status, self.cgroup.oom_kills() > 0, *self.cgroup.final_usage()))
         await self.committed.wait()
 

@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 RETURN_WITHIN = 3.0
 """Seconds within which a client that was attached comes back to a new engine: it tries at once."""
 
+SERVED_WITHIN = 1.0
+"""Seconds within which a client that reads has been sent what a run wrote last."""
+
 
 class ContainerStdio:
     """Owned by the container's task; attachments keep it alive while they last."""
@@ -153,8 +156,7 @@ class ContainerStdio:
         finally:
             self.attached -= 1
             end.clients -= 1
-            if not self.attached:
-                self._leaving.unpark_all()
+            self._leaving.unpark_all()
             self._wake()
 
     async def clients_returned(self) -> None:
@@ -166,6 +168,15 @@ class ContainerStdio:
         if self._record.spec.auto_remove and (config.get("AttachStdout") or config.get("AttachStderr")):
             with trio.move_on_after(RETURN_WITHIN):
                 await self._came.wait()
+
+    async def clients_served(self) -> None:
+        """After run_ended(): until those who were attached to that run have been sent all of its output.
+
+        With --rm it goes with the end, and could be sent by no other engine. Who reads slowly keeps nobody for long.
+        """
+        with trio.move_on_after(SERVED_WITHIN):
+            while self._ended[1].clients:
+                await self._leaving.park()
 
     async def unattended(self) -> None:
         """Wait until nobody is attached."""
