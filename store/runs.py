@@ -50,6 +50,11 @@ class Run:
     kill_at: int | None = None
     """While it is being stopped: when it will be killed; None: never."""
 
+    @property
+    def begun_anew(self) -> bool:
+        """Whether its start was cut off, and the next run takes its place."""
+        return self.ended_by == "restart" and bool(self.failed_step) and self.ended_at is not None
+
 
 TABLE = Table("run", Run, {"oom_killed": bool})
 

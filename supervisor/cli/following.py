@@ -7,6 +7,7 @@ somebody is attached again, the new engine lets a container that removes itself 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -38,6 +39,8 @@ def follow(
         except Detached:
             return 0
         except NotFound:  # it has removed itself, and its output with it: what is left is its exit code
+            told = f"cannot read the rest of the output of container {container[:12]}: it has removed itself"
+            print(f"pysup: {told}", file=sys.stderr)
             return exit_code_of_removed(client, container)
         return following.exit_code()
 

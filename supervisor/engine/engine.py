@@ -220,6 +220,13 @@ class Engine:
         """
         return self.container(ref).stdio.attach(run)
 
+    def followed_run(self, ref: str, number: int) -> int:
+        """Which run a client follows that was attached to this one: of a start that was cut off, the next."""
+        container_id = self.find(ref).id
+        while (run := runs.get(self.parts.store.read(), container_id, number)) is not None and run.begun_anew:
+            number += 1
+        return number
+
     def ended_run(self, ref: str, number: int) -> Run | None:
         """The row of a run that is over; None while it is in progress, and before."""
         run = runs.get(self.parts.store.read(), self.find(ref).id, number)

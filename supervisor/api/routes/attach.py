@@ -36,6 +36,8 @@ async def attach_container(engine: Engine, request: Request) -> Hijacked:
     """Everything is in place before the 101: the client's next request may be the start."""
     container_id = engine.find(request.params["id"]).id
     resumed = resumption(request)
+    if resumed is not None:
+        resumed = resumed._replace(run=engine.followed_run(container_id, resumed.run))
 
     async def run(duplex: Duplex) -> None:
         with engine.attach(container_id, resumed and resumed.run) as attachment:

@@ -10,6 +10,7 @@ from typing import Any, cast, get_args
 
 import trio
 
+from pysup.store.runs import Run
 from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.wire import Request, Sink, Streamed
 from pysup.supervisor.engine.containers.waiting import Condition
@@ -41,7 +42,7 @@ async def wait_container(engine: Engine, request: Request) -> Streamed:
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(wait)
-                ended = engine.ended_run(container_id, number) if number and condition != "removed" else None
+                ended = _ended(engine, container_id, number) if number and condition != "removed" else None
                 await sink.begin()
                 if ended is not None:  # it will have no other exit
                     nursery.cancel_scope.cancel()
@@ -51,6 +52,10 @@ async def wait_container(engine: Engine, request: Request) -> Streamed:
         await sink.end(json.dumps(answer).encode() + b"\n")
 
     return Streamed(write)
+
+
+def _ended(engine: Engine, container_id: str, number: int) -> Run | None:
+    return engine.ended_run(container_id, engine.followed_run(container_id, number))
 
 
 ROUTES = (Route("POST", "/containers/{id}/wait", wait_container),)

@@ -45,6 +45,11 @@ class Outcome:
         """Whether a person's stop or kill ended it: no policy brings it back before the daemon's next start."""
         return self.ended_by in {"stop", "kill"}
 
+    @property
+    def begun_anew(self) -> bool:
+        """Whether it never ran, and another start takes its place."""
+        return self.failed and self.ended_by == "restart"
+
     def judged(self, killed_by_hand: bool) -> Outcome:  # noqa: FBT001 - the only argument there can be
         """The same, after the question whether a kill really ended it."""
         return self if self.ended_by != "kill" or killed_by_hand else replace(self, ended_by="itself")
@@ -72,7 +77,9 @@ class Outcome:
         )
 
     def _told(self, started_ns: int | None, now_ns: int, caller: Caller) -> list[Told]:
-        """The events of this end, in docker's words and order."""
+        """The events of this end, in docker's words and order; a start that is made anew has not ended."""
+        if self.begun_anew:
+            return []
         duration = int(self.duration(started_ns, now_ns)) if not self.failed else 0
         attributes = {"exitCode": str(self.exit_code), "execDuration": str(duration)}
         if self.error:

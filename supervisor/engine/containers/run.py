@@ -113,6 +113,7 @@ class Run:
 
     async def perform_adopted(self, entry: Entry | None, was_starting: bool) -> None:  # noqa: FBT001 - trio passes no keywords
         """The same, for a run that an earlier engine started, after find(); None: the keeper knows nothing of it."""
+        self._stdio.taken_over()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._remove_cgroup)
             stack.push_async_callback(self.sandbox.close)
@@ -155,14 +156,16 @@ class Run:
                 self._report(Ready())
             else:
                 nursery.start_soon(partial(self.sandbox.adopt, anew=False))
-            await self._supervise(adopted=True)
+            await self._supervise()
 
     async def _start_anew(self) -> None:
-        """The child saw that its engine was gone, and left; the start is made anew, as if asked for again."""
+        """The child saw that its engine was gone, and left; the start is made anew, as if asked for again.
+
+        Who is attached to it is attached to what comes in its place.
+        """
         await self.kill_all()
         if self.process is not None:
             await self.process.wait()
-        self._stdio.run_ended()
         self.ending = Ending("restart")
         self._report(Failed(StartFailed(self._what, "wait for the start", 0, "the engine died meanwhile")))
         await self.committed.wait()
@@ -240,7 +243,7 @@ class Run:
         spec = self._record.spec
         return set() if spec.auto_remove else {*plan.outliving(spec.namespaces)} - {*self._held.fds}
 
-    async def _supervise(self, *, adopted: bool = False) -> None:
+    async def _supervise(self) -> None:
         assert self.process is not None  # noqa: S101 - launched or adopted
         stdio = Stdio.of(self.process.fds)
         async with self._stdio.connected(stdio, self._order, self._close_stdin) as copy_rest:
@@ -250,8 +253,6 @@ class Run:
                 nursery.cancel_scope.cancel()
             await self._kill_stragglers()
         copy_rest()
-        if adopted:
-            await self._stdio.clients_returned()
         await self._end(status)
 
     def _probe_health(self, nursery: trio.Nursery) -> None:
@@ -265,6 +266,7 @@ class Run:
 
     async def _end(self, status: int | None) -> None:
         assert self.cgroup is not None  # noqa: S101 - made before the process
+        await self._stdio.clients_returned()
         self._stdio.run_ended()
         if self._record.spec.auto_remove:
             await self._stdio.clients_served()

@@ -29,8 +29,9 @@ from pysup.supervisor.runtime.launch import Stdio
 
 log = logging.getLogger(__name__)
 
-RETURN_WITHIN = 3.0
-"""Seconds within which a client that was attached comes back to a new engine: it tries at once."""
+RETURN_WITHIN = 10.0
+"""Seconds within which a client that was attached comes back to a new engine: it tries at once, and is let in when the
+engine serves, a second after the container was taken over, or more on a busy machine."""
 
 SERVED_WITHIN = 1.0
 """Seconds within which a client that reads has been sent what a run wrote last."""
@@ -51,6 +52,7 @@ class ContainerStdio:
         self._ended = (0, self._end)
         """The last run that has ended in this engine's time: its number, and where its output ends."""
         self._came = trio.Event()
+        self._was_another_s = False
         self._master: int | None = None
 
     @property
@@ -159,13 +161,18 @@ class ContainerStdio:
             self._leaving.unpark_all()
             self._wake()
 
+    def taken_over(self) -> None:
+        """An earlier engine had a run in progress: who was attached to it may come back."""
+        self._was_another_s = True
+
     async def clients_returned(self) -> None:
-        """After the engine was started anew: wait a little for somebody who was attached to come back.
+        """Before the end of what was taken over is told: wait a little for somebody who was attached to come back.
 
         With --rm nothing is left of the container after its end, and nobody could come back to it.
         """
         config = json.loads(self._record.row.config)
-        if self._record.spec.auto_remove and (config.get("AttachStdout") or config.get("AttachStderr")):
+        attached = config.get("AttachStdout") or config.get("AttachStderr")
+        if self._was_another_s and self._record.spec.auto_remove and attached:
             with trio.move_on_after(RETURN_WITHIN):
                 await self._came.wait()
 
