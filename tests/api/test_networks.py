@@ -407,7 +407,6 @@ def test_a_connection_to_a_network_that_a_kill_broke_off_is_finished_by_the_next
     """The endpoint is a row, and there is no interface yet, or one that nobody has noted."""
     ok(shared, "network", "create", "mine")
     ok(shared, "run", "-d", "--name", "web", "--network", "mine", "host", "sleep", "1000")
-    os.kill(shared.engine_pid, signal.SIGSTOP)
     with closing(sqlite3.connect(shared.root / "pysup.db")) as conn, conn:
         ((device,),) = conn.execute("SELECT device FROM endpoint")
         conn.execute("UPDATE endpoint SET device = ''")
@@ -418,6 +417,19 @@ def test_a_connection_to_a_network_that_a_kill_broke_off_is_finished_by_the_next
     until(lambda: address(shared, "web", "mine") in shared.docker(*look).stdout, "the interface")
     ok(shared, "network", "disconnect", "mine", "web")
     assert device not in [name for _, name in socket.if_nameindex()]
+
+
+def test_a_restart_that_was_not_noted_yet_keeps_its_interface(shared: Daemon) -> None:
+    """The network is that of the run before, and so is the name of its interface."""
+    ok(shared, "network", "create", "mine")
+    ok(shared, "run", "-d", "--name", "web", "--network", "mine", "host", "sleep", "1000")
+    ok(shared, "restart", "-t", "0", "web")
+    with closing(sqlite3.connect(shared.root / "pysup.db")) as conn, conn:
+        conn.execute("UPDATE container SET state = 'starting' WHERE state = 'running'")
+    os.kill(shared.engine_pid, signal.SIGKILL)
+    until(lambda: ok(shared, "inspect", "-f", "{{.State.Status}}", "web") == "running\n", "the start")
+    ok(shared, "network", "disconnect", "mine", "web")
+    assert not [name for _, name in socket.if_nameindex() if name.startswith("pe")]
 
 
 def test_a_reboot_costs_neither_addresses_nor_ports(shared: Daemon) -> None:

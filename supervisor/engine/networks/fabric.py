@@ -237,6 +237,10 @@ class Fabric:
             repaired = replace(plug, bridge=await self._repaired(network_id))
             await wiring.plug_in(self._host, namespace, repaired)
 
+    def has(self, device: str) -> bool:
+        """Whether the host's end of a pair is there."""
+        return device in (name for _, name in netns.run_inside(self.home.namespace, socket.if_nameindex))
+
     async def unplug(self, namespace: int | None, endpoint: Endpoint) -> None:
         """Take an endpoint off; of a pair, both ends go. ``namespace``: the container's, if it has one now."""
         if endpoint.device:

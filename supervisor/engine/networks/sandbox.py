@@ -164,7 +164,11 @@ class Sandbox:
 
     async def _plug_missing(self) -> None:
         """An engine that was killed while a container came on a network has noted no device, and may have made one."""
-        missing = [place for place in on_bridges(self._places) if not place.endpoint.device]
+        missing = [
+            place
+            for place in on_bridges(self._places)
+            if not place.endpoint.device and place.endpoint.id not in self._devices
+        ]
         if not missing:
             return
         with self._namespace() as namespace:
@@ -277,7 +281,8 @@ class Sandbox:
     async def _take_over(self, *, anew: bool) -> None:
         self._places = self._known_places()
         if anew:
-            self._devices = {one.endpoint.id: self._device(one.endpoint) for one in on_bridges(self._places)}
+            self._devices = await self._found_devices()
+            await self._plug_missing()
             await self._publishing.take(self._places)
             await self._publishing.lead(self._places)
         else:
@@ -287,6 +292,12 @@ class Sandbox:
         await self._serve_names()
         for place in on_bridges(self._places):
             await (await self._parts.networks.fabric()).bridge(place.network.id)
+
+    async def _found_devices(self) -> dict[str, str]:
+        """What the run that an earlier engine began has plugged in: nothing, where the network was held already."""
+        fabric = await self._parts.networks.fabric()
+        devices = {one.endpoint.id: self._device(one.endpoint) for one in on_bridges(self._places)}
+        return {endpoint_id: device for endpoint_id, device in devices.items() if fabric.has(device)}
 
     async def close(self) -> None:
         """Give the ports back. The interfaces go with the network namespace."""
