@@ -396,6 +396,19 @@ def test_a_port_that_is_still_led_to_a_container_that_ended_is_taken_back_by_the
     until(lambda: "18092" not in nft("list", "map", "inet", "pysup", "any4"), "the end of the port")
 
 
+def test_a_network_that_the_next_engine_has_never_used_goes_with_its_rules(shared: Daemon) -> None:
+    """Made anew for another one's sake, the table rules all networks that containers are on."""
+    for name in ("mine", "other"):
+        ok(shared, "network", "create", name)
+        ok(shared, "run", "-d", "--name", name, "--network", name, "-p", "80", "host", "sleep", "1000")
+    os.kill(shared.engine_pid, signal.SIGKILL)
+    device = f"br-{json.loads(ok(shared, 'network', 'inspect', 'mine'))[0]['Id'][:12]}"
+    ok(shared, "rm", "-f", "mine")
+    ok(shared, "network", "rm", "mine")
+    assert device not in nft("list", "table", "inet", "pysup")
+    assert device not in [name for _, name in socket.if_nameindex()]
+
+
 def nft(*words: str) -> str:
     return subprocess.check_output(["nft", *words], text=True)
 

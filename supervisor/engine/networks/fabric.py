@@ -73,6 +73,8 @@ class Fabric:
         self._host = Netlink(home.namespace)
         self._bridges: dict[str, int] = {}
         """Index by network id; what is here is ruled, too."""
+        self._ruled: set[str] = set()
+        """The networks that the table rules, as far as is known; their containers may be yet to be looked at."""
         self._founded = False
         """Whether the table is there and as it should be, as far as is known."""
         self._published: set[Published] = set()
@@ -100,6 +102,7 @@ class Fabric:
         ruled = _ruled(network, subnets)
         await self._apply(rules.add_network(ruled), f"rule network {network.name}")
         try:
+            self._ruled.add(network_id)
             index = await self._raise_bridge(network, subnets)
             await self._forward(_versions(subnets))
         except BaseException:
@@ -122,6 +125,7 @@ class Fabric:
     async def _take_back(self, network: Network, ruled: Ruled) -> None:
         """Not all of it could be made: nothing of it is there, unless a container has it already."""
         await self._forget(rules.remove_network(ruled), f"take back network {network.name}")
+        self._ruled.discard(network.id)
         on_it = await self._store.query(partial(endpoints.alive_on, network_id=network.id))
         if not any(one.device for one in on_it):
             with suppress(NetlinkError):
@@ -174,16 +178,16 @@ class Fabric:
         self._founded = False
         ruled = await self._store.query(partial(_all_ruled, known=tuple(self._bridges)))
         ports = self._published.union(await self._store.query(all_published)).difference(besides)
-        self._spared = set(self._neighbours([one.device for one in ruled]))
+        self._spared = await self._neighbours()
         guarded = sorted(self._forwarding.guarded)
-        whole = rules.whole(ruled, sorted(ports), guarded=guarded, spared=sorted(self._spared))
+        whole = rules.whole(ruled.values(), sorted(ports), guarded=guarded, spared=sorted(self._spared))
         try:
             await self._firewall.apply(whole, "set up the firewall")
         except Unavailable as error:
             missing = await missing_rules(self._firewall)
             cause = f"cannot set up the firewall: {lacking(missing)}" if missing else str(error)
             raise Unavailable(f"{cause}; {_WITHOUT}") from error
-        self._founded, self._led = True, ports
+        self._founded, self._led, self._ruled = True, ports, set(ruled)
 
     async def trouble_with_device(self, network: Network) -> str:
         """Why a network that is to be made cannot have its interface; empty: it can. Raises Unavailable."""
@@ -199,13 +203,14 @@ class Fabric:
         """Take a network's bridge and its rules away; it does not matter if they are gone."""
         async with self._turn:
             described = await self._described(network.id)
-            known = self._bridges.pop(network.id, None) is not None
-            if known or (
+            self._bridges.pop(network.id, None)
+            if network.id in self._ruled or (
                 not self._founded and await wiring.has_bridge(self._host, network.device, _mac(network))
             ):
                 await self._forget(
                     rules.remove_network(_ruled(*described)), f"take back network {network.name}"
                 )
+            self._ruled.discard(network.id)
             await wiring.remove_bridge(self._host, network.device, _mac(network))
 
     # -- containers on them ----------------------------------------------------------------------------------
@@ -306,16 +311,16 @@ class Fabric:
     async def spare_neighbours(self) -> bool:
         """Leave other managers' bridges alone that have come meanwhile. Raises Unavailable."""
         async with self._turn:
-            own = [(await self._described(one))[0].device for one in self._bridges]
-            new = set(self._neighbours(own)) - self._spared
+            new = await self._neighbours() - self._spared
             if new and self._founded:
                 await self._apply("\n".join(map(rules.spare, sorted(new))), "spare the bridges of others")
                 self._spared |= new
         return bool(new)
 
-    def _neighbours(self, own: Iterable[str]) -> list[str]:
+    async def _neighbours(self) -> set[str]:
+        own = await self._store.query(_devices)
         there = netns.run_inside(self.home.namespace, socket.if_nameindex)
-        return neighbours((name for _, name in there), own)
+        return set(neighbours((name for _, name in there), own))
 
     async def restore_bridges(self, touched: AbstractSet[int] | None) -> bool:
         """Bring bridges of ours to what they should be, if they are among these interfaces (None: all are).
@@ -431,11 +436,18 @@ def _ruled(network: Network, subnets: Iterable[Subnet]) -> Ruled:
     )
 
 
-def _all_ruled(conn: Connection, known: Iterable[str]) -> list[Ruled]:
-    """Networks that are known to be there, and those that a container is on."""
+def _all_ruled(conn: Connection, known: Iterable[str]) -> dict[str, Ruled]:
+    """Networks that are known to be there, and those that a container is on, by their ids."""
     wanted = dict.fromkeys((*known, *endpoints.alive_networks(conn)))
     described = (_described(conn, one) for one in wanted)
-    return [_ruled(network, subnets) for network, subnets in described if network.driver == BRIDGE]
+    return {
+        network.id: _ruled(network, subnets) for network, subnets in described if network.driver == BRIDGE
+    }
+
+
+def _devices(conn: Connection) -> list[str]:
+    """Bridges of ours, whether a container is on them or not."""
+    return [network.device for network in networks.list_networks(conn)]
 
 
 def _note_repair(conn: Connection, network_id: str, told: dict[str, str]) -> None:
