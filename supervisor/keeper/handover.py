@@ -6,6 +6,7 @@ holds a duplicate of everything, so nothing is lost but the parenthood: see exit
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import NoReturn
@@ -15,6 +16,28 @@ from pysup.supervisor.keeper.table import Handover
 from pysup.supervisor.kernel import files
 
 PROGRAM = [sys.executable, "-P", "-m", "pysup.supervisor.keeper.main"]
+
+
+def _files() -> list[tuple[str, int, int]]:
+    """Name, time and size of each file of the keeper's program, as they are on disk now."""
+    here = os.path.dirname(__file__)
+    found = []
+    for directory in (here, os.path.join(os.path.dirname(here), "kernel")):
+        with contextlib.suppress(OSError), os.scandir(directory) as entries:
+            found += [
+                (one.path, one.stat().st_mtime_ns, one.stat().st_size)
+                for one in entries
+                if one.name.endswith(".py")
+            ]
+    return sorted(found)
+
+
+_LOADED = _files()
+
+
+def is_outdated() -> bool:
+    """Whether another program was installed since: a new engine would speak to this one in words of its own."""
+    return _files() != _LOADED
 
 
 def become_keeper(handover: Handover) -> NoReturn:

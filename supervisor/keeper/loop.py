@@ -135,8 +135,11 @@ class Keeper:
         self._deaths_while_stopping += bool(self._stop_signal)
         if self._deaths_while_stopping >= STOP_TRIES:
             self._give_up()
-        else:
-            self._start_later(lived)
+            return
+        if handover.is_outdated():
+            self._log("another program was installed: going over to it with the next engine")
+            self._start_upgrade()
+        self._start_later(lived)
 
     def _give_up(self) -> None:
         """No engine can carry out the stop: better to end everything than to be a daemon that cannot end."""

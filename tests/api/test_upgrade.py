@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from helpers.daemon import Daemon, children
 
+from pysup.supervisor.keeper import handover
+
 pytestmark = pytest.mark.kernel
 BOUND = 60.0
 COUNTER = "i=0; while [ ! -e /dev/shm/end ]; do echo $((i+=1)); sleep 0.01; done; exit 7"
@@ -72,6 +74,23 @@ def test_containers_run_on(daemon: Daemon, upgrade: Callable[[Daemon], None]) ->
     assert len(causes.splitlines()) == 2
     assert daemon.pysup("query", "--csv", "select count(*) from run").stdout.split() == ["count(*)", "1"]
     daemon.pysup("rm", "counter", check=True)
+
+
+def test_an_engine_that_dies_after_an_update_takes_its_keeper_along(daemon: Daemon) -> None:
+    """The next engine is of the version that was installed meanwhile."""
+    daemon.pysup("run", "-d", "--name", "web", "host", "sleep", "1000", check=True)
+    before, old = daemon.inspect("web")["State"], daemon.engine_pid
+    program = Path(handover.__file__).with_name("__init__.py")
+    installed = program.stat().st_mtime_ns
+    os.utime(program, ns=(installed + 10**9, installed + 10**9))
+    try:
+        os.kill(old, signal.SIGKILL)
+        wait_for_another_engine(daemon, old)
+        assert daemon.inspect("web")["State"] == before
+        assert "--adopt-fd" in Path(f"/proc/{daemon.pid}/cmdline").read_text()
+    finally:
+        os.utime(program, ns=(installed, installed))
+    daemon.pysup("rm", "-f", "web", check=True)
 
 
 def test_under_nohup_it_is_the_command_alone(daemon: Daemon) -> None:
