@@ -122,7 +122,7 @@ def _failure(context: Context, step: Step, number: int, detail: str) -> Failed:
 def label(step: Step) -> str:
     """What a step is called in an error."""
     try:
-        return OPS[step[0]][1].format(*step[1:])
+        return OPS[step[0]][1].format(*step[1:]).rstrip()  # a user without a name
     except (LookupError, TypeError):
         return f"step {step!r:.60}"
 
