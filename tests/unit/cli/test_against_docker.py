@@ -48,7 +48,7 @@ CONTAINERS = [
         "Image": IMAGE,
         "ImageID": IMAGE,
         "Command": 'sh -c "é"',
-        "Created": NOW - 90,
+        "Created": NOW - 75 * 60,  # a quarter of an hour from where its words would change
         "State": "exited",
         "Status": "Exited (1) About a minute ago",
         "Ports": [],
