@@ -2,44 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from helpers.compose_project import PROJECT, served
 from helpers.daemon import Daemon
 from helpers.mortal import until
 from helpers.network_use import clear_networks, ok
 
 pytestmark = pytest.mark.kernel
-
-DB = "mkdir -p /data/www && echo kept > /data/www/index.html && exec python3 -m http.server 5432 -d /data/www"
-WEB = """
-import http.server as h, urllib.request as u
-class Front(h.BaseHTTPRequestHandler):
-    def do_GET(self):
-        body = u.urlopen("http://db:5432/", timeout=5).read()
-        self.send_response(200); self.end_headers(); self.wfile.write(body)
-h.ThreadingHTTPServer(("", 80), Front).serve_forever()
-"""
-PROJECT = """
-version: "2.4"
-services:
-  db:
-    image: host
-    command: ["sh", "-c", {db}]
-    volumes: ["data:/data"]
-  web:
-    image: host
-    depends_on: [db]
-    command: ["python3", "-c", {web}]
-    ports: ["18110-18119:80"]
-volumes:
-  data:
-"""
 
 
 @pytest.fixture(scope="module")
@@ -74,19 +48,8 @@ class Compose:
 
 @pytest.fixture
 def compose(shared: Daemon, tmp_path: Path) -> Compose:
-    text = PROJECT.format(db=json.dumps(DB), web=json.dumps(WEB))  # YAML reads JSON's strings
-    (tmp_path / "docker-compose.yml").write_text(text)
+    (tmp_path / "docker-compose.yml").write_text(PROJECT)
     return Compose(shared, tmp_path)
-
-
-def served(port: int) -> bytes:
-    """What the front end has from the other service; empty: it does not answer (yet)."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
-            body: bytes = answer.read()
-            return body
-    except OSError:
-        return b""
 
 
 def test_a_project_comes_up_is_scaled_restarted_and_goes(shared: Daemon, compose: Compose) -> None:

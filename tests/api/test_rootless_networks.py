@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 import trio
+from helpers.compose_project import PROJECT, served
 from helpers.mortal import until
 from helpers.name_servers import a_record, name_server
 from helpers.network_use import FETCH, SERVER, fetch
@@ -124,6 +125,24 @@ def test_ports_by_udp_in_a_row_and_on_one_address(user: RootlessUser) -> None:
         "without root, ports of tcp and udp alone can be carried"
         in user.sh("pysup run --rm -p 18128:80/sctp host true").stderr
     )
+
+
+def test_compose_by_the_users_socket(user: RootlessUser) -> None:
+    """Two services find each other by name, are scaled on a range of ports, and are there after a crash."""
+    compose = (
+        "cd $HOME/shop; compose() { env -u PYTHONPATH -u LD_LIBRARY_PATH COMPOSE_ANSI=never "
+        'DOCKER_HOST=unix://$XDG_RUNTIME_DIR/pysup/pysup.sock docker-compose "$@"; }; '
+    )
+    user.ok('mkdir $HOME/shop; printf %s "$1" > $HOME/shop/docker-compose.yml', PROJECT)
+    user.ok(f"{compose} compose up -d --scale web=2")
+    ports = [int(user.ok(f"pysup port shop_web_{number} 80").split(":")[1].split()[0]) for number in (1, 2)]
+    for port in ports:
+        until(lambda port=port: served(port) == b"kept\n", "an answer of web, which asks db by its name")
+    os.kill(next(pid for pid in user.daemons() if pid != user.keeper), signal.SIGKILL)
+    for port in ports:
+        until(lambda port=port: served(port) == b"kept\n", "an answer through the next engine")
+    user.ok(f"{compose} compose down -v -t 0")
+    assert "shop" not in user.ok("pysup network ls; pysup ps -a; pysup volume ls")
 
 
 def test_the_way_out_comes_back_when_its_program_is_ended(user: RootlessUser) -> None:
