@@ -67,6 +67,8 @@ class Sandbox:
         self._places: list[Place] = []
         self._devices: dict[str, str] = {}
         """What was plugged in now, by the endpoint's id."""
+        self._turn = trio.Lock()
+        """An endpoint comes or goes, or all of an earlier engine's are looked at: one after the other."""
         self._publishing = Publishing(parts, record)
 
     # -- before the process ----------------------------------------------------------------------------------
@@ -225,11 +227,15 @@ class Sandbox:
 
     async def plug_further(self, endpoint_id: str) -> None:
         """A further endpoint is in the store: plug it in, if there is a network namespace now."""
-        self._places = self._known_places()
-        place = next(one for one in self._places if one.endpoint.id == endpoint_id)
-        with self._namespace() as namespace:
-            await self._plug(namespace, place)
-        await self._note_plugged()
+        async with self._turn:
+            self._places = self._known_places()
+            place = next(one for one in self._places if one.endpoint.id == endpoint_id)
+            if (
+                not place.endpoint.device and endpoint_id not in self._devices
+            ):  # else it was among those missing
+                with self._namespace() as namespace:
+                    await self._plug(namespace, place)
+                await self._note_plugged()
         await self.changed()
 
     async def _note_plugged(self) -> None:
@@ -249,9 +255,10 @@ class Sandbox:
 
     async def unplug(self, endpoint: Endpoint) -> None:
         """Take an endpoint off, if it is plugged in; the container's end goes too."""
-        self._devices.pop(endpoint.id, None)
-        with self._namespace() as namespace:
-            await (await self._parts.networks.fabric()).unplug(namespace, endpoint)
+        async with self._turn:
+            self._devices.pop(endpoint.id, None)
+            with self._namespace() as namespace:
+                await (await self._parts.networks.fabric()).unplug(namespace, endpoint)
 
     async def changed(self) -> None:
         """The endpoints are others now: names, default routes and published ports follow."""
@@ -274,7 +281,8 @@ class Sandbox:
         What cannot be looked after any more must not end the container.
         """
         try:
-            await self._take_over(anew=anew)
+            async with self._turn:
+                await self._take_over(anew=anew)
         except (PysupError, StoreError, OSError) as error:
             log.error("cannot take over the network of container %s: %s", self._record.row.name, error)
 
