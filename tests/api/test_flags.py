@@ -314,7 +314,7 @@ def test_prune(shared: Daemon, tmp_path: Path) -> None:
     "words", ["images --tree", "rmi --platform x y", "image inspect --platform x host",
               "image history --platform x host",
               "swarm init", "context ls", "buildx ls",
-              "start --checkpoint x y", "rm -l x"]
+              "start --checkpoint x y"]
 )  # fmt: skip
 def test_what_docker_has_and_pysup_has_not_is_said(shared: Daemon, words: str) -> None:
     done = shared.pysup(*words.split())
