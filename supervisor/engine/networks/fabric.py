@@ -1,4 +1,4 @@
-"""What the kernel has of the networks: bridges and one nftables table, made when a container first needs them.
+"""What the kernel has of the networks: bridges, and one nftables table (table.py), made when first needed.
 
 The store says what there should be. What somebody took away meanwhile is noticed by the kernel's refusal, and made
 again from the store. To be imported in a thread, and late: pyroute2 takes 0.3 s.
@@ -6,7 +6,6 @@ again from the store. To be imported in a thread, and late: pyroute2 takes 0.3 s
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import socket
 from collections.abc import Iterable, Sequence
@@ -14,7 +13,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from sqlite3 import Connection
 
 import trio
@@ -24,6 +23,15 @@ from pysup.store.endpoints import Endpoint
 from pysup.store.networks import Network, Subnet
 from pysup.store.store import Store
 from pysup.supervisor.engine import event_rows
+from pysup.supervisor.engine.networks.descriptions import (
+    Described,
+    bridge_of,
+    describe,
+    mac_of_bridge,
+    plug_of,
+    ruled_of,
+    versions_of,
+)
 from pysup.supervisor.engine.networks.forwarding import (
     Forwarding,
     is_switched_off,
@@ -32,31 +40,22 @@ from pysup.supervisor.engine.networks.forwarding import (
     sysctl_of,
 )
 from pysup.supervisor.engine.networks.home import Home
-from pysup.supervisor.engine.networks.places import Place, all_published
+from pysup.supervisor.engine.networks.places import Place
+from pysup.supervisor.engine.networks.table import WITHOUT_NETWORK, Table
 from pysup.supervisor.engine.news import Happening, NewsDesk
-from pysup.supervisor.errors import NotFound, Unavailable
+from pysup.supervisor.errors import Unavailable
 from pysup.supervisor.kernel import netns
-from pysup.supervisor.network import addresses, rules, wiring
-from pysup.supervisor.network.addresses import IPV4
+from pysup.supervisor.network import wiring
 from pysup.supervisor.network.devices import trouble_with_bridge, trouble_with_parent
 from pysup.supervisor.network.firewall import Firewall
-from pysup.supervisor.network.hooks import droppers
-from pysup.supervisor.network.kernel_parts import lacking, refused_link
-from pysup.supervisor.network.neighbours import neighbours
+from pysup.supervisor.network.kernel_parts import refused_link
 from pysup.supervisor.network.netlink import Netlink, NetlinkError
-from pysup.supervisor.network.passing import chains_passed
-from pysup.supervisor.network.probing import missing_rules
-from pysup.supervisor.network.rules import Published, Ruled, ip_version
-from pysup.supervisor.network.wiring import Bridge, Placed, Plug
-from pysup.supervisor.spec.joining import link_local, sysctls_of
+from pysup.supervisor.network.rules import Ruled
+from pysup.supervisor.network.wiring import Plug
 from pysup.supervisor.spec.network import BRIDGE
 from pysup.supervisor.spec.networks import ON_PARENT, Options
 
 log = logging.getLogger(__name__)
-
-_WITHOUT = "--network none and host work without it"
-
-Described = tuple[Network, list[Subnet]]
 
 
 class Fabric:
@@ -68,22 +67,12 @@ class Fabric:
         self.home = home
         self._store = store
         self._news = news
-        self._firewall = firewall
         self._forwarding = forwarding
         self._host = Netlink(home.namespace)
         self._bridges: dict[str, int] = {}
         """Index by network id; what is here is ruled, too."""
-        self._ruled: set[str] = set()
-        """The networks that the table rules, as far as is known; their containers may be yet to be looked at."""
-        self._founded = False
-        """Whether the table is there and as it should be, as far as is known."""
-        self._published: set[Published] = set()
-        """What this engine has published; rows tell of it a little later."""
-        self._led: set[Published] = set()
-        """What the table leads, as far as is known."""
-        self._spared: set[str] = set()
-        """Bridges of other managers, of which the table knows."""
-        self._turn = trio.Lock()
+        self.table = Table(store, firewall, forwarding, home, raised=self._bridges.keys)
+        self._turn = self.table.turn
 
     # -- networks --------------------------------------------------------------------------------------------
 
@@ -99,49 +88,38 @@ class Fabric:
         network, subnets = await self._described(network_id)
         if not network.internal:
             await self.home.lead_out()
-        ruled = _ruled(network, subnets)
-        await self._apply(rules.add_network(ruled), f"rule network {network.name}")
+        ruled = ruled_of(network, subnets)
+        await self.table.add(network, ruled)
         try:
-            self._ruled.add(network_id)
             index = await self._raise_bridge(network, subnets)
-            await self._forward(_versions(subnets))
+            await self._forward(versions_of(subnets))
         except BaseException:
             with trio.CancelScope(shield=True):
                 await self._take_back(network, ruled)
             raise
         self._bridges[network_id] = index
         await self._put_back(network_id, index)
-        await self._warn_of_droppers(network)
+        await self.table.warn_of_droppers(network)
 
     async def _raise_bridge(self, network: Network, subnets: Sequence[Subnet]) -> int:
         try:
-            index = await wiring.ensure_bridge(self._host, _bridge(network, subnets, self.home.mtu))
+            index = await wiring.ensure_bridge(self._host, bridge_of(network, subnets, self.home.mtu))
         except NetlinkError as error:
             cause = refused_link("bridge", error.errno or 0) or str(error)
-            raise Unavailable(f"cannot make network {network.name}: {cause}; {_WITHOUT}") from error
+            raise Unavailable(f"cannot make network {network.name}: {cause}; {WITHOUT_NETWORK}") from error
         set_sysctl(f"ipv4/conf/{network.device}/route_localnet", "1", self.home.namespace)
         return index
 
     async def _take_back(self, network: Network, ruled: Ruled) -> None:
         """Not all of it could be made: nothing of it is there, unless a container has it already."""
-        await self._forget(rules.remove_network(ruled), f"take back network {network.name}")
-        self._ruled.discard(network.id)
+        await self.table.take_out(network, ruled)
         on_it = await self._store.query(partial(endpoints.alive_on, network_id=network.id))
         if not any(one.device for one in on_it):
             with suppress(NetlinkError):
-                await wiring.remove_bridge(self._host, network.device, _mac(network))
-
-    async def _warn_of_droppers(self, network: Network) -> None:
-        """What another firewall drops stays dropped: no rule of ours can change that, so it is said."""
-        for chain in droppers(await chains_passed(self._firewall), rules.TABLE):
-            log.warning(
-                "chain %s of table %s drops what is forwarded unless it accepts it: network %s works once it accepts "
-                "%s (README, Networks)",
-                chain.chain, chain.table, network.name, network.device,
-            )  # fmt: skip
+                await wiring.remove_bridge(self._host, network.device, mac_of_bridge(network))
 
     async def _described(self, network_id: str) -> Described:
-        return await self._store.query(partial(_described, network_id=network_id))
+        return await self._store.query(partial(describe, network_id=network_id))
 
     async def _forward(self, versions: Iterable[int]) -> dict[int, str]:
         """The machine becomes a router for us, and for nobody else: what it did not forward before is dropped.
@@ -153,41 +131,10 @@ class Fabric:
         }
         if off:
             with self._forwarding.claimed(off):
-                await self._found()
+                await self.table.found()
                 for version in off:
                     self._forwarding.switch_on(version)
         return off
-
-    async def _apply(self, commands: str, what: str) -> None:
-        """Add to the table; one that somebody flushed, or changed, is made anew. Raises Unavailable."""
-        if self._founded:
-            try:
-                await self._firewall.apply(commands, what)
-            except Unavailable as error:
-                log.warning("%s; making the table anew", error)
-            else:
-                return
-        await self._found()
-        await self._firewall.apply(commands, what)
-
-    async def _found(self, besides: Iterable[Published] = ()) -> None:
-        """Make the table, in one transaction: all networks that are there or in use, and all ports but some.
-
-        So no network is without its rules while an engine that has just begun looks at one container after the other.
-        """
-        self._founded = False
-        ruled = await self._store.query(partial(_all_ruled, known=tuple(self._bridges)))
-        ports = self._published.union(await self._store.query(all_published)).difference(besides)
-        self._spared = await self._neighbours()
-        guarded = sorted(self._forwarding.guarded)
-        whole = rules.whole(ruled.values(), sorted(ports), guarded=guarded, spared=sorted(self._spared))
-        try:
-            await self._firewall.apply(whole, "set up the firewall")
-        except Unavailable as error:
-            missing = await missing_rules(self._firewall)
-            cause = f"cannot set up the firewall: {lacking(missing)}" if missing else str(error)
-            raise Unavailable(f"{cause}; {_WITHOUT}") from error
-        self._founded, self._led, self._ruled = True, ports, set(ruled)
 
     async def trouble_with_device(self, network: Network) -> str:
         """Why a network that is to be made cannot have its interface; empty: it can. Raises Unavailable."""
@@ -204,14 +151,12 @@ class Fabric:
         async with self._turn:
             described = await self._described(network.id)
             self._bridges.pop(network.id, None)
-            if network.id in self._ruled or (
-                not self._founded and await wiring.has_bridge(self._host, network.device, _mac(network))
-            ):
-                await self._forget(
-                    rules.remove_network(_ruled(*described)), f"take back network {network.name}"
-                )
-            self._ruled.discard(network.id)
-            await wiring.remove_bridge(self._host, network.device, _mac(network))
+            if self.table.knows(network.id) or (not self.table.founded and await self._has_bridge(network)):
+                await self.table.take_out(network, ruled_of(*described))
+            await wiring.remove_bridge(self._host, network.device, mac_of_bridge(network))
+
+    async def _has_bridge(self, network: Network) -> bool:
+        return await wiring.has_bridge(self._host, network.device, mac_of_bridge(network))
 
     # -- containers on them ----------------------------------------------------------------------------------
 
@@ -267,19 +212,6 @@ class Fabric:
         for endpoint in await self._store.query(partial(endpoints.alive_on, network_id=network_id)):
             await wiring.put_back(self._host, endpoint.device, index)
 
-    async def tidy(self) -> None:
-        """Bring the table of an earlier engine to what there should be, if there is one. Raises Unavailable."""
-        async with self._turn:
-            if not self._founded and await self._is_there():
-                await self._found()
-
-    async def _is_there(self) -> bool:
-        try:
-            await self._firewall.apply(f"list chain {rules.TABLE} strangers", "look for the table")
-        except Unavailable:
-            return False
-        return True
-
     # -- what others did -------------------------------------------------------------------------------------
 
     async def remake_rules(self, by: str) -> None:
@@ -287,7 +219,7 @@ class Fabric:
         async with self._turn:
             ruled = list(self._bridges)
             if ruled:
-                await self._found()
+                await self.table.found()
         log.warning("%s deleted rules of pysup: they are made anew", by)
         for network_id in ruled:
             await self._tell_repair(network_id, {"what": "rules", "by": by})
@@ -296,7 +228,7 @@ class Fabric:
         """Switch on again what somebody switched off; from then on it is on for our bridges alone."""
         async with self._turn:
             described = [await self._described(one) for one in self._bridges]
-            versions = {network.id: _versions(subnets) for network, subnets in described}
+            versions = {network.id: versions_of(subnets) for network, subnets in described}
             on_again = await self._forward(frozenset().union(*versions.values()))
             lost = {one: [on_again[v] for v in versions[one] if v in on_again] for one in versions}
             for network, _ in described:
@@ -307,20 +239,6 @@ class Fabric:
                 log.warning("somebody switched %s off: it is on again", name)
                 await self._tell_repair(network_id, {"what": "forwarding", "sysctl": name})
         return any(lost.values())
-
-    async def spare_neighbours(self) -> bool:
-        """Leave other managers' bridges alone that have come meanwhile. Raises Unavailable."""
-        async with self._turn:
-            new = await self._neighbours() - self._spared
-            if new and self._founded:
-                await self._apply("\n".join(map(rules.spare, sorted(new))), "spare the bridges of others")
-                self._spared |= new
-        return bool(new)
-
-    async def _neighbours(self) -> set[str]:
-        own = await self._store.query(_devices)
-        there = netns.run_inside(self.home.namespace, socket.if_nameindex)
-        return set(neighbours((name for _, name in there), own))
 
     async def restore_bridges(self, touched: AbstractSet[int] | None) -> bool:
         """Bring bridges of ours to what they should be, if they are among these interfaces (None: all are).
@@ -344,110 +262,6 @@ class Fabric:
     async def _tell_repair(self, network_id: str, told: dict[str, str]) -> None:
         await self._store.write(partial(_note_repair, network_id=network_id, told=told))
         self._news.publish(Happening("network", network_id, "repair"))
-
-    # -- ports -----------------------------------------------------------------------------------------------
-
-    async def publish(self, ports: Sequence[Published]) -> None:
-        """Lead ports of the host into a container; a table that somebody flushed is made anew. Raises Unavailable."""
-        if led := [port for port in ports if port.is_led]:
-            async with self._turn:
-                await self._apply(rules.publish(led), "publish ports")
-                self._published.update(led)
-                self._led.update(led)
-
-    async def unpublish(self, ports: Sequence[Published]) -> None:
-        """Take them back: those that the table leads. It may have been made anew since a container ended."""
-        if led := [port for port in ports if port.is_led]:
-            async with self._turn:
-                self._published.difference_update(led)
-                there = self._led.intersection(led)
-                self._led -= there
-                if there or not self._founded:
-                    await self._forget(rules.unpublish(sorted(there)), "take ports back", led)
-
-    async def _forget(self, commands: str, what: str, ports: Iterable[Published] = ()) -> None:
-        """Take something out of the table. One that is not known to have it is made anew, from the store, without it:
-        that of an earlier engine, which somebody may have flushed since, or one that has proved to be another."""
-        try:
-            if self._founded:
-                await self._firewall.apply(commands, what)
-                return
-        except Unavailable as error:
-            log.warning("%s; making the table anew", error)
-        try:
-            await self._found(besides=ports)
-        except Unavailable as error:
-            log.warning("%s", error)
-
-
-def _described(conn: Connection, network_id: str) -> Described:
-    network = networks.get(conn, network_id)
-    if network is None:
-        raise NotFound(f"cannot find network {network_id}: network {network_id} not found")
-    return network, networks.subnets(conn, network_id)
-
-
-def _versions(subnets: Iterable[Subnet]) -> frozenset[int]:
-    return frozenset(ip_version(one.subnet) for one in subnets)
-
-
-def _mac(network: Network) -> str:
-    """By which its bridge is known, whoever has made it."""
-    return addresses.mac_of(hashlib.sha256(network.id.encode()).digest())
-
-
-def _bridge(network: Network, subnets: Sequence[Subnet], mtu: int) -> Bridge:
-    placed = [(ip_address(one.gateway), ip_network(one.subnet)) for one in subnets if one.gateway]
-    return Bridge(network.device, _mac(network), tuple(placed), Options(network.options).mtu or mtu)
-
-
-def plug_of(place: Place, device: str, gateways: Sequence[str], bridge: int, *, mtu: int = 0) -> Plug:
-    """How a container is put in its place; ``mtu``: where the network does not say."""
-    options, endpoint = Options(place.network.options), place.endpoint
-    addresses = [(ip_address(lease.address), ip_network(subnet.subnet)) for lease, subnet in place.addresses]
-    addresses += [_link_local(text) for text in link_local(endpoint.asked)]
-    return Plug(
-        outer=device,
-        bridge=bridge,
-        inner=endpoint.interface,
-        mac=endpoint.mac,
-        addresses=tuple(addresses),
-        gateways=tuple(map(ip_address, gateways)),
-        isolated=not options.icc,
-        mtu=options.mtu or mtu,
-        sysctls=sysctls_of(endpoint.asked, endpoint.interface),
-    )
-
-
-def _link_local(text: str) -> Placed:
-    """Docker's masks (moby libnetwork/osl)."""
-    length = 16 if ip_version(text) == IPV4 else 64
-    return ip_address(text), ip_network(f"{text}/{length}", strict=False)
-
-
-def _ruled(network: Network, subnets: Iterable[Subnet]) -> Ruled:
-    options = Options(network.options)
-    return Ruled(
-        network.device,
-        tuple(one.subnet for one in subnets),
-        internal=network.internal,
-        icc=options.icc,
-        masquerade=options.masquerade,
-    )
-
-
-def _all_ruled(conn: Connection, known: Iterable[str]) -> dict[str, Ruled]:
-    """Networks that are known to be there, and those that a container is on, by their ids."""
-    wanted = dict.fromkeys((*known, *endpoints.alive_networks(conn)))
-    described = (_described(conn, one) for one in wanted)
-    return {
-        network.id: _ruled(network, subnets) for network, subnets in described if network.driver == BRIDGE
-    }
-
-
-def _devices(conn: Connection) -> list[str]:
-    """Bridges of ours, whether a container is on them or not."""
-    return [network.device for network in networks.list_networks(conn)]
 
 
 def _note_repair(conn: Connection, network_id: str, told: dict[str, str]) -> None:

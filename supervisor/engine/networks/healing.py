@@ -61,7 +61,7 @@ async def heal(
         return await fabric.restore_forwarding()
 
     async def look_at_neighbours(_found: list[Message] | None) -> bool:
-        return await fabric.spare_neighbours()
+        return await fabric.table.spare_neighbours()
 
     def begun(watch: Callable[[], Watch]) -> Watch:
         return netns.run_inside(fabric.home.namespace, watch)

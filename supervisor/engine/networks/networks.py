@@ -149,7 +149,7 @@ class Networks:
 
     async def _tidy(self) -> None:
         try:
-            await (await self.fabric()).tidy()
+            await (await self.fabric()).table.tidy()
         except (PysupError, StoreError, OSError) as error:
             log.error("cannot tidy up the rules of networks: %s", error)
 

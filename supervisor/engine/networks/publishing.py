@@ -110,7 +110,7 @@ class Publishing:
         self._ports.give_back(ports)
 
     async def _publish(self, led: Sequence[Published]) -> None:
-        await (await self._parts.networks.fabric()).publish(led)
+        await (await self._parts.networks.fabric()).table.publish(led)
         self._led += led
         await self._relay(led)
 
@@ -125,7 +125,7 @@ class Publishing:
         await self._parts.networks.relays.end(led)
         self._led = [one for one in self._led if one not in led]
         if led:
-            await (await self._parts.networks.fabric()).unpublish(led)
+            await (await self._parts.networks.fabric()).table.unpublish(led)
 
     async def _refused(self, error: Refused) -> PysupError:
         return await refusal(self._parts.store, self._record.row.name, error)
