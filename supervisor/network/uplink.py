@@ -13,7 +13,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
 import trio
@@ -133,20 +133,20 @@ async def _started(program: str, namespace: int, *, ipv6: bool) -> int:
     words = _slirp_words if os.path.basename(program) == SLIRP else _pasta_words
     ready, ready_theirs = os.pipe2(os.O_CLOEXEC)
     exit_theirs, exit_ours = os.pipe2(os.O_CLOEXEC)
-    try:
-        with _bound(namespace) as path:
-            given = ((_READY, ready_theirs), (_EXIT, exit_theirs))
-            try:
+    given = ((_READY, ready_theirs), (_EXIT, exit_theirs))
+    with ExitStack() as theirs:
+        for _, fd in given:
+            theirs.callback(os.close, fd)
+        try:
+            with _bound(namespace) as path:
                 await trio.to_thread.run_sync(_spawn, [*_APART, *words(program, path, ipv6=ipv6)], given)
-            finally:
-                os.close(ready_theirs)
-                os.close(exit_theirs)
-            await _be_told(ready, program)
-    except BaseException:
-        os.close(exit_ours)
-        raise
-    finally:
-        os.close(ready)
+                theirs.close()  # or it would not be seen when the program ends
+                await _be_told(ready, program)
+        except BaseException:
+            os.close(exit_ours)
+            raise
+        finally:
+            os.close(ready)
     return exit_ours
 
 

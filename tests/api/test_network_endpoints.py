@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -209,6 +210,33 @@ def test_ports_change_while_the_container_runs(shared: Daemon) -> None:
     shared.pysup("update", "--publish-rm", "80", "web", check=True)
     ok(shared, "start", "web")
     assert ok(shared, "port", "web") == ""
+
+
+def test_a_carried_connection_goes_on_when_the_container_comes_on_another_network(shared: Daemon) -> None:
+    """No rule leads from IPv6 to a container that has IPv4 alone."""
+    serve(shared, "web", "-p", "18095:80")
+    ok(shared, "network", "create", "mine")
+    with closing(socket.create_connection(("::1", 18095), timeout=5)) as sock:
+        ok(shared, "network", "connect", "mine", "web")
+        sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert sock.makefile("rb").readline().startswith(SERVES)
+    assert fetch(18095, "::1").startswith(SERVES) and fetch(18095).startswith(SERVES)
+
+
+def test_a_network_that_a_container_cannot_come_on_leaves_no_interface(shared: Daemon) -> None:
+    """Its other way out is down, so the routes cannot be set once the new interface is there."""
+    ok(shared, "run", "-d", "--name", "web", *SLEEP)
+    ok(shared, "network", "create", "mine")
+    inside = ("nsenter", "-n", "-t", ok(shared, "inspect", "-f", "{{.State.Pid}}", "web").strip())
+    before = {name for _, name in socket.if_nameindex()}
+    subprocess.run([*inside, "ip", "link", "set", "eth0", "down"], check=True)
+    assert "cannot route by network bridge" in refused(shared, "network", "connect", "mine", "web")
+    assert ok(shared, "exec", "web", "ls", "/sys/class/net").split() == ["eth0", "lo"]
+    assert list(networks_of(shared, "web")) == ["bridge"]
+    left = {name for _, name in socket.if_nameindex()} - before
+    assert not [name for name in left if name.startswith("pe")]
+    subprocess.run([*inside, "ip", "link", "set", "eth0", "up"], check=True)
+    ok(shared, "network", "connect", "mine", "web")
 
 
 def test_a_port_is_explained(shared: Daemon) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -46,3 +47,10 @@ async def test_without_a_program_it_is_said_which_are_missing(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Unavailable, match=r"neither slirp4netns nor pasta \(package passt\) is installed"):
         await uplink.begin(0)
+
+
+async def test_a_program_that_cannot_be_started_leaves_no_descriptor() -> None:
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(OSError, match="mount"):
+        await uplink._started("slirp4netns", -1, ipv6=False)
+    assert os.listdir("/proc/self/fd") == before

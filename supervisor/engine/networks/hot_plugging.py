@@ -19,7 +19,7 @@ from pysup.supervisor.spec.joining import links_of, without_link
 
 
 async def connect(parts: Parts, record: Record, run: Run | None, command: Connect) -> None:
-    """Raises Forbidden (it has no networks), Conflict, BadRequest, Unavailable."""
+    """Raises Forbidden (it has no networks), Conflict, BadRequest, Unavailable, and leaves nothing then."""
     _refuse_shared(record)
     taken = [one.interface for one in endpoints.of_container(parts.store.read(), record.id)]
     wanted = wanted_endpoints(parts, record.id, [command.joining], interfaces(taken), parts.now_ns())
@@ -29,7 +29,10 @@ async def connect(parts: Parts, record: Record, run: Run | None, command: Connec
     try:
         await sandbox.plug_further(endpoint.id)
     except Exception:
-        await record.note(also=partial(endpoints.delete, endpoint_id=endpoint.id))
+        try:
+            await sandbox.unplug(endpoint)
+        finally:
+            await record.note(also=partial(endpoints.delete, endpoint_id=endpoint.id))
         raise
 
 

@@ -135,8 +135,3 @@ def all_published(conn: Connection) -> list[Published]:
         for container_id, ports in by_container.items()
         for one in published(ports, places_of(conn, container_id))
     ]
-
-
-def any_address(version: int) -> str:
-    """All addresses of the host."""
-    return ANY[version]

@@ -13,13 +13,13 @@ import trio
 from pysup.store import endpoints
 from pysup.store.endpoints import Port
 from pysup.supervisor.engine.containers.record import Record, Write
-from pysup.supervisor.engine.networks.places import Place, any_address, led_to, published
+from pysup.supervisor.engine.networks.places import Place, led_to, published
 from pysup.supervisor.engine.networks.ports import Ports, Refused, Taken, has_ipv6, still_wanted
 from pysup.supervisor.engine.networks.refusals import refusal
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import PysupError
 from pysup.supervisor.network.addresses import IPV4, IPV6
-from pysup.supervisor.network.rules import Published
+from pysup.supervisor.network.rules import ANY, Published
 from pysup.supervisor.spec.container import Binding, NetworkSpec
 from pysup.supervisor.spec.network import wanted_bindings
 from pysup.supervisor.spec.networks import Options
@@ -56,7 +56,7 @@ class Publishing:
         versions = [version for version in (IPV4, IPV6) if led_to(places, version)]
         if chosen:
             return (chosen,) if ip_address(chosen).version in versions else ()
-        return tuple(any_address(version) for version in versions if version == IPV4 or has_ipv6())
+        return tuple(ANY[version] for version in versions if version == IPV4 or has_ipv6())
 
     @asynccontextmanager
     async def changed(
@@ -138,10 +138,11 @@ class Publishing:
         await self._relay(self._led)
 
     async def lead(self, places: Sequence[Place]) -> None:
-        """Lead the ports to where the container is now. Raises Unavailable."""
-        await self._unpublish(self._led)
-        if self._ports.taken:
-            await self._publish(list(published(self._rows(self._ports.taken), places)))
+        """Lead the ports to where the container is. Connections by those that lead there go on. Raises Unavailable."""
+        wanted = list(published(self._rows(self._ports.taken), places))
+        await self._unpublish([one for one in self._led if one not in wanted])
+        if new := [one for one in wanted if one not in self._led]:
+            await self._publish(new)
 
     def _rows(self, taken: Iterable[Taken]) -> list[Port]:
         return [
@@ -157,8 +158,10 @@ class Publishing:
 
     async def close(self) -> None:
         """Give them back."""
-        await self._unpublish(self._led)
-        self._ports.close()
+        try:
+            await self._unpublish(self._led)
+        finally:
+            self._ports.close()
 
 
 def _note(conn: Connection, container_id: str, taken: Sequence[Taken]) -> None:
