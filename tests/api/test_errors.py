@@ -6,8 +6,10 @@ import os
 import re
 import shlex
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -159,6 +161,26 @@ def test_a_full_disk(tmp_path: Path) -> None:
         assert (done.returncode, done.stdout) == (0, "room again\n"), done
         until(lambda: daemon.directories() == [], "that nothing is left")
         daemon.assert_nothing_is_left()
+
+
+def test_an_exec_that_ends_while_the_store_cannot_be_written(daemon: Prepared) -> None:
+    """Its end is delayed, and concerns nobody else: somebody looks at the database, and has locked it."""
+    daemon.pysup("run", "-d", "--name", "base", "host", "sleep", "1000", check=True)
+    engine = daemon.engine_pid
+    words = daemon.command("exec", "-i", "base", "sh", "-c", "echo up; read line; exit 7")
+    with (
+        closing(sqlite3.connect(daemon.seen_root / "pysup.db", isolation_level=None)) as other,
+        subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client,
+    ):
+        assert client.stdout is not None and client.stdout.readline() == "up\n"
+        other.execute("BEGIN IMMEDIATE")
+        assert client.stdin is not None
+        client.stdin.close()
+        until(lambda: "trying again" in daemon.log.read_text(), "that the end cannot be committed")
+        other.execute("ROLLBACK")
+        assert client.wait() == 7
+    assert daemon.engine_pid == engine
+    daemon.pysup("rm", "-f", "base", check=True)
 
 
 def test_a_root_that_is_read_only(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import partial
 from sqlite3 import Connection
 from typing import Any
 
@@ -27,6 +28,7 @@ from pysup.supervisor.engine.containers.record import Told, add_event
 from pysup.supervisor.engine.containers.states import State
 from pysup.supervisor.engine.news import Happening
 from pysup.supervisor.engine.parts import Parts
+from pysup.supervisor.engine.surely import surely
 from pysup.supervisor.errors import NOT_EXECUTABLE, Conflict, ExecFailed, NotFound, PysupError, StartFailed
 from pysup.supervisor.keeper.link import Entry
 from pysup.supervisor.keeper.link import Process as KeeperProcess
@@ -121,7 +123,9 @@ class Execs:
 
     async def _watch(self, process: KeeperProcess, row: Row) -> None:
         code = exit_code_of(await process.wait())
-        await commit_end(self._parts, row, self._container(row.container_id).record.row, code)
+        container = self._container(row.container_id).record.row
+        end = partial(commit_end, self._parts, row, container, code)
+        await surely(f"exec in container {container.name}", end)
         await self._parts.link.reap(process.key)
 
     async def note_lost(self, known: AbstractSet[str]) -> None:
@@ -162,20 +166,29 @@ class Exec:
         self._caller = caller
         self._key = f"exec/{row.id}"
 
+    @property
+    def _what(self) -> str:
+        return f"exec in container {self._container.record.row.name}"
+
     async def perform(self) -> None:
         """Start it, copy its output to the session, commit its end, reap it."""
         try:
             launched = await self._launch()
-        except (PysupError, StoreError, OSError) as error:
+        except StoreError as error:  # nothing of it is there: it may be started again
+            self._session.started.fail(error)
+            return
+        except (PysupError, OSError) as error:
             failure = ExecFailed(error) if isinstance(error, StartFailed) else error
-            await self._commit_failure(failure)
+            await surely(self._what, partial(self._commit_failure, failure))
             self._session.started.fail(failure)
             return
         try:
             self._session.started.settle()
             status = await self._supervise(launched)
-            container = self._container.record.row
-            await commit_end(self._parts, self._row, container, exit_code_of(status))
+            end = partial(
+                commit_end, self._parts, self._row, self._container.record.row, exit_code_of(status)
+            )
+            await surely(self._what, end)
         finally:
             await self._parts.link.reap(self._key)
 

@@ -28,13 +28,12 @@ from pysup.supervisor.engine.containers.sequel import BY_HAND, NOT_BY_HAND, sequ
 from pysup.supervisor.engine.containers.states import ALIVE, RESTING, Event, State
 from pysup.supervisor.engine.containers.stdio import ContainerStdio
 from pysup.supervisor.engine.parts import Parts
+from pysup.supervisor.engine.surely import surely
 from pysup.supervisor.engine.volumes.uses import tell_of
 from pysup.supervisor.errors import Conflict
 
 log = logging.getLogger(__name__)
 
-RETRY_STORE = 1.0
-"""Seconds between tries to commit what has happened, while the store cannot be written (a full disk)."""
 KILL_GRACE = 10.0
 """Seconds after ``kill`` in which an exit still counts as caused by it."""
 
@@ -121,13 +120,7 @@ class Lifecycle(Actor):
         self.record.publish(Told("rest"))
 
     async def _surely(self, change: Change) -> None:
-        """Commit what has happened already: it cannot be refused, only delayed until the store takes it."""
-        while True:
-            try:
-                return await self.record.make(change)
-            except StoreError as error:
-                log.error("container %s: %s; trying again", self.record.row.name, error)
-            await trio.sleep(RETRY_STORE)
+        await surely(f"container {self._name}", partial(self.record.make, change))
 
     # -- starting -------------------------------------------------------------------------------------------
 
@@ -200,11 +193,11 @@ class Lifecycle(Actor):
 
     async def _end_if_asked_meanwhile(self) -> None:
         """A stop or removal that came when the start could no longer be abandoned."""
-        by = self._run_in_progress.ending.by
+        run = self._run_in_progress
         if self._removers:
-            await self._run_in_progress.kill_all()
-        elif by in {"stop", "shutdown"}:
-            await self._stop_by_itself(by)
+            await run.kill_all()
+        elif run.ending.by in {"stop", "shutdown"}:
+            await self._begin_end(run.ending, run.ended_for, self._surely)
 
     def _set_run_deadline(self) -> None:
         if self.record.spec.run_timeout > 0:
