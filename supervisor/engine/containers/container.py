@@ -108,7 +108,7 @@ class Container(Lifecycle):
                 await self._cancel_back_off(command)
                 command.reply.settle()
             case State.STARTING:
-                self._run_in_progress.abandon(command.ended_by, command.caller)
+                self._run_in_progress.abandon(self._asked(command), command.caller)
                 self._stoppers.append(command.reply)
             case State.RUNNING | State.PAUSED | State.STOPPING:
                 await self._stop_run(command, self.record.make)
@@ -248,11 +248,11 @@ class Container(Lifecycle):
             self._removers.append(command)
             return await self._remove()
         run = self._run_in_progress
+        ending = run.ending._replace(by="stop")
         if state is State.STARTING:
             self._removers.append(command)
-            run.abandon("stop", command.caller)
+            run.abandon(ending, command.caller)
             return None
-        ending = run.ending._replace(by="stop")
         await self.record.note(columns=BY_HAND, also=self._run_columns(**ending.columns()))
         self._removers.append(command)
         run.ending, run.ended_for = ending, command.caller

@@ -315,10 +315,17 @@ class Lifecycle(Actor):
 
     async def _stop_run(self, command: commands.Stop, commit: Callable[[Change], Awaitable[None]]) -> None:
         """Begin the end of the run; where that was begun already, the last wish and the sooner time count."""
+        await self._begin_end(self._asked(command), command.caller, commit)
+
+    def _asked(self, command: commands.Stop) -> Ending:
+        return self._run_in_progress.ending.asked(command, self.record.spec, self._parts.now_ns())
+
+    async def _begin_end(
+        self, ending: Ending, caller: commands.Caller, commit: Callable[[Change], Awaitable[None]]
+    ) -> None:
         run = self._run_in_progress
-        ending = run.ending.asked(command, self.record.spec, self._parts.now_ns())
-        await commit(self._stopping(command.caller, ending))
-        run.ending, run.ended_for = ending, command.caller
+        await commit(self._stopping(caller, ending))
+        run.ending, run.ended_for = ending, caller
         await run.thaw()  # a paused one could not take the signal
         run.signal(ending.signal)
         self._set_kill_deadline()

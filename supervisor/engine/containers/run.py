@@ -166,7 +166,8 @@ class Run:
         await self.kill_all()
         if self.process is not None:
             await self.process.wait()
-        self.ending = Ending("restart")
+        if self.ending.by == "itself":  # else somebody has asked for its end while this was found out
+            self.ending = Ending("restart")
         self._report(Failed(StartFailed(self._what, "wait for the start", 0, "the engine died meanwhile")))
         await self.committed.wait()
 
@@ -302,14 +303,15 @@ class Run:
 
     # -- what the container's task may ask -------------------------------------------------------------------
 
-    def abandon(self, ended_by: str, caller: Caller) -> None:
+    def abandon(self, ending: Ending, caller: Caller) -> None:
         """Stop a start in progress; it is reported as failed.
 
-        Where the program may run already it gets the time to: it is then stopped as one that runs.
+        Where the program may run already it gets the time to: it is then stopped as one that runs, by this ending.
         """
-        self.ending, self.ended_for = Ending(ended_by), caller
+        self.ending, self.ended_for = ending, caller
         gone = self._launched is not None and self._launched.gone
-        self._starting.deadline = trio.current_time() + (SETUP_WITHIN if gone else 0.0)
+        due = trio.current_time() + (SETUP_WITHIN if gone else 0.0)
+        self._starting.deadline = min(self._starting.deadline, due)
 
     def signal(self, number: int) -> None:
         """Signal the first process; nothing happens if it has ended."""
