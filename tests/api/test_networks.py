@@ -392,11 +392,25 @@ def test_a_port_that_is_still_led_to_a_container_that_ended_is_taken_back_by_the
     shared: Daemon,
 ) -> None:
     """An engine that is killed between the end and what follows leaves it so."""
+    next_engine_takes_a_port_back(shared)
+
+
+def next_engine_takes_a_port_back(shared: Daemon) -> None:
+    """It has looked at the rules afterwards; no container runs."""
     ok(shared, "run", "--rm", "host", "true")  # the bridge is there
     element = "{ tcp . 18092 : 172.17.0.2 . 80 }"
     subprocess.run(["nft", "add", "element", "inet", "pysup", "any4", element], check=True)
     os.kill(shared.engine_pid, signal.SIGKILL)
     until(lambda: "18092" not in nft("list", "map", "inet", "pysup", "any4"), "the end of the port")
+
+
+def test_the_machine_forwards_for_nobody_else_also_where_no_container_needs_it_to(shared: Daemon) -> None:
+    """The next engine has looked at the rules and has made no bridge when somebody flushes them."""
+    next_engine_takes_a_port_back(shared)
+    before = len(repairs(shared))
+    subprocess.run(["nft", "flush", "ruleset"], check=True)
+    until(lambda: "nfproto ipv4 drop" in nft("-s", "list", "ruleset"), "the rules")
+    assert len(repairs(shared)) == before  # of no network
 
 
 def test_a_network_that_the_next_engine_has_never_used_goes_with_its_rules(shared: Daemon) -> None:

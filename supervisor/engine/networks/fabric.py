@@ -81,10 +81,11 @@ class Fabric:
         if network_id not in self._bridges:
             async with self._turn:
                 if network_id not in self._bridges:
-                    await self._make(network_id)
+                    return await self._make(network_id)
         return self._bridges[network_id]
 
-    async def _make(self, network_id: str) -> None:
+    async def _make(self, network_id: str) -> int:
+        """What it gives is right even if somebody finds the bridge broken again before this ends (_repaired)."""
         network, subnets = await self._described(network_id)
         if not network.internal:
             await self.home.lead_out()
@@ -100,6 +101,7 @@ class Fabric:
         self._bridges[network_id] = index
         await self._put_back(network_id, index)
         await self.table.warn_of_droppers(network)
+        return index
 
     async def _raise_bridge(self, network: Network, subnets: Sequence[Subnet]) -> int:
         try:
@@ -184,7 +186,7 @@ class Fabric:
         except NetlinkError:
             if await wiring.is_bridge(self._host, plug.bridge):
                 raise
-            repaired = replace(plug, bridge=await self._repaired(network_id))
+            repaired = replace(plug, bridge=await self._repaired(network_id, plug.bridge))
             await wiring.plug_in(self._host, namespace, repaired)
 
     def has(self, device: str) -> bool:
@@ -215,11 +217,15 @@ class Fabric:
     # -- what others did -------------------------------------------------------------------------------------
 
     async def remake_rules(self, by: str) -> None:
-        """Somebody took rules of ours away: make them all anew, and say so. Raises Unavailable."""
+        """Somebody took rules of ours away: make them all anew, and say so. Raises Unavailable.
+
+        So also where no container needs them now: what the machine forwards for us it may not forward for others.
+        """
         async with self._turn:
             ruled = list(self._bridges)
-            if ruled:
-                await self.table.found()
+            if not ruled and not self.table.founded:
+                return
+            await self.table.found()
         log.warning("%s deleted rules of pysup: they are made anew", by)
         for network_id in ruled:
             await self._tell_repair(network_id, {"what": "rules", "by": by})
@@ -246,14 +252,19 @@ class Fabric:
         So with the way out of an ordinary user's.
         """
         led = await self.home.restore(touched)
-        bridges = [one for one, index in self._bridges.items() if touched is None or index in touched]
-        for network_id in bridges:
-            await self._repaired(network_id)
-        return led or bool(bridges)
+        broken = {one: index for one, index in self._bridges.items() if touched is None or index in touched}
+        for network_id, index in broken.items():
+            await self._repaired(network_id, index)
+        return led or bool(broken)
 
-    async def _repaired(self, network_id: str) -> int:
-        """Somebody deleted a bridge of ours, or its address: make it anew, with those who were on it, and say so."""
-        self._bridges.pop(network_id, None)
+    async def _repaired(self, network_id: str, broken: int) -> int:
+        """Somebody deleted a bridge of ours, or its address: make it anew, with those who were on it, and say so.
+
+        ``broken``: its index; where another task has seen it, too, that one makes the bridge. The new one's index.
+        """
+        if self._bridges.get(network_id) != broken:
+            return await self.bridge(network_id)
+        del self._bridges[network_id]
         index = await self.bridge(network_id)
         log.warning("the bridge of network %s was deleted or changed: it is made anew", network_id[:12])
         await self._tell_repair(network_id, {"what": "bridge"})
