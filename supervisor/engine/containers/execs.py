@@ -212,12 +212,12 @@ class Exec:
                 pid=launched.process.pid,
                 started_at=self._parts.now_ns(),
             )
+            await launched.ready()
+            give_size(launched, self._process)
+            self._session.connect(launched.stdio, self._close_stdin)
         except BaseException:
             await launched.abort()
             raise
-        await launched.ready()
-        give_size(launched, self._process)
-        self._session.connect(launched.stdio, self._close_stdin)
         await launched.go()
         return launched
 

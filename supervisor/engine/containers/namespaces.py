@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 
+from pysup.supervisor.keeper.codec import close_all
 from pysup.supervisor.keeper.link import Link, Process
 
 
@@ -31,13 +32,15 @@ class HeldNamespaces:
 
     async def hold(self, process: Process, names: Iterable[str]) -> None:
         """Take them from a process that is set up but not yet told to go: it cannot end meanwhile."""
-        names = tuple(names)
-        if not names:
-            return
-        taken = {
-            name: os.open(f"/proc/{process.pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in names
-        }
-        await self._link.hold(self._key, taken)
+        taken: dict[str, int] = {}
+        try:
+            for name in names:
+                taken[name] = os.open(f"/proc/{process.pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            close_all([*taken.values()])
+            raise
+        if taken:
+            await self._link.hold(self._key, taken)
 
     async def release(self) -> None:
         """Let them go; nothing happens if none are held."""

@@ -84,9 +84,13 @@ async def _probe(parts: Parts, record: Record, check: HealthCheck, process: Proc
 async def _performed(parts: Parts, launched: Launched, output: bytearray) -> int:
     """Its exit code; whatever happens, it is gone afterwards. What it writes is read to the end, and kept in part."""
     session = ExecSession(tty=False, has_stdin=False)
-    session.connect(launched.stdio, trio.lowlevel.checkpoint)
     try:
-        await launched.go()
+        try:
+            session.connect(launched.stdio, trio.lowlevel.checkpoint)
+            await launched.go()
+        except BaseException:
+            await launched.abort()
+            raise
         return await _watched(parts, launched, session, output)
     finally:
         session.ended()
