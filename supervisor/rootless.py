@@ -136,7 +136,15 @@ def _end_leftovers(settings: Settings) -> None:
     containers = os.path.join(os.path.realpath(settings.root), "containers") + "/"
     with contextlib.suppress(FileNotFoundError, BlockingIOError), open(settings.lock, "rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        while left := processes_of(containers):
-            for pid in left:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
+        while [pid for pid in processes_of(containers) if _end(pid)]:
+            os.sched_yield()  # they need a moment to go
+
+
+def _end(pid: int) -> bool:
+    """Kill a process; whether that may be done: what is another user's stays, and is not waited for."""
+    with contextlib.suppress(ProcessLookupError):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except PermissionError:
+            return False
+    return True

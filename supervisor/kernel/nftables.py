@@ -7,11 +7,15 @@ namespace of the thread that calls it, since it opens its socket anew each time.
 from __future__ import annotations
 
 import ctypes
+import errno
 import functools
+import socket
 
 from pysup.supervisor.kernel.libraries import Signatures, load
 
 LIBRARY = "libnftables.so.1"
+NETFILTER = 12
+"""NETLINK_NETFILTER, netlink(7)."""
 
 _CONTEXT = ctypes.c_void_p
 _SIGNATURES: Signatures = {
@@ -27,6 +31,20 @@ _SIGNATURES: Signatures = {
 
 class Refused(Exception):
     """The kernel, or the library, refused the transaction: nothing of it was done. The text is nft's own."""
+
+
+def is_in_kernel() -> bool:
+    """Whether there is nfnetlink, without which there are no rules, and the library ends the process (exit(3)).
+
+    Raises OSError: that cannot be found out.
+    """
+    try:
+        socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETFILTER).close()
+    except OSError as error:
+        if error.errno != errno.EPROTONOSUPPORT:
+            raise
+        return False
+    return True
 
 
 @functools.cache

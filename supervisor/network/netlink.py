@@ -9,7 +9,6 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import NamedTuple, TypeVar
 
 import trio
@@ -53,10 +52,8 @@ class NetlinkError(OSError):
 class Netlink:
     """A context; made in the network namespace of a descriptor, or in that of the daemon."""
 
-    def __init__(
-        self, namespace: int | None = None, *, family: int = socket.NETLINK_ROUTE, groups: int = 0
-    ) -> None:
-        self._socket = netns.run_inside(namespace, partial(_open, family, groups))
+    def __init__(self, namespace: int | None = None) -> None:
+        self._socket = netns.run_inside(namespace, _open)
         self._busy = trio.Lock()
         self._number = 0
 
@@ -117,11 +114,6 @@ class Netlink:
                     raise _failure(payload, message.told) or NetlinkError(0, message.told)
                 found.append(read(payload))
 
-    async def packets(self) -> list[tuple[int, int, int, bytes]]:
-        """For a socket that joined groups: the next notifications, each as (type, flags, port, whole message)."""
-        data = await self._receive()
-        return [(kind, flags, port, whole) for kind, flags, _number, port, whole in _split(data)]
-
     async def _send(self, messages: Sequence[Message]) -> None:
         packed = bytearray()
         for message in messages:
@@ -138,8 +130,7 @@ class Netlink:
                 return
 
     async def _packet(self) -> list[tuple[int, int, int, bytes]]:
-        data = await self._receive()
-        return [(kind, flags, number, whole) for kind, flags, number, _port, whole in _split(data)]
+        return list(_split(await self._receive()))
 
     async def _receive(self) -> bytes:
         while True:
@@ -149,21 +140,21 @@ class Netlink:
                 await trio.lowlevel.wait_readable(self._socket)
 
 
-def _open(family: int, groups: int) -> socket.socket:
-    made = socket.socket(
-        socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, family
-    )
-    made.bind((0, groups))
+def _open() -> socket.socket:
+    kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+    made = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
+    made.bind((0, 0))
     for option in (_CAP_ACK, _EXT_ACK):
         made.setsockopt(_SOL_NETLINK, option, 1)
     return made
 
 
-def _split(data: bytes) -> Iterator[tuple[int, int, int, int, bytes]]:
+def _split(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
+    """Type, flags, sequence number, and the whole of each message."""
     at = 0
     while at + _HEADER.size <= len(data):
-        length, kind, flags, number, port = _HEADER.unpack_from(data, at)
-        yield kind, flags, number, port, data[at : at + length]
+        length, kind, flags, number, _port = _HEADER.unpack_from(data, at)
+        yield kind, flags, number, data[at : at + length]
         at += -(-length // 4) * 4
 
 

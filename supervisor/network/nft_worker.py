@@ -6,6 +6,7 @@ descriptors the library would end the whole process (abort(3)). It ends when its
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -15,8 +16,6 @@ from functools import partial
 from pysup.supervisor.kernel import libraries, netns, nftables, process
 from pysup.supervisor.network.kernel_parts import NF_TABLES, lacking
 
-_NETFILTER = 12
-"""NETLINK_NETFILTER, netlink(7)."""
 LARGEST = 60_000
 """Bytes of an answer."""
 
@@ -60,16 +59,9 @@ def _run(commands: str, namespace: int | None) -> str:
 
 
 def _run_here(commands: str) -> str:
-    _try_socket()
+    if not nftables.is_in_kernel():
+        raise OSError(errno.EPROTONOSUPPORT, lacking([NF_TABLES]))
     return nftables.run(commands)
-
-
-def _try_socket() -> None:
-    """Without nfnetlink the library would end the process (exit(3)). Raises OSError."""
-    try:
-        socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER).close()
-    except OSError as error:
-        raise OSError(error.errno, lacking([NF_TABLES])) from error
 
 
 def start(home: int | None) -> tuple[int, socket.socket]:

@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 import trio
 
-from pysup.supervisor.kernel import socket_filter
+from pysup.supervisor.kernel import nftables, socket_filter
 from pysup.supervisor.kernel.socket_filter import Wanted, Word
 from pysup.supervisor.network.netlink import attributes
 
-_NETFILTER = 12
 _LARGEST = 1 << 18
 _GROUP_NFTABLES = 1 << 6
 _GROUP_LINK, _GROUP_ADDRESS4, _GROUP_ADDRESS6 = 1 << 0, 1 << 4, 1 << 8
@@ -100,20 +99,9 @@ def _split(data: bytes) -> list[Message]:
 # -- rules ---------------------------------------------------------------------------------------------------
 
 
-def has_rules() -> bool:
-    """Whether the kernel has nfnetlink: without it there are no rules that somebody could delete."""
-    try:
-        socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER).close()
-    except OSError as error:
-        if error.errno != errno.EPROTONOSUPPORT:
-            raise
-        return False
-    return True
-
-
 def watch_rules() -> Watch:
     """Deletions of nftables, and who did each."""
-    return Watch(_NETFILTER, _GROUP_NFTABLES, map(Wanted, (*_DELETIONS, _GENERATION)))
+    return Watch(nftables.NETFILTER, _GROUP_NFTABLES, map(Wanted, (*_DELETIONS, _GENERATION)))
 
 
 def thief(messages: Iterable[Message], table: str, own_port: int) -> str:

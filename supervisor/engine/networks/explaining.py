@@ -13,13 +13,12 @@ from pysup.store import containers, endpoints
 from pysup.supervisor.engine.networks.places import places_of, published
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import Unavailable
-from pysup.supervisor.kernel import netns
+from pysup.supervisor.kernel import netns, nftables
 from pysup.supervisor.network import rules
 from pysup.supervisor.network.firewall import Firewall
 from pysup.supervisor.network.hooks import BaseChain
 from pysup.supervisor.network.passing import chains_passed
 from pysup.supervisor.network.rules import Published
-from pysup.supervisor.network.watching import has_rules
 from pysup.supervisor.runtime.listeners import Holder, holders_of
 
 
@@ -52,7 +51,7 @@ async def explain_port(parts: Parts, firewall: Firewall, protocol: str, number: 
         return Explanation(found, holders, (), carried=True)
     leads = [lead._replace(present=await _is_there(firewall, lead.port)) for lead in found]
     holders = await trio.to_thread.run_sync(holders_of, protocol, number)
-    chains = await chains_passed(firewall) if has_rules() else []
+    chains = await chains_passed(firewall) if nftables.is_in_kernel() else []
     return Explanation(leads, holders, chains)
 
 

@@ -16,7 +16,7 @@ import trio
 from pysup.store.errors import StoreError
 from pysup.supervisor.engine.networks.fabric import Fabric
 from pysup.supervisor.errors import PysupError
-from pysup.supervisor.kernel import netns
+from pysup.supervisor.kernel import netns, nftables
 from pysup.supervisor.network.firewall import Firewall
 from pysup.supervisor.network.neighbours import BEGINNINGS
 from pysup.supervisor.network.rules import TABLE
@@ -24,7 +24,6 @@ from pysup.supervisor.network.watching import (
     UNKNOWN,
     Message,
     Watch,
-    has_rules,
     thief,
     touched,
     watch_forwarding,
@@ -71,7 +70,7 @@ async def heal(
         watch_forwarding: look_at_forwarding,
         partial(watch_new_interfaces, BEGINNINGS): look_at_neighbours,
     }
-    if has_rules():
+    if nftables.is_in_kernel():
         looks[watch_rules] = look_at_rules
     with ExitStack() as stack:
         followed = [(stack.enter_context(begun(watch)), look) for watch, look in looks.items()]

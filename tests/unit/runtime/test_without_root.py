@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from pysup.supervisor import rootless
 from pysup.supervisor.errors import Conflict, Unavailable
 from pysup.supervisor.kernel import own_ids
 from pysup.supervisor.kernel.searching import processes_of
 from pysup.supervisor.runtime.cgroups.detection import delegated
 from pysup.supervisor.runtime.cgroups.none import NoCgroups
 from pysup.supervisor.runtime.host_pieces import pieces
+from pysup.supervisor.settings import Settings
 from pysup.supervisor.spec.container import Resources
 
 
@@ -94,3 +96,20 @@ def test_the_machines_root_has_every_id() -> None:
     if not own_ids.is_rootless():
         assert own_ids.count() == 0xFFFFFFFF and own_ids.has(5, "gid")
     assert own_ids.has(os.getuid())
+
+
+def test_what_may_not_be_ended_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An earlier daemon's containers are killed until they are gone; another user's process stays."""
+    killed: list[int] = []
+
+    def kill(pid: int, _signal: int) -> None:
+        if pid == 7:
+            raise PermissionError
+        killed.append(pid)
+
+    monkeypatch.setattr(rootless, "processes_of", lambda _path: [7, 8] if len(killed) < 2 else [7])
+    monkeypatch.setattr(os, "kill", kill)
+    settings = Settings()._replace(run=str(tmp_path), root=str(tmp_path))
+    Path(settings.lock).touch()
+    rootless._end_leftovers(settings)
+    assert killed == [8, 8]
