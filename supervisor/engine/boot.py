@@ -52,7 +52,7 @@ MARKER = "daemon/marker"
 async def boot(engine: Engine) -> int:
     """Bring every container to where it should be; the id of this start's row.
 
-    Returns when all adoptions and starts have begun.
+    Returns when all adoptions and starts have begun, save those that wait for whose namespaces they join.
     """
     entries = {entry.key: entry for entry in await engine.parts.link.entries()}
     same_daemon = MARKER in entries

@@ -52,7 +52,7 @@ class ContainerStdio:
         self._ended = (0, self._end)
         """The last run that has ended in this engine's time: its number, and where its output ends."""
         self._came = trio.Event()
-        self._was_another_s = False
+        self._taken_over = False
         self._master: int | None = None
 
     @property
@@ -123,6 +123,7 @@ class ContainerStdio:
         end, self._end = self._end, RunEnd()
         end.offset = self._writer.offset if self._writer is not None else 0
         self._ended = (self._record.row.run_number, end)
+        self._taken_over = False
         if self._writer is not None:
             self._writer.feed.poke()
 
@@ -162,8 +163,8 @@ class ContainerStdio:
             self._wake()
 
     def taken_over(self) -> None:
-        """An earlier engine had a run in progress: who was attached to it may come back."""
-        self._was_another_s = True
+        """An earlier engine had this run in progress: who was attached to it may come back, until run_ended()."""
+        self._taken_over = True
 
     async def clients_returned(self) -> None:
         """Before the end of what was taken over is told: wait a little for somebody who was attached to come back.
@@ -172,7 +173,7 @@ class ContainerStdio:
         """
         config = json.loads(self._record.row.config)
         attached = config.get("AttachStdout") or config.get("AttachStderr")
-        if self._was_another_s and self._record.spec.auto_remove and attached:
+        if self._taken_over and self._record.spec.auto_remove and attached:
             with trio.move_on_after(RETURN_WITHIN):
                 await self._came.wait()
 
