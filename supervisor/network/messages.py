@@ -200,19 +200,6 @@ def add_default_route(index: int, gateway: Address) -> Message:
     return Message(_encoded(rtmsg, _NEWROUTE, flags, fields, attributes), f"add the route to {gateway}")
 
 
-def delete_default_route(index: int, gateway: Address) -> Message:
-    """Take it back."""
-    fields = {
-        "family": _family(gateway),
-        "dst_len": 0,
-        "table": _MAIN_TABLE,
-        "scope": _UNIVERSE,
-        "type": _UNICAST,
-    }
-    attributes: Attributes = [("RTA_GATEWAY", str(gateway)), ("RTA_OIF", index)]
-    return Message(_encoded(rtmsg, _NEWROUTE + 1, _ACK, fields, attributes), f"delete the route to {gateway}")
-
-
 def by_name(links: Iterable[Link]) -> dict[str, Link]:
     """The interfaces by their names."""
     return {link.name: link for link in links}
