@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import errno
-import os
 
-from pysup.supervisor.kernel import netns
 from pysup.supervisor.network import messages
 from pysup.supervisor.network.kernel_parts import refused_link
 from pysup.supervisor.network.messages import Link, Peer
 from pysup.supervisor.network.netlink import Netlink, NetlinkError
+from pysup.supervisor.network.probing import elsewhere
 
 
 async def trouble_with_bridge(host: Netlink, name: str) -> str:
@@ -29,13 +28,11 @@ async def trouble_with_parent(host: Netlink, name: str, kind: str, mode: str) ->
     found = await _find(host, name)
     if found is None:
         return f"the host has no interface {name}, which was to be the parent{_first_make(name)}"
-    namespace = netns.new_namespace()
-    try:
-        await host.ask(messages.add_beside(Peer("try0", "", namespace), found.index, kind, mode))
-    except NetlinkError as error:
-        return refused_link(kind, error.errno or 0) or _refusal(error, name, kind)
-    finally:
-        os.close(namespace)
+    async with elsewhere() as namespace:
+        try:
+            await host.ask(messages.add_beside(Peer("try0", "", namespace), found.index, kind, mode))
+        except NetlinkError as error:
+            return refused_link(kind, error.errno or 0) or _refusal(error, name, kind)
     return ""
 
 

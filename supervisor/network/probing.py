@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trio
 
 from pysup.supervisor.errors import Unavailable
 from pysup.supervisor.kernel import netns
@@ -17,9 +19,10 @@ from pysup.supervisor.network.netlink import Netlink
 _TABLE = "inet pysup_probe"
 
 
-@contextmanager
-def _elsewhere() -> Iterator[int]:
-    namespace = netns.new_namespace()
+@asynccontextmanager
+async def elsewhere() -> AsyncIterator[int]:
+    """A network namespace for the block, as a descriptor: what is tried there goes with it. Raises KernelError."""
+    namespace = await trio.to_thread.run_sync(netns.new_namespace)
     try:
         yield namespace
     finally:
@@ -28,15 +31,16 @@ def _elsewhere() -> Iterator[int]:
 
 async def missing_links() -> list[Part]:
     """Kinds of interfaces that the kernel does not know; it may load a module for one that it does."""
-    with _elsewhere() as namespace, Netlink(namespace) as host:
-        tried = await host.attempt(*(messages.try_kind(kind) for kind in LINKS))
+    async with elsewhere() as namespace:
+        with Netlink(namespace) as host:
+            tried = await host.attempt(*(messages.try_kind(kind) for kind in LINKS))
     failed = zip(LINKS.values(), tried, strict=True)
     return [part for part, error in failed if error is not None and error.errno == errno.EOPNOTSUPP]
 
 
 async def missing_rules(firewall: Firewall) -> list[Part]:
     """Parts of nftables; those that cannot be tried without another one that is missing are not named."""
-    with _elsewhere() as namespace:
+    async with elsewhere() as namespace:
         for first in (NF_TABLES, NAT):
             if not await _works(firewall, namespace, first):
                 return [first]

@@ -43,7 +43,7 @@ from pysup.supervisor.engine.networks.home import Home
 from pysup.supervisor.engine.networks.places import Place
 from pysup.supervisor.engine.networks.table import WITHOUT_NETWORK, Table
 from pysup.supervisor.engine.news import Happening, NewsDesk
-from pysup.supervisor.errors import Unavailable
+from pysup.supervisor.errors import PysupError, Unavailable
 from pysup.supervisor.kernel import netns
 from pysup.supervisor.network import wiring
 from pysup.supervisor.network.devices import trouble_with_bridge, trouble_with_parent
@@ -254,7 +254,10 @@ class Fabric:
         led = await self.home.restore(touched)
         broken = {one: index for one, index in self._bridges.items() if touched is None or index in touched}
         for network_id, index in broken.items():
-            await self._repaired(network_id, index)
+            try:
+                await self._repaired(network_id, index)
+            except (PysupError, OSError) as error:  # the others are to be repaired all the same
+                log.error("cannot repair the bridge of network %s: %s", network_id[:12], error)
         return led or bool(broken)
 
     async def _repaired(self, network_id: str, broken: int) -> int:
