@@ -1,0 +1,70 @@
+"""What the next engine does first with a run that it takes over: it goes on with the end that has begun."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import trio
+from helpers.rows import NOW, SECOND, container
+
+from pysup.supervisor.engine.containers.container import Container
+from pysup.supervisor.engine.containers.ending import Ending
+from pysup.supervisor.engine.containers.record import Record
+from pysup.supervisor.spec.from_docker import normalise
+
+
+class TakenOver:
+    """In place of a Run: what is asked of it."""
+
+    def __init__(self, ending: Ending) -> None:
+        self.ending = ending
+        self.calls: list[object] = []
+
+    def find(self, _entry: object) -> None: ...
+
+    async def perform_adopted(self, _entry: object, _was_starting: bool) -> None:
+        await trio.lowlevel.checkpoint()
+
+    def signal(self, number: int) -> None:
+        self.calls.append(number)
+
+    async def freeze(self) -> None:
+        await self._note("freeze")
+
+    async def thaw(self) -> None:
+        await self._note("thaw")
+
+    async def kill_all(self) -> None:
+        await self._note("kill")
+
+    async def _note(self, call: str) -> None:
+        await trio.lowlevel.checkpoint()
+        self.calls.append(call)
+
+
+@pytest.mark.parametrize(
+    ("state", "ending", "calls"),
+    [
+        ("running", Ending(), ["thaw"]),
+        ("running", Ending("kill", 15), ["thaw"]),
+        ("running", Ending("stop"), ["kill"]),
+        ("paused", Ending(), ["freeze"]),
+        ("paused", Ending("stop"), ["kill"]),
+        ("stopping", Ending("stop", 2, NOW + SECOND), [2]),
+        ("starting", Ending(), []),
+    ],
+)
+async def test_what_is_begun_is_carried_out(
+    nursery: trio.Nursery, state: str, ending: Ending, calls: list[object]
+) -> None:
+    """A removal by force leaves the state as it was, and ``stop`` in the run's row, before it kills."""
+    parts = cast("Any", SimpleNamespace(now_ns=lambda: NOW))
+    spec = normalise({"Image": "x", "Cmd": ["x"]}, {}).spec
+    adopting = Container(parts, Record(parts, container(state=state), spec), nursery)
+    adopting._children = nursery
+    run = TakenOver(ending)
+    adopting._run = cast("Any", run)
+    await adopting._adopted(None)
+    assert run.calls == calls
