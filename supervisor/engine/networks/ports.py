@@ -185,10 +185,8 @@ def _bound(protocol: str, address: str, port: int) -> socket.socket:
     try:
         made = socket.socket(family, _KINDS[protocol] | socket.SOCK_CLOEXEC, _PROTOCOLS[protocol])
     except OSError as error:
-        if (
-            protocol == "sctp" and error.errno == errno.EPROTONOSUPPORT
-        ):  # the host itself cannot have the port
-            return socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        if protocol == "sctp" and error.errno == errno.EPROTONOSUPPORT:
+            return _stand_in(port)
         raise
     try:
         if family == socket.AF_INET6:
@@ -202,6 +200,14 @@ def _bound(protocol: str, address: str, port: int) -> socket.socket:
     except OSError:
         made.close()
         raise
+    return made
+
+
+def _stand_in(port: int) -> socket.socket:
+    """The host itself cannot have a port of SCTP, so nobody else can: any number will do, as one that UDP has free."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+    if not port:
+        made.bind(("", 0))
     return made
 
 

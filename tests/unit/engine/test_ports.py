@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 import pytest
@@ -76,6 +77,24 @@ def test_ports_are_taken_further_and_given_back() -> None:
     ports.close()
     others.close()
     assert ports.taken == ()
+
+
+def test_a_random_port_of_sctp_has_a_number_also_where_the_host_has_no_sctp(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = socket.socket
+
+    def without_sctp(family: int, kind: int, protocol: int = 0) -> socket.socket:
+        if protocol == socket.IPPROTO_SCTP:
+            raise OSError(errno.EPROTONOSUPPORT, "Protocol not supported")
+        return real(family, kind, protocol)
+
+    monkeypatch.setattr(socket, "socket", without_sctp)
+    ports = Ports()
+    taken = ports.take([Binding("sctp", 80), Binding("sctp", 81)], (), ("0.0.0.0", "::"))  # noqa: S104
+    numbers = [one.host_port for one in taken]
+    assert all(numbers) and numbers[0] == numbers[1] != numbers[2] == numbers[3]
+    ports.close()
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
