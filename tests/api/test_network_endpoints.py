@@ -233,6 +233,9 @@ def test_a_network_that_a_container_cannot_come_on_leaves_no_interface(shared: D
     assert "cannot route by network bridge" in refused(shared, "network", "connect", "mine", "web")
     assert ok(shared, "exec", "web", "ls", "/sys/class/net").split() == ["eth0", "lo"]
     assert list(networks_of(shared, "web")) == ["bridge"]
+    told = "SELECT action FROM event WHERE attributes ->> 'name' = 'mine' ORDER BY id DESC LIMIT 2"
+    shown = json.loads(shared.pysup("query", "--json", told, check=True).stdout)
+    assert [one["action"] for one in shown] == ["disconnect", "connect"]
     left = {name for _, name in socket.if_nameindex()} - before
     assert not [name for name in left if name.startswith("pe")]
     subprocess.run([*inside, "ip", "link", "set", "eth0", "up"], check=True)

@@ -6,9 +6,9 @@ import json
 from functools import partial
 from sqlite3 import Connection
 
-from pysup.store import endpoints
+from pysup.store import endpoints, networks
 from pysup.store.endpoints import Endpoint
-from pysup.supervisor.engine.containers.commands import Connect, Disconnect, Unlink
+from pysup.supervisor.engine.containers.commands import Caller, Connect, Disconnect, Unlink
 from pysup.supervisor.engine.containers.record import Record
 from pysup.supervisor.engine.containers.run import Run
 from pysup.supervisor.engine.networks.joining import interfaces, join, note, wanted_endpoints
@@ -32,7 +32,7 @@ async def connect(parts: Parts, record: Record, run: Run | None, command: Connec
         try:
             await sandbox.unplug(endpoint)
         finally:
-            await record.note(also=partial(endpoints.delete, endpoint_id=endpoint.id))
+            await record.note(also=partial(_leave, endpoint=endpoint, caller=command.caller))
         raise
 
 
@@ -47,13 +47,15 @@ async def disconnect(parts: Parts, record: Record, run: Run | None, command: Dis
         )
     sandbox = _sandbox(parts, record, run)
     await sandbox.unplug(found)
-    await record.note(also=partial(_leave, endpoint=found, command=command))
+    await record.note(also=partial(_leave, endpoint=found, caller=command.caller))
     await sandbox.changed()
 
 
-def _leave(conn: Connection, endpoint: Endpoint, command: Disconnect) -> None:
+def _leave(conn: Connection, endpoint: Endpoint, caller: Caller) -> None:
     endpoints.delete(conn, endpoint.id)
-    note(conn, command.network, "disconnect", endpoint.container_id, command.caller)
+    network = networks.get(conn, endpoint.network_id)
+    if network is not None:
+        note(conn, network, "disconnect", endpoint.container_id, caller)
 
 
 async def unlink(parts: Parts, record: Record, run: Run | None, command: Unlink) -> None:
