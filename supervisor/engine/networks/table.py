@@ -117,8 +117,16 @@ class Table:
         return set(neighbours((name for _, name in there), own))
 
     async def warn_of_droppers(self, network: Network) -> None:
-        """What another firewall drops stays dropped: no rule of ours can change that, so it is said."""
-        for chain in droppers(await chains_passed(self._firewall), rules.TABLE):
+        """What another firewall drops stays dropped: no rule of ours can change that, so it is said.
+
+        The network is there already, and works or not: that nobody can say so is told, and fails nothing.
+        """
+        try:
+            passed = await chains_passed(self._firewall)
+        except Unavailable as error:
+            log.warning("cannot tell what other firewalls drop of network %s: %s", network.name, error)
+            return
+        for chain in droppers(passed, rules.TABLE):
             log.warning(
                 "chain %s of table %s drops what is forwarded unless it accepts it: network %s works once it accepts "
                 "%s (README, Networks)",
