@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
+import signal
 import socket
+from contextlib import suppress
 
 import trio
 
 from pysup.supervisor.errors import Unavailable
-from pysup.supervisor.kernel.files import memory_file
 from pysup.supervisor.network import nft_worker
 
 
@@ -36,35 +36,43 @@ class Firewall:
         """
         async with self._busy:
             outcome, text = await trio.to_thread.run_sync(self._ask, commands, namespace)
-        if outcome != "done":
+        if outcome != nft_worker.DONE:
             raise Unavailable(f"cannot {what}: {text}")
         return text
 
-    def _ask(self, commands: str, namespace: int | None) -> tuple[str, str]:
-        fds = [memory_file("pysup-rules", commands.encode())]
+    def _ask(self, commands: str, namespace: int | None) -> tuple[bytes, str]:
         try:
             if self._worker is None:
                 self.pid, self._worker = nft_worker.start(self._home)
-            socket.send_fds(self._worker, [b"run"], fds if namespace is None else [*fds, namespace])
-            answer = self._worker.recv(nft_worker.LARGEST)
+            nft_worker.send(self._worker, b"run", commands, *([] if namespace is None else [namespace]))
+            return self._answer(self._worker)
         except OSError as error:
-            return "refused", self._gone(f"nftables: {error.strerror}")
+            return nft_worker.REFUSED, self._gone(f"nftables: {error.strerror}")
+
+    def _answer(self, worker: socket.socket) -> tuple[bytes, str]:
+        outcome, fds, _flags, _address = socket.recv_fds(worker, 16, 1, socket.MSG_CMSG_CLOEXEC)
+        try:
+            if not outcome:
+                return outcome, self._gone("nftables: its process has ended")
+            if outcome not in {nft_worker.DONE, nft_worker.REFUSED} or not fds:
+                return nft_worker.REFUSED, self._gone("nftables: its process answers nonsense")
+            return outcome, nft_worker.text_of(fds[0])
         finally:
-            os.close(fds[0])
-        if not answer:
-            return "refused", self._gone("nftables: its process has ended")
-        outcome, text = json.loads(answer)
-        return outcome, text
+            for fd in fds:
+                os.close(fd)
 
     def _gone(self, cause: str) -> str:
-        """The next transaction gets a new one."""
+        """The next transaction gets a new one. This one has nothing in its hands, and is no zombie afterwards."""
         if self._worker is not None:
             self._worker.close()
             self._worker = None
+            with suppress(ProcessLookupError, ChildProcessError):
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
         return cause
 
     def close(self) -> None:
-        """Let the process end; that happens also when nobody has the firewall any more."""
+        """End the process; that happens also when nobody has the firewall any more."""
         self._gone("")
 
     __del__ = close

@@ -7,17 +7,19 @@ descriptors the library would end the whole process (abort(3)). It ends when its
 from __future__ import annotations
 
 import errno
-import json
 import os
 import socket
 import sys
 from functools import partial
 
 from pysup.supervisor.kernel import libraries, netns, nftables, process
+from pysup.supervisor.kernel.files import memory_file
 from pysup.supervisor.network.kernel_parts import NF_TABLES, lacking
 
-LARGEST = 60_000
-"""Bytes of an answer."""
+DONE, REFUSED = b"done", b"refused"
+"""An answer, which brings a memory file: with the output, or with the cause."""
+_LARGEST = 16 << 20
+"""Bytes of an output: a longer one is refused, never cut."""
 
 
 def main(fd: int, home: int | None = None) -> None:
@@ -33,25 +35,37 @@ def main(fd: int, home: int | None = None) -> None:
         if not data:
             return
         try:
-            answer = _answer(*fds)
+            outcome, text = _answer(*fds)
         finally:
             for one in fds:
                 os.close(one)
-        sock.send(json.dumps(answer).encode()[:LARGEST])
+        send(sock, outcome, text)
 
 
-def _answer(commands: int, namespace: int | None = None) -> list[str]:
-    """``["done", output]`` or ``["refused", cause]``."""
+def _answer(commands: int, namespace: int | None = None) -> tuple[bytes, str]:
     try:
-        return ["done", _run(_text(commands), namespace)[: LARGEST // 2]]
+        output = _run(text_of(commands), namespace)
     except OSError as error:
-        return ["refused", error.strerror or str(error)]
+        return REFUSED, error.strerror or str(error)
     except (libraries.Missing, nftables.Refused) as error:
-        return ["refused", f"nftables: {error}"[:1000]]
+        return REFUSED, f"nftables: {error}"[:1000]
+    if len(output) > _LARGEST:
+        return REFUSED, f"nftables: its output of {len(output)} bytes is longer than {_LARGEST}"
+    return DONE, output
 
 
-def _text(fd: int) -> str:
-    return os.pread(fd, os.fstat(fd).st_size, 0).decode()
+def send(sock: socket.socket, word: bytes, text: str, *fds: int) -> None:
+    """A message: a word, and a memory file with a text, before other descriptors. Raises OSError."""
+    file = memory_file("pysup-rules", text.encode())
+    try:
+        socket.send_fds(sock, [word], [file, *fds])
+    finally:
+        os.close(file)
+
+
+def text_of(fd: int) -> str:
+    """What a memory file has. Raises OSError."""
+    return os.pread(fd, os.fstat(fd).st_size, 0).decode(errors="replace")
 
 
 def _run(commands: str, namespace: int | None) -> str:

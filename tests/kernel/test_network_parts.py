@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import signal
+import socket
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import trio
 from helpers.netlab import ip, namespace, run
 
 from pysup.supervisor.errors import Unavailable
-from pysup.supervisor.network import messages, rules
+from pysup.supervisor.network import messages, nft_worker, rules
 from pysup.supervisor.network.firewall import Firewall
 from pysup.supervisor.network.messages import Peer
 from pysup.supervisor.network.netlink import Netlink, NetlinkError
@@ -141,11 +142,34 @@ async def test_a_worker_that_was_killed_is_replaced() -> None:
         await firewall.apply("add table ip pysup_test", "try", namespace=here)
         (worker,) = workers()
         os.kill(worker, signal.SIGKILL)
-        await trio.to_thread.run_sync(os.waitpid, worker, 0)
         with pytest.raises(Unavailable, match="cannot try: nftables: "):
             await firewall.apply("list tables", "try", namespace=here)
+        assert not Path(f"/proc/{worker}").exists(), "it is a zombie"
         assert "pysup_test" in await firewall.apply("list tables", "try", namespace=here)
     firewall.close()
+
+
+async def test_a_long_listing_comes_whole() -> None:
+    firewall = Firewall()
+    chains = [f"chain_{number:04}_{'x' * 80}" for number in range(1500)]
+    with namespace() as here:
+        commands = "\n".join(f"add chain ip pysup_test {name}" for name in chains)
+        await firewall.apply(f"add table ip pysup_test\n{commands}", "try", namespace=here)
+        listed = await firewall.apply("list chains", "try", namespace=here)
+    assert all(name in listed for name in chains)
+    firewall.close()
+
+
+async def test_an_answer_that_is_none_is_an_error_and_ends_its_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    pid = await trio.to_thread.run_sync(os.posix_spawn, "/bin/sleep", ["sleep", "60"], {})
+    monkeypatch.setattr(nft_worker, "start", lambda _home: (pid, ours))
+    theirs.send(b'["done", "cut in the mid')
+    with theirs, pytest.raises(Unavailable, match="cannot try: nftables: its process answers nonsense"):
+        await Firewall().apply("list tables", "try")
+    assert not Path(f"/proc/{pid}").exists()
 
 
 def workers() -> list[int]:
