@@ -7,15 +7,18 @@ is noted in a file below --run, which lives as long as the switch does: a table 
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from pysup.supervisor.errors import Unavailable
 from pysup.supervisor.kernel import netns
 from pysup.supervisor.network.addresses import IPV4, IPV6
+
+log = logging.getLogger(__name__)
 
 _ALL = {IPV4: "ipv4/ip_forward", IPV6: "ipv6/conf/all/forwarding"}
 _ONE = "ipv4/conf/{}/forwarding"
@@ -77,10 +80,16 @@ class Forwarding:
             return [file.read().strip(), namespace.st_ino]
 
     def _read(self) -> frozenset[int]:
-        with suppress(OSError, ValueError), open(self._note, encoding="ascii") as file:
-            found = json.load(file)
-            if isinstance(found, dict) and found.get("life") == self._life():
-                return frozenset(found["versions"])
+        """A note of another life tells nothing, and a damaged one no more than none."""
+        try:
+            with open(self._note, encoding="ascii") as file:
+                found = json.load(file)
+            if found["life"] == self._life():
+                return frozenset(_ALL).intersection(found["versions"])
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            log.warning("%s is taken for absent: %s: %s", self._note, type(error).__name__, error)
         return frozenset()
 
     def _write(self, versions: frozenset[int]) -> None:
