@@ -7,6 +7,7 @@ daemon. Whether there is a way out is asked of the kernel, never remembered. To 
 from __future__ import annotations
 
 import logging
+import os
 import socket
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
@@ -49,9 +50,14 @@ class Home:
         return 0
 
     async def _begin(self, namespace: int) -> int:
-        """A program that somebody has ended leaves its entry."""
+        """A program that somebody has ended leaves its entry; one that nobody comes to hold ends."""
         await self._link.release(WAY_OUT, list(self._link.held(WAY_OUT)))
-        await self._link.hold(WAY_OUT, {_EXIT: await uplink.begin(namespace)})
+        exit_fd = await uplink.begin(namespace)
+        try:
+            await self._link.hold(WAY_OUT, {_EXIT: exit_fd})
+        except BaseException:
+            os.close(exit_fd)
+            raise
         return self._found()
 
     async def restore(self, touched: AbstractSet[int] | None) -> bool:
