@@ -106,7 +106,7 @@ def _settle(keep: Iterable[int]) -> Context:
     (prctl(2)).
     """
     signals.unblock_all()
-    _close_others(keep)
+    close_others(keep)
     os.setsid()
     process.forbid_dump()
     process.join_new_keyring()
@@ -116,7 +116,7 @@ def _settle(keep: Iterable[int]) -> Context:
     return Context(System(), {})
 
 
-def _close_others(keep: Iterable[int]) -> None:
+def close_others(keep: Iterable[int]) -> None:
     """Close every descriptor from 3 on that is not to be kept, gap by gap."""
     first = 3
     for fd in sorted(keep):

@@ -7,6 +7,8 @@ import contextlib
 import errno
 import json
 import os
+import select
+import signal
 from collections.abc import Iterator
 from typing import NamedTuple, NoReturn
 
@@ -20,6 +22,12 @@ from pysup.supervisor.kernel.libc import KernelError
 from pysup.supervisor.kernel.own_ids import is_rootless
 
 ALLOWED_FLAGS = sum(process.NAMESPACES.values()) & ~process.CLONE_NEWTIME
+OUTSIDE_WITHIN = 3.0
+"""Seconds for what a helper does in the namespaces of other containers: a hostile one can make it wait for ever."""
+_END_WITHIN = 1.0
+"""Seconds to wait for the end of a helper that was killed: one that is in such a wait does not end."""
+_DONE = b"done"
+"""What the helper says once it needs no other container any more, and what it hears: it may clone."""
 
 
 class Refused(Exception):
@@ -145,9 +153,10 @@ def _through_helper(message: Spawn, fds: dict[str, int], first: list[Step]) -> F
         if pid == 0:
             _help(message, fds, first, theirs)
         theirs.close()
-        answer, given, _flags = codec.receive_packet(ours, MAX_MESSAGE, 1, codec.BLOCKING)
-        process.kill_and_reap(helper)
-        os.close(helper)
+        try:
+            answer, given = _answer_of(ours)
+        finally:
+            _let_go(helper)
     finally:
         theirs.close()
         ours.close()
@@ -157,15 +166,50 @@ def _through_helper(message: Spawn, fds: dict[str, int], first: list[Step]) -> F
     return Forked(process.pidfd_pid(given[0]), given[0])
 
 
+def _answer_of(sock: _socket.socket) -> tuple[bytes, list[int]]:
+    """The helper's last word and the pidfd. It has made no child when this raises Refused."""
+    if not _readable(sock.fileno(), OUTSIDE_WITHIN):
+        cause = f"a container whose namespaces it shares has not answered within {OUTSIDE_WITHIN:g} seconds"
+        raise Refused("prepare outside the user namespace", errno.ETIMEDOUT, cause)
+    answer, given, _flags = codec.receive_packet(sock, MAX_MESSAGE, 1, codec.BLOCKING)
+    if answer == _DONE:
+        with _step("clone"):
+            codec.send_packet(sock, _DONE, [])
+        answer, given, _flags = codec.receive_packet(sock, MAX_MESSAGE, 1, codec.BLOCKING)
+    return answer, given
+
+
+def _let_go(helper: int) -> None:
+    """End it. One that cannot end now is left to the keeper's loop, which reaps whatever has ended."""
+    process.pidfd_send_signal(helper, signal.SIGKILL)
+    if _readable(helper, _END_WITHIN):
+        process.reap_if_ours(helper)
+    os.close(helper)
+
+
+def _readable(fd: int, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
+
+
 def _help(message: Spawn, fds: dict[str, int], first: list[Step], sock: _socket.socket) -> NoReturn:
-    """Be the helper: clone inside, send the pidfd, or the step that failed with its errno."""
+    """Be the helper: clone inside, send the pidfd, or the step that failed with its errno.
+
+    What other containers have a hand in comes first. It keeps nothing of the keeper's, as it may hang there.
+    """
     try:
+        child.close_others([*fds.values(), sock.fileno()])
         process.forbid_dump()  # whose root may look at what is in its user namespace
         if message.join_pid:
             with _step("join the pid namespace"):
                 process.setns(fds["target"], process.CLONE_NEWPID)
         if message.join_user:
             _do_outside(fds)
+        codec.send_packet(sock, _DONE, [])
+        if not codec.receive_packet(sock, len(_DONE), 0, codec.BLOCKING)[0]:
+            os._exit(0)
+        if message.join_user:
             with _step("enter the user namespace"):
                 process.setns(fds["user"], process.CLONE_NEWUSER)
         made = _clone(message._replace(flags=message.flags | process.CLONE_PARENT), fds, first)

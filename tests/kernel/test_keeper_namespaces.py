@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import AsyncIterator
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers.containers import Outcome, kept, outcome, run, start
 from helpers.daemon import children as process_children
-from helpers.keepers import CAPABILITIES, ENV, FLAGS, KeeperProcess, linked, plan
+from helpers.keepers import CAPABILITIES, ENV, FLAGS, HERE, KeeperProcess, linked, plan
 
 from pysup.supervisor.errors import StartFailed
 from pysup.supervisor.keeper.link import Link
@@ -175,6 +177,32 @@ async def test_what_the_helper_meets_is_told(keeper: KeeperProcess, tmp_path: Pa
         assert await kept(link) == []
         assert process_children(keeper.process.pid) == before
     os.close(null)
+
+
+@contextlib.contextmanager
+def silent_memory() -> Iterator[int]:
+    """A descriptor of a mount namespace in which whoever asks for more than the name of /dev/shm waits for ever."""
+    argv = [sys.executable, "-P", str(HERE / "silent_fuse.py")]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == b"ready\n"
+        fd = os.open(f"/proc/{server.pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+            server.kill()
+
+
+async def test_a_container_cannot_hold_up_the_keeper(keeper: KeeperProcess, tmp_path: Path) -> None:
+    """The helper hangs in another container's file system, past its kill; the start fails, and others go on."""
+    outside = [["borrow", "donor", "/dev/shm", "shm"], ["give_ids", "shm", "user", 0]]
+    async with linked(keeper) as link, namespace(link, "0 100000 65536\n") as user:
+        with silent_memory() as donor:
+            with pytest.raises(StartFailed, match="has not answered within"):
+                await run(link, tmp_path, [], steps=[], user=user, attach={"donor": donor}, outside=outside)
+            assert (await run(link, tmp_path / "c", ["true"])).code == 0
+        assert await kept(link) == []
 
 
 @pytest.mark.parametrize("text", ["nonsense", "0 0 1\n0 0 1\n"])
