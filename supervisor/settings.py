@@ -91,6 +91,11 @@ class Settings(NamedTuple):
         return os.path.join(self.run, "forwarding")
 
     @property
+    def network_path(self) -> str:
+        """Shows an ordinary user's network namespace to the program that leads it out, while that begins."""
+        return os.path.join(self.run, "network")
+
+    @property
     def database(self) -> str:
         """The store's file."""
         return os.path.join(self.root, "pysup.db")

@@ -8,12 +8,12 @@ the other end of its pipe any more: of pasta, which knows no such pipe, its pare
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 
 import trio
@@ -38,10 +38,11 @@ _CANNOT = "cannot give networks a way out without root"
 _WITHIN = 10.0
 
 
-async def begin(namespace: int) -> int:
+async def begin(namespace: int, path: str) -> int:
     """Give a namespace (a descriptor) its way out, which ends when what this gives is closed, with all its duplicates.
 
-    Raises Unavailable, and leaves nothing then. There is IPv6 if the host has a way out for it now.
+    ``path``: where the program finds the namespace as it begins. Raises Unavailable, and leaves nothing then. There is
+    IPv6 if the host has a way out for it now.
     """
     lacking = why_not()
     if lacking:
@@ -50,7 +51,7 @@ async def begin(namespace: int) -> int:
         )
     program, ipv6 = installed(), routes.leads_out6()
     try:
-        exit_fd = await _started(program, namespace, ipv6=ipv6)
+        exit_fd = await _started(program, namespace, path, ipv6=ipv6)
         try:
             await wiring.set_up_inside(namespace, _plug(ipv6=ipv6), plain=True)
         except BaseException:
@@ -128,7 +129,7 @@ def _pasta_words(program: str, path: str, *, ipv6: bool) -> list[str]:
     ]
 
 
-async def _started(program: str, namespace: int, *, ipv6: bool) -> int:
+async def _started(program: str, namespace: int, path: str, *, ipv6: bool) -> int:
     """It has made its interface afterwards. Raises Unavailable, OSError."""
     words = _slirp_words if os.path.basename(program) == SLIRP else _pasta_words
     ready, ready_theirs = os.pipe2(os.O_CLOEXEC)
@@ -138,7 +139,7 @@ async def _started(program: str, namespace: int, *, ipv6: bool) -> int:
         for _, fd in given:
             theirs.callback(os.close, fd)
         try:
-            with _bound(namespace) as path:
+            with _bound(namespace, path):
                 await trio.to_thread.run_sync(_spawn, [*_APART, *words(program, path, ipv6=ipv6)], given)
                 theirs.close()  # or it would not be seen when the program ends
                 await _be_told(ready, program)
@@ -151,16 +152,28 @@ async def _started(program: str, namespace: int, *, ipv6: bool) -> int:
 
 
 @contextmanager
-def _bound(namespace: int) -> Iterator[str]:
-    """A path of the namespace, in the block: descriptors of its own pasta may have closed when it looks for it, and
+def _bound(namespace: int, path: str) -> Iterator[None]:
+    """The namespace has a path, in the block: descriptors of its own pasta may have closed when it looks for it, and
     it gives up what it would need to see another process's.
     """
-    with tempfile.NamedTemporaryFile(prefix="pysup-network-") as file:
-        mounts.mount(f"/proc/self/fd/{namespace}", file.name, "", mounts.MS_BIND)
-        try:
-            yield file.name
-        finally:
-            mounts.umount(file.name, mounts.MNT_DETACH)
+    clear(path)
+    try:
+        with open(path, "xb"):
+            mounts.mount(f"/proc/self/fd/{namespace}", path, "", mounts.MS_BIND)
+        yield
+    finally:
+        clear(path)
+
+
+def clear(path: str) -> None:
+    """Take away what keeps a namespace alive where an engine was killed meanwhile. Raises OSError."""
+    try:
+        mounts.umount(path, mounts.MNT_DETACH)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOENT}:  # not mounted, or not there
+            raise
+    with suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def _spawn(words: list[str], given: Sequence[tuple[int, int]]) -> None:

@@ -13,6 +13,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from contextlib import closing
 from functools import partial
@@ -115,9 +116,16 @@ async def published(namespace: int, kind: socket.SocketKind) -> str:
 
 
 async def main(namespace: int) -> dict[str, object]:
-    exit_fd = await uplink.begin(namespace)
+    with tempfile.TemporaryDirectory() as run:
+        path = os.path.join(run, "network")
+        killed = uplink._bound(namespace, path)
+        killed.__enter__()  # an engine has left it so
+        assert os.listdir(run)
+        exit_fd = await uplink.begin(namespace, path)
+        left = os.listdir(run)
     found = {
         "governed": netns.is_governed(),
+        "left": left,
         "out": await reaches_out(namespace),
         "tcp": await published(namespace, socket.SOCK_STREAM),
         "udp": await published(namespace, socket.SOCK_DGRAM),

@@ -38,7 +38,8 @@ def test_a_user_gets_a_way_out_and_published_ports(program: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found == {"governed": False, "out": True, "tcp": "hello 10.0.2.100", "udp": "hello 10.0.2.100"}
+    answer = "hello 10.0.2.100"
+    assert found == {"governed": False, "left": [], "out": True, "tcp": answer, "udp": answer}
 
 
 async def test_without_a_program_it_is_said_which_are_missing(
@@ -46,11 +47,11 @@ async def test_without_a_program_it_is_said_which_are_missing(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Unavailable, match=r"neither slirp4netns nor pasta \(package passt\) is installed"):
-        await uplink.begin(0)
+        await uplink.begin(0, "")
 
 
-async def test_a_program_that_cannot_be_started_leaves_no_descriptor() -> None:
+async def test_a_program_that_cannot_be_started_leaves_nothing(tmp_path: Path) -> None:
     before = os.listdir("/proc/self/fd")
     with pytest.raises(OSError, match="mount"):
-        await uplink._started("slirp4netns", -1, ipv6=False)
-    assert os.listdir("/proc/self/fd") == before
+        await uplink._started("slirp4netns", -1, str(tmp_path / "network"), ipv6=False)
+    assert (os.listdir("/proc/self/fd"), os.listdir(tmp_path)) == (before, [])

@@ -28,12 +28,13 @@ _NAMESPACE, _EXIT = "net", "exit"
 class Home:
     """One for each daemon."""
 
-    def __init__(self, link: Link, namespace: int | None) -> None:
-        """``namespace``: a descriptor that is held; None: the daemon's own."""
+    def __init__(self, link: Link, namespace: int | None, path: str) -> None:
+        """``namespace``: a descriptor that is held; None: the daemon's own. ``path``: see uplink.begin()."""
         self.namespace = namespace
         self.mtu = 0 if namespace is None else uplink.MTU
         """Of interfaces whose network does not say; 0: the kernel's default."""
         self._link = link
+        self._path = path
         self._index = 0
         """The number of the way out's interface, if one was needed."""
         self._turn = trio.Lock()
@@ -52,7 +53,7 @@ class Home:
     async def _begin(self, namespace: int) -> int:
         """A program that somebody has ended leaves its entry; one that nobody comes to hold ends."""
         await self._link.release(WAY_OUT, list(self._link.held(WAY_OUT)))
-        exit_fd = await uplink.begin(namespace)
+        exit_fd = await uplink.begin(namespace, self._path)
         try:
             await self._link.hold(WAY_OUT, {_EXIT: exit_fd})
         except BaseException:
@@ -69,10 +70,11 @@ class Home:
         return True
 
 
-async def find_home(link: Link) -> Home:
-    """The daemon's; it is made if need be. Raises OSError."""
+async def find_home(link: Link, path: str) -> Home:
+    """The daemon's; it is made if need be. What an engine has left at ``path`` goes. Raises OSError."""
     if netns.is_governed():
-        return Home(link, None)
+        return Home(link, None, path)
+    uplink.clear(path)
     if not link.held(HOME):
         await link.hold(HOME, {_NAMESPACE: await trio.to_thread.run_sync(netns.new_namespace)})
-    return Home(link, link.held(HOME)[_NAMESPACE])
+    return Home(link, link.held(HOME)[_NAMESPACE], path)

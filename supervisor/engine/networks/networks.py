@@ -91,7 +91,7 @@ class Networks:
     async def _begun(self) -> Fabric:
         healing, homes = [await _imported(name) for name in ("healing", "home")]
         try:
-            home: Home = await homes.find_home(self._link)
+            home: Home = await homes.find_home(self._link, self._settings.network_path)
         except OSError as error:
             raise Unavailable(f"cannot make a network namespace without root: {error}") from error
         self.firewall.settle(home.namespace)

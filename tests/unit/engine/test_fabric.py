@@ -26,7 +26,7 @@ def fabric(monkeypatch: pytest.MonkeyPatch) -> Fabric:
 
     monkeypatch.setattr(fabrics, "Netlink", lambda _namespace: None)
     monkeypatch.setattr(Fabric, "_tell_repair", tell)
-    return Fabric(NOBODY, NOBODY, NOBODY, NOBODY, Home(NOBODY, None))
+    return Fabric(NOBODY, NOBODY, NOBODY, NOBODY, Home(NOBODY, None, ""))
 
 
 async def test_a_bridge_that_breaks_again_while_it_is_made_anew_is_made_once_more(

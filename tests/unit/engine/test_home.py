@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import trio
 
-from pysup.supervisor.engine.networks.home import Home
+from pysup.supervisor.engine.networks.home import Home, find_home
+from pysup.supervisor.kernel import mounts, netns
 from pysup.supervisor.network import uplink
 
 
@@ -16,7 +18,7 @@ class Refusing:
     """A link to a keeper that takes no descriptor."""
 
     def held(self, _key: str) -> dict[str, int]:
-        return {}
+        return {"net": 0}
 
     async def release(self, _key: str, _names: list[str]) -> None:
         await trio.lowlevel.checkpoint()
@@ -36,6 +38,18 @@ async def test_a_program_that_nobody_can_hold_is_told_to_end(monkeypatch: pytest
     monkeypatch.setattr(uplink, "begin", begin)
     monkeypatch.setattr(Home, "_found", lambda _home: 0)
     with pytest.raises(OSError, match="Too many references"):
-        await Home(cast("Any", Refusing()), 0).lead_out()
+        await Home(cast("Any", Refusing()), 0, "").lead_out()
     assert os.read(theirs, 1) == b"", "its pipe has ended"
     os.close(theirs)
+
+
+async def test_what_an_engine_left_that_was_killed_meanwhile_goes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(netns, "is_governed", lambda: False)
+    umounted: list[str] = []
+    monkeypatch.setattr(mounts, "umount", lambda path, _flags: umounted.append(path))
+    left = tmp_path / "network"
+    left.touch()
+    assert (await find_home(cast("Any", Refusing()), str(left))).namespace == 0
+    assert (umounted, left.exists()) == ([str(left)], False)
