@@ -181,11 +181,20 @@ class Link:
     async def spawn(self, message: Spawn, fds: dict[str, int], hold: dict[str, int]) -> None:
         """Ask for a child, with the descriptors that ``message.fds`` and ``message.hold`` name; spawned() is to follow.
 
-        They stay the caller's. If this is cancelled, nothing was asked.
+        They stay the caller's. If this is cancelled, or raises, nothing was asked. Raises ValueError for a key that an
+        answer is due to, ProtocolError for what does not fit in a message.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
+        if message.key in self._spawning or message.key in self._answers:
+            raise ValueError(f"a child is asked for already with the key {message.key}")
         self._spawning[message.key] = trio.Event()
-        await self._send(message, [*map(fds.__getitem__, message.fds), *map(hold.__getitem__, message.hold)])
+        try:
+            await self._send(
+                message, [*map(fds.__getitem__, message.fds), *map(hold.__getitem__, message.hold)]
+            )
+        except BaseException:
+            self._spawning.pop(message.key, None)
+            raise
 
     async def spawned(self, key: str, hold: dict[str, int]) -> Process:
         """The child that was asked for. Raises SpawnError.
