@@ -155,16 +155,28 @@ class Asked:
         self._first = first
         self._made = False
 
-    def give(self, plan: list[Step], attach: Mapping[str, int]) -> None:
+    async def give(self, plan: list[Step], attach: Mapping[str, int]) -> None:
         """Tell the child what to do. ``attach``: descriptors that steps name; they stay the caller's.
 
-        One that has ended already, by a step of its stage, says why itself. Raises StartFailed.
+        Where the kernel has no room for the packet now, this waits, as the link does for the keeper. A child that has
+        ended already, by a step of its stage, says why itself. Raises StartFailed.
         """
         with plan_file([*self._first, *plan]) as document:
             given = {PLAN: document, **attach}
             _check_count(self._what, len(given))
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                codec.send_packet(self.init, json.dumps(list(given)).encode(), list(given.values()))
+            packet = json.dumps(list(given)).encode()
+            while not self._try_give(packet, list(given.values())):
+                await trio.lowlevel.wait_writable(self.init)
+
+    def _try_give(self, packet: bytes, fds: list[int]) -> bool:
+        """False if there is no room now."""
+        try:
+            codec.send_packet(self.init, packet, fds)
+        except BlockingIOError:
+            return False
+        except (BrokenPipeError, ConnectionResetError):
+            return True
+        return True
 
     async def made(self) -> Process:
         """The child, once the keeper has it. Raises StartFailed."""

@@ -171,7 +171,7 @@ async def _launch_staged(  # noqa: PLR0917
         parts.link, what=what, key=key, flags=flags, stdio=stdio, stage=stage, cgroup_fd=cgroup.fd
     ) as asked:
         async with _mounted(parts, record, key, facts, None, {}) as (whole, attached):
-            asked.give(plan.build(spec, whole, stage), {**attach, **attached})
+            await asked.give(plan.build(spec, whole, stage), {**attach, **attached})
         process = await asked.made()
     return Launched(parts.link, what, process, asked.init, tty=tty)
 
