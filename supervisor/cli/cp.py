@@ -152,14 +152,17 @@ def _archive(container: str) -> str:
 
 def _stat(client: Client, container: str, path: str) -> Any:
     """Docker's PathStat. Raises NotFound; an answer to HEAD has no words for why, that to GET has."""
-    for verb in ("HEAD", "GET"):
-        try:
-            with client.exchange(verb, _archive(container), query={"path": path}) as opened:
-                return _stat_of(opened.header(_STAT))
-        except PysupError as error:
-            if verb == "GET" or isinstance(error, NotFound):
-                raise
-    raise AssertionError("the last one returns or raises")
+    try:
+        return _stat_by("HEAD", client, container, path)
+    except NotFound:
+        raise
+    except PysupError:
+        return _stat_by("GET", client, container, path)
+
+
+def _stat_by(verb: str, client: Client, container: str, path: str) -> Any:
+    with client.exchange(verb, _archive(container), query={"path": path}) as opened:
+        return _stat_of(opened.header(_STAT))
 
 
 def _stat_of(header: str) -> Any:
