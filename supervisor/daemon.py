@@ -49,6 +49,7 @@ from pysup.supervisor.network.firewall import Firewall
 from pysup.supervisor.runtime.cgroups.detection import detect
 from pysup.supervisor.runtime.filesystems import Filesystems
 from pysup.supervisor.runtime.machine import survey
+from pysup.supervisor.runtime.on_mount import OnMount
 from pysup.supervisor.runtime.seccomp.filters import Filters
 from pysup.supervisor.settings import Settings
 
@@ -132,6 +133,7 @@ def _assemble(settings: Settings, store: Store, link: Link, nursery: trio.Nurser
         hierarchy=detect(),
         machine=survey(skeleton),
         filesystems=Filesystems((settings.root, settings.run), skeleton),
+        upper_layers=OnMount(settings.images_dir),
         filters=Filters(settings.filters_dir),
         images=Images(store, settings, trash),
         id_ranges=IdRanges(store.read, settings),

@@ -20,6 +20,7 @@ from pysup.supervisor.keeper.link import Link
 from pysup.supervisor.logs.budget import Budget
 from pysup.supervisor.runtime.cgroups.base import Hierarchy
 from pysup.supervisor.runtime.filesystems import Filesystems
+from pysup.supervisor.runtime.on_mount import OnMount
 from pysup.supervisor.runtime.plan import Machine
 from pysup.supervisor.runtime.seccomp.filters import Filters
 from pysup.supervisor.settings import Settings
@@ -35,6 +36,8 @@ class Parts:
     hierarchy: Hierarchy
     machine: Machine
     filesystems: Filesystems
+    upper_layers: OnMount
+    """Why the mount in which they are made cannot hold what containers write (upper_layers.py)."""
     filters: Filters
     images: Images
     volumes: Volumes

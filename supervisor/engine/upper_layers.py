@@ -7,25 +7,34 @@ overlay (kernel: filesystems/overlayfs). Most do not take another overlay, NFS, 
 from __future__ import annotations
 
 import errno
+from functools import partial
 
 from pysup.supervisor.engine.overlays import mounted, scratch
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import PysupError, StartFailed
 from pysup.supervisor.kernel.features import Feature
 from pysup.supervisor.runtime.filesystems import type_of
+from pysup.supervisor.runtime.on_mount import Finding
 
 _STEP = "overlay"
 
 
 async def lack(parts: Parts) -> str:
-    """Why it cannot; empty: it can, or cannot be asked (a full disk)."""
+    """Why it cannot; empty: it can, or cannot be asked (a full disk). It is tried once for each mount."""
     try:
-        async with scratch(parts) as place, mounted(parts, "containers", [parts.settings.ground], place):
-            return ""
-    except StartFailed as error:
-        return _told(parts.settings.root, error) if error.step == _STEP else ""
+        return await parts.upper_layers.ask(partial(_try, parts))
     except OSError:
         return ""
+
+
+async def _try(parts: Parts) -> Finding:
+    try:
+        async with scratch(parts) as place, mounted(parts, "containers", [parts.settings.ground], place):
+            return Finding("", lasts=True)
+    except StartFailed as error:
+        if error.step != _STEP:
+            return Finding("", lasts=False)
+        return Finding(_told(parts.settings.root, error), lasts=error.number == errno.EINVAL)
 
 
 def _told(root: str, error: StartFailed) -> str:
