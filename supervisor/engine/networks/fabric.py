@@ -71,6 +71,8 @@ class Fabric:
         self._host = Netlink(home.namespace)
         self._bridges: dict[str, int] = {}
         """Index by network id; what is here is ruled, too."""
+        self._unrepaired: set[str] = set()
+        """Networks whose bridge was broken and could not be made anew; where nobody is, the next to come makes it."""
         self.table = Table(store, firewall, forwarding, home, raised=self._bridges.keys)
         self._turn = self.table.turn
 
@@ -115,10 +117,14 @@ class Fabric:
     async def _take_back(self, network: Network, ruled: Ruled) -> None:
         """Not all of it could be made: nothing of it is there, unless a container has it already."""
         await self.table.take_out(network, ruled)
-        on_it = await self._store.query(partial(endpoints.alive_on, network_id=network.id))
-        if not any(one.device for one in on_it):
+        if not await self._is_in_use(network.id):
             with suppress(NetlinkError):
                 await wiring.remove_bridge(self._host, network.device, mac_of_bridge(network))
+
+    async def _is_in_use(self, network_id: str) -> bool:
+        """Whether a container has it already."""
+        on_it = await self._store.query(partial(endpoints.alive_on, network_id=network_id))
+        return any(one.device for one in on_it)
 
     async def _described(self, network_id: str) -> Described:
         return await self._store.query(partial(describe, network_id=network_id))
@@ -153,6 +159,7 @@ class Fabric:
         async with self._turn:
             described = await self._described(network.id)
             self._bridges.pop(network.id, None)
+            self._unrepaired.discard(network.id)
             if self.table.knows(network.id) or (not self.table.founded and await self._has_bridge(network)):
                 await self.table.take_out(network, ruled_of(*described))
             await wiring.remove_bridge(self._host, network.device, mac_of_bridge(network))
@@ -249,26 +256,43 @@ class Fabric:
     async def restore_bridges(self, touched: AbstractSet[int] | None) -> bool:
         """Bring bridges of ours to what they should be, if they are among these interfaces (None: all are).
 
-        So with the way out of an ordinary user's.
+        So with the way out of an ordinary user's, and with those that could not be repaired before.
         """
-        led = await self.home.restore(touched)
+        led = await self._led_out_again(touched)
         broken = {one: index for one, index in self._bridges.items() if touched is None or index in touched}
-        for network_id, index in broken.items():
+        for one in sorted(self._unrepaired):
+            if one in self._bridges or not await self._is_in_use(one):
+                self._unrepaired.discard(one)
+        wanted = [*broken, *self._unrepaired]
+        for network_id in wanted:
             try:
-                await self._repaired(network_id, index)
+                await self._repaired(network_id, broken.get(network_id))
             except (PysupError, OSError) as error:  # the others are to be repaired all the same
                 log.error("cannot repair the bridge of network %s: %s", network_id[:12], error)
-        return led or bool(broken)
+        return led or bool(wanted)
 
-    async def _repaired(self, network_id: str, broken: int) -> int:
+    async def _led_out_again(self, touched: AbstractSet[int] | None) -> bool:
+        try:
+            return await self.home.restore(touched)
+        except (PysupError, OSError) as error:  # within the machine networks work without it
+            log.error("cannot lead networks out again: %s", error)
+            return True
+
+    async def _repaired(self, network_id: str, broken: int | None) -> int:
         """Somebody deleted a bridge of ours, or its address: make it anew, with those who were on it, and say so.
 
-        ``broken``: its index; where another task has seen it, too, that one makes the bridge. The new one's index.
+        ``broken``: its index; None: it could not be made. Where another task has seen it, too, that one makes the
+        bridge. The new one's index.
         """
         if self._bridges.get(network_id) != broken:
             return await self.bridge(network_id)
-        del self._bridges[network_id]
-        index = await self.bridge(network_id)
+        self._bridges.pop(network_id, None)
+        try:
+            index = await self.bridge(network_id)
+        except BaseException:
+            self._unrepaired.add(network_id)
+            raise
+        self._unrepaired.discard(network_id)
         log.warning("the bridge of network %s was deleted or changed: it is made anew", network_id[:12])
         await self._tell_repair(network_id, {"what": "bridge"})
         return index

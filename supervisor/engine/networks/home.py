@@ -37,6 +37,8 @@ class Home:
         self._path = path
         self._index = 0
         """The number of the way out's interface, if one was needed."""
+        self._lost = False
+        """Whether that has gone, and there is no other one yet."""
         self._turn = trio.Lock()
 
     async def lead_out(self) -> None:
@@ -62,10 +64,16 @@ class Home:
         return self._found()
 
     async def restore(self, touched: AbstractSet[int] | None) -> bool:
-        """See to the way out if its interface is among these that went (None: all are). Raises Unavailable."""
-        if not self._index or (touched is not None and self._index not in touched) or self._found():
+        """See to the way out if its interface is among these that went (None: all are), or if that failed before.
+
+        Raises Unavailable.
+        """
+        went = bool(self._index) and (touched is None or self._index in touched)
+        self._lost = (self._lost or went) and not self._found()
+        if not self._lost:
             return False
         await self.lead_out()
+        self._lost = False
         log.warning("the program that leads networks out had ended: there is another one")
         return True
 

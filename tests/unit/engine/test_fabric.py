@@ -11,7 +11,7 @@ import trio.testing
 from pysup.supervisor.engine.networks import fabric as fabrics
 from pysup.supervisor.engine.networks.fabric import Fabric
 from pysup.supervisor.engine.networks.home import Home
-from pysup.supervisor.errors import Conflict
+from pysup.supervisor.errors import Conflict, Unavailable
 
 NETWORK = "n" * 64
 NOBODY = cast("Any", None)
@@ -19,13 +19,15 @@ NOBODY = cast("Any", None)
 
 @pytest.fixture
 def fabric(monkeypatch: pytest.MonkeyPatch) -> Fabric:
-    """Without a kernel, and nobody who is told of repairs."""
+    """Without a kernel, and nobody who is told of repairs; each network is in use."""
 
-    async def tell(*_told: object) -> None:
+    async def yes(*_asked: object) -> bool:
         await trio.lowlevel.checkpoint()
+        return True
 
     monkeypatch.setattr(fabrics, "Netlink", lambda _namespace: None)
-    monkeypatch.setattr(Fabric, "_tell_repair", tell)
+    monkeypatch.setattr(Fabric, "_tell_repair", yes)
+    monkeypatch.setattr(Fabric, "_is_in_use", yes)
     return Fabric(NOBODY, NOBODY, NOBODY, NOBODY, Home(NOBODY, None, ""))
 
 
@@ -68,3 +70,69 @@ async def test_a_bridge_that_cannot_be_made_keeps_no_other_from_being_repaired(
     assert await fabric.restore_bridges(None)
     assert fabric._bridges == {NETWORK: 3}
     assert "cannot repair the bridge of network other: cannot make bridge br1" in caplog.text
+
+
+async def test_a_bridge_that_could_not_be_made_is_tried_again_with_the_next_notification(
+    fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes: list[Exception | int] = [Conflict("taken"), Unavailable("no memory"), 5]
+
+    async def make(fabric: Fabric, network_id: str) -> int:
+        await trio.lowlevel.checkpoint()
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        fabric._bridges[network_id] = outcome
+        return outcome
+
+    monkeypatch.setattr(Fabric, "_make", make)
+    fabric._bridges[NETWORK] = 2
+    another = frozenset({99})
+    assert await fabric.restore_bridges(frozenset({2}))
+    assert await fabric.restore_bridges(another)
+    assert await fabric.restore_bridges(another)
+    assert (fabric._bridges, outcomes) == ({NETWORK: 5}, [])
+    assert not await fabric.restore_bridges(another), "there is nothing left to be done"
+
+
+async def test_a_bridge_that_nobody_is_on_is_left_to_the_next_who_comes(
+    fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is taken back of it would else be the notification by which it is tried again, for ever."""
+
+    async def make(_fabric: Fabric, _network_id: str) -> int:
+        await trio.lowlevel.checkpoint()
+        raise Unavailable("no memory")
+
+    async def is_in_use(_fabric: Fabric, _network_id: str) -> bool:
+        await trio.lowlevel.checkpoint()
+        return False
+
+    monkeypatch.setattr(Fabric, "_make", make)
+    monkeypatch.setattr(Fabric, "_is_in_use", is_in_use)
+    fabric._bridges[NETWORK] = 2
+    assert await fabric.restore_bridges(None)
+    assert not await fabric.restore_bridges(None)
+
+
+async def test_bridges_are_repaired_also_where_no_way_out_can_be_made(
+    fabric: Fabric, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def make(fabric: Fabric, network_id: str) -> int:
+        await trio.lowlevel.checkpoint()
+        fabric._bridges[network_id] = 3
+        return 3
+
+    async def lead_out(_home: Home) -> None:
+        await trio.lowlevel.checkpoint()
+        raise Unavailable("cannot give networks a way out without root: it has ended")
+
+    monkeypatch.setattr(Fabric, "_make", make)
+    monkeypatch.setattr(Home, "lead_out", lead_out)
+    monkeypatch.setattr(Home, "_found", lambda _home: 0)
+    fabric.home._index = 7
+    fabric._bridges[NETWORK] = 2
+    assert await fabric.restore_bridges(frozenset({2, 7}))
+    assert fabric._bridges == {NETWORK: 3}
+    assert "cannot lead networks out again: cannot give networks a way out" in caplog.text
+    assert await fabric.restore_bridges(frozenset({99})), "it is tried again"
