@@ -92,11 +92,12 @@ async def unpause_container(engine: Engine, request: Request) -> Response:
 
 async def remove_container(engine: Engine, request: Request) -> Response:
     """DELETE /containers/{id}?force=&v=&link=. ``v``: anonymous volumes, too; ``link``: a link alone, ID/ALIAS."""
+    named = "/".join(request.params.values())
     if request.query.flag("link"):
-        await engine.unlink(request.params["id"], request.caller)
+        await engine.unlink(named, request.caller)
         return empty()
     force, volumes = request.query.flag("force"), request.query.flag("v")
-    await engine.remove(request.params["id"], request.caller, force=force, volumes=volumes)
+    await engine.remove(named, request.caller, force=force, volumes=volumes)
     return empty()
 
 
@@ -176,5 +177,6 @@ ROUTES = (
     Route("POST", "/containers/{id}/resize", resize_container),
     Route("GET", "/containers/{id}/top", top_container),
     Route("GET", "/containers/{id}/changes", list_changes),
-    Route("DELETE", "/containers/{id*}", remove_container),
+    Route("DELETE", "/containers/{id}", remove_container),
+    Route("DELETE", "/containers/{id}/{alias}", remove_container),
 )
