@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 from helpers.containers import Outcome, kept, outcome, run, start
 from helpers.daemon import children as process_children
 from helpers.keepers import CAPABILITIES, ENV, FLAGS, HERE, KeeperProcess, linked, plan
@@ -195,14 +196,25 @@ def silent_memory() -> Iterator[int]:
 
 
 async def test_a_container_cannot_hold_up_the_keeper(keeper: KeeperProcess, tmp_path: Path) -> None:
-    """The helper hangs in another container's file system, past its kill; the start fails, and others go on."""
+    """The helper hangs in another container's file system, past its kill; the start fails, and others go on.
+
+    Once the file system is gone, so is the helper: it is reaped at the next end of a container.
+    """
     outside = [["borrow", "donor", "/dev/shm", "shm"], ["give_ids", "shm", "user", 0]]
     async with linked(keeper) as link, namespace(link, "0 100000 65536\n") as user:
+        before = set(process_children(keeper.process.pid))
         with silent_memory() as donor:
             with pytest.raises(StartFailed, match="has not answered within"):
                 await run(link, tmp_path, [], steps=[], user=user, attach={"donor": donor}, outside=outside)
             assert (await run(link, tmp_path / "c", ["true"])).code == 0
+            assert await kept(link) == []
+            (helper,) = set(process_children(keeper.process.pid)) - before
+            pidfd = os.pidfd_open(helper)
+        await trio.lowlevel.wait_readable(pidfd)
+        os.close(pidfd)
+        assert (await run(link, tmp_path / "d", ["true"])).code == 0
         assert await kept(link) == []
+        assert set(process_children(keeper.process.pid)) == before
 
 
 @pytest.mark.parametrize("text", ["nonsense", "0 0 1\n0 0 1\n"])
