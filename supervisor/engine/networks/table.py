@@ -32,6 +32,9 @@ from pysup.supervisor.network.rules import Published, Ruled
 
 log = logging.getLogger(__name__)
 
+_MANY = 1000
+"""Ports that were taken back, before it is asked which of them rows still tell of."""
+
 WITHOUT_NETWORK = "--network none and host work without it"
 
 
@@ -61,6 +64,8 @@ class Table:
         """The networks that it rules, as far as is known; their containers may be yet to be looked at."""
         self._published: set[Published] = set()
         """What this engine has published; rows tell of it a little later."""
+        self._withdrawn: set[Published] = set()
+        """What it has taken back; rows may tell of it a little longer."""
         self._led: set[Published] = set()
         """What it leads, as far as is known."""
         self._spared: set[str] = set()
@@ -141,6 +146,7 @@ class Table:
             async with self.turn:
                 await self._apply(rules.publish(led), "publish ports")
                 self._published.update(led)
+                self._withdrawn.difference_update(led)
                 self._led.update(led)
 
     async def unpublish(self, ports: Sequence[Published]) -> None:
@@ -148,22 +154,31 @@ class Table:
         if led := [port for port in ports if port.is_led]:
             async with self.turn:
                 self._published.difference_update(led)
+                self._withdrawn.update(led)
                 there = self._led.intersection(led)
                 self._led -= there
                 if there or not self._founded:
-                    await self._forget(rules.unpublish(sorted(there)), "take ports back", led)
+                    await self._forget(rules.unpublish(sorted(there)), "take ports back")
+                if len(self._withdrawn) > _MANY:
+                    await self._rows()
+
+    async def _rows(self) -> set[Published]:
+        """What rows tell of; what was taken back and is no row any more need not be known."""
+        rows = set(await self._store.query(all_published))
+        self._withdrawn &= rows
+        return rows
 
     # -- all of it -------------------------------------------------------------------------------------------
 
-    async def found(self, besides: Iterable[Published] = ()) -> None:
-        """Make the table, in one transaction: all networks that are there or in use, and all ports but some.
+    async def found(self) -> None:
+        """Make the table, in one transaction: all networks that are there or in use, and all ports.
 
         So no network is without its rules while an engine that has just begun looks at one container after the other.
         Raises Unavailable.
         """
         self._founded = False
         ruled = await self._store.query(partial(all_ruled, known=tuple(self._raised())))
-        ports = self._published.union(await self._store.query(all_published)).difference(besides)
+        ports = (self._published | await self._rows()) - self._withdrawn
         self._spared = await self._neighbours()
         guarded = sorted(self._forwarding.guarded)
         whole = rules.whole(ruled.values(), sorted(ports), guarded=guarded, spared=sorted(self._spared))
@@ -187,7 +202,7 @@ class Table:
         await self.found()
         await self._firewall.apply(commands, what)
 
-    async def _forget(self, commands: str, what: str, ports: Iterable[Published] = ()) -> None:
+    async def _forget(self, commands: str, what: str) -> None:
         """Take something out of the table. One that is not known to have it is made anew, from the store, without it:
         that of an earlier engine, which somebody may have flushed since, or one that has proved to be another."""
         try:
@@ -197,6 +212,6 @@ class Table:
         except Unavailable as error:
             log.warning("%s; making the table anew", error)
         try:
-            await self.found(besides=ports)
+            await self.found()
         except Unavailable as error:
             log.warning("%s", error)
