@@ -143,9 +143,13 @@ class Netlink:
 def _open() -> socket.socket:
     kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
     made = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
-    made.bind((0, 0))
-    for option in (_CAP_ACK, _EXT_ACK):
-        made.setsockopt(_SOL_NETLINK, option, 1)
+    try:
+        made.bind((0, 0))
+        for option in (_CAP_ACK, _EXT_ACK):
+            made.setsockopt(_SOL_NETLINK, option, 1)
+    except BaseException:
+        made.close()
+        raise
     return made
 
 

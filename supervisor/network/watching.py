@@ -54,8 +54,12 @@ class Watch:
         self._socket = socket.socket(
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, family
         )
-        socket_filter.accept(self._socket, wanted)
-        self._socket.bind((0, groups))
+        try:
+            socket_filter.accept(self._socket, wanted)
+            self._socket.bind((0, groups))
+        except BaseException:
+            self._socket.close()
+            raise
 
     def __enter__(self) -> Watch:
         return self

@@ -170,7 +170,9 @@ def _inside(plug: Plug) -> tuple[Netlink, int]:
 
 
 def _looked_up(inner: str) -> tuple[Netlink, int]:
-    return Netlink(), socket.if_nametoindex(inner)
+    """Raises OSError: there is no such interface."""
+    index = socket.if_nametoindex(inner)
+    return Netlink(), index
 
 
 def _set(name: str, value: str) -> None:
