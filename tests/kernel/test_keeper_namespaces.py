@@ -202,6 +202,7 @@ async def test_a_container_cannot_hold_up_the_keeper(keeper: KeeperProcess, tmp_
     """
     outside = [["borrow", "donor", "/dev/shm", "shm"], ["give_ids", "shm", "user", 0]]
     async with linked(keeper) as link, namespace(link, "0 100000 65536\n") as user:
+        assert await kept(link) == []
         before = set(process_children(keeper.process.pid))
         with silent_memory() as donor:
             with pytest.raises(StartFailed, match="has not answered within"):
