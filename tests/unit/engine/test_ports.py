@@ -58,10 +58,11 @@ def test_every_binding_goes_on_whole_or_is_missing(bindings: list[Binding], take
 
 
 def test_the_address_that_refuses_a_port_is_named() -> None:
+    """The other one is 127.0.0.2: on 127.0.0.1 somebody may have the same number."""
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
         ports, number = Ports(), server.getsockname()[1]
         with pytest.raises(Refused) as caught:
-            ports.take([Binding("tcp", 80, "", number, number)], (), ("127.0.0.1", "::1"))
+            ports.take([Binding("tcp", 80, "", number, number)], (), ("127.0.0.2", "::1"))
         assert caught.value.where == f"[::1]:{number}/tcp"
         assert ports.taken == ()
 
