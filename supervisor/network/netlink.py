@@ -14,11 +14,10 @@ from typing import NamedTuple, TypeVar
 import trio
 
 from pysup.supervisor.kernel import netns
+from pysup.supervisor.kernel.nlmsg import HEADER, Received, split
 
 T = TypeVar("T")
 
-_HEADER = struct.Struct("=IHHII")
-"""struct nlmsghdr: length, type, flags, sequence number, port."""
 _ERRNO = struct.Struct("=i")
 _ATTRIBUTE = struct.Struct("=HH")
 _ERROR, _DONE = 2, 3
@@ -84,11 +83,11 @@ class Netlink:
             results: list[NetlinkError | None] = [None] * len(messages)
             waiting = set(range(len(messages)))
             while waiting:
-                for kind, _flags, number, payload in await self._packet():
-                    index = number - first
-                    if kind == _ERROR and index in waiting:
+                for answer in await self._packet():
+                    index = answer.number - first
+                    if answer.kind == _ERROR and index in waiting:
                         waiting.discard(index)
-                        results[index] = _failure(payload, messages[index].told)
+                        results[index] = _failure(answer, messages[index].told)
             return results
 
     async def dump(self, message: Message, read: Callable[[bytes], T]) -> list[T]:
@@ -104,15 +103,15 @@ class Netlink:
         found: list[T] = []
         interrupted = False
         while True:
-            for kind, flags, number, payload in await self._packet():
-                if number != self._number:
+            for answer in await self._packet():
+                if answer.number != self._number:
                     continue
-                interrupted |= bool(flags & _DUMP_INTERRUPTED)
-                if kind == _DONE:
+                interrupted |= bool(answer.flags & _DUMP_INTERRUPTED)
+                if answer.kind == _DONE:
                     return found, interrupted
-                if kind == _ERROR:
-                    raise _failure(payload, message.told) or NetlinkError(0, message.told)
-                found.append(read(payload))
+                if answer.kind == _ERROR:
+                    raise _failure(answer, message.told) or NetlinkError(0, message.told)
+                found.append(read(answer.whole))
 
     async def _send(self, messages: Sequence[Message]) -> None:
         packed = bytearray()
@@ -129,8 +128,8 @@ class Netlink:
             else:
                 return
 
-    async def _packet(self) -> list[tuple[int, int, int, bytes]]:
-        return list(_split(await self._receive()))
+    async def _packet(self) -> list[Received]:
+        return list(split(await self._receive()))
 
     async def _receive(self) -> bytes:
         while True:
@@ -153,23 +152,13 @@ def _open() -> socket.socket:
     return made
 
 
-def _split(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
-    """Type, flags, sequence number, and the whole of each message."""
-    at = 0
-    while at + _HEADER.size <= len(data):
-        length, kind, flags, number, _port = _HEADER.unpack_from(data, at)
-        yield kind, flags, number, data[at : at + length]
-        at += -(-length // 4) * 4
-
-
-def _failure(whole: bytes, told: str) -> NetlinkError | None:
-    (number,) = _ERRNO.unpack_from(whole, _HEADER.size)
+def _failure(answer: Received, told: str) -> NetlinkError | None:
+    (number,) = _ERRNO.unpack_from(answer.data)
     if number == 0:
         return None
-    (_, _, flags, _, _) = _HEADER.unpack_from(whole)
     cause = ""
-    if flags & _ACK_TLVS:
-        found = dict(attributes(whole[2 * _HEADER.size + _ERRNO.size :]))
+    if answer.flags & _ACK_TLVS:  # behind the header of the request, which CAP_ACK leaves of it
+        found = dict(attributes(answer.data[_ERRNO.size + HEADER.size :]))
         cause = found.get(_ACK_MESSAGE, b"").rstrip(b"\0").decode(errors="replace")
     return NetlinkError(-number, told, cause)
 

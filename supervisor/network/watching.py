@@ -7,11 +7,11 @@ import socket
 import struct
 import sys
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import trio
 
 from pysup.supervisor.kernel import nftables, socket_filter
+from pysup.supervisor.kernel.nlmsg import Received, split
 from pysup.supervisor.kernel.socket_filter import Wanted, Word
 from pysup.supervisor.network.netlink import attributes
 
@@ -29,22 +29,11 @@ _GENERATION = _NFTABLES | 15
 _TABLE, _WHO_PID, _WHO_NAME = 1, 2, 3
 _GENERIC = 4
 """Bytes of struct nfgenmsg, before the attributes."""
-_HEADER = struct.Struct("=IHHII")
 _INDEX = struct.Struct("=4xi")
 """Of the interface, in struct ifinfomsg and ifaddrmsg alike."""
 
 
 UNKNOWN = "an unknown process"
-
-
-class Message(NamedTuple):
-    """One notification."""
-
-    kind: int
-    port: int
-    """Of the socket that asked for it: its process's id, mostly."""
-    data: bytes
-    """Behind struct nlmsghdr."""
 
 
 class Watch:
@@ -72,32 +61,23 @@ class Watch:
         trio.lowlevel.notify_closing(self._socket)
         self._socket.close()
 
-    async def more(self) -> list[Message] | None:
+    async def more(self) -> list[Received] | None:
         """Wait for messages; None: some were lost, so anything may have happened."""
         await trio.lowlevel.wait_readable(self._socket)
         return self.pending()
 
-    def pending(self) -> list[Message] | None:
+    def pending(self) -> list[Received] | None:
         """Those that are here already."""
-        found: list[Message] = []
+        found: list[Received] = []
         while True:
             try:
-                found += _split(self._socket.recv(_LARGEST))
+                found += split(self._socket.recv(_LARGEST))
             except BlockingIOError:
                 return found
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
                 return None
-
-
-def _split(data: bytes) -> list[Message]:
-    found, at = [], 0
-    while at + _HEADER.size <= len(data):
-        length, kind, _flags, _number, port = _HEADER.unpack_from(data, at)
-        found.append(Message(kind, port, data[at + _HEADER.size : at + length]))
-        at += -(-length // 4) * 4
-    return found
 
 
 # -- rules ---------------------------------------------------------------------------------------------------
@@ -108,7 +88,7 @@ def watch_rules() -> Watch:
     return Watch(nftables.NETFILTER, _GROUP_NFTABLES, map(Wanted, (*_DELETIONS, _GENERATION)))
 
 
-def thief(messages: Iterable[Message], table: str, own_port: int) -> str:
+def thief(messages: Iterable[Received], table: str, own_port: int) -> str:
     """Who took something out of a table, other than we ourselves; empty: nobody."""
     name, lost = table.encode() + b"\0", False
     for message in messages:
@@ -168,6 +148,6 @@ def watch_forwarding() -> Watch:
     return Watch(socket.NETLINK_ROUTE, _GROUP_SETTINGS4 | _GROUP_SETTINGS6, (_SWITCHED,))
 
 
-def touched(messages: Iterable[Message]) -> frozenset[int]:
+def touched(messages: Iterable[Received]) -> frozenset[int]:
     """The numbers of the interfaces."""
     return frozenset(_INDEX.unpack_from(message.data)[0] for message in messages)

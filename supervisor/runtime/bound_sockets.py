@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import NamedTuple
 
+from pysup.supervisor.kernel.nlmsg import HEADER, split
+
 _SOCK_DIAG, _BY_FAMILY = 4, 20
 """NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY."""
 _REQUEST_DUMP = 0x301
 _ERROR, _DONE = 2, 3
 _BOUND_INACTIVE = 1 << 13
 """TCPF_BOUND_INACTIVE: an older kernel than Linux 6.8 knows no such state, and finds none."""
-_HEADER = struct.Struct("=IHHII")
 _REQUEST = struct.Struct("=BBBxI")
 """struct inet_diag_req_v2: family, protocol, extensions, states; then the sockets that are meant."""
 _ID_SIZE = 48
@@ -49,25 +50,15 @@ def bound(port: int) -> Iterator[Bound]:
 def _dumped(family: int) -> Iterator[Bound]:
     wanted = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, _BOUND_INACTIVE) + bytes(_ID_SIZE)
     with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, _SOCK_DIAG) as sock:
-        sock.sendto(
-            _HEADER.pack(_HEADER.size + len(wanted), _BY_FAMILY, _REQUEST_DUMP, 1, 0) + wanted, (0, 0)
-        )
+        sock.sendto(HEADER.pack(HEADER.size + len(wanted), _BY_FAMILY, _REQUEST_DUMP, 1, 0) + wanted, (0, 0))
         while True:
-            for kind, payload in _messages(sock.recv(_LARGEST)):
-                if kind == _DONE:
+            for answer in split(sock.recv(_LARGEST)):
+                if answer.kind == _DONE:
                     return
-                if kind == _ERROR:
-                    (number,) = struct.unpack_from("=i", payload)
+                if answer.kind == _ERROR:
+                    (number,) = struct.unpack_from("=i", answer.data)
                     raise OSError(-number, "sock_diag")
-                yield _read(family, payload)
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + _HEADER.size <= len(data):
-        length, kind, _flags, _number, _port = _HEADER.unpack_from(data, at)
-        yield kind, data[at + _HEADER.size : at + length]
-        at += -(-length // 4) * 4
+                yield _read(family, answer.data)
 
 
 def _read(family: int, payload: bytes) -> Bound:

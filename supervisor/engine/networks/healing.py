@@ -17,12 +17,12 @@ from pysup.store.errors import StoreError
 from pysup.supervisor.engine.networks.fabric import Fabric
 from pysup.supervisor.errors import PysupError
 from pysup.supervisor.kernel import netns, nftables
+from pysup.supervisor.kernel.nlmsg import Received
 from pysup.supervisor.network.firewall import Firewall
 from pysup.supervisor.network.neighbours import BEGINNINGS
 from pysup.supervisor.network.rules import TABLE
 from pysup.supervisor.network.watching import (
     UNKNOWN,
-    Message,
     Watch,
     thief,
     touched,
@@ -39,7 +39,7 @@ SETTLE = 0.05
 PAUSE = 1.0
 """Seconds between two repairs: with a program that deletes again and again, nobody is to be busy with nothing else."""
 
-Look = Callable[[list[Message] | None], Awaitable[bool]]
+Look = Callable[[list[Received] | None], Awaitable[bool]]
 
 
 async def heal(
@@ -47,19 +47,19 @@ async def heal(
 ) -> None:
     """For as long as the engine lives; nothing is missed after started()."""
 
-    async def look_at_rules(found: list[Message] | None) -> bool:
+    async def look_at_rules(found: list[Received] | None) -> bool:
         by = UNKNOWN if found is None else thief(found, TABLE.split()[1], firewall.pid)
         if by:
             await fabric.remake_rules(by)
         return bool(by)
 
-    async def look_at_links(found: list[Message] | None) -> bool:
+    async def look_at_links(found: list[Received] | None) -> bool:
         return await fabric.restore_bridges(None if found is None else touched(found))
 
-    async def look_at_forwarding(_found: list[Message] | None) -> bool:
+    async def look_at_forwarding(_found: list[Received] | None) -> bool:
         return await fabric.restore_forwarding()
 
-    async def look_at_neighbours(_found: list[Message] | None) -> bool:
+    async def look_at_neighbours(_found: list[Received] | None) -> bool:
         return await fabric.table.spare_neighbours()
 
     def begun(watch: Callable[[], Watch]) -> Watch:
