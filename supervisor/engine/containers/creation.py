@@ -32,7 +32,13 @@ from pysup.supervisor.engine.networks.joining import (
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.secrets.secrets import note_secrets
 from pysup.supervisor.engine.volumes.copy_up import fill_volumes
-from pysup.supervisor.engine.volumes.uses import discard_volumes, make_volumes, note_volumes, objects_of
+from pysup.supervisor.engine.volumes.uses import (
+    discard_volumes,
+    held_volumes,
+    make_volumes,
+    note_volumes,
+    objects_of,
+)
 from pysup.supervisor.errors import BadRequest, Conflict, NotFound, Unavailable
 from pysup.supervisor.runtime import rootfs
 from pysup.supervisor.spec.container import ContainerSpec
@@ -139,7 +145,7 @@ async def refusable(parts: Parts, drafted: Draft, caller: Caller) -> AsyncIterat
     """
     spec = drafted.record.spec
     try:
-        with trio.CancelScope(shield=True):
+        with trio.CancelScope(shield=True), held_volumes(parts, spec):
             await make_volumes(parts, spec, drafted.id, caller)
             await fill_volumes(parts, spec, drafted.id)
             yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from sqlite3 import Connection
 from typing import Any, Literal
@@ -49,6 +50,11 @@ def objects_of(parts: Parts, ref: str) -> list[Json]:
     verb = f"use the volumes of container {row.name}"
     config, host = Fields(verb, json.loads(row.config)), Fields(verb, json.loads(row.host_config))
     return inheritable(config, host, row.id)
+
+
+def held_volumes(parts: Parts, spec: ContainerSpec) -> AbstractContextManager[None]:
+    """Nobody removes them between make_volumes() and note_volumes()."""
+    return parts.volumes.held([volume.name for _mount, volume in shown_volumes(spec)])
 
 
 async def make_volumes(parts: Parts, spec: ContainerSpec, container_id: str, caller: Caller) -> None:

@@ -11,7 +11,9 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from sqlite3 import Connection
 from typing import NamedTuple
@@ -36,6 +38,8 @@ from pysup.supervisor.volumes.filling import Image, Place
 
 log = logging.getLogger(__name__)
 
+IN_USE = "cannot remove volume {}: volume is in use"
+
 
 class Pruned(NamedTuple):
     """What ``volume prune`` has done."""
@@ -58,6 +62,8 @@ class Volumes:
         self._disk = disk
         self._turn = trio.Lock()
         self._fills = trio.Lock()
+        self._held: Counter[str] = Counter()
+        """By containers whose rows come next."""
 
     async def prepare(self) -> None:
         """Remove what a crash left; the trash is open."""
@@ -151,6 +157,15 @@ class Volumes:
                     f"cannot copy {path} of the image into volume {place.name}: {error.strerror}"
                 ) from error
 
+    @contextmanager
+    def held(self, names: Collection[str]) -> Iterator[None]:
+        """They are in use already: from before a container's volumes are made until its row names them."""
+        self._held.update(names)
+        try:
+            yield
+        finally:
+            self._held -= Counter(names)
+
     def discard(self, name: str) -> None:
         """The directory of a volume whose row does not come after all."""
         if volumes.get(self._store.read(), name) is None:
@@ -164,6 +179,8 @@ class Volumes:
             if volumes.get(self._store.read(), name) is None and force:
                 return
             self.get(name)
+            if name in self._held:
+                raise Conflict(f"{IN_USE.format(name)} by a container that is being created")
             await self._store.write(partial(_delete, name=name, caller=caller))
             self.throw([name])
 
@@ -214,7 +231,7 @@ def _delete(conn: Connection, name: str, caller: Caller) -> None:
     try:
         gone = volumes.delete(conn, name)
     except sqlite3.IntegrityError:
-        raise Conflict(f"cannot remove volume {name}: volume is in use by {_users(conn, name)}") from None
+        raise Conflict(f"{IN_USE.format(name)} by {_users(conn, name)}") from None
     if gone:
         note(conn, name, "destroy", {"driver": DRIVER}, caller)
 
