@@ -15,7 +15,7 @@ from pysup.supervisor.api.router import split_version
 from pysup.supervisor.api.sending import ChunkedSink, RawDuplex, response_head
 from pysup.supervisor.api.transport import RECEIVE, RECEIVE_MUCH, Gone, Transport, departed
 from pysup.supervisor.api.wire import Answer, Hijacked, Query, Request, Response, Streamed
-from pysup.supervisor.engine.containers.commands import Caller
+from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.errors import BadRequest, Forbidden
 
 log = logging.getLogger(__name__)

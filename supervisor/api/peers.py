@@ -8,7 +8,7 @@ import struct
 
 import trio
 
-from pysup.supervisor.engine.containers.commands import Caller
+from pysup.supervisor.engine.callers import Caller
 
 REMOTE = -1
 """The uid and gid of who has none here."""

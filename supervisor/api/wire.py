@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 import trio
 
-from pysup.supervisor.engine.containers.commands import Caller
+from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.errors import BadRequest, TooLarge
 
 JSON = "application/json"

@@ -28,8 +28,8 @@ from functools import partial
 from pysup.store import builds, containers, daemon_starts
 from pysup.store.containers import Container as Row
 from pysup.supervisor import __version__
+from pysup.supervisor.engine.callers import DAEMON
 from pysup.supervisor.engine.containers import commands, policy
-from pysup.supervisor.engine.containers.commands import DAEMON
 from pysup.supervisor.engine.containers.joined_modes import joined_by
 from pysup.supervisor.engine.containers.namespaces import key_of
 from pysup.supervisor.engine.containers.states import ALIVE, State

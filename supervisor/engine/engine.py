@@ -16,9 +16,9 @@ from pysup.store.networks import Network
 from pysup.store.runs import Run
 from pysup.supervisor.engine import upper_layers
 from pysup.supervisor.engine.building.builds import Builds
+from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.engine.containers import commands
 from pysup.supervisor.engine.containers.attachment import Attachment
-from pysup.supervisor.engine.containers.commands import Caller
 from pysup.supervisor.engine.containers.container import Container
 from pysup.supervisor.engine.containers.creation import Draft, draft, refusable
 from pysup.supervisor.engine.containers.execs import Execs

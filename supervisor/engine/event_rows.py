@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sqlite3 import Connection
 
 from pysup.store import events
-from pysup.supervisor.engine.containers.commands import DAEMON, Caller
+from pysup.supervisor.engine.callers import DAEMON, Caller
 
 
 def note(  # the columns of an event

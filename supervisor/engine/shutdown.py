@@ -8,8 +8,8 @@ import logging
 import trio
 
 from pysup.store import containers
+from pysup.supervisor.engine.callers import DAEMON
 from pysup.supervisor.engine.containers import commands
-from pysup.supervisor.engine.containers.commands import DAEMON
 from pysup.supervisor.engine.containers.container import Container
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.errors import NotModified, PysupError

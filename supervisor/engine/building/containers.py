@@ -18,8 +18,8 @@ import trio
 from pysup.store import builds
 from pysup.supervisor.engine.building.orders import Order
 from pysup.supervisor.engine.building.output import Output
+from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.engine.containers.attachment import Attachment
-from pysup.supervisor.engine.containers.commands import Caller
 from pysup.supervisor.engine.containers.record import Change, Record
 from pysup.supervisor.engine.containers.waiting import Condition
 from pysup.supervisor.engine.parts import Parts

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pysup.supervisor.engine.containers.commands import Caller
+from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.images.platforms import Platform
 from pysup.supervisor.images.registry.credentials import NOBODY, Credentials
 from pysup.supervisor.spec.reference import Reference

@@ -11,7 +11,7 @@ import trio
 
 from pysup.store import builds, images
 from pysup.store.builds import BuildStep
-from pysup.supervisor.engine.containers.commands import Caller
+from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.engine.disk_use import measured, parts_of_images, without
 from pysup.supervisor.engine.event_rows import note
 from pysup.supervisor.engine.images.images import delete_rows

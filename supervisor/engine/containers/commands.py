@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import trio
 
 from pysup.store.networks import Network
+from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.engine.containers.health import Probe
+from pysup.supervisor.engine.containers.record import Change
 from pysup.supervisor.errors import PysupError
 from pysup.supervisor.spec.joining import Joining
-
-if TYPE_CHECKING:
-    from pysup.supervisor.engine.containers.record import Change
-
-
-class Caller(NamedTuple):
-    """Who asks: the peer of the API socket (SO_PEERCRED, unix(7)), or the daemon itself."""
-
-    uid: int
-    """-1: it came by TCP."""
-    pid: int
-    comm: str
-    """The name of the process, or of the certificate, with ``@`` and the address behind it."""
-    gid: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.comm} (pid {self.pid}, uid {self.uid})"
-
-
-DAEMON = Caller(0, 0, "pysup")
 
 
 class Reply:

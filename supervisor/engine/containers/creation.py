@@ -16,8 +16,8 @@ import trio
 from pysup.store import containers, images
 from pysup.store.containers import Container as Row
 from pysup.store.errors import Missing, NameTaken
+from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.engine.containers import nested_ids
-from pysup.supervisor.engine.containers.commands import Caller
 from pysup.supervisor.engine.containers.joined_modes import with_ids
 from pysup.supervisor.engine.containers.record import Change, Record, Told
 from pysup.supervisor.engine.containers.specs import DEFAULTS, image_of

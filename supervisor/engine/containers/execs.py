@@ -19,7 +19,7 @@ from pysup.store import containers, execs
 from pysup.store.containers import Container as ContainerRow
 from pysup.store.errors import Missing, StoreError
 from pysup.store.execs import Exec as Row
-from pysup.supervisor.engine.containers.commands import Caller
+from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.engine.containers.container import Container
 from pysup.supervisor.engine.containers.exec_session import ExecSession
 from pysup.supervisor.engine.containers.launching import give_size, launch_exec

@@ -13,9 +13,10 @@ import trio
 
 from pysup.store import runs
 from pysup.store.errors import StoreError
+from pysup.supervisor.engine.callers import DAEMON, Caller
 from pysup.supervisor.engine.containers import commands, policy
 from pysup.supervisor.engine.containers.actor import Actor
-from pysup.supervisor.engine.containers.commands import DAEMON, Due, Exited, Failed, Probed, Ready, Reply
+from pysup.supervisor.engine.containers.commands import Due, Exited, Failed, Probed, Ready, Reply
 from pysup.supervisor.engine.containers.ending import Ending
 from pysup.supervisor.engine.containers.health import STARTING, UNHEALTHY, Health, judged
 from pysup.supervisor.engine.containers.kept_layers import KeptLayers
@@ -124,7 +125,7 @@ class Lifecycle(Actor):
 
     # -- starting -------------------------------------------------------------------------------------------
 
-    def _beginning(self, event: Event, cause: str, caller: commands.Caller = DAEMON) -> Change:
+    def _beginning(self, event: Event, cause: str, caller: Caller = DAEMON) -> Change:
         """The next run, on paper: its row is there before its process is."""
         number = self.record.row.run_number + 1
         begin = partial(
@@ -143,7 +144,7 @@ class Lifecycle(Actor):
     async def _begin_surely(self, event: Event) -> None:
         await self._begin(partial(self._surely, self._beginning(event, "policy")))
 
-    async def _begin(self, commit: Callable[[], Awaitable[None]], caller: commands.Caller = DAEMON) -> None:
+    async def _begin(self, commit: Callable[[], Awaitable[None]], caller: Caller = DAEMON) -> None:
         """Commit the next run's row. While the disk is waited for, the run prepares what needs no row."""
         self._run = self._new_run(self.record.row.run_number + 1)
         self._run.started_for = caller
@@ -157,7 +158,7 @@ class Lifecycle(Actor):
         self._deadline = math.inf
         self._run.begun.set()
 
-    async def _perform_next_run(self, caller: commands.Caller = DAEMON) -> None:
+    async def _perform_next_run(self, caller: Caller = DAEMON) -> None:
         """Its row was committed with the end of the run before."""
         self._deadline = math.inf
         self._run = self._new_run(self.record.row.run_number)
@@ -321,7 +322,7 @@ class Lifecycle(Actor):
         return self._run_in_progress.ending.asked(command, self.record.spec, self._parts.now_ns())
 
     async def _begin_end(
-        self, ending: Ending, caller: commands.Caller, commit: Callable[[Change], Awaitable[None]]
+        self, ending: Ending, caller: Caller, commit: Callable[[Change], Awaitable[None]]
     ) -> None:
         run = self._run_in_progress
         await commit(self._stopping(caller, ending))
@@ -330,7 +331,7 @@ class Lifecycle(Actor):
         run.signal(ending.signal)
         self._set_kill_deadline()
 
-    def _stopping(self, caller: commands.Caller, ending: Ending) -> Change:
+    def _stopping(self, caller: Caller, ending: Ending) -> Change:
         return Change(
             passed=() if self.record.state is State.STOPPING else (Event.STOP,),
             told=(Told("kill", {"signal": str(ending.signal)}, caller),),
@@ -345,7 +346,7 @@ class Lifecycle(Actor):
     # -- removing -------------------------------------------------------------------------------------------
 
     def _removal(self) -> Removal:
-        caller = self._removers[0].caller if self._removers else commands.DAEMON
+        caller = self._removers[0].caller if self._removers else DAEMON
         volumes = any(command.volumes for command in self._removers)
         return Removal(self._parts, self.record, caller, volumes=volumes)
 

@@ -8,7 +8,8 @@ from functools import partial
 
 from pysup.store import runs
 from pysup.store.containers import Container as Row
-from pysup.supervisor.engine.containers.commands import Caller, Exited
+from pysup.supervisor.engine.callers import Caller
+from pysup.supervisor.engine.containers.commands import Exited
 from pysup.supervisor.engine.containers.record import Change, Told, Write
 from pysup.supervisor.errors import SET_UP_FAILED, PysupError, StartFailed
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pysup.store import containers
 from pysup.store.containers import Container as Row
 from pysup.supervisor.engine import event_rows
-from pysup.supervisor.engine.containers.commands import DAEMON, Caller
+from pysup.supervisor.engine.callers import DAEMON, Caller
 from pysup.supervisor.engine.containers.states import Event, State, next_state
 from pysup.supervisor.engine.news import Happening
 from pysup.supervisor.engine.parts import Parts

@@ -13,7 +13,7 @@ from sqlite3 import Connection
 import trio
 
 from pysup.store import containers, secrets, volumes
-from pysup.supervisor.engine.containers.commands import DAEMON, Caller
+from pysup.supervisor.engine.callers import DAEMON, Caller
 from pysup.supervisor.engine.containers.namespaces import HeldNamespaces
 from pysup.supervisor.engine.containers.record import Change, Record, Told
 from pysup.supervisor.engine.containers.states import Event

@@ -17,7 +17,8 @@ from functools import partial
 import trio
 
 from pysup.store.errors import StoreError
-from pysup.supervisor.engine.containers.commands import DAEMON, Caller, Exited, Failed, News, Ready
+from pysup.supervisor.engine.callers import DAEMON, Caller
+from pysup.supervisor.engine.containers.commands import Exited, Failed, News, Ready
 from pysup.supervisor.engine.containers.ending import Ending
 from pysup.supervisor.engine.containers.kept_layers import KeptLayers, close_all
 from pysup.supervisor.engine.containers.launching import give_size, launch_run

@@ -23,7 +23,7 @@ import trio
 
 from pysup.store import blobs
 from pysup.store.store import Store
-from pysup.supervisor.engine.containers.commands import Caller
+from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.engine.images import rows as image_rows
 from pysup.supervisor.engine.images.rows import Also, Checked, Names
 from pysup.supervisor.engine.trash import Trash

@@ -15,7 +15,7 @@ import trio
 from pysup.store import blobs, images
 from pysup.store.images import Image as Row
 from pysup.store.store import Store
-from pysup.supervisor.engine.containers.commands import Caller
+from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.engine.images.admission import Admission, Candidate
 from pysup.supervisor.engine.images.rows import Also, Names, nothing
 from pysup.supervisor.errors import BadRequest, NotFound, Unavailable

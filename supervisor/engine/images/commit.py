@@ -17,8 +17,8 @@ from typing import Any
 import trio
 
 from pysup.store import images
+from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.engine.containers import commands
-from pysup.supervisor.engine.containers.commands import Caller
 from pysup.supervisor.engine.containers.container import Container
 from pysup.supervisor.engine.containers.record import Record, Told, add_event
 from pysup.supervisor.engine.containers.states import State

@@ -18,7 +18,7 @@ from pysup.store.errors import Ambiguous, Missing
 from pysup.store.images import Digest, Tag
 from pysup.store.images import Image as Row
 from pysup.store.store import Store
-from pysup.supervisor.engine.containers.commands import Caller
+from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.engine.images.admission import Admissions
 from pysup.supervisor.engine.images.registries import Registries
 from pysup.supervisor.engine.images.rows import add_event, names_in_use, set_tag

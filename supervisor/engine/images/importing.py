@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 from functools import partial
 from typing import IO, Any, NamedTuple, cast
 
-from pysup.supervisor.engine.containers.commands import Caller
+from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.engine.images.admission import Admission, Admissions, Candidate
 from pysup.supervisor.engine.images.feeding import feed
 from pysup.supervisor.engine.images.rows import Names

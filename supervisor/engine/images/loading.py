@@ -9,7 +9,7 @@ from typing import IO, NamedTuple
 
 import trio
 
-from pysup.supervisor.engine.containers.commands import Caller
+from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.engine.images.admission import Admission, Admissions, Candidate
 from pysup.supervisor.engine.images.feeding import feed, told
 from pysup.supervisor.engine.images.rows import Names

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import trio
 
 from pysup.store import images as rows
-from pysup.supervisor.engine.containers.commands import Caller
+from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.engine.images.admission import Admission, Admissions, Candidate
 from pysup.supervisor.engine.images.feeding import told
 from pysup.supervisor.engine.images.growing import Growing

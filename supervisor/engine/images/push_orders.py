@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pysup.store import blobs, images
 from pysup.store.images import Image as Row
-from pysup.supervisor.engine.containers.commands import Caller
+from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.engine.images.saving import check_portable, stored
 from pysup.supervisor.errors import NotFound
 from pysup.supervisor.images.documents import diff_ids, parse_config

@@ -8,7 +8,7 @@ from sqlite3 import Connection
 
 from pysup.store import blobs, images
 from pysup.supervisor.engine import event_rows
-from pysup.supervisor.engine.containers.commands import Caller
+from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.errors import Conflict
 from pysup.supervisor.images.content import BLOBS
 from pysup.supervisor.images.digests import hex_of

@@ -8,7 +8,8 @@ from sqlite3 import Connection
 
 from pysup.store import endpoints, networks
 from pysup.store.endpoints import Endpoint
-from pysup.supervisor.engine.containers.commands import Caller, Connect, Disconnect, Unlink
+from pysup.supervisor.engine.callers import Caller
+from pysup.supervisor.engine.containers.commands import Connect, Disconnect, Unlink
 from pysup.supervisor.engine.containers.record import Record
 from pysup.supervisor.engine.containers.run import Run
 from pysup.supervisor.engine.networks.joining import interfaces, join, note, wanted_endpoints

@@ -15,7 +15,7 @@ from pysup.store.endpoints import Endpoint
 from pysup.store.errors import Ambiguous, Missing
 from pysup.store.networks import Network
 from pysup.supervisor.engine import event_rows
-from pysup.supervisor.engine.containers.commands import DAEMON, Caller
+from pysup.supervisor.engine.callers import DAEMON, Caller
 from pysup.supervisor.engine.networks.addressing import give_addresses
 from pysup.supervisor.engine.networks.builtin import NO_BRIDGE
 from pysup.supervisor.engine.parts import Parts

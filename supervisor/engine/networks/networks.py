@@ -23,7 +23,7 @@ from pysup.store.errors import Ambiguous, Missing, NameTaken, StoreError
 from pysup.store.networks import Network as Row
 from pysup.store.store import Store
 from pysup.supervisor.engine import event_rows
-from pysup.supervisor.engine.containers.commands import Caller
+from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.engine.networks import builtin, held
 from pysup.supervisor.engine.networks.forwarding import Forwarding
 from pysup.supervisor.engine.networks.naming import Naming

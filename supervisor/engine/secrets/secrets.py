@@ -20,7 +20,7 @@ from pysup.store import containers, secrets
 from pysup.store.secrets import Secret as Row
 from pysup.store.store import Store
 from pysup.supervisor.engine import event_rows
-from pysup.supervisor.engine.containers.commands import Caller
+from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.engine.news import Happening, NewsDesk
 from pysup.supervisor.engine.secrets.sealing import Seal
 from pysup.supervisor.errors import BadRequest, Conflict, NotFound

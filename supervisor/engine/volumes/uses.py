@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pysup.store import containers, volumes
 from pysup.store.errors import Ambiguous, Missing
-from pysup.supervisor.engine.containers.commands import Caller
+from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.engine.containers.record import Record, Write
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.volumes.volumes import insert, note

@@ -24,7 +24,7 @@ from pysup.store import containers, volumes
 from pysup.store.store import Store
 from pysup.store.volumes import Volume as Row
 from pysup.supervisor.engine import event_rows
-from pysup.supervisor.engine.containers.commands import DAEMON, Caller
+from pysup.supervisor.engine.callers import DAEMON, Caller
 from pysup.supervisor.engine.containers.sizes import tree_sizes
 from pysup.supervisor.engine.news import Happening, NewsDesk
 from pysup.supervisor.engine.trash import Trash

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pysup.supervisor.api.router import MAXIMUM, Route, Router, split_version
 from pysup.supervisor.api.routes import ALL_ROUTES
 from pysup.supervisor.api.wire import Query, Request, Response
-from pysup.supervisor.engine.containers.commands import Caller
+from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.errors import BadRequest
 
 

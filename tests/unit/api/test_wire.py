@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pysup.supervisor.api import filters
 from pysup.supervisor.api.router import MAXIMUM
 from pysup.supervisor.api.wire import Query, Request, json_response
-from pysup.supervisor.engine.containers.commands import Caller
+from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.errors import BadRequest
 
 # -- queries -------------------------------------------------------------------------------------------------

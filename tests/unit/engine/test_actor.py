@@ -5,8 +5,9 @@ from __future__ import annotations
 import trio
 import trio.testing
 
+from pysup.supervisor.engine.callers import DAEMON
 from pysup.supervisor.engine.containers.actor import Actor, Message
-from pysup.supervisor.engine.containers.commands import DAEMON, Due, Kill
+from pysup.supervisor.engine.containers.commands import Due, Kill
 
 
 class Recorder(Actor):

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pysup.supervisor.engine.containers.commands import DAEMON, Restart, Stop
+from pysup.supervisor.engine.callers import DAEMON
+from pysup.supervisor.engine.containers.commands import Restart, Stop
 from pysup.supervisor.engine.containers.ending import Ending, latest
 from pysup.supervisor.spec.container import ContainerSpec
 from pysup.supervisor.spec.from_docker import normalise

@@ -11,8 +11,8 @@ import pytest
 import trio
 from helpers.rows import NOW, container
 
+from pysup.supervisor.engine.callers import DAEMON
 from pysup.supervisor.engine.containers import exec_session, execs, probing
-from pysup.supervisor.engine.containers.commands import DAEMON
 from pysup.supervisor.engine.containers.exec_session import ExecSession
 from pysup.supervisor.engine.containers.namespaces import HeldNamespaces
 from pysup.supervisor.keeper.link import Process as KeeperProcess

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from helpers.rows import NOW, container
 
-from pysup.supervisor.engine.containers.commands import DAEMON
+from pysup.supervisor.engine.callers import DAEMON
 from pysup.supervisor.engine.containers.outcome import Outcome
 from pysup.supervisor.errors import StartFailed
 

@@ -9,7 +9,8 @@ from typing import Any, cast
 import trio
 from helpers.rows import NOW, SECOND, container
 
-from pysup.supervisor.engine.containers.commands import DAEMON, Caller, Failed, News, Ready, Remove, Stop
+from pysup.supervisor.engine.callers import DAEMON, Caller
+from pysup.supervisor.engine.containers.commands import Failed, News, Ready, Remove, Stop
 from pysup.supervisor.engine.containers.container import Container
 from pysup.supervisor.engine.containers.ending import Ending
 from pysup.supervisor.engine.containers.kept_layers import KeptLayers

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from pysup.store.store import Store
-from pysup.supervisor.engine.containers.commands import DAEMON
+from pysup.supervisor.engine.callers import DAEMON
 from pysup.supervisor.engine.news import NewsDesk
 from pysup.supervisor.engine.trash import Trash
 from pysup.supervisor.engine.volumes.volumes import Volumes
