@@ -21,6 +21,7 @@ from pysup.supervisor.engine.building.containers import Engine
 from pysup.supervisor.engine.building.context import Context, receive
 from pysup.supervisor.engine.building.orders import Order
 from pysup.supervisor.engine.building.output import Output, Send
+from pysup.supervisor.engine.building.performing import perform
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import Unavailable
 from pysup.supervisor.images.content import TEMPORARY
@@ -64,7 +65,7 @@ class Builds:
                 async with self._context(order, chunks) as context:
                     wanted = await trio.to_thread.run_sync(_plan, context, order)
                     job = Job(order, context, wanted, output, lease.hold)
-                    return await Build(self._parts, self._engine, job).perform()
+                    return await perform(Build(self._parts, self._engine, job))
         except Exception:
             await output.flush()
             raise

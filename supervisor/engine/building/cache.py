@@ -6,22 +6,19 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import trio
 
 from pysup.store import blobs, builds, images
 from pysup.supervisor.engine.building.orders import Order
+from pysup.supervisor.engine.building.steps import Made
 from pysup.supervisor.engine.images.admission import Admission
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import NotFound
 from pysup.supervisor.images.content import Blob
 from pysup.supervisor.images.documents import Json, diff_ids
 from pysup.supervisor.images.write_layers import Written
-
-if TYPE_CHECKING:
-    from pysup.supervisor.engine.building.layers import Made
-
 
 NO_LAYER = -1
 """A step that has changed the config alone."""

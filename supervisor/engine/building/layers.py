@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import trio
 
-from pysup.supervisor.build.effects import Described, apply
+from pysup.supervisor.build.effects import apply
 from pysup.supervisor.build.errors import bad
 from pysup.supervisor.build.instructions import Copy, Run, Text
 from pysup.supervisor.build.keys import joined
 from pysup.supervisor.build.lexing import Heredoc
 from pysup.supervisor.engine.building import placing, sources
+from pysup.supervisor.engine.building.build import Build
 from pysup.supervisor.engine.building.commands import command_line, container_body
 from pysup.supervisor.engine.building.owners import manner
 from pysup.supervisor.engine.building.placing import Place
 from pysup.supervisor.engine.building.sources import Source
+from pysup.supervisor.engine.building.steps import Made, State
 from pysup.supervisor.engine.building.targets import make_directories
 from pysup.supervisor.engine.images.admission import Admission
 from pysup.supervisor.engine.images.commit import rules_of
@@ -30,48 +32,8 @@ from pysup.supervisor.images.unpack import FULL
 from pysup.supervisor.images.write_layers import Rules, Written
 from pysup.supervisor.images.write_layers import Stage as LayerStage
 
-if TYPE_CHECKING:
-    from pysup.supervisor.engine.building.build import Build
-    from pysup.supervisor.engine.building.stages import State
-
 _T = TypeVar("_T")
-Write = Callable[[Admission], Awaitable[Written | None]]
 _URLS = ("http://", "https://", "ftp://", "git://", "git@", "ssh://")
-
-
-LONGEST_TOLD = 4096
-"""Signs of a step in the image's history."""
-
-
-class Made(NamedTuple):
-    """What a step is, and how its layer is made."""
-
-    command: Sequence[str]
-    """As the image's history tells it."""
-    described: Described
-    """What is said of the image then."""
-    write: Write
-    further: Sequence[str] = ()
-    """What the key must tell beside the command, which is only a part of it then."""
-
-    @property
-    def told(self) -> str:
-        """The line of the history."""
-        return " ".join(self.command)[:LONGEST_TOLD]
-
-    @property
-    def tells_all(self) -> bool:
-        """Whether that line is the same only for the same step."""
-        return not self.further and len(self.told) < LONGEST_TOLD
-
-    @property
-    def key(self) -> list[str]:
-        """What makes it the same as another step."""
-        return [*self.command, *self.further]
-
-
-async def NO_LAYER(_admission: Admission) -> None:
-    """The config alone is another one."""
 
 
 class Layers:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import replace
+from sqlite3 import Connection
 
 import trio
 
@@ -17,33 +17,14 @@ from pysup.supervisor.build.keys import step_key
 from pysup.supervisor.build.lexing import read_line
 from pysup.supervisor.build.parsing import parse
 from pysup.supervisor.build.stages import Stage
-from pysup.supervisor.engine.building.layers import NO_LAYER, Layers, Made
+from pysup.supervisor.engine.building.build import Build, Done
+from pysup.supervisor.engine.building.layers import Layers
+from pysup.supervisor.engine.building.steps import Made, State, no_layer
 from pysup.supervisor.engine.images.children import SCRATCH, admit_child, parent_of
 from pysup.supervisor.engine.images.rows import Names
 from pysup.supervisor.images.children import Step, child_of
 from pysup.supervisor.images.platforms import parse_platform
 from pysup.supervisor.spec.timestamps import rfc3339
-
-if TYPE_CHECKING:
-    from sqlite3 import Connection
-
-    from pysup.supervisor.engine.building.build import Build
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Where a stage is."""
-
-    image_id: str
-    """Of the last step; empty: nothing yet (``FROM scratch``)."""
-    described: Described
-
-
-class Done(NamedTuple):
-    """A stage that is done."""
-
-    name: str
-    image_id: str
 
 
 class StageBuild:
@@ -120,7 +101,7 @@ class StageBuild:
 
     async def _config(self, described: Described, told: str) -> None:
         command = [*self.state.described.shell, "#(nop) ", told]
-        await self._commit(Made(command, described, NO_LAYER))
+        await self._commit(Made(command, described, no_layer))
 
     async def _commit(self, made: Made) -> None:
         """The next image: what an earlier build made, or a new one."""
