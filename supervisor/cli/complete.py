@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from pysup.supervisor.cli import catalogue, main
-from pysup.supervisor.cli.flags import Flag, Syntax
+from pysup.supervisor.cli.flags import Flag, HelpWanted, Syntax
 from pysup.supervisor.errors import PysupError
 
 WITHIN = 2.0
@@ -70,7 +70,7 @@ def candidates(words: Sequence[str]) -> Candidates:
         return _flag_or_value(main.GLOBAL, place, typed)
     try:
         main.remember(main.GLOBAL.parse(before))
-    except (PysupError, SystemExit):
+    except (PysupError, HelpWanted):
         return []
     return _of_commands(place.words, typed)
 

@@ -32,6 +32,14 @@ class UsageError(BadRequest):
         self.exit_code = exit_code
 
 
+class HelpWanted(Exception):
+    """``--help`` was given: instead of the command, ``syntax`` is to be told."""
+
+    def __init__(self, syntax: Syntax) -> None:
+        super().__init__(syntax.name)
+        self.syntax = syntax
+
+
 class Flag(NamedTuple):
     """One flag. A kind with ``many`` collects every occurrence in a list."""
 
@@ -102,7 +110,7 @@ class Syntax(NamedTuple):
     """Flags may follow words. False: the first word ends the flags (run, create, exec, top)."""
 
     def parse(self, argv: Sequence[str]) -> Given:
-        """Parse; prints the help and leaves with 0 on ``--help``. Raises UsageError, NotSupported."""
+        """What the words say. Raises HelpWanted, UsageError, NotSupported."""
         given = _Parser(self).parse(argv)
         self._check_words(given.words)
         return given
@@ -207,19 +215,13 @@ class _Parser:
 
     def _unknown_long(self, name: str) -> NoReturn:
         if name == "help":
-            self._help()
+            raise HelpWanted(self.syntax)
         self.syntax.refuse(f"unknown flag: --{name}{suggestion(name, self.by_name, '--')}")
 
     def _unknown_short(self, letter: str, letters: str) -> NoReturn:
         if letter == "h":
-            self._help()
+            raise HelpWanted(self.syntax)
         self.syntax.refuse(f"unknown shorthand flag: '{letter}' in -{letters}")
-
-    def _help(self) -> NoReturn:
-        from pysup.supervisor.cli.usage import command_help
-
-        print(command_help(self.syntax))
-        raise SystemExit(0)
 
 
 def suggestion(wrong: str, known: Sequence[str] | dict[str, Any], prefix: str = "") -> str:

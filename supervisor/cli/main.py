@@ -16,7 +16,7 @@ from contextlib import suppress
 from pysup.supervisor import __version__
 from pysup.supervisor.cli import catalogue, flags, kinds
 from pysup.supervisor.cli.catalogue import Entry
-from pysup.supervisor.cli.flags import Flag, Given, Syntax, UsageError, suggestion
+from pysup.supervisor.cli.flags import Flag, Given, HelpWanted, Syntax, UsageError, suggestion
 from pysup.supervisor.errors import NotSupported, PysupError
 
 INTERRUPTED = 130
@@ -87,9 +87,15 @@ def _code_of(error: PysupError) -> int:
 
 
 def dispatch(argv: Sequence[str]) -> int:
+    """Do what the command line says, or tell how it is used."""
+    try:
+        return _dispatched(argv)
+    except HelpWanted as asked:
+        return _help(asked.syntax)
+
+
+def _dispatched(argv: Sequence[str]) -> int:
     """Take the global options off, find the command, run it."""
-    if list(argv) in (["--help"], ["-h"]) or not argv:
-        return _help()
     given = GLOBAL.parse(argv)
     if given.on("version"):
         print(f"pysup version {__version__}")
@@ -119,7 +125,7 @@ def remember(given: Given) -> None:
 def _run(words: Sequence[str], commands: Mapping[str, Entry], group: str = "") -> int:
     """Run the command that the first word names."""
     if not words:
-        return _help()
+        raise HelpWanted(GLOBAL)
     name, *argv = words
     if name in commands:
         return load(commands[name].target)(argv)
@@ -156,10 +162,10 @@ def load(target: str) -> Callable[[Sequence[str]], int]:
     return loaded
 
 
-def _help() -> int:
-    from pysup.supervisor.cli.usage import main_help
+def _help(syntax: Syntax) -> int:
+    from pysup.supervisor.cli.usage import command_help, main_help
 
-    print(main_help(GLOBAL))
+    print(main_help(syntax) if syntax is GLOBAL else command_help(syntax))
     return 0
 
 

@@ -11,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pysup.supervisor.cli import kinds, run_flags
-from pysup.supervisor.cli.flags import Flag, Syntax, UsageError, lacking, many, number, switch, text
+from pysup.supervisor.cli.flags import (
+    Flag,
+    HelpWanted,
+    Syntax,
+    UsageError,
+    lacking,
+    many,
+    number,
+    switch,
+    text,
+)
+from pysup.supervisor.cli.usage import command_help
 from pysup.supervisor.errors import NotSupported
 
 FLAGS = (
@@ -145,11 +156,12 @@ def test_the_count_of_words(least: int, most: int | None, argv: list[str], cause
     assert caught.value.exit_code == 1
 
 
-def test_help_goes_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as left:
-        EAGER.parse(["-i", "--help"])
-    assert left.value.code == 0
-    assert capsys.readouterr().out.startswith("Usage:  pysup run [OPTIONS] IMAGE\n\nRun\n\nOptions:\n")
+@pytest.mark.parametrize("argv", [["-i", "--help"], ["-h"], ["-ih"]])
+def test_help_is_told_of_the_command(argv: list[str]) -> None:
+    with pytest.raises(HelpWanted) as asked:
+        EAGER.parse(argv)
+    shown = command_help(asked.value.syntax)
+    assert shown.startswith("Usage:  pysup run [OPTIONS] IMAGE\n\nRun\n\nOptions:\n")
 
 
 VALUES = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1)
@@ -170,7 +182,7 @@ def test_what_stands_behind_two_dashes_is_never_touched(before: list[str], words
 
 @given(st.lists(VALUES))
 def test_any_command_line_parses_or_is_refused(argv: list[str]) -> None:
-    with suppress(UsageError, NotSupported, SystemExit):
+    with suppress(HelpWanted, UsageError, NotSupported):
         EAGER.parse(argv)
 
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from pysup.supervisor.cli import catalogue, main
-from pysup.supervisor.cli.flags import Syntax
+from pysup.supervisor.cli.flags import HelpWanted, Syntax
 
 EVERY = {
     **catalogue.COMMANDS,
@@ -138,9 +138,10 @@ def test_every_command_has_its_syntax_beside_it(name: str, capsys: pytest.Captur
     run = main.load(EVERY[name].target)
     syntax = sys.modules[f"pysup.supervisor.cli.{module}"].__dict__[function.upper()]
     assert isinstance(syntax, Syntax)
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(HelpWanted) as asked:
         run(["--help"])
-    assert left.value.code == 0
+    assert asked.value.syntax is syntax
+    assert main.dispatch([*name.split(), "--help"]) == 0
     shown = capsys.readouterr().out
     assert shown.startswith(f"Usage:  pysup {syntax.name}")
     assert all(len(line) <= 100 for line in shown.splitlines())
