@@ -15,8 +15,8 @@ from pysup.supervisor.spec.devices import normal_device
 from pysup.supervisor.spec.fields import Fields, Json
 from pysup.supervisor.spec.limits import swappiness
 from pysup.supervisor.spec.network import BRIDGE
-from pysup.supervisor.spec.secrets import normal as normal_secret
-from pysup.supervisor.spec.typed_mounts import normal_mount
+from pysup.supervisor.spec.own_documents import own_settings
+from pysup.supervisor.spec.typed_mounts import normal_mounts
 
 Reader = Callable[[Fields, str], Any]
 
@@ -113,10 +113,6 @@ def _ulimits(host: Fields, key: str) -> list[Json]:
         {"Name": item.text("Name"), "Hard": item.integer("Hard"), "Soft": item.integer("Soft")}
         for item in host.inners(key)
     ]
-
-
-def _mounts(host: Fields, key: str) -> list[Json]:
-    return [normal_mount(item) for item in host.inners(key)]
 
 
 def _paths(host: Fields, key: str) -> list[str] | None:
@@ -237,7 +233,7 @@ _HOST: dict[str, Reader] = {
     "OomKillDisable": Fields.flag,
     "PidsLimit": _pids_limit,
     "Ulimits": _ulimits,
-    "Mounts": _mounts,
+    "Mounts": normal_mounts,
 }
 
 _DEVICE = "devices come later"
@@ -266,58 +262,3 @@ _UNSET_CONFIG: Json = {key: read(Fields("", {}), key) for key, read in _CONFIG.i
 _UNSET_HOST: Json = {key: read(Fields("", {}), key) for key, read in _HOST.items()}
 _UNSET_HOST |= {key: default for key, (_, _, default) in _LACKING.items()}
 """What the documents of an empty body are; none of it is ever changed."""
-
-# -- pysup's own settings ------------------------------------------------------------------------------------
-
-
-def _limit(own: Fields, key: str) -> Json:
-    limit = own.inner(key)
-    return {"Count": limit.integer("Count"), "Window": limit.seconds("Window") or 0.0}
-
-
-def _secrets(own: Fields, key: str) -> list[Json]:
-    return [normal_secret(item) for item in own.inners(key)]
-
-
-def _directory(own: Fields, key: str) -> str:
-    path = own.text(key)
-    if path and not path.startswith("/"):
-        raise own.bad(f"--rootfs {path[:64]!r} is not an absolute path")
-    return path
-
-
-def _range(own: Fields, key: str) -> Json:
-    ids = own.inner(key)
-    return {"Start": ids.integer("Start"), "Size": ids.integer("Size")}
-
-
-def _joined_ids(own: Fields, key: str) -> Json:
-    ids = own.inner(key)
-    found = {name: ids.raw(name) for name in ("UidMaps", "GidMaps")}
-    return found | ({"Range": _range(ids, "Range")} if ids.raw("Range") else {})
-
-
-OWN: dict[str, Reader] = {
-    "RestartDelay": Fields.seconds,
-    "RestartMaxDelay": Fields.seconds,
-    "RestartResetAfter": Fields.seconds,
-    "RestartLimit": _limit,
-    "RunTimeout": Fields.seconds,
-    "HealthOnFailure": Fields.text,
-    "IdRange": _range,
-    "JoinedIds": _joined_ids,
-    "UidMaps": Fields.raw,
-    "GidMaps": Fields.raw,
-    "Rootfs": _directory,
-    "Inherited": _mounts,
-    "Secrets": _secrets,
-}
-"""HostConfig.Pysup: what docker has no field for."""
-
-
-def own_settings(own: Fields) -> Json:
-    """Those of pysup's settings that are given. An unknown one is an error: it cannot be another engine's."""
-    for key in own.given():
-        if key not in OWN:
-            raise own.bad(f"{own.where}.{key[:64]!r} is not a setting of pysup")
-    return {key: OWN[key](own, key) for key in own.among(OWN) if own.raw(key) or own.raw(key) == 0}

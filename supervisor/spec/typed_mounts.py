@@ -114,8 +114,12 @@ def volume_mount(
 # -- documents -----------------------------------------------------------------------------------------------
 
 
-def normal_mount(item: Fields) -> Json:
-    """A Mounts entry as docker's inspect shows it: only what is given."""
+def normal_mounts(host: Fields, key: str) -> list[Json]:
+    """The entries of Mounts as docker's inspect shows them: only what is given."""
+    return [_normal_mount(item) for item in host.inners(key)]
+
+
+def _normal_mount(item: Fields) -> Json:
     kept: dict[str, Any] = {
         "Type": item.text("Type"),
         "Source": item.text("Source"),

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 from pysup.supervisor.errors import Conflict
 from pysup.supervisor.spec import limits
-from pysup.supervisor.spec.documents import OWN, host_document, own_settings, refuse_lacking
+from pysup.supervisor.spec.documents import host_document, refuse_lacking
 from pysup.supervisor.spec.fields import Fields, Json
+from pysup.supervisor.spec.own_documents import OWN, own_settings
 from pysup.supervisor.spec.published_ports import Published, changed_bindings
 from pysup.supervisor.spec.restart import restart_policy
 

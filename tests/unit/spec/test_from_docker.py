@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pysup.supervisor.errors import BadRequest, Conflict, NotSupported
-from pysup.supervisor.spec import capabilities, documents
+from pysup.supervisor.spec import capabilities, documents, own_documents
 from pysup.supervisor.spec.container import ContainerSpec, DeviceRate, LogLimits, Mount, Rlimit
 from pysup.supervisor.spec.from_docker import Defaults, asked_root, container_spec, normalise
 from pysup.supervisor.spec.id_maps import IdMap
@@ -346,7 +346,7 @@ _JSON = st.recursive(
 )
 _HOST_KEYS = [*documents._HOST, *documents._LACKING, "MaskedPaths", "X"]
 _CONFIG_KEYS = [*documents._CONFIG, *documents._MERGED, "NetworkingConfig", "X"]
-_OWN = st.dictionaries(st.sampled_from([*documents.OWN, "X"]), _PLAUSIBLE | _JSON, max_size=3)
+_OWN = st.dictionaries(st.sampled_from([*own_documents.OWN, "X"]), _PLAUSIBLE | _JSON, max_size=3)
 _HOST = st.dictionaries(st.sampled_from(_HOST_KEYS), _PLAUSIBLE | _JSON, max_size=4)
 _BODY = st.builds(
     lambda config, host, own: {"Cmd": ["x"], **config, "HostConfig": {**host, "Pysup": own}},
