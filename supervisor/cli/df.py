@@ -9,7 +9,7 @@ from typing import Any
 
 from pysup.supervisor.cli import images, ps, timetext
 from pysup.supervisor.cli.connection import connect
-from pysup.supervisor.cli.flags import Syntax, switch
+from pysup.supervisor.cli.flags import Syntax, UsageError, switch
 from pysup.supervisor.cli.listing import FORMAT, Column, Listing, write
 
 DF = Syntax(
@@ -25,7 +25,8 @@ def df(argv: Sequence[str]) -> int:
     given = DF.parse(argv)
     usage = connect().get("/system/df")
     if given.on("verbose"):
-        sys.stdout.write(_detailed(usage))
+        form = given.text("format")
+        sys.stdout.write(_detailed(usage) if form in ("", "table") else _templated(usage, form))
     else:
         write(USAGE, list(summary(usage)), given)
     return 0
@@ -104,6 +105,22 @@ def _detailed(usage: Any) -> str:
     )
 
 
+def _templated(usage: Any, form: str) -> str:
+    """One document with a list of each kind; what a template makes of it."""
+    from pysup.supervisor.cli.inspect import rendered
+
+    if form == "raw" or form.startswith("table"):
+        raise UsageError(f"cannot format: {form!r} is not supported with --verbose; json and templates are")
+    rows = [row for image in usage.get("Images") or [] for row in images.tagged(image)]
+    document = {
+        "Images": _IMAGES.rows(rows, short=False),
+        "Containers": _CONTAINERS.rows(usage.get("Containers") or [], short=False),
+        "Volumes": _VOLUMES.rows(usage.get("Volumes") or [], short=False),
+        "BuildCache": _BUILDS.rows(usage.get("BuildCache") or [], short=False),
+    }
+    return rendered([document], form)
+
+
 _IMAGES = Listing(
     {
         **images.TAGS.columns,
@@ -157,4 +174,6 @@ USAGE = Listing(
         "Reclaimable": Column("RECLAIMABLE", lambda one: _reclaimable(one.raw)),
     },
     ("Type", "TotalCount", "Active", "Size", "Reclaimable"),
+    raw="type: {{.Type}}\ntotal: {{.TotalCount}}\nactive: {{.Active}}\nsize: {{.Size}}\n"
+    "reclaimable: {{.Reclaimable}}\n",
 )

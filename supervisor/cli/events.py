@@ -39,6 +39,14 @@ def events(argv: Sequence[str]) -> int:
     return 0
 
 
+_NO_EVENT: dict[str, Any] = {
+    **dict.fromkeys(("status", "id", "from", "Type", "Action", "scope"), ""),
+    "Actor": {"ID": "", "Attributes": {}},
+    "time": 0,
+    "timeNano": 0,
+}
+
+
 class _Watching:
     """Remembers the last event that was shown."""
 
@@ -69,9 +77,18 @@ def _renderer(form: str) -> Callable[[Any], str]:
         return line
     if form == "json":
         return lambda event: json.dumps(event, separators=(",", ":"), ensure_ascii=False)
-    from pysup.supervisor.cli.template import Template
+    from pysup.supervisor.cli.template import Malformed, NoField, Template, TemplateError
 
-    return Template(unescaped(form)[0]).render
+    template = Template(unescaped(form)[0])
+    try:
+        template.render(
+            _NO_EVENT
+        )  # what no event has is told now, as by docker, and not with the first of them
+    except NoField as error:
+        raise Malformed(str(error).removeprefix("cannot format: ")) from None
+    except TemplateError:  # it may well fit a real one
+        return template.render
+    return template.render
 
 
 def line(event: Any) -> str:

@@ -80,6 +80,9 @@ def images(argv: Sequence[str]) -> int:
     query = {"filters": json.dumps(chosen)} if chosen else {}
     if given.on("all"):
         query["all"] = "1"
+    form = given.text("format")
+    if given.on("digests") and form.startswith("table ") and ".Digest" not in form:
+        given.values["format"] = form + "\t{{.Digest}}"
     rows = [row for image in connect().get("/images/json", query=query) for row in tagged(image)]
     write(DIGESTS if given.on("digests") else TAGS, rows, given, short=not given.on("no-trunc"))
     return 0
@@ -201,5 +204,14 @@ _COLUMNS = {
     "UniqueSize": Column("UNIQUE SIZE", lambda one: _exact(_unique(one.raw))),
     "Containers": Column("CONTAINERS", lambda one: _counted(one.raw.get("Containers", -1))),
 }
-TAGS = Listing(_COLUMNS, ("Repository", "Tag", "ID", "CreatedSince", "Size"))
-DIGESTS = Listing(_COLUMNS, ("Repository", "Tag", "Digest", "ID", "CreatedSince", "Size"))
+_RAW = """\
+repository: {{.Repository}}
+tag: {{.Tag}}
+image_id: {{.ID}}
+created_at: {{.CreatedAt}}
+virtual_size: {{.Size}}
+"""
+_RAW_DIGESTS = _RAW.replace("image_id", "digest: {{.Digest}}\nimage_id")
+
+TAGS = Listing(_COLUMNS, ("Repository", "Tag", "ID", "CreatedSince", "Size"), raw=_RAW)
+DIGESTS = Listing(_COLUMNS, ("Repository", "Tag", "Digest", "ID", "CreatedSince", "Size"), raw=_RAW_DIGESTS)

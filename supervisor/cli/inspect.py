@@ -166,6 +166,7 @@ def rendered(found: Sequence[Any], form: str) -> str:
     if not form:
         return json.dumps(found, indent=4, ensure_ascii=False) + "\n"
     from pysup.supervisor.cli.template import Template
+    from pysup.supervisor.cli.zero_values import with_zeros
 
     template = Template("{{json .}}" if form == "json" else form)
-    return "".join(template.render(one) + "\n" for one in found)
+    return "".join(template.render(with_zeros(one)) + "\n" for one in found)

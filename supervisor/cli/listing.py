@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pysup.supervisor.cli import flags, kinds
 from pysup.supervisor.cli.flags import Flag, Given
 from pysup.supervisor.cli.table import align, split
+
+if TYPE_CHECKING:
+    from pysup.supervisor.cli.template import Template
 
 Raw = Mapping[str, Any]
 
@@ -62,27 +65,66 @@ class Listing(NamedTuple):
     default: tuple[str, ...]
     """The columns of the plain table."""
     quiet: str = "ID"
+    raw: str = ""
+    """Docker's format ``raw``, a template; without one the word means nothing else than itself."""
+
+    def rows(self, rows: Sequence[Any], *, short: bool) -> list[Row]:
+        """As a template sees them."""
+        return [Row(self.columns, Item(raw, short)) for raw in rows]
 
     def text(self, rows: Sequence[Any], form: str = "", *, quiet: bool = False, short: bool = True) -> str:
         """The whole output."""
-        shown = [Row(self.columns, Item(raw, short)) for raw in rows]
-        if quiet:
-            return "".join(f"{row[self.quiet]}\n" for row in shown)
+        shown = self.rows(rows, short=short)
         if form in ("", "table"):
-            header = [self.columns[name].header for name in self.default]
-            return align([header, *([str(row[name]) for name in self.default] for row in shown)])
+            return self._ids(shown) if quiet else self._table(shown)
+        if form == "raw" and self.raw:
+            form = self._label_of_quiet() if quiet else self.raw
         return self._templated(shown, form)
+
+    def _ids(self, rows: Sequence[Row]) -> str:
+        return "".join(f"{row[self.quiet]}\n" for row in rows)
+
+    def _table(self, rows: Sequence[Row]) -> str:
+        header = [self.columns[name].header for name in self.default]
+        return align([header, *([str(row[name]) for name in self.default] for row in rows)])
+
+    def _label_of_quiet(self) -> str:
+        """The line of ``raw`` that has what ``--quiet`` shows."""
+        return next(line for line in self.raw.splitlines() if f".{self.quiet}}}" in line)
 
     def _templated(self, rows: Sequence[Row], form: str) -> str:
         from pysup.supervisor.cli.template import HEADER_FUNCTIONS, Template
 
         text, table = unescaped("{{json .}}" if form == "json" else form)
-        template = Template(text)
+        template = parsed(text)
         lines = "".join(template.render(row) + "\n" for row in rows)
+        if not rows:
+            self._check(template)
         if not table:
             return lines
         headers = {name: column.header for name, column in self.columns.items()} | {"Label": _label_header}
         return align(split(Template(text, HEADER_FUNCTIONS).render(headers) + "\n" + lines))
+
+    def _check(self, template: Template) -> None:
+        """Where there are no rows, a field that they would not have is an error all the same. Raises NoField."""
+        from pysup.supervisor.cli.template import NoField, TemplateError
+
+        try:
+            template.render(dict.fromkeys(self.columns, "") | {"Label": _label_header})
+        except NoField:
+            raise
+        except TemplateError:
+            return  # it may well fit a real row
+
+
+def parsed(text: str) -> Template:
+    """A template of a list: one that is malformed has the exit code of any other error there, as docker's."""
+    from pysup.supervisor.cli.template import Malformed, Template, TemplateError
+
+    try:
+        return Template(text)
+    except Malformed as error:
+        raise TemplateError(str(error).removeprefix("cannot format: ")) from None
 
 
 def _labels(item: Item) -> str:

@@ -213,5 +213,5 @@ NETWORKS = Listing(
         "CreatedAt": Column("CREATED AT", lambda one: timetext.utc(one.raw["Created"])),
     },
     ("ID", "Name", "Driver", "Scope"),
-    "ID",
+    raw="network_id: {{.ID}}\nname: {{.Name}}\ndriver: {{.Driver}}\nscope: {{.Scope}}\n",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -38,6 +39,11 @@ def ps(argv: Sequence[str]) -> int:
     given = PS.parse(argv)
     rows = connect().get("/containers/json", query=_query(given))
     listing = SIZED if given.on("size") else CONTAINERS
+    if given.on("quiet") and given.text("format") not in ("", "table"):
+        print("WARNING: Ignoring custom format, because both --format and --quiet are set.", file=sys.stderr)
+        given.values["format"] = (
+            "raw" if given.text("format") == "raw" else ""
+        )  # docker's other lists ignore --quiet
     write(listing, rows, given, short=not given.on("no-trunc"))
     return 0
 
@@ -129,5 +135,17 @@ _COLUMNS = {
 }
 _DEFAULT = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
 
-CONTAINERS = Listing(_COLUMNS, _DEFAULT)
-SIZED = Listing(_COLUMNS, (*_DEFAULT, "Size"))
+_RAW = """\
+container_id: {{.ID}}
+image: {{.Image}}
+command: {{.Command}}
+created_at: {{.CreatedAt}}
+state: {{- pad .State 1 0}}
+status: {{- pad .Status 1 0}}
+names: {{.Names}}
+labels: {{- pad .Labels 1 0}}
+ports: {{- pad .Ports 1 0}}
+"""
+
+CONTAINERS = Listing(_COLUMNS, _DEFAULT, raw=_RAW)
+SIZED = Listing(_COLUMNS, (*_DEFAULT, "Size"), raw=_RAW + "size: {{.Size}}\n")

@@ -115,4 +115,5 @@ VOLUMES = Listing(
     },
     ("Driver", "Name"),
     quiet="Name",
+    raw="name: {{.Name}}\ndriver: {{.Driver}}\n",
 )

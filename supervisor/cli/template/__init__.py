@@ -1,15 +1,19 @@
-"""``--format``: the subset of Go's text/template that docker's users write, over JSON-like values.
+"""``--format``: Go's text/template over JSON-like values, with the functions of docker's CLI.
 
-There are fields (``.A.B``), variables, pipelines, literals, ``if``/``else if``/``else``, ``with``, ``range``
-(with ``else``, ``break``, ``continue``), comments, trim markers, Go's functions (``and or not eq ne lt le gt
-ge index len print printf println slice``) and docker's (``json join split lower upper title pad truncate``).
-``define``, ``template`` and ``block`` are refused. See https://pkg.go.dev/text/template.
+All actions are there (``if`` ``with`` ``range`` ``define`` ``template`` ``block`` ``break`` ``continue``, variables,
+pipelines, comments, trim markers), Go's functions (``and or not eq ne lt le gt ge index len slice print printf
+println html js urlquery call``) and docker's (``json join split lower upper title pad truncate``). See
+https://pkg.go.dev/text/template. Not there: complex numbers, and the bits of a float (``%b %x``). Characters are
+counted where Go counts bytes (``slice``, ``truncate``, ``index`` of a string): no letter is cut in two.
 
     lex.py          text -> text pieces and actions, with trim markers applied; an action -> tokens
+    literals.py     constants as Go writes them
     expressions.py  tokens -> a closure ``(scope) -> value``
     parse.py        pieces -> a closure ``(scope, out) -> None``
     functions.py    the functions by name
-    values.py       Go's idea of a value: how it prints, when it is true, how it compares
+    printf.py       fmt.Sprintf and its kin; verbs.py shows one value by one verb, floats.py a float
+    quoting.py      text made safe for Go, HTML, JavaScript, JSON
+    values.py       Go's idea of a value: its type, when it is true, how it compares, its fields
 """
 
 from __future__ import annotations
@@ -19,19 +23,25 @@ from typing import Any
 
 from pysup.supervisor.cli.template.functions import FUNCTIONS, HEADER_FUNCTIONS, Function
 from pysup.supervisor.cli.template.parse import parse
-from pysup.supervisor.cli.template.values import Scope, TemplateError
+from pysup.supervisor.cli.template.values import Malformed, NoField, Scope, TemplateError
 
-__all__ = ["HEADER_FUNCTIONS", "Template", "TemplateError"]
+__all__ = ["HEADER_FUNCTIONS", "Malformed", "NoField", "Template", "TemplateError"]
 
 
 class Template:
-    """A parsed template. Raises TemplateError if it is malformed; render() does if a value does not fit."""
+    """A parsed template. Raises Malformed if it is none; render() raises TemplateError if a value does not fit."""
 
     def __init__(self, text: str, functions: Mapping[str, Function] = FUNCTIONS) -> None:
-        self._body = parse(text, functions)
+        try:
+            self._body = parse(text, functions)
+        except RecursionError:
+            raise Malformed("nested too deeply") from None
 
     def render(self, value: Any) -> str:
         """Apply to one value (dicts, lists, strings, numbers, booleans, None)."""
         out: list[str] = []
-        self._body(Scope(value), out.append)
+        try:
+            self._body(Scope(value), out.append)
+        except RecursionError:
+            raise TemplateError("templates that call each other without end") from None
         return "".join(out)

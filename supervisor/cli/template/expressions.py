@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pysup.supervisor.cli.template.functions import Function
 from pysup.supervisor.cli.template.lex import Token
-from pysup.supervisor.cli.template.values import Scope, TemplateError, field, shown, true
+from pysup.supervisor.cli.template.values import Malformed, Scope, TemplateError, field, true
+from pysup.supervisor.cli.template.verbs import shown
 
 Expression = Callable[[Scope], Any]
 Call = Callable[[Scope, list[Any]], Any]
@@ -18,8 +19,10 @@ _CONSTANTS = {"true": True, "false": False, "nil": None}
 class Cursor:
     """A place in the tokens of one action."""
 
-    def __init__(self, found: list[Token], functions: Mapping[str, Function]) -> None:
+    def __init__(self, found: list[Token], functions: Mapping[str, Function], variables: list[str]) -> None:
         self.functions = functions
+        self.variables = variables
+        """The names that are declared here, inner blocks' last."""
         self.tokens = found
         self.at = 0
 
@@ -38,6 +41,11 @@ class Cursor:
         while self.peek().kind == "space":
             self.at += 1
 
+    def more(self) -> bool:
+        """Whether anything but space is left."""
+        self.skip()
+        return self.peek().kind != "end"
+
     def accept(self, text: str) -> bool:
         """Consume a mark if it is next."""
         start = self.at
@@ -49,23 +57,33 @@ class Cursor:
         return False
 
 
-def head_of(cursor: Cursor, *, two: bool) -> tuple[list[str], Expression]:
-    """``[$k, ]$v := pipeline`` of a block."""
-    names, assigns, value = declaration(cursor, two=two)
-    if assigns:
-        raise TemplateError("expected := in a block")
-    return names, value
+class Declaration(NamedTuple):
+    """``[$k, ]$v := pipeline``, ``$v = pipeline`` (``assigns``), or a pipeline alone."""
+
+    names: list[str]
+    assigns: bool
+    value: Expression
 
 
-def declaration(cursor: Cursor, *, two: bool) -> tuple[list[str], bool, Expression]:
+def declaration(cursor: Cursor, *, two: bool = False) -> Declaration:
+    """What an action or a block's head says; ``two``: with up to two variables. Declares them."""
     start = cursor.at
     names = _names(cursor, two=two)
     if names and cursor.accept(":="):
-        return names, False, _whole(cursor)
+        value = _whole(cursor)
+        cursor.variables.extend(names)
+        return Declaration(names, assigns=False, value=value)
     if names and cursor.accept("="):
-        return names, True, _whole(cursor)
+        for name in names:
+            _declared(cursor, name)
+        return Declaration(names, assigns=True, value=_whole(cursor))
     cursor.at = start
-    return [], False, _whole(cursor)
+    return Declaration([], assigns=False, value=_whole(cursor))
+
+
+def _declared(cursor: Cursor, name: str) -> None:
+    if name not in cursor.variables:
+        raise Malformed(f"undefined variable {name}")
 
 
 def _names(cursor: Cursor, *, two: bool) -> list[str]:
@@ -82,9 +100,8 @@ def _names(cursor: Cursor, *, two: bool) -> list[str]:
 def _whole(cursor: Cursor) -> Expression:
     """A pipeline that uses up the action."""
     value = _pipeline(cursor)
-    cursor.skip()
-    if cursor.peek().kind != "end":
-        raise TemplateError(f"unexpected {cursor.peek().text!r} in action")
+    if cursor.more():
+        raise Malformed(f"unexpected {cursor.peek().text!r} in action")
     return value
 
 
@@ -92,6 +109,8 @@ def _pipeline(cursor: Cursor) -> Expression:
     """``a | f x | g``: each value becomes the last argument of the next call."""
     stages = [_command(cursor)]
     while cursor.accept("|"):
+        if not cursor.more():  # a bar at the end is let pass, as by Go
+            break
         stages.append(_command(cursor))
     if len(stages) == 1:
         first = stages[0]
@@ -112,6 +131,8 @@ def _command(cursor: Cursor) -> Call:
     token = cursor.peek()
     if token.kind == "word" and token.text not in _CONSTANTS:
         return _call(cursor, cursor.take().text, list(_arguments(cursor)))
+    if token == Token("word", "nil"):
+        raise TemplateError("nil is not a command")  # a late one, in Go
     head = _operand(cursor)
     arguments = list(_arguments(cursor))
     return _applied(head, arguments)
@@ -131,7 +152,7 @@ def _call(cursor: Cursor, name: str, arguments: list[Expression]) -> Call:
         return _short_circuit(arguments, stop_at=name == "or")
     function = cursor.functions.get(name)
     if function is None:
-        raise TemplateError(f'function "{name}" not defined')
+        raise Malformed(f'function "{name}" not defined')
 
     def run(scope: Scope, piped: list[Any]) -> Any:
         try:
@@ -145,7 +166,10 @@ def _call(cursor: Cursor, name: str, arguments: list[Expression]) -> Call:
 def _short_circuit(arguments: list[Expression], *, stop_at: bool) -> Call:
     def run(scope: Scope, piped: list[Any]) -> Any:
         value: Any = None
-        for argument in [*arguments, *(_constant(one) for one in piped)]:
+        every = [*arguments, *(_constant(one) for one in piped)]
+        if not every:
+            raise TemplateError(f"wrong number of arguments for {'or' if stop_at else 'and'}: at least 1")
+        for argument in every:
             value = argument(scope)
             if true(value) is stop_at:
                 return value
@@ -161,7 +185,10 @@ def _applied(head: Expression, arguments: list[Expression]) -> Call:
         value = head(scope)
         given = [argument(scope) for argument in arguments] + piped
         if callable(value):
-            return value(*given)
+            try:
+                return value(*given)
+            except TypeError:
+                raise TemplateError("wrong number or type of arguments for a method") from None
         if given:
             raise TemplateError(f"can't give argument to non-function {shown(value)}")
         return value
@@ -177,7 +204,7 @@ def _operand(cursor: Cursor) -> Expression:
     elif token == Token("mark", "."):
         value = _dot
     elif token.kind == "variable":
-        value = _variable(token.text)
+        value = _variable(cursor, token.text)
     elif token.kind in ("string", "number"):
         value = _constant(token.value)
     elif token.kind == "word" and token.text in _CONSTANTS:
@@ -187,9 +214,9 @@ def _operand(cursor: Cursor) -> Expression:
     elif token == Token("mark", "("):
         value = _pipeline(cursor)
         if not cursor.accept(")"):
-            raise TemplateError("unclosed left paren")
+            raise Malformed("unclosed left paren")
     else:
-        raise TemplateError(f"missing value: unexpected {token.text!r}")
+        raise Malformed(f"missing value: unexpected {token.text!r}")
     while cursor.peek().kind == "field":
         value = _fields(value, cursor.take().text[1:])
     return value
@@ -208,9 +235,10 @@ def _constant(value: Any) -> Expression:
     return lambda _scope: value
 
 
-def _variable(name: str) -> Expression:
+def _variable(cursor: Cursor, name: str) -> Expression:
     if name == "$":
         return lambda scope: scope.root
+    _declared(cursor, name)
     return lambda scope: scope.owner(name).names[name]
 
 

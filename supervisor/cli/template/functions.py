@@ -7,7 +7,20 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote_plus
 
-from pysup.supervisor.cli.template.values import TemplateError, encoded, equal, less, shown
+from pysup.supervisor.cli.template import quoting
+from pysup.supervisor.cli.template.printf import sprint, sprintf, sprintln
+from pysup.supervisor.cli.template.quoting import encoded
+from pysup.supervisor.cli.template.values import (
+    NIL,
+    NIL_LIST,
+    NIL_MAP,
+    Nothing,
+    TemplateError,
+    equal,
+    kind,
+    less,
+)
+from pysup.supervisor.cli.template.verbs import shown
 
 Function = Callable[..., Any]
 
@@ -18,6 +31,10 @@ def _eq(first: Any, *others: Any) -> bool:
     return any(equal(first, other) for other in others)
 
 
+def _split(text: Any, separator: Any) -> list[str]:
+    return _text(text).split(_text(separator)) if separator else list(_text(text))
+
+
 def _index(value: Any, *keys: Any) -> Any:
     for key in keys:
         value = _item(value, key)
@@ -26,8 +43,12 @@ def _index(value: Any, *keys: Any) -> Any:
 
 def _item(value: Any, key: Any) -> Any:
     if isinstance(value, dict):
-        return value.get(key, "" if all(isinstance(one, str) for one in value.values()) else None)
-    if value is None:
+        if not isinstance(key, str):
+            raise TemplateError(f"cannot index with {shown(key)!r}: the keys are strings")
+        return value.get(key, "" if all(isinstance(one, str) for one in value.values()) else NIL)
+    if value is NIL_MAP and isinstance(key, str):
+        return ""
+    if value is None or isinstance(value, Nothing):
         raise TemplateError("index of nil")
     if isinstance(key, bool) or not isinstance(key, int):
         raise TemplateError(f"cannot index with {shown(key)!r}")
@@ -41,38 +62,33 @@ def _item(value: Any, key: Any) -> Any:
 def _len(value: Any) -> int:
     if isinstance(value, str):
         return len(value.encode())
-    if isinstance(value, dict | list | tuple):
+    if isinstance(value, dict | list | tuple) or value in (NIL_LIST, NIL_MAP):
         return len(value)
     raise TemplateError(f"len of {shown(value)}")
 
 
-def _slice(value: Any, *bounds: int) -> Any:
+def _slice(value: Any, *bounds: Any) -> Any:
     if not isinstance(value, str | list | tuple):
         raise TemplateError(f"can't slice {shown(value)!r}")
-    low, high = (*bounds, len(value))[:2] if bounds else (0, len(value))
-    if not 0 <= low <= high <= len(value):
+    if len(bounds) > (2 if isinstance(value, str) else 3):
+        raise TemplateError(f"slice: too many indexes for a value of type {kind(value)}")
+    for bound in bounds:
+        _count(bound, "slice")
+    limits = [0, *bounds[:1], *bounds[1:], len(value)] if bounds else [0, len(value)]
+    if limits != sorted(limits):
         raise TemplateError("slice index out of range")
+    low, high = (*bounds, len(value))[:2] if bounds else (0, len(value))
     return value[low:high]
 
 
-def _print(*values: Any) -> str:
-    """fmt.Sprint: a space between operands when neither is a string."""
-    made = ""
-    for at, value in enumerate(values):
-        if at and not isinstance(value, str) and not isinstance(values[at - 1], str):
-            made += " "
-        made += shown(value)
-    return made
-
-
 def _join(values: Any, separator: str) -> str:
-    if values is None:
+    if values is None or isinstance(values, Nothing):
         return ""
     if isinstance(values, dict):
-        return separator.join(sorted(map(shown, values.values())))
+        return _text(separator).join(sorted(map(shown, values.values())))
     if not isinstance(values, list | tuple):
         raise TemplateError(f"join: expected a list, got {shown(values)!r}")
-    return separator.join(map(shown, values))
+    return _text(separator).join(map(shown, values))
 
 
 def _text(value: Any) -> str:
@@ -81,58 +97,37 @@ def _text(value: Any) -> str:
     return value
 
 
-def _pad(text: str, prefix: int, suffix: int) -> str:
-    return " " * prefix + text + " " * suffix if text else text
+def _count(number: Any, name: str) -> int:
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise TemplateError(f"{name}: expected a number of characters; got {shown(number)}")
+    return number
 
 
-_VERB = re.compile(r"%([-+# 0]*)(\d+|\*)?(?:\.(\d+|\*))?([a-zA-Z%])")
-_CONVERSIONS: dict[str, tuple[str, Function]] = {
-    "v": ("s", shown),
-    "s": ("s", shown),
-    "q": ("s", encoded),
-    "t": ("s", shown),
-    "d": ("d", int),
-    "x": ("x", int),
-    "X": ("X", int),
-    "o": ("o", int),
-    "c": ("c", int),
-    "f": ("f", float),
-    "e": ("e", float),
-    "g": ("g", float),
-}
+def _pad(text: str, prefix: Any, suffix: Any) -> str:
+    return " " * _count(prefix, "pad") + text + " " * _count(suffix, "pad") if text else text
 
 
-def _printf(form: str, *values: Any) -> str:
-    """fmt.Sprintf, for the verbs that both languages know."""
-    rest = iter(values)
-
-    def one(found: re.Match[str]) -> str:
-        flags, width, precision, verb = found.groups()
-        if verb == "%":
-            return "%"
-        if verb not in _CONVERSIONS:
-            raise TemplateError(f"printf: unknown verb %{verb}")
-        width = next(rest) if width == "*" else width
-        python, convert = _CONVERSIONS[verb]
-        dot = f".{precision}" if precision else ""
-        try:
-            return str(f"%{flags}{width or ''}{dot}{python}" % convert(next(rest)))
-        except StopIteration:
-            return f"%!{verb}(MISSING)"
-        except (TypeError, ValueError) as error:
-            raise TemplateError(f"printf: %{verb}: {error}") from None
-
-    return _VERB.sub(one, form)
+def _call(function: Any, *_arguments: Any) -> Any:
+    """No value that comes from JSON is a function, and Go calls no methods so."""
+    raise TemplateError(f"call: a value of type {kind(function)} is no function")
 
 
-def _html(*values: Any) -> str:
-    from html import escape
+def _escaped(escape: Callable[[str], str]) -> Function:
+    return lambda *values: escape(sprint(*values))
 
-    return escape(_print(*values))
+
+def _cased(text: str, change: Callable[[str], str]) -> str:
+    """Letter by letter, as Go does it: what would become two letters stays."""
+    return "".join(new if len(new := change(one)) == 1 else one for one in text)
+
+
+def _title(text: str) -> str:
+    return re.sub(r"(?<!\w)\w", lambda found: _cased(found.group(), str.title), text)
 
 
 FUNCTIONS: dict[str, Function] = {
     "not": lambda value: not value,
+    "call": _call,
     "eq": _eq,
     "ne": lambda left, right: not equal(left, right),
     "lt": less,
@@ -142,19 +137,20 @@ FUNCTIONS: dict[str, Function] = {
     "index": _index,
     "len": _len,
     "slice": _slice,
-    "print": _print,
-    "println": lambda *values: " ".join(map(shown, values)) + "\n",
-    "printf": _printf,
-    "html": _html,
-    "urlquery": lambda *values: quote_plus(_print(*values)),
+    "print": sprint,
+    "println": sprintln,
+    "printf": lambda form, *values: sprintf(_text(form), *values),
+    "html": _escaped(quoting.html),
+    "js": _escaped(quoting.js),
+    "urlquery": _escaped(quote_plus),
     "json": encoded,
     "join": _join,
-    "split": lambda text, separator: _text(text).split(separator) if separator else list(_text(text)),
-    "lower": lambda text: _text(text).lower(),
-    "upper": lambda text: _text(text).upper(),
-    "title": lambda text: re.sub(r"(?<!\w)\w", lambda found: found.group().upper(), _text(text)),
+    "split": _split,
+    "lower": lambda text: _cased(_text(text), str.lower),
+    "upper": lambda text: _cased(_text(text), str.upper),
+    "title": lambda text: _title(_text(text)),
     "pad": lambda text, prefix, suffix: _pad(_text(text), prefix, suffix),
-    "truncate": lambda text, length: _text(text)[:length],
+    "truncate": lambda text, length: _text(text)[: _count(length, "truncate")],
 }
 """``and`` and ``or`` are not here: they do not evaluate what they need not (parse.py)."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from pysup.supervisor.cli.template.values import TemplateError
+from pysup.supervisor.cli.template import literals
+from pysup.supervisor.cli.template.values import Malformed
 
 _ACTION = re.compile(
     r"\{\{(?P<left>-(?=\s))?\s*"
@@ -18,13 +18,13 @@ _ACTION = re.compile(
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
-    |(?P<number>[-+]?(?:0[xX][0-9a-fA-F]+|\d+\.?\d*(?:[eE][-+]?\d+)?))(?![\w.])
+    |(?P<number>[-+]?(?:\d|\.\d)(?:[eE][-+](?=\d)|(?<=[pP])[-+]|[\w.])*)
     |(?P<field>\.[^\W\d]\w*)
     |(?P<variable>\$\w*)
     |(?P<word>[^\W\d]\w*)
-    |(?P<quoted>"(?:\\.|[^"\\])*")
+    |(?P<quoted>"(?:\\.|[^"\\\n])*")
     |(?P<raw>`[^`]*`)
-    |(?P<char>'(?:\\.|[^'\\])')
+    |(?P<char>'(?:\\.|[^'\\\n])+')
     |(?P<mark>:=|[=|(),.])
     """,
     re.VERBOSE,
@@ -53,16 +53,24 @@ def pieces(template: str) -> Iterator[Piece]:
         text = template[at : found.start()]
         text = text.lstrip() if trim else text
         yield Piece(_checked(text.rstrip() if found["left"] else text), action=False)
-        if not found["body"].startswith("/*"):
+        if not _is_comment(found["body"]):
             yield Piece(found["body"].strip(), action=True)
         at, trim = found.end(), bool(found["right"])
     rest = template[at:]
     yield Piece(_checked(rest.lstrip() if trim else rest), action=False)
 
 
+def _is_comment(body: str) -> bool:
+    if body.startswith("/*") and body.find("*/", 2) != len(body) - 2:
+        raise Malformed(
+            "unclosed comment" if "*/" not in body[2:] else "comment ends before closing delimiter"
+        )
+    return body.startswith("/*")
+
+
 def _checked(text: str) -> str:
     if "{{" in text:
-        raise TemplateError("unclosed action")
+        raise Malformed("unclosed action")
     return text
 
 
@@ -73,7 +81,7 @@ def tokens(action: str) -> list[Token]:
     while at < len(action):
         found = _TOKEN.match(action, at)
         if found is None:
-            raise TemplateError(f"unexpected {action[at : at + 12]!r} in action")
+            raise Malformed(f"unexpected {action[at : at + 12]!r} in action")
         at = found.end()
         made.append(_token(str(found.lastgroup), found.group()))
     return made
@@ -81,25 +89,11 @@ def tokens(action: str) -> list[Token]:
 
 def _token(kind: str, text: str) -> Token:
     if kind == "number":
-        return Token(kind, text, _number(text))
+        return Token(kind, text, literals.number(text))
     if kind == "quoted":
-        return Token("string", text, _unquoted(text))
+        return Token("string", text, literals.unquoted(text, '"'))
     if kind == "raw":
         return Token("string", text, text[1:-1])
     if kind == "char":
-        return Token("number", text, ord(_unquoted(f'"{text[1:-1]}"')))
+        return Token("number", text, literals.character(text))
     return Token(kind, text)
-
-
-def _number(text: str) -> int | float:
-    try:
-        return int(text, 0)
-    except ValueError:
-        return float(text)
-
-
-def _unquoted(text: str) -> str:
-    try:
-        return str(json.loads(text, strict=False))
-    except ValueError:
-        raise TemplateError(f"malformed string {text}") from None

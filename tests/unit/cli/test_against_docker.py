@@ -111,6 +111,7 @@ NETWORKS = [
         "Labels": {"com.example.is-a_label": "x"},
     }
 ]
+VOLUMES = [{"Name": "data", "Driver": "local", "Mountpoint": "/x", "Labels": None, "Scope": "local"}]
 DISK = {
     "LayersSize": 7_654_321,
     "Images": [{**IMAGES[0], "Containers": 1, "SharedSize": 0}],
@@ -144,6 +145,7 @@ def answer(path: str) -> bytes | None:
         "/containers/bare/json": {**INSPECTED, "Config": {**INSPECTED["Config"], "Labels": {}}},
         "/containers/web/top": TOP,
         "/networks": NETWORKS,
+        "/volumes": {"Volumes": VOLUMES, "Warnings": None},
         "/system/df": DISK,
         "/info": {"OSType": "linux"},
         "/version": {"Version": "1", "ApiVersion": "1.47", "Os": "linux", "Arch": "amd64"},
@@ -201,6 +203,10 @@ def outputs(host: str, words: list[str]) -> list[tuple[int, str]]:
         ["ps", "-q"],
         ["ps", "-aq", "--no-trunc"],
         ["ps", "-as"],
+        ["ps", "-a", "--format", "raw"],
+        ["ps", "-as", "--format", "raw"],
+        ["ps", "-aq", "--format", "raw"],
+        ["ps", "-q", "--format", "{{.Names}}"],
         ["ps", "--format", "{{.ID}}: {{.Names}} {{.Command}}"],
         ["ps", "--format", "table {{.Names}}\\t{{.Ports}}\\t{{.Status}}"],
         ["ps", "--format", "table {{.ID}}\\t{{upper .Names}}"],
@@ -213,6 +219,16 @@ def outputs(host: str, words: list[str]) -> list[tuple[int, str]]:
         ["images", "-q", "--no-trunc"],
         ["images", "--format", "{{.Repository}}:{{.Tag}} {{.ID}} {{.Size}}"],
         ["images", "--digests"],
+        ["images", "--format", "raw"],
+        ["images", "--digests", "--format", "raw"],
+        ["images", "-q", "--format", "raw"],
+        ["images", "-q", "--format", "{{.Tag}}"],
+        ["images", "--digests", "--format", "table {{.ID}}"],
+        ["network", "ls", "--format", "raw"],
+        ["network", "ls", "-q", "--format", "raw"],
+        ["volume", "ls", "--format", "raw"],
+        ["volume", "ls", "-q", "--format", "raw"],
+        ["system", "df", "--format", "raw"],
         ["images", "--format", "{{.Containers}} {{.SharedSize}} {{.UniqueSize}} {{.VirtualSize}}"],
         ["network", "ls", "--format", "{{json .}}"],
         [
@@ -255,3 +271,27 @@ def outputs(host: str, words: list[str]) -> list[tuple[int, str]]:
 def test_the_same_bytes(host: str, words: list[str]) -> None:
     docker, pysup = outputs(host, words)
     assert pysup == docker
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["ps", "--filter", "name=none", "--format", "{{.Nope}}"], 1),
+        (["ps", "--format", "{{nofunc}}"], 1),
+        (["events", "--format", "{{.Nope}}"], 64),
+        (["version", "--format", "{{nofunc}}"], 64),
+        (["inspect", "--format", "{{.Name", "web"], 64),
+        (["inspect", "--format", "{{.Nope}}", "web"], 1),
+    ],
+)
+def test_what_is_wrong_with_a_format_is_told_at_once(host: str, words: list[str], code: int) -> None:
+    docker, pysup = outputs(host, words)
+    assert (docker[0], pysup[0]) == (code, code)
+    assert pysup[1].startswith("pysup: cannot format: ")
+
+
+def test_a_template_of_all_that_takes_disk(host: str) -> None:
+    docker, pysup = outputs(
+        host, ["system", "df", "-v", "--format", "{{range .Images}}{{.Repository}} {{.Size}}{{end}}"]
+    )
+    assert pysup == (docker[0], docker[1] + "\n")

@@ -99,7 +99,17 @@ def test_rendering(template: str, shown: str) -> None:
         ('{{eq 1 "a"}}', "incompatible types"),
         ("{{index .Config.Env 5}}", "out of range"),
         ("{{break}}", "outside"),
-        ('{{define "x"}}{{end}}', "not supported"),
+        ('{{define "x"}}', "no {{end}}"),
+        ('{{if true}}{{define "x"}}{{end}}{{end}}', "inside another block"),
+        ('{{define "x"}}{{end}}{{template "y"}}', "template 'y' not defined"),
+        ('{{define "x"}}{{template "x"}}{{end}}{{template "x"}}', "without end"),
+        ("{{printf `%b` 1.5}}", "%b of a float is not supported"),
+        ("{{1i}}", "illegal number syntax"),
+        ("{{/* x }}", "unclosed comment"),
+        ("{{if $y := 1}}{{end}}{{$y}}", "undefined variable"),
+        ("{{.name}}", "no field 'name' here; there is Name"),
+        ("{{.Label}}", "arguments for a method"),
+        ("{{nil}}", "nil is not a command"),
         ("{{.Name .Name}}", "can't give argument to non-function"),
         ("{{len 3}}", "len of 3"),
         ("{{lower 3}}", "expected a string"),
@@ -172,5 +182,5 @@ def test_join_and_split_are_inverse(parts: list[str], separator: str) -> None:
     ):
         joined = separator.join(parts)
         if joined.split(separator) == parts:
-            quoted = json.dumps(separator)
+            quoted = json.dumps(separator, ensure_ascii=False)
             assert Template(f"{{{{join (split . {quoted}) {quoted}}}}}").render(joined) == joined
