@@ -9,10 +9,10 @@ import os
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import IO, Any, TextIO
+from typing import Any, BinaryIO, TextIO
 from urllib.parse import urlencode
 
-from pysup.supervisor.cli import build_context, docker_config, kinds
+from pysup.supervisor.cli import build_context, docker_config, kinds, reading
 from pysup.supervisor.cli.connection import connect
 from pysup.supervisor.cli.create_body import extra_host, ulimit
 from pysup.supervisor.cli.failures import RunFailure
@@ -120,12 +120,12 @@ def _context(place: str, dockerfile: str) -> tuple[str, Iterator[bytes]]:
         if dockerfile == "-":
             raise UsageError("cannot build: both the context and the Dockerfile would be standard input", 1)
         return _from_stdin(sys.stdin.buffer, dockerfile)
-    given = sys.stdin.buffer.read() if dockerfile == "-" else None
+    given = _dockerfile(b"", sys.stdin.buffer) if dockerfile == "-" else None
     source = build_context.source_of(place, dockerfile, given)
     return source.dockerfile, build_context.pack(source)
 
 
-def _from_stdin(file: IO[bytes], dockerfile: str) -> tuple[str, Iterator[bytes]]:
+def _from_stdin(file: BinaryIO, dockerfile: str) -> tuple[str, Iterator[bytes]]:
     """A tar archive, compressed or not; or a Dockerfile, without any context."""
     if file.isatty():
         raise PysupError("cannot build from the terminal: redirect standard input")
@@ -136,10 +136,18 @@ def _from_stdin(file: IO[bytes], dockerfile: str) -> tuple[str, Iterator[bytes]]
         raise PysupError(
             f"cannot build: --file {dockerfile}: what comes by standard input is the Dockerfile itself"
         )
-    return "Dockerfile", build_context.pack(build_context.Source("", "Dockerfile", head + file.read()))
+    return "Dockerfile", build_context.pack(build_context.Source("", "Dockerfile", _dockerfile(head, file)))
 
 
-def _rest(head: bytes, file: IO[bytes]) -> Iterator[bytes]:
+def _dockerfile(head: bytes, file: BinaryIO) -> bytes:
+    """What comes by standard input. Raises PysupError."""
+    try:
+        return head + reading.rest_of(file)
+    except ValueError as error:
+        raise PysupError(f"cannot build: cannot read the Dockerfile of standard input: {error}") from None
+
+
+def _rest(head: bytes, file: BinaryIO) -> Iterator[bytes]:
     yield head
     while piece := file.read(_PIECE):
         yield piece

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from pysup.supervisor.build.ignoring import Ignored, read_ignore_file
+from pysup.supervisor.cli import reading
 from pysup.supervisor.errors import PysupError
 
 _PIECE = 1 << 20
@@ -66,19 +67,19 @@ def _made_up() -> str:
 
 def _read(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return reading.content(path)
     except OSError as error:
         raise PysupError(f"cannot build: cannot read the Dockerfile {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise PysupError(f"cannot build: cannot read the Dockerfile {path}: {error}") from None
 
 
 def _read_text(path: str) -> str:
     try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
+        return reading.text(path)
     except FileNotFoundError:
         return ""
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise PysupError(f"cannot build: cannot read {path}: {error}") from None
 
 

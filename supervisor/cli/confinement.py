@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from pysup.supervisor.cli import reading
+
 _KEPT = ("unconfined", "builtin")
 """Words in the place of a seccomp profile's file."""
 _ALONE = "no-new-privileges"
@@ -38,11 +40,14 @@ def _option(option: str) -> str:
 
 def _profile(path: str) -> str:
     try:
-        with open(path, encoding="utf-8") as file:
-            return json.dumps(json.load(file), separators=(",", ":"))
+        found = reading.text(path)
     except OSError as error:
         raise ValueError(f"opening seccomp profile ({path}) failed: {error.strerror}") from error
     except ValueError as error:
+        raise ValueError(f"reading seccomp profile ({path}) failed: {error}") from error
+    try:
+        return json.dumps(json.loads(found), separators=(",", ":"))
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"the seccomp profile ({path}) is not JSON: {error}") from error
 
 

@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 from typing import Any
 
+from pysup.supervisor.cli import reading
 from pysup.supervisor.errors import PysupError
 
 HUB = "https://index.docker.io/v1/"
@@ -41,13 +42,12 @@ def key_of(registry: str) -> str:
 def load() -> dict[str, Any]:
     """The whole file; {} if there is none. Raises PysupError."""
     try:
-        with open(path(), encoding="utf-8") as file:
-            found = json.load(file)
+        found = json.loads(reading.text(path()))
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise PysupError(f"cannot read {path()}: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PysupError(f"cannot read {path()}: it is not JSON: {error}") from None
     if not isinstance(found, dict):
         raise PysupError(f"cannot read {path()}: it is not a JSON object")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from pysup.supervisor.cli import reading
 from pysup.supervisor.cli.flags import UsageError
 
 Lookup = Callable[[str], str | None]
@@ -40,8 +42,7 @@ def mapping(files: Iterable[str], words: Iterable[str], flag: str = "--label-fil
 def read(path: str, flag: str, lookup: Lookup) -> Iterator[str]:
     """The NAME=VALUE lines of a file, without comments and empty lines. Raises UsageError."""
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            yield from _lines(file, lookup)
+        yield from _lines(io.StringIO(reading.text(path, "utf-8-sig"), newline=None), lookup)
     except OSError as error:
         raise UsageError(f"cannot read {flag} {path}: {error.strerror}") from None
     except ValueError as error:

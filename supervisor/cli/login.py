@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from pysup.supervisor.cli import docker_config
+from pysup.supervisor.cli import docker_config, reading
 from pysup.supervisor.cli.connection import connect
 from pysup.supervisor.cli.docker_config import Auth
 from pysup.supervisor.cli.flags import Given, Syntax, UsageError, switch, text
@@ -52,12 +52,19 @@ def _typed(given: Given, server: str) -> Auth:
             raise UsageError("cannot log in: --password and --password-stdin are mutually exclusive", 1)
         if not name:
             raise UsageError("cannot log in: --password-stdin needs --username", 1)
-        password = sys.stdin.read().removesuffix("\n").removesuffix("\r")
+        password = _from_stdin().removesuffix("\n").removesuffix("\r")
     elif password:
         print("WARNING! Others may see a --password: use --password-stdin.", file=sys.stderr)
     if not name and not password:
         return {}
     return _asked_for(given, server) if not (name and password) else {"username": name, "password": password}
+
+
+def _from_stdin() -> str:
+    try:
+        return reading.rest_of(sys.stdin.buffer).decode()
+    except ValueError as error:
+        raise UsageError(f"cannot log in: cannot read the password: {error}", 1) from None
 
 
 def _asked_for(given: Given, server: str) -> Auth:
