@@ -193,6 +193,37 @@ def test_no_link_leads_out_of_the_context_or_the_image(daemon: Daemon) -> None:
     assert "'.wh.bin': in a layer such a name takes another file away" in hidden.error
 
 
+THROUGH = [
+    ("COPY a.txt /srv/x", "/data/srv/x"),
+    ("COPY a.txt /srv/", "/data/srv/a.txt"),
+    ("COPY a.txt /srv", "/data/srv"),
+    ("COPY a.txt /links/file", "/nowhere/deep/f"),
+    ("COPY a.txt /links/up", "/up/f"),
+    ("COPY d/ /links/", "/links/one"),
+    ("COPY d/ /srv/", "/data/srv/sub/two"),
+    ("ADD a.txt /links/chain/x", "/data/srv/x"),
+    ("WORKDIR /srv/w", "/data/srv/w"),
+]
+"""What is found where, with docker 20.10, too."""
+
+
+@pytest.mark.parametrize(("step", "made"), THROUGH)
+def test_a_link_of_the_image_that_leads_to_nothing_leads_on(daemon: Daemon, step: str, made: str) -> None:
+    """In the image's root, whatever it says; and nothing comes of one on the host."""
+    links = {
+        "/srv": "/data/srv", "/links/file": "/nowhere/deep/f", "/links/up": "../../../../up/f",
+        "/links/chain": "../srv", "/links/one": "nothing", "/loop": "/loop",
+    }  # fmt: skip
+    making = " && ".join(f"ln -s {target} {name}" for name, target in links.items())
+    steps = f"FROM base:1\nRUN rm -rf /srv && mkdir /links && {making}\n"
+    built(daemon, context(f"{steps}{step}\n", *FILES), t="dangling")
+    assert of_image(daemon, "dangling", f"ls -d {made}; readlink /srv") == f"{made}\n/data/srv\n"
+    assert not any(os.path.exists(path) for path in ("/data/srv", "/nowhere", "/up"))
+    for target in ("/loop", "/loop/x", "/loop/"):
+        told = build(daemon, context(f"{steps}COPY a.txt {target}\n", *FILES))
+        assert "oo many levels of symbolic links" in told.error, told.error
+
+
 def test_add_unpacks_archives_and_copy_does_not(daemon: Daemon) -> None:
     inner = layer(
         ("in", {"type": tarfile.DIRTYPE, "mode": 0o750, "uid": 8, "gid": 9}, b""),

@@ -17,28 +17,38 @@ _MOST_LINKS = 40
 """In a row, as many as the kernel follows (path_resolution(7))."""
 
 
-def make_directories(root: int, path: str, owner: tuple[int, int]) -> int:
-    """A descriptor of a directory of the image; what is missing on the way is made. Raises OSError."""
+def make_directories(root: int, path: str, owner: tuple[int, int], links: int = 0) -> int:
+    """A descriptor of a directory of the image; what is missing on the way is made. Raises OSError.
+
+    A link to nothing leads on all the same: what it names is made, as docker does it. ``links``: followed so far.
+    """
     fd = openat2(root, ".", DIRECTORY, resolve=INSIDE)
     done = ""
     for part in path.split("/"):
         if part:
             done = f"{done}/{part}"
             try:
-                below = _directory(root, done, fd, owner)
+                below = _directory(root, done, fd, owner, links)
             finally:
                 os.close(fd)
             fd = below
     return fd
 
 
-def _directory(root: int, path: str, parent: int, owner: tuple[int, int]) -> int:
+def _directory(root: int, path: str, parent: int, owner: tuple[int, int], links: int) -> int:
     try:
         return openat2(root, path, DIRECTORY, resolve=INSIDE)
     except KernelError as error:
         if error.errno != errno.ENOENT:
             raise
-    os.mkdir(posixpath.basename(path), 0o700, dir_fd=parent)
+    above, name = posixpath.split(path)
+    try:
+        os.mkdir(name, 0o700, dir_fd=parent)
+    except FileExistsError:
+        if links == _MOST_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path) from None
+        target = posixpath.join(above, os.readlink(name, dir_fd=parent))
+        return make_directories(root, target, owner, links + 1)
     fd = openat2(root, path, DIRECTORY, resolve=INSIDE)
     os.fchown(fd, *owner)
     os.fchmod(fd, 0o755)
