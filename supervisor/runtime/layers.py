@@ -31,7 +31,8 @@ class CannotMap(Unavailable):
         """``refused``: the caller has no power over that file system."""
         if refused:
             super().__init__(
-                f"cannot show {path} with the ids of a user namespace: only a daemon that is root can"
+                f"cannot show {path} with the ids of a user namespace: only a daemon that is root can, as the kernel "
+                f"asks for power over its file system itself ({type_of(path)})"
             )
             return
         super().__init__(

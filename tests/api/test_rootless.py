@@ -60,7 +60,23 @@ def test_what_is_limited_is_told(user: RootlessUser) -> None:
         ("run --rm -m 64m host true", f"cannot limit memory: {NO_CGROUP}"),
         ("run --rm --cpus 1 host true", f"cannot limit CPU time: {NO_CGROUP}"),
         ("run --rm --pids-limit 5 host true", f"cannot limit the number of processes: {NO_CGROUP}"),
-        ("run --rm --userns auto -v data:/data host true", "only a daemon that is root"),
+        (
+            "run --rm --userns auto -v data:/data host true",
+            "volume /data: it would have to be shown with other ids",
+        ),
+        (
+            "run --rm --userns auto -v /data host true",
+            "which only a daemon that is root can (the kernel asks for",
+        ),
+        ("run --rm --userns auto -v $HOME:/data:idmap host true", "bind /data: it would have to be shown"),
+        (
+            "run --rm --userns auto --rootfs $HOME true",
+            "the image: it would have to be shown with other ids",
+        ),
+        (
+            "run --rm --uidmap 0:1:9 -v $HOME:/data:idmap host true",
+            "as the kernel asks for power over its file system",
+        ),
         ("run --rm --uidmap 0:1000:70000 host true", "the daemon's own ids, which are 0-0 and 1-65536"),
         (
             "run --rm --userns auto:size=70000 host true",
@@ -180,6 +196,16 @@ def test_a_user_namespace_of_a_containers_own_is_within_the_daemons(user: Rootle
     strange = user.sh("pysup run --rm --userns auto:size=2000 --pid host host sh -c 'kill -0 $1' sh " + pid)
     assert "not permitted" in strange.stderr
     user.ok("pysup restart -t 0 own; pysup exec own cat /usr/mine; pysup rm -f own")
+
+
+def test_what_else_a_container_with_ids_of_its_own_may_have(user: RootlessUser) -> None:
+    """A directory of the host shows the host's ids: its root is one of the others there."""
+    make = "mkdir -p $HOME/open $HOME/shut; echo o > $HOME/open/f; chmod 755 $HOME $HOME/open; chmod 700 $HOME/shut"
+    look = "cat /o/f; stat -c %u /o/f /t; touch /t/x; touch /o/x || ls /s || chmod 777 /o || true"
+    binds = "--mount type=tmpfs,target=/t -v $HOME/open:/o -v $HOME/shut:/s"
+    done = user.sh(f"{make}; pysup run --rm --userns auto:size=2000 {binds} host sh -c '{look}'")
+    assert done.stdout.split() == ["o", "65534", "0"], done.stderr
+    assert "ermission denied" in done.stderr and "not permitted" in done.stderr
 
 
 def test_an_init_in_the_host_image(user: RootlessUser) -> None:

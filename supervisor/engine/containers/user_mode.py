@@ -16,14 +16,16 @@ from pysup.supervisor.kernel.own_ids import is_rootless
 from pysup.supervisor.spec.auto_ids import Auto, is_auto, parse_auto
 from pysup.supervisor.spec.fields import Fields
 from pysup.supervisor.spec.from_docker import CREATE
+from pysup.supervisor.spec.mounts import points as mount_points
 from pysup.supervisor.spec.namespaces import JOINED_IDS
 from pysup.supervisor.spec.network import CONTAINER
 
 Json = dict[str, Any]
 
 _NO_ROOT = (
-    "only a daemon that is root can show layers and volumes with other ids; without root there is the host image, "
-    "whose files are nobody's in any case, without volumes"
+    "it would have to be shown with other ids, which only a daemon that is root can (the kernel asks for power over "
+    "its file system itself); without root there are the host image, whose files are nobody's in any case, directories "
+    "of the host as they are, and tmpfs"
 )
 
 
@@ -51,7 +53,8 @@ async def with_user_namespace(parts: Parts, body: Json, container_id: str, lower
     except ValueError as error:
         raise host.bad(str(error)) from None
     if is_rootless():
-        lacking = "" if "/" in lower and not _has_volumes(body) else _NO_ROOT
+        strange = _to_be_mapped(body, container_id, lower)
+        lacking = strange and f"{strange}: {_NO_ROOT}"
     else:
         lacking = await _lacking(parts, container_id, lower) if auto.fallback else ""
     if lacking and not auto.fallback:
@@ -91,10 +94,14 @@ def _ranged(parts: Parts, body: Json, mode: str, auto: Auto, container_id: str) 
     return Settled(_with(body, mode, {"Start": start, "Size": size}), (note,))
 
 
-def _has_volumes(body: Json) -> bool:
-    """Whether anything is mounted that has owners."""
-    host = body.get("HostConfig") or {}
-    return any((body.get("Volumes"), *(host.get(key) for key in ("Binds", "Mounts", "VolumesFrom"))))
+def _to_be_mapped(body: Json, container_id: str, lower: tuple[str, ...]) -> str:
+    """The first thing whose owners must be the container's, as an error names it; empty: there is none."""
+    if "/" not in lower:
+        return "the image"
+    found = mount_points(Fields(CREATE, body), Fields(CREATE, body).inner("HostConfig"), container_id)
+    return next(
+        (f"{mount.kind} {mount.target}" for mount in found if mount.kind == "volume" or mount.idmap), ""
+    )
 
 
 async def _lacking(parts: Parts, container_id: str, lower: tuple[str, ...]) -> str:
