@@ -31,7 +31,7 @@ from pysup.supervisor import __version__
 from pysup.supervisor.engine.callers import DAEMON
 from pysup.supervisor.engine.containers import commands, policy
 from pysup.supervisor.engine.containers.joined_modes import joined_by
-from pysup.supervisor.engine.containers.namespaces import key_of
+from pysup.supervisor.engine.containers.namespaces import key_of, run_key
 from pysup.supervisor.engine.containers.states import ALIVE, State
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.engine.networks import held, naming
@@ -92,7 +92,7 @@ async def _note_start(parts: Parts, cause: str) -> int:
 def _resume(engine: Engine, row: Row, entries: Mapping[str, Entry], *, same_daemon: bool) -> None:
     state = State(row.state)
     if state in ALIVE:
-        entry = entries.get(f"run/{row.id}/{row.run_number}")
+        entry = entries.get(run_key(row.id, row.run_number))
         engine.container(row.id).adopt(entry)
     elif state is State.BACKOFF or (state is State.EXITED and _unfinished(row, same_daemon=same_daemon)):
         engine.container(row.id).resume()
@@ -147,7 +147,7 @@ def _wanted(row: Row) -> bool:
 async def _take_over(engine: Engine, rows: Sequence[Row], entries: Mapping[str, Entry]) -> None:
     """Take the entries that are still needed; end and forget those that no row knows."""
     alive = {row.id for row in rows if State(row.state) in ALIVE}
-    needed = {f"run/{row.id}/{row.run_number}" for row in rows if row.id in alive}
+    needed = {run_key(row.id, row.run_number) for row in rows if row.id in alive}
     spaces = {key_of(row.id) for row in rows if row.id in alive or State(row.state) is State.BACKOFF}
     spaces |= {naming.key_of(container_id) for container_id in alive}
     for key, entry in entries.items():

@@ -95,7 +95,7 @@ def _await_plan(context: Context) -> None:
 
 
 def read_plan(context: Context) -> dict[str, list[Step]]:
-    """The plan's document: steps of the child's, and those that come before it is made (fork.py)."""
+    """The plan's document: steps of the child's, and those that come before it is made (births.py)."""
     os.lseek(context.fd(PLAN), 0, os.SEEK_SET)
     plan: dict[str, list[Step]] = json.loads(files.read_all(context.fd(PLAN), MAX_PLAN))
     return plan

@@ -11,7 +11,7 @@ import errno
 import json
 import os
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from pysup.supervisor.keeper.protocol import (
     MAX_FDS,
@@ -206,7 +206,7 @@ def _descriptors(level: int, kind: int, data: bytes) -> list[int]:
     return [number for (number,) in _INT.iter_unpack(data[: len(data) - len(data) % _INT.size])]
 
 
-def close_all(fds: Sequence[int]) -> None:
+def close_all(fds: Iterable[int]) -> None:
     """Close descriptors that were received."""
     for fd in fds:
         os.close(fd)

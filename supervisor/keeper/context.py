@@ -36,7 +36,7 @@ class Context:
         self.root = -1
         """O_PATH descriptor of the new root, from "enter" on; -1: the process's own root is meant."""
         self.kept: dict[str, int] = {}
-        """Detached mounts that go to the engine with the word that all is set up."""
+        """Descriptors of mounts that go to the engine with the word that all is set up."""
         self.stage = -1
         """O_PATH descriptor of what "stage" has covered; -1: there is none."""
         self.inside = False

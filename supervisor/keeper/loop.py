@@ -54,21 +54,29 @@ class Keeper:
         while not self._ended:
             self._do_what_is_due(time.monotonic())
             self._poller.turn(self._patience(time.monotonic()))
-        self._service.stock.clear()
+        self._let_go()
         return self._exit_code or 0
+
+    def _let_go(self) -> None:
+        """End what is on its way and nobody's yet."""
+        self._service.stock.clear()
+        self._service.births.clear()
 
     def _do_what_is_due(self, now: float) -> None:
         if self._start_at is not None and now >= self._start_at:
             self._start_engine(now)
         if self._service.stock.due is not None and now >= self._service.stock.due:
             self._service.stock.refill()
+        if self._service.births.due is not None:
+            self._service.births.give_up(now)
         if self._leave_at is not None and now >= self._leave_at:
             self._leave_at = None
             self._kill_engine("it did not end after its last message")
 
     def _patience(self, now: float) -> float | None:
         """Seconds until something is due; None: nothing is."""
-        due = [at for at in (self._start_at, self._leave_at, self._service.stock.due) if at is not None]
+        moments = (self._start_at, self._leave_at, self._service.stock.due, self._service.births.due)
+        due = [at for at in moments if at is not None]
         return max(0.0, min(due) - now) if due else None
 
     def _log(self, text: str) -> None:
@@ -118,6 +126,7 @@ class Keeper:
             self._after_death(status, time.monotonic() - ended.started_at)
 
     def _forget_engine(self, ended: EngineProcess) -> None:
+        self._service.births.clear()
         if self._outbox is not None:
             self._outbox.discard()
         self._poller.unwatch(ended.sock.fileno())
@@ -245,7 +254,7 @@ class Keeper:
 
     def _become_new_program(self) -> None:
         self._upgrading = False
-        self._service.stock.clear()
+        self._let_go()
         try:
             handover.become_keeper(self._kept._replace(stop_signal=self._stop_signal))
         except OSError as error:

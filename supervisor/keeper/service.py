@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Sequence
 
-from pysup.supervisor.keeper import codec, exits, fork
+from pysup.supervisor.keeper import births, codec, exits, fork
+from pysup.supervisor.keeper.births import Birth, Births
 from pysup.supervisor.keeper.poller import Poller
 from pysup.supervisor.keeper.protocol import (
     Exited,
@@ -37,6 +38,7 @@ class Service:
         self._answer = answer
         self._home = fork.own_pid_namespace()
         self.stock = Stock(poller)
+        self.births = Births(poller, self._born)
 
     def resume(self) -> None:
         """Watch the processes that an earlier program of the keeper left in the table."""
@@ -63,31 +65,43 @@ class Service:
         return True
 
     def _spawn(self, message: Spawn, fds: list[int]) -> None:
-        """Make the child; what was for the child only is closed here in any case."""
+        """Make the child, or have it made; what was for the child only is closed here in any case."""
         given = dict(zip(message.fds, fds[: len(message.fds)], strict=True))
         hold = dict(zip(message.hold, fds[len(message.fds) :], strict=True))
         try:
             self._refuse_second(message.key)
-            made = self._make(message, given)
+            first = self.stock.steps(message.stage)
+            if births.needs_helper(message):
+                self.births.begin(message, given, hold, first)
+            else:
+                made = self.stock.take(message, given) or fork.fork(message, given, self._home, first)
+                self._add(message.key, made, hold)
         except fork.Refused as refused:
-            codec.close_all(list(hold.values()))
-            self._answer(SpawnFailed(message.key, refused.step, refused.number, refused.detail), ())
-        else:
-            entry = self._table.entry(message.key)
-            entry.pid, entry.pidfd = made
-            entry.hold(hold)
-            self._watch(entry)
-            self._answer(Spawned(message.key, made.pid), [made.pidfd])
+            self._refuse(message.key, refused, hold)
         finally:
             codec.close_all(list(given.values()))
 
-    def _make(self, message: Spawn, given: dict[str, int]) -> fork.Forked:
-        first = self.stock.steps(message.stage)
-        return self.stock.take(message, given) or fork.fork(message, given, self._home, first)
+    def _born(self, birth: Birth, made: fork.Forked | fork.Refused) -> None:
+        """What came of a birth with a helper."""
+        if isinstance(made, fork.Refused):
+            self._refuse(birth.key, made, birth.hold)
+        else:
+            self._add(birth.key, made, birth.hold)
+
+    def _add(self, key: str, made: fork.Forked, hold: dict[str, int]) -> None:
+        entry = self._table.entry(key)
+        entry.pid, entry.pidfd = made
+        entry.hold(hold)
+        self._watch(entry)
+        self._answer(Spawned(key, made.pid), [made.pidfd])
+
+    def _refuse(self, key: str, refused: fork.Refused, hold: dict[str, int]) -> None:
+        codec.close_all(list(hold.values()))
+        self._answer(SpawnFailed(key, refused.step, refused.number, refused.detail), ())
 
     def _refuse_second(self, key: str) -> None:
         entry = self._table.get(key)
-        if entry is not None and entry.pid:
+        if key in self.births or (entry is not None and entry.pid):
             raise fork.Refused("use a key twice", errno.EEXIST)
 
     def _watch(self, entry: Entry) -> None:

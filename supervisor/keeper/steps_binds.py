@@ -14,6 +14,8 @@ from pysup.supervisor.keeper.context import Context, StepError
 from pysup.supervisor.kernel import mounts, paths, process
 from pysup.supervisor.kernel.libc import AT_FDCWD, KernelError
 
+_PLAIN = mounts.MOUNT_ATTR_NOSUID | mounts.MOUNT_ATTR_NODEV | mounts.MOUNT_ATTR_NOEXEC
+
 
 class BindOptions(TypedDict, total=False):
     """Options of "bind": all false, and no change of propagation, by default.
@@ -103,24 +105,32 @@ def _make_directory(context: Context, path: str) -> None:
     lookup.give_directory(context, path)
 
 
-def borrow(context: Context, donor: str, path: str, name: str) -> None:
-    """Take a copy of a mount out of another mount namespace, for "bind" to attach as its ``tree``.
+def borrow(context: Context, donor: str, lent: str, name: str) -> None:
+    """Take a copy of another container's mount, for "bind" to attach as its ``tree``. ``lent``: steps_kept.lend().
 
-    A process that enters a mount namespace finds itself at its root, and so comes back to its own (setns(2)).
+    Only who is in a mount namespace may copy what is mounted there; no name is looked up in it, as its root may have
+    put anything there since. A process that enters one finds itself at its root, and so comes back to its own
+    (setns(2)). What the other one's root has done to the mount's flags counts for itself alone.
     """
     home = context.system.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     try:
         context.system.setns(context.fd(donor), process.CLONE_NEWNS)
         try:
-            found = context.system.openat2(AT_FDCWD, path, os.O_PATH, resolve=paths.NO_LINKS)
-            try:
-                context.fds[name] = context.system.open_tree(found, "")
-            finally:
-                context.system.close(found)
+            context.fds[name] = _copy_of_lent(context, context.fd(lent))
         finally:
             context.system.setns(home, process.CLONE_NEWNS)
     finally:
         context.system.close(home)
+    context.system.mount_setattr(context.fds[name], attr_set=_PLAIN)
+
+
+def _copy_of_lent(context: Context, lent: int) -> int:
+    try:
+        return context.system.open_tree(lent, "")
+    except KernelError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise StepError(errno.EINVAL, "that container has it mounted no more") from error
 
 
 def fresh(context: Context, fstype: str, name: str, attributes: int) -> None:

@@ -44,3 +44,11 @@ def keep(context: Context, name: str, where: Where) -> None:
         context.kept[name] = context.system.open_tree(fd, "")
     finally:
         context.system.close(fd)
+
+
+def lend(context: Context, name: str, path: str) -> None:
+    """Let the engine have a descriptor of the mount that is there now, before anything of the container's runs.
+
+    Whoever takes a copy of it later (steps_binds.borrow()) looks up no path in the container.
+    """
+    context.kept[name] = lookup.existing(context, path)

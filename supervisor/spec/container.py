@@ -110,6 +110,11 @@ class Namespaces:
     uid_maps: tuple[IdMap, ...] = ()
     gid_maps: tuple[IdMap, ...] = ()
 
+    @property
+    def lends_memory(self) -> bool:
+        """Whether another container may have its IPC, and so its /dev/shm. As docker: who shares it has to say so."""
+        return self.ipc in ("shareable", "host")
+
 
 @dataclass(frozen=True, slots=True)
 class Binding:

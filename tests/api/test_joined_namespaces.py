@@ -128,36 +128,63 @@ def test_the_network_stays_when_its_owner_restarts(shared: Daemon) -> None:
     shared.pysup("rm", "-f", "guest", "owner", check=True)
 
 
-def test_ids_are_given_in_a_containers_own_memory_alone(shared: Daemon, tmp_path: Path) -> None:
-    """What else its root puts there, or is given there, it has no power over: nor has who joins it with other ids."""
+SLY = ("--ipc", "shareable", "--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined")
+"""Who may mount in his own namespace."""
+
+
+@pytest.mark.parametrize("ids", [("--userns", "host"), ("--userns", "auto")], ids=["same", "others"])
+@pytest.mark.parametrize("guest", [("--userns", "host"), ("--userns", "auto")], ids=["plain", "mapped"])
+def test_what_lies_over_a_containers_memory_is_not_shared(
+    shared: Daemon, tmp_path: Path, ids: tuple[str, str], guest: tuple[str, str]
+) -> None:
+    """Its root may put there what it has no power over: who joins it gets what was there when it began.
+
+    Nor does what its root has done to the mount's flags count for others.
+    """
     (tmp_path / "secret").touch(0o600)
-    bind = f"{tmp_path}:/srv"
-    flags = (
-        "--userns",
-        "auto",
-        "--ipc",
-        "shareable",
-        "--cap-add",
-        "SYS_ADMIN",
-        "--security-opt",
-        "seccomp=unconfined",
-    )
-    script = "mount --bind /srv /dev/shm && exec sleep 1000"
-    shared.pysup(
-        "run", "-d", *QUIET, *flags, "-v", bind, "--name", "sly", "host", "sh", "-c", script, check=True
-    )
+    script = """
+        cp /bin/true /dev/shm/own && mount -o remount,bind,exec,suid,dev /dev/shm
+        mount --bind /srv /dev/shm && exec sleep 1000
+    """
+    words = (*QUIET, *ids, *SLY, "-v", f"{tmp_path}:/srv", "--name", "sly", "host", "sh", "-c", script)
+    shared.pysup("run", "-d", *words, check=True)
     wait = "until [ $(grep -c /dev/shm /proc/mounts) = 2 ]; do sleep 0.1; done"
     shared.pysup("exec", "sly", "timeout", "30", "sh", "-c", wait, check=True)
-    shared.pysup(
-        "run", "-d", *QUIET, *flags[:4], "-v", f"{tmp_path}:/dev/shm", "--name", "given", *SLEEP, check=True
-    )
-    for owner, cause in (
-        ("sly", "it is not that container's own memory"),
-        ("given", "is a mount of its own"),
-    ):
-        join = ("--ipc", f"container:{owner}", "--userns", "auto", "host", "cat", "/dev/shm/secret")
-        assert cause in refused(shared, "run", "--rm", *QUIET, *join)
-    shared.pysup("rm", "-f", "sly", "given", check=True)
+    look = "ls /dev/shm; grep /dev/shm /proc/mounts; /dev/shm/own || echo refused"
+    found = run(shared, *QUIET, *guest, "--ipc", "container:sly", "host", "sh", "-c", look).split()
+    assert (found[0], found[3], found[-1]) == ("own", "tmpfs", "refused")
+    assert {"nosuid", "nodev", "noexec"} <= set(found[4].split(","))
+    shared.pysup("rm", "-f", "sly", check=True)
+
+
+def test_memory_that_is_mounted_no_more_is_not_shared(shared: Daemon) -> None:
+    script = "umount -l /dev/shm && exec sleep 1000"
+    shared.pysup("run", "-d", *QUIET, *SLY, "--name", "bare", "host", "sh", "-c", script, check=True)
+    wait = "while grep -q /dev/shm /proc/mounts; do sleep 0.1; done"
+    shared.pysup("exec", "bare", "timeout", "30", "sh", "-c", wait, check=True)
+    for ids in ("host", "auto"):
+        told = refused(
+            shared, "run", "--rm", *QUIET, "--userns", ids, "--ipc", "container:bare", "host", "true"
+        )
+        assert "share /dev/shm of another container: that container has it mounted no more" in told
+    shared.pysup("rm", "-f", "bare", check=True)
+
+
+@pytest.mark.parametrize(
+    "maps",
+    [("0:100000:1000", "0:100000:1000"), ("0:0:65536", "0:100000:1000"), ("0:100000:1000", "0:0:65536")],
+)
+def test_who_has_other_ids_gets_none_in_what_was_mounted_there(
+    shared: Daemon, tmp_path: Path, maps: tuple[str, str]
+) -> None:
+    """Other users, other groups, or both."""
+    theirs = ("--uidmap", "0:0:65536", "--gidmap", "0:0:65536")
+    words = (*QUIET, *theirs, "--ipc", "shareable", "-v", f"{tmp_path}:/dev/shm", "--name", "given")
+    shared.pysup("run", "-d", *words, *SLEEP, check=True)
+    users, groups = maps
+    join = (*QUIET, "--ipc", "container:given", "--uidmap", users, "--gidmap", groups, "host", "true")
+    assert "is a mount of its own, and its ids are others" in refused(shared, "run", "--rm", *join)
+    shared.pysup("rm", "-f", "given", check=True)
 
 
 # -- names and cgroups ---------------------------------------------------------------------------------------

@@ -129,7 +129,7 @@ async def launch_run(
                 foreign=foreign(user, {**theirs, **others.processes}),
                 donor_root=others.donor_root,
             )
-            attach = {**own, **theirs, **kept, **_attached(program)}
+            attach = {**own, **theirs, **others.memory, **kept, **_attached(program)}
             stage = plan.stage_of(spec, facts)
             if stage is not None:
                 return await _launch_staged(

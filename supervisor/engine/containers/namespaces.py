@@ -14,6 +14,11 @@ def key_of(container_id: str) -> str:
     return f"ns/{container_id}"
 
 
+def run_key(container_id: str, number: int) -> str:
+    """The keeper's entry of a run."""
+    return f"run/{container_id}/{number}"
+
+
 class HeldNamespaces:
     """The first run makes them by clone3, later runs join them; they go when the container comes to rest."""
 

@@ -22,7 +22,7 @@ from pysup.supervisor.engine.containers.commands import Exited, Failed, News, Re
 from pysup.supervisor.engine.containers.ending import Ending
 from pysup.supervisor.engine.containers.kept_layers import KeptLayers, close_all
 from pysup.supervisor.engine.containers.launching import give_size, launch_run
-from pysup.supervisor.engine.containers.namespaces import HeldNamespaces
+from pysup.supervisor.engine.containers.namespaces import HeldNamespaces, run_key
 from pysup.supervisor.engine.containers.probing import keep_probing
 from pysup.supervisor.engine.containers.record import Record
 from pysup.supervisor.engine.containers.stdio import ContainerStdio
@@ -85,7 +85,7 @@ class Run:
     @property
     def key(self) -> str:
         """The name of this run at the keeper."""
-        return f"run/{self._record.id}/{self.number}"
+        return run_key(self._record.id, self.number)
 
     @property
     def _what(self) -> str:
@@ -222,7 +222,7 @@ class Run:
                 self._look_at_outputs(launched, stack)
                 launched.let_go()
             await self.sandbox.ready(launched)
-            self._layers.keep(launched.give_kept())
+            await self._keep(launched.give_kept())
             give_size(launched, spec.process)
             await self._held.hold(launched.process, lacking)
             if not launched.gone:
@@ -231,6 +231,13 @@ class Run:
             await launched.abort()
             raise
         await launched.go()
+
+    async def _keep(self, kept: dict[str, int]) -> None:
+        """Overlays for the next run, and for as long as this one lasts what others may share."""
+        lent = {name: kept.pop(name) for name in (plan.LENT,) if name in kept}
+        self._layers.keep(kept)
+        if lent:
+            await self._parts.link.hold(self.key, lent)
 
     def _look_at_outputs(self, launched: Launched, stack: AsyncExitStack) -> None:
         """Before the program begins: what it writes first is then known."""

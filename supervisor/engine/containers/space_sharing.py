@@ -4,7 +4,6 @@ first process.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -13,7 +12,7 @@ from typing import NamedTuple
 from pysup.store import containers
 from pysup.store.containers import Container as Row
 from pysup.supervisor.engine.containers.joined_modes import SHARED
-from pysup.supervisor.engine.containers.namespaces import HeldNamespaces
+from pysup.supervisor.engine.containers.namespaces import HeldNamespaces, run_key
 from pysup.supervisor.engine.containers.record import Record
 from pysup.supervisor.engine.containers.specs import spec_of
 from pysup.supervisor.engine.parts import Parts
@@ -21,8 +20,9 @@ from pysup.supervisor.errors import Conflict
 from pysup.supervisor.kernel import nsfs
 from pysup.supervisor.kernel.files import duplicate
 from pysup.supervisor.runtime import plan
+from pysup.supervisor.spec.container import Namespaces
+from pysup.supervisor.spec.id_maps import IdMap
 
-_SHARING = ("shareable", "host")
 _MEMORY = ("/dev", "/dev/shm")  # noqa: S108 - paths in a container
 _MODES = {
     "pid": "PidMode",
@@ -40,6 +40,8 @@ class Joined(NamedTuple):
     """A pidfd of the process whose pid namespace is joined."""
     spaces: dict[str, int]
     """Namespaces to enter; with that of IPC goes the mount namespace that has its /dev/shm (DONOR)."""
+    memory: dict[str, int]
+    """That /dev/shm (LENT)."""
     processes: dict[str, int]
     """The pid namespace itself."""
     donor_root: int
@@ -51,7 +53,7 @@ def joined_spaces(parts: Parts, record: Record) -> Iterator[Joined]:
     """In the block: what the container shares with others. Raises Conflict."""
     wanted = record.spec.namespaces
     with ExitStack() as stack:
-        pid, processes, spaces, donor_root = None, {}, {}, 0
+        pid, processes, spaces, memory, donor_root = None, {}, {}, {}, 0
         if wanted.pid == "container":
             pid = _opened(stack, parts, record, wanted.pid_of, "pid", "")
             processes["pid"] = _opened(stack, parts, record, wanted.pid_of, "pid", "pid")
@@ -59,13 +61,14 @@ def joined_spaces(parts: Parts, record: Record) -> Iterator[Joined]:
             donor_root = _donor_root(parts, record, wanted.ipc_of)
             for name, file in (("ipc", "ipc"), (plan.DONOR, "mnt")):
                 spaces[name] = _opened(stack, parts, record, wanted.ipc_of, "ipc", file)
+            memory[plan.LENT] = stack.enter_context(duplicate(_lent(parts, record, wanted.ipc_of)))
         for name, mode, other in (
             ("uts", wanted.uts, wanted.uts_of),
             ("cgroup", wanted.cgroup, wanted.cgroup_of),
         ):
             if mode == "container":
                 spaces[name] = _opened(stack, parts, record, other, name, name)
-        yield Joined(pid, spaces, processes, donor_root)
+        yield Joined(pid, spaces, memory, processes, donor_root)
 
 
 @contextmanager
@@ -132,13 +135,27 @@ def _donor_root(parts: Parts, record: Record, container_id: str) -> int:
     own, and those who have other ids cannot be given theirs in it.
     """
     row = _running(parts, record, container_id, "ipc")
-    if json.loads(row.host_config)["IpcMode"] not in _SHARING:
-        raise _refusal(record, row.name, "ipc", "its IPC is not shareable (run it with --ipc shareable)")
     theirs = spec_of(parts.images, row)
-    same = theirs.namespaces.uid_maps == record.spec.namespaces.uid_maps
+    if not theirs.namespaces.lends_memory:
+        raise _refusal(record, row.name, "ipc", "its IPC is not shareable (run it with --ipc shareable)")
+    same = _ids(theirs.namespaces) == _ids(record.spec.namespaces)
     if not same and any(mount.target in _MEMORY for mount in theirs.mounts):
         raise _refusal(record, row.name, "ipc", "its /dev/shm is a mount of its own, and its ids are others")
     return plan.root_ids(theirs.namespaces)[0]
+
+
+def _ids(namespaces: Namespaces) -> tuple[tuple[IdMap, ...], tuple[IdMap, ...]]:
+    return plan.uid_maps(namespaces), plan.gid_maps(namespaces)
+
+
+def _lent(parts: Parts, record: Record, container_id: str) -> int:
+    """The /dev/shm of the other's run, as it was when that began."""
+    row = _running(parts, record, container_id, "ipc")
+    held = parts.link.held(run_key(row.id, row.run_number))
+    if plan.LENT not in held:
+        cause = "nothing is kept of its /dev/shm, as an earlier pysup has started it, or died meanwhile: restart it"
+        raise _refusal(record, row.name, "ipc", cause)
+    return held[plan.LENT]
 
 
 def _refusal(record: Record, name: str, space: str, cause: str) -> Conflict:

@@ -1,6 +1,6 @@
 """User namespaces: made before the first run, held for the next ones, and what is mounted with their ids.
 
-A run's process is born in the container's user namespace (keeper/fork.py). That is there before, since layers and
+A run's process is born in the container's user namespace (keeper/births.py). That is there before, since layers and
 volumes are shown with its ids from outside: nobody inside has the right to that.
 """
 

@@ -23,6 +23,7 @@ from pysup.supervisor.runtime.plan.container import build
 from pysup.supervisor.runtime.plan.facts import (
     DONOR,
     EVERY_ID,
+    LENT,
     SECCOMP,
     SECRETS,
     USER,
@@ -71,6 +72,7 @@ __all__ = [
     "ETC_FILES",
     "EVERY_ID",
     "LAYER",
+    "LENT",
     "SECCOMP",
     "SECRETS",
     "TARGET",

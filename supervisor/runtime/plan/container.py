@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pysup.supervisor.kernel import process
-from pysup.supervisor.runtime.plan.facts import Facts, Step
+from pysup.supervisor.runtime.plan.facts import LENT, Facts, Step
 from pysup.supervisor.runtime.plan.mounts import init_path, mask_steps, mount_steps, on_stage
 from pysup.supervisor.runtime.plan.namespaces import network_steps
 from pysup.supervisor.runtime.plan.outside import borrowed
@@ -36,6 +36,7 @@ def build(spec: ContainerSpec, facts: Facts, stage: Stage | None = None) -> list
         *_namespace_settings(spec, facts, staged=stage is not None),
         *([["console"]] if spec.process.tty else []),
         *(step for step in mask_steps(spec, facts) if not on_stage(step[1], staged)),
+        *([["lend", LENT, "/dev/shm"]] if spec.namespaces.lends_memory else []),  # noqa: S108 - a mount point
         ["pivot"],
         *identity(spec.process, first=True),
         *([["read_only_root"]] if spec.rootfs.read_only else []),

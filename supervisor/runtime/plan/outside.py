@@ -1,6 +1,6 @@
 """What must be done before the process is in its user namespace, whose root has no power over what is others'.
 
-By the keeper's helper, which enters it then and makes the process there (keeper/fork.py).
+By the keeper's helper, which enters it then and makes the process there (keeper/births.py).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pysup.supervisor.kernel.mounts import (
     MOUNT_ATTR_RDONLY,
 )
 from pysup.supervisor.runtime.plan.base import OTHER_PROC, OTHER_QUEUES, OTHER_SYS, SHARED_MEMORY
-from pysup.supervisor.runtime.plan.facts import DONOR, EVERY_ID, USER, Facts, Step
+from pysup.supervisor.runtime.plan.facts import DONOR, EVERY_ID, LENT, USER, Facts, Step
 from pysup.supervisor.runtime.plan.program import score
 from pysup.supervisor.spec.container import ContainerSpec
 
@@ -46,7 +46,7 @@ def borrowed(spec: ContainerSpec, facts: Facts) -> Iterator[Step]:
     Its memory belongs to its ids: other ones cannot even make a file there, so they are shown their own.
     """
     if spec.namespaces.ipc == "container":
-        yield ["borrow", DONOR, "/dev/shm", SHARED_MEMORY]  # noqa: S108 - a mount point
+        yield ["borrow", DONOR, LENT, SHARED_MEMORY]
         if DONOR in facts.foreign:
             user = USER if spec.namespaces.user == "private" else EVERY_ID
             yield ["give_ids", SHARED_MEMORY, user, facts.donor_root]

@@ -53,7 +53,7 @@ def test_every_op_of_the_contract_is_there() -> None:
     wanted = """user_namespace join_cgroups unshare setns propagation overlay enter mount bind device bind_device
     symlink console attach mask read_only pivot read_only_root hostname domainname loopback default_sysctl sysctl rlimit
     oom_score_adj umask user workdir credentials no_new_privileges seccomp apparmor ready exec owner stage place reuse
-    keep secrets show borrow fresh give_ids mount_part"""
+    keep lend secrets show borrow fresh give_ids mount_part"""
     assert set(wanted.split()) == set(steps.OPS)
 
 
