@@ -81,6 +81,10 @@ _ADD_NAMES = frozenset({"device", "symlink"})
 """Ops that change no mount, so that the directory found for one may serve the next."""
 
 
+LONGEST_WORDS = 2000
+"""Characters of a label, or of a detail: what somebody has typed may be in both, and both go in one packet."""
+
+
 class Failed(Exception):
     """A step failed: what it is called, its errno, and a text where the errno does not tell enough."""
 
@@ -117,7 +121,11 @@ def _do(context: Context, step: Step) -> None:
 
 def _failure(context: Context, step: Step, number: int, detail: str) -> Failed:
     named = [context.told(argument) for argument in step]
-    return Failed(label(named), number, detail, exit_code(step, number))
+    return Failed(_cut(label(named)), number, _cut(detail), exit_code(step, number))
+
+
+def _cut(words: str) -> str:
+    return words if len(words) <= LONGEST_WORDS else words[:LONGEST_WORDS] + "…"
 
 
 def label(step: Step) -> str:

@@ -78,6 +78,8 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
         (["--restart", "always", "host", "true"], 125, ["--restart and --rm"]),
         (["--mount", "type=bind,src=/no/such,dst=/x", "host", "true"], 125, ["/no/such"]),
         (["--user", "nosuchuser", "host", "true"], 125, ["nosuchuser", "passwd"]),
+        (["--user", "u" * 60_000, "host", "true"], 125, ["unable to find user uuu", "…"]),
+        (["host", "/" + "a" * 100_000], 126, ["/aaa", "…: file name too long"]),
         (["--net", "nosuchnet", "host", "true"], 125, ["nosuchnet"]),
         (["--swarm-flag", "host", "true"], 125, ["swarm-flag"]),
     ],

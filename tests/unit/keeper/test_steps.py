@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import socket
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from pysup.supervisor.keeper import steps
 from pysup.supervisor.keeper.context import Context
 from pysup.supervisor.kernel import mounts
 from pysup.supervisor.kernel.libc import AT_FDCWD, KernelError
+from pysup.supervisor.runtime.launch import MAX_REPORT
 
 Step = list[Any]
 
@@ -232,6 +234,17 @@ def test_exec_failures(
     system = RecordingSystem(fails={"execve": OSError(number, os.strerror(number))})
     failed = failure(context_of(system, init), ["exec", [program], [], "/"])
     assert (str(failed), failed.exit_code) == (text, code)
+
+
+@pytest.mark.parametrize("letter", ["u", "\U0001f40b"])
+def test_what_is_told_fits_in_a_packet(
+    context: Context, init: tuple[socket.socket, socket.socket], letter: str
+) -> None:
+    """Both what the step is called and why it failed hold what somebody has typed, however long."""
+    failed = failure(context, ["user", letter * 100_000, []])
+    context.tell({"failed": failed.label, "errno": failed.number, "detail": failed.detail})
+    told = json.loads(init[0].recv(MAX_REPORT))
+    assert told["failed"].startswith(f"user {letter}") and told["detail"].startswith("unable to find user")
 
 
 @pytest.mark.parametrize("cwd", ["(unreachable)/etc", ""])
