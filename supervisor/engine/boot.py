@@ -25,6 +25,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 
+import trio
+
 from pysup.store import builds, containers, daemon_starts
 from pysup.store.containers import Container as Row
 from pysup.supervisor import __version__
@@ -36,9 +38,9 @@ from pysup.supervisor.engine.containers.states import ALIVE, State
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.engine.networks import held, naming
 from pysup.supervisor.engine.parts import Parts
-from pysup.supervisor.errors import NotFound
+from pysup.supervisor.errors import NotFound, PysupError
 from pysup.supervisor.keeper import listening
-from pysup.supervisor.keeper.link import Entry, Link
+from pysup.supervisor.keeper.link import Entry, Link, Process
 from pysup.supervisor.runtime import rootfs
 from pysup.supervisor.spec.fields import Fields
 from pysup.supervisor.spec.restart import restart_policy
@@ -156,18 +158,24 @@ async def _take_over(engine: Engine, rows: Sequence[Row], entries: Mapping[str, 
         elif key.startswith("exec/") and await engine.execs.adopt(entry):
             continue
         elif key not in needed:
-            await _end_stranger(engine.parts.link, entry)
+            await _end_stranger(engine, entry)
 
 
-async def _end_stranger(link: Link, entry: Entry) -> None:
+async def _end_stranger(engine: Engine, entry: Entry) -> None:
+    """Its end is not waited for: what asks a server that does not answer (a health check of files there) has none."""
+    link = engine.parts.link
     if entry.pid:
         process = link.adopt(entry)
         process.kill()
-        await process.wait()
-        await link.reap(entry.key)
+        engine.begin(partial(_reap, link, process))
     else:
         link.adopt_held(entry)
         await link.release(entry.key, list(entry.fds))
+
+
+async def _reap(link: Link, process: Process) -> None:
+    await process.wait()
+    await link.reap(process.key)
 
 
 async def _leave_marker(link: Link) -> None:
@@ -176,11 +184,20 @@ async def _leave_marker(link: Link) -> None:
 
 async def _remove_cgroups(parts: Parts, alive: AbstractSet[str]) -> None:
     """Remove the cgroups that a crash left of containers that do not run."""
-    parent = parts.settings.cgroup_root
-    for name in set(parts.hierarchy.leftovers(parent)) - alive:
-        cgroup = parts.hierarchy.open(parent, name)
+    left = set(parts.hierarchy.leftovers(parts.settings.cgroup_root)) - alive
+    async with trio.open_nursery() as nursery:
+        for name in left:
+            nursery.start_soon(_remove_cgroup, parts, name)
+
+
+async def _remove_cgroup(parts: Parts, name: str) -> None:
+    """One in which there is a process that the kernel cannot end now stays for the next start."""
+    cgroup = parts.hierarchy.open(parts.settings.cgroup_root, name)
+    try:
         await cgroup.kill(signal.SIGKILL)
         await cgroup.remove()
+    except (OSError, PysupError) as error:
+        log.warning("cannot remove what is left of container %s: %s", name[:12], error)
 
 
 def _remove_directories(parts: Parts, rows: Iterable[Row]) -> None:

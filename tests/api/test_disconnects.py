@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
+import struct
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from helpers.daemon import Daemon
+
+from pysup.supervisor.client.sync import Client
 
 pytestmark = pytest.mark.kernel
 
@@ -100,6 +105,30 @@ def test_a_client_that_does_not_read_stops_nobody(daemon: Daemon) -> None:
         assert daemon.pysup("logs", "box", "--stderr", check=True).stderr == "done\n"
         assert resident(daemon) - memory < 8 << 20
     daemon.pysup("rm", "-f", "box", check=True)
+
+
+def test_an_exec_whose_client_does_not_read_keeps_no_container(daemon: Daemon) -> None:
+    """Its processes are gone, and what they have written still comes to who reads it at last."""
+    daemon.pysup("run", "-d", "--net", "none", "--name", "box", "host", "sleep", "1000", check=True)
+    client = Client(f"unix://{daemon.socket}")
+    made = client.post("/containers/box/exec", {"Cmd": ["yes"], "AttachStdout": True})["Id"]
+    with begin(daemon, f"POST /exec/{made}/start", b"{}", "Connection: Upgrade", "Upgrade: tcp") as sock:
+        until(lambda: client.get(f"/exec/{made}/json")["Pid"] > 0, daemon)
+        writer = Path(f"/proc/{client.get(f'/exec/{made}/json')['Pid']}")
+        seen = [0]
+
+        def is_stuck() -> bool:
+            """Nothing has come since the last look, and the process waits for room."""
+            seen.append(struct.unpack("i", fcntl.ioctl(sock, termios.FIONREAD, bytes(4)))[0])
+            return seen[-2] == seen[-1] > 0 and "pipe_write" in (writer / "wchan").read_text()
+
+        until(is_stuck, daemon)
+        done = daemon.pysup("rm", "-f", "box", timeout=WITHIN)
+        assert (done.stdout, done.stderr) == ("box\n", "")
+        came = 0
+        while data := sock.recv(1 << 16):
+            came += len(data)
+        assert came > seen[-1]  # what was in the pipe, too
 
 
 def resident(daemon: Daemon) -> int:

@@ -57,7 +57,7 @@ class Container(Lifecycle):
                 run.signal(run.ending.signal or self.record.spec.stop_signal)
                 self._set_kill_deadline()
             case State.RUNNING | State.PAUSED if run.ending.by == "stop":
-                await run.kill_all()  # a removal by force had begun, and was not carried out
+                await run.end_by_force()  # a removal by force had begun, and was not carried out
             case State.PAUSED:
                 await run.freeze()
             case State.RUNNING:

@@ -23,7 +23,8 @@ CHUNK = 64 << 10
 class ExecSession:
     """The streams of one exec; the same shape as an Attachment.
 
-    Output is handed over chunk by chunk: a slow client makes its own exec wait, and nobody else.
+    Output is handed over chunk by chunk: a slow client makes its own exec wait, and nobody else. So what a process has
+    left is read from copies of its descriptors, which keep neither it nor its container from their end.
     """
 
     def __init__(self, *, tty: bool, has_stdin: bool) -> None:
@@ -38,7 +39,7 @@ class ExecSession:
         self._over = False
         self._waiting = trio.CancelScope()
         self._streams: dict[int, int] = {}
-        """Of each descriptor that output comes from."""
+        """Of each descriptor, a copy, that output comes from."""
         self._epoll: select.epoll | None = None
 
     # -- the client's side -----------------------------------------------------------------------------------
@@ -78,10 +79,9 @@ class ExecSession:
             self._stdin.connect(stdio.master, None)
         elif stdio.stdin is not None:
             self._stdin.connect(stdio.stdin, close_stdin)
-
-        self._streams = dict(readable(stdio))
-        for fd in self._streams:
+        for fd, stream in readable(stdio):
             os.set_blocking(fd, False)
+            self._streams[os.dup(fd)] = stream
         self._epoll = watch(self._streams)
 
     async def copy(self) -> None:
@@ -104,8 +104,10 @@ class ExecSession:
                     await trio.lowlevel.wait_readable(self._epoll.fileno())
 
     def process_ended(self) -> None:
-        """Wait for no more output."""
+        """Wait for no more output, and give away the descriptors that connect() was called with."""
         self._over = True
+        self._master = None
+        self._stdin.end()
         self._waiting.cancel()
 
     async def _copy_chunk(self, left: list[int]) -> None:
@@ -116,7 +118,14 @@ class ExecSession:
             left.append(fd)
             await self._hand_over(self._streams[fd], data)
         elif data is not None:
-            del self._streams[fd]
+            self._forget(fd)
+
+    def _forget(self, fd: int) -> None:
+        """Others may have the same pipe: closed and not forgotten, it would be told of still (epoll(7))."""
+        del self._streams[fd]
+        if self._epoll is not None:
+            self._epoll.unregister(fd)
+        os.close(fd)
 
     async def _hand_over(self, stream: int, data: bytes) -> None:
         try:
@@ -127,8 +136,10 @@ class ExecSession:
     def ended(self) -> None:
         """Nothing more comes."""
         self._master = None
-        self._stdin.disconnect()
+        self._stdin.end()
         self._send.close()
+        for fd in list(self._streams):
+            self._forget(fd)
         if self._epoll is not None:
             self._epoll.close()
             self._epoll = None

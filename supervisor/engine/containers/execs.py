@@ -123,16 +123,20 @@ class Execs:
 
     async def _watch(self, process: KeeperProcess, row: Row) -> None:
         code = exit_code_of(await process.wait())
-        container = self._container(row.container_id).record.row
-        end = partial(commit_end, self._parts, row, container, code)
-        await surely(f"exec in container {container.name}", end)
+        await surely(f"exec {row.id}", partial(self._note_end, row, code))
         await self._parts.link.reap(process.key)
 
     async def note_lost(self, known: AbstractSet[str]) -> None:
         """Those that were running, and that the keeper knows nothing of: their exit code is lost."""
         for row in execs.unfinished(self._parts.store.read()):
             if row.id not in known:
-                await commit_end(self._parts, row, self._container(row.container_id).record.row, LOST)
+                await self._note_end(row, LOST)
+
+    async def _note_end(self, row: Row, code: int) -> None:
+        """Its container may be removed by now; where nothing is remembered of that, the exec's row went with it."""
+        container = containers.get(self._parts.store.read(), row.container_id)
+        if container is not None:
+            await commit_end(self._parts, row, container, code)
 
     async def _perform(self, session: ExecSession) -> None:
         try:
@@ -171,7 +175,7 @@ class Exec:
         return f"exec in container {self._container.record.row.name}"
 
     async def perform(self) -> None:
-        """Start it, copy its output to the session, commit its end, reap it."""
+        """Start it, copy its output to the session; meanwhile wait for its end, commit that, and reap it."""
         try:
             launched = await self._launch()
         except StoreError as error:  # nothing of it is there: it may be started again
@@ -182,15 +186,10 @@ class Exec:
             await surely(self._what, partial(self._commit_failure, failure))
             self._session.started.fail(failure)
             return
-        try:
-            self._session.started.settle()
-            status = await self._supervise(launched)
-            end = partial(
-                commit_end, self._parts, self._row, self._container.record.row, exit_code_of(status)
-            )
-            await surely(self._what, end)
-        finally:
-            await self._parts.link.reap(self._key)
+        self._session.started.settle()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._session.copy)
+            await self._supervise(launched)
 
     async def _launch(self) -> Launched:
         """What has ended may be reaped already: the number of its pidfd could be another process's."""
@@ -221,13 +220,18 @@ class Exec:
         await launched.go()
         return launched
 
-    async def _supervise(self, launched: Launched) -> int:
-        """Until the process itself ends: a child that it leaves behind may hold the pipes for ever."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._session.copy)
-            status = await launched.process.wait()
+    async def _supervise(self, launched: Launched) -> None:
+        """Until the process itself has ended, and that is committed: a child that it leaves behind may hold the pipes
+        for ever, and a client may never read what it has written. While it is not reaped, its container cannot end
+        (pid_namespaces(7)).
+        """
+        try:
+            code = exit_code_of(await launched.process.wait())
             self._session.process_ended()
-        return status
+            end = partial(commit_end, self._parts, self._row, self._container.record.row, code)
+            await surely(self._what, end)
+        finally:
+            await self._parts.link.reap(self._key)
 
     async def _close_stdin(self) -> None:
         await self._parts.link.release(self._key, ["stdin"])

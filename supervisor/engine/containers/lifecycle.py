@@ -196,7 +196,7 @@ class Lifecycle(Actor):
         """A stop or removal that came when the start could no longer be abandoned."""
         run = self._run_in_progress
         if self._removers:
-            await run.kill_all()
+            await run.end_by_force()
         elif run.ending.by in {"stop", "shutdown"}:
             await self._begin_end(run.ending, run.ended_for, self._surely)
 
@@ -222,7 +222,7 @@ class Lifecycle(Actor):
         if how != "none":
             await self._stop_by_itself("unhealthy")
         if how == "kill":
-            await self._run_in_progress.kill_all()
+            await self._run_in_progress.end_by_force()
 
     # -- ending ---------------------------------------------------------------------------------------------
 
@@ -298,7 +298,7 @@ class Lifecycle(Actor):
             case State.BACKOFF:
                 await self._begin_surely(Event.DUE)
             case State.STOPPING:
-                await self._run_in_progress.kill_all()
+                await self._run_in_progress.end_by_force()
             case State.RUNNING | State.PAUSED:
                 await self._stop_by_itself("timeout")
             case _:

@@ -30,7 +30,7 @@ from pysup.supervisor.engine.networks.sandbox import Sandbox
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.together import together
 from pysup.supervisor.engine.upper_layers import explained
-from pysup.supervisor.errors import Conflict, PysupError, StartFailed
+from pysup.supervisor.errors import PysupError, StartFailed
 from pysup.supervisor.keeper.context import ENGINE_IS_GONE
 from pysup.supervisor.keeper.link import Entry, Process
 from pysup.supervisor.logs.order import Order
@@ -164,7 +164,7 @@ class Run:
 
         Who is attached to it is attached to what comes in its place.
         """
-        await self.kill_all()
+        await self.end_by_force()
         if self.process is not None:
             await self.process.wait()
         if self.ending.by == "itself":  # else somebody has asked for its end while this was found out
@@ -285,10 +285,7 @@ class Run:
     async def _kill_stragglers(self) -> None:
         """Whoever is left in the cgroup (an exec, a child with --pid host) ends with the first process."""
         if self.cgroup is not None and self.cgroup.processes():
-            try:
-                await self.cgroup.kill(signal.SIGKILL)
-            except Conflict as error:  # in the disk's hands: the end of the first process counts all the same
-                log.warning("%s", error)
+            await self.end_by_force()
 
     async def _remove_cgroup(self) -> None:
         assert self.cgroup is not None  # noqa: S101 - pushed after it was made
@@ -331,6 +328,17 @@ class Run:
         self.signal(signal.SIGKILL)
         if self.cgroup is not None:
             await self.cgroup.kill(signal.SIGKILL)
+
+    async def end_by_force(self) -> None:
+        """kill_all(), where nobody waits to hear that it cannot be.
+
+        What the kernel cannot end now, in the hands of a disk or of a server that does not answer, has the signal, and
+        ends later.
+        """
+        try:
+            await self.kill_all()
+        except (OSError, PysupError) as error:
+            log.warning("%s: %s", self._what, error)
 
     async def freeze(self) -> None:
         """Stop all its processes where they are."""

@@ -14,6 +14,7 @@ class Stdin:
     def __init__(self) -> None:
         self._fd: int | None = None
         self._closer: Callable[[], Awaitable[None]] | None = None
+        self._over = False
         self._changed = trio.Event()
         self._turn = trio.Lock()
 
@@ -30,6 +31,11 @@ class Stdin:
         self._closer = None
         self._notify()
 
+    def end(self) -> None:
+        """No process comes any more: all that is written from now on is dropped."""
+        self._over = True
+        self.disconnect()
+
     def _notify(self) -> None:
         self._changed.set()
         self._changed = trio.Event()
@@ -39,7 +45,7 @@ class Stdin:
         async with self._turn:
             fd = await self._connected()
             view = memoryview(data)
-            while view and self._fd == fd:
+            while view and fd is not None and self._fd == fd:
                 try:
                     view = view[os.write(fd, view) :]
                 except BlockingIOError:
@@ -57,8 +63,9 @@ class Stdin:
                 self.disconnect()
                 await closer()
 
-    async def _connected(self) -> int:
-        while self._fd is None:
+    async def _connected(self) -> int | None:
+        """The descriptor of the process; None: there will be none."""
+        while self._fd is None and not self._over:
             await self._changed.wait()
         return self._fd
 

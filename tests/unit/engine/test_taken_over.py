@@ -36,7 +36,7 @@ class TakenOver:
     async def thaw(self) -> None:
         await self._note("thaw")
 
-    async def kill_all(self) -> None:
+    async def end_by_force(self) -> None:
         await self._note("kill")
 
     async def _note(self, call: str) -> None:
