@@ -73,7 +73,9 @@ def short_id(identity: str, *, short: bool = True) -> str:
 
 
 def _names(one: Item) -> str:
-    return ",".join(name.removeprefix("/") for name in one.raw["Names"])
+    """With names of links, which have a slash, only where all is shown (docker's command does the same)."""
+    names = [name.removeprefix("/") for name in one.raw["Names"]]
+    return ",".join(name for name in names if "/" not in name or not one.short)
 
 
 def _command(one: Item) -> str:

@@ -36,7 +36,7 @@ from pysup.supervisor.engine.containers.joined_modes import joined_by
 from pysup.supervisor.engine.containers.namespaces import key_of, run_key
 from pysup.supervisor.engine.containers.states import ALIVE, State
 from pysup.supervisor.engine.engine import Engine
-from pysup.supervisor.engine.networks import held, naming
+from pysup.supervisor.engine.networks import held, held_ports, naming
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import NotFound, PysupError
 from pysup.supervisor.keeper import listening
@@ -153,7 +153,11 @@ async def _take_over(engine: Engine, rows: Sequence[Row], entries: Mapping[str, 
     spaces = {key_of(row.id) for row in rows if row.id in alive or State(row.state) is State.BACKOFF}
     spaces |= {naming.key_of(container_id) for container_id in alive}
     for key, entry in entries.items():
-        if key in spaces or key in (MARKER, listening.KEY, *held.KEYS):
+        if key.startswith(held_ports.PREFIX):
+            engine.parts.link.adopt_held(entry)
+            if held_ports.container_of(key) not in alive:
+                await held_ports.let_go(engine.parts.link, key)
+        elif key in spaces or key in (MARKER, listening.KEY, *held.KEYS):
             engine.parts.link.adopt_held(entry)
         elif key.startswith("exec/") and await engine.execs.adopt(entry):
             continue

@@ -169,7 +169,10 @@ def receive(sock: _socket.socket, wanted: int = _RECEIVE) -> tuple[Message, list
     """Receive one message with its descriptors (close-on-exec), None at the end of the stream. Does not
     block, unless ``wanted`` is BLOCKING.
     """
-    packet, fds, flags = receive_packet(sock, MAX_MESSAGE + 1, MAX_FDS, wanted)
+    try:
+        packet, fds, flags = receive_packet(sock, MAX_MESSAGE + 1, MAX_FDS, wanted)
+    except ConnectionResetError:  # who left had not read all: that is told once, before his last words
+        packet, fds, flags = receive_packet(sock, MAX_MESSAGE + 1, MAX_FDS, wanted)
     if not packet and not fds:
         return None
     try:

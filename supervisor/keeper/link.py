@@ -105,8 +105,6 @@ class Link:
                 return codec.receive(self._sock)
             except BlockingIOError:
                 await trio.lowlevel.wait_readable(self._sock)
-            except ConnectionResetError:
-                return None
 
     def _on_message(self, message: Message, fds: list[int]) -> None:
         if isinstance(message, Spawned):
@@ -262,6 +260,10 @@ class Link:
     def held(self, key: str) -> dict[str, int]:
         """The descriptors that are held under a key, by name."""
         return self._held.get(key, {})
+
+    def held_below(self, beginning: str) -> list[str]:
+        """The keys that begin so, of what is held."""
+        return [key for key in self._held if key.startswith(beginning)]
 
     async def release(self, key: str, names: list[str]) -> None:
         """Close descriptors here and at the keeper: the last copies of theirs, so a pipe ends."""

@@ -178,7 +178,7 @@ class Keeper:
                 received = codec.receive(self._engine.sock)
             except BlockingIOError:
                 return
-            except (ProtocolError, ConnectionResetError) as error:
+            except ProtocolError as error:
                 self._cut_off(str(error))
                 return
             if received is None:

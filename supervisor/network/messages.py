@@ -15,7 +15,7 @@ from pysup.supervisor.network.addresses import IPV4, Address, Network
 from pysup.supervisor.network.netlink import Message
 
 _NEWLINK, _DELLINK, _GETLINK = 16, 17, 18
-_NEWADDR, _DELADDR = 20, 21
+_NEWADDR, _GETADDR = 20, 22
 _NEWROUTE, _GETROUTE = 24, 26
 _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
 _EXCLUSIVE, _CREATE, _REPLACE = 0x200, 0x400, 0x100
@@ -186,6 +186,18 @@ def add_address(index: int, address: Address, subnet: Network) -> Message:
         attributes.append(("IFA_FLAGS", _NODAD))
     flags = _CREATE | _REPLACE | _ACK
     return Message(_encoded(ifaddrmsg, _NEWADDR, flags, fields, attributes), f"add address {address}")
+
+
+def list_addresses() -> Message:
+    """Ask for all addresses: read_address()."""
+    return Message(_encoded(ifaddrmsg, _GETADDR, _DUMP, {}, []), "list the addresses")
+
+
+def read_address(data: bytes) -> int:
+    """The index of the interface that has an address."""
+    message = ifaddrmsg(data)
+    message.decode()
+    return int(message["index"])
 
 
 def add_default_route(index: int, gateway: Address) -> Message:

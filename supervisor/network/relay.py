@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar, cast
 
 import trio
 
-from pysup.supervisor.kernel import netns
+from pysup.supervisor.network.inside import run_inside
 from pysup.supervisor.network.splicing import pump
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class Way(NamedTuple):
     async def open(self, kind: socket.SocketKind) -> trio.socket.SocketType:
         """A socket that is connected to the container. Raises OSError."""
         family = socket.AF_INET6 if ":" in self.target[0] else socket.AF_INET
-        plain = netns.run_inside(self.namespace, partial(socket.socket, family, kind))
+        plain = await run_inside(self.namespace, partial(socket.socket, family, kind))
         made = trio.socket.from_stdlib_socket(plain)
         try:
             await made.connect(self.target)

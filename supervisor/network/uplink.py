@@ -34,7 +34,7 @@ from pysup.supervisor.network.uplink_programs import (
 DEVICE = "uplink0"
 MTU = 65520
 _MAC = "02:42:0a:00:02:64"
-_CANNOT = "cannot give networks a way out without root"
+CANNOT = "cannot give networks a way out without root"
 _WITHIN = 10.0
 
 
@@ -47,7 +47,7 @@ async def begin(namespace: int, path: str) -> int:
     lacking = why_not()
     if lacking:
         raise Unavailable(
-            f"{_CANNOT}: {lacking}; --network none and host, and networks that are --internal, work"
+            f"{CANNOT}: {lacking}; --network none and host, and networks that are --internal, work"
         )
     program, ipv6 = installed(), routes.leads_out6()
     try:
@@ -58,7 +58,7 @@ async def begin(namespace: int, path: str) -> int:
             os.close(exit_fd)
             raise
     except OSError as error:
-        raise Unavailable(f"{_CANNOT}: {error}") from error
+        raise Unavailable(f"{CANNOT}: {error}") from error
     return exit_fd
 
 
@@ -192,6 +192,6 @@ async def _be_told(ready: int, program: str) -> None:
     with trio.move_on_after(_WITHIN) as waiting:
         await trio.lowlevel.wait_readable(ready)
     if waiting.cancelled_caught:
-        raise Unavailable(f"{_CANNOT}: {program} is not ready within {_WITHIN:g} s")
+        raise Unavailable(f"{CANNOT}: {program} is not ready within {_WITHIN:g} s")
     if not os.read(ready, 1):
-        raise Unavailable(f"{_CANNOT}: {program} has ended (see the daemon's log)")
+        raise Unavailable(f"{CANNOT}: {program} has ended (see the daemon's log)")

@@ -11,9 +11,9 @@ from functools import partial
 import trio
 
 from pysup.supervisor.errors import Conflict, NotFound
-from pysup.supervisor.kernel import netns
 from pysup.supervisor.network import messages
 from pysup.supervisor.network.addresses import IPV6, Address, Network
+from pysup.supervisor.network.inside import run_inside
 from pysup.supervisor.network.messages import Link, Peer
 from pysup.supervisor.network.netlink import Netlink, NetlinkError
 
@@ -130,9 +130,21 @@ async def put_beside(host: Netlink, namespace: int, plug: Plug, kind: str, mode:
         raise
 
 
+async def is_set_up(namespace: int, inner: str) -> bool:
+    """Whether an interface is in a namespace, and is up or has an address: a bare one was made, and nothing else.
+
+    Raises NetlinkError.
+    """
+    with await run_inside(namespace, Netlink) as inside:
+        found = await _link(inside, inner)
+        if found is None or found.up:
+            return found is not None
+        return found.index in await inside.dump(messages.list_addresses(), messages.read_address)
+
+
 async def take_out(namespace: int, inner: str) -> None:
     """Delete an interface of a namespace; it does not matter if it is gone."""
-    with Netlink(namespace) as inside:
+    with await run_inside(namespace, Netlink) as inside:
         await inside.attempt(messages.delete_link(inner))
 
 
@@ -147,7 +159,7 @@ async def set_up_inside(namespace: int, plug: Plug, *, plain: bool = False) -> N
 
     ``plain``: it was made by somebody who gave it neither its MAC address nor its size.
     """
-    inside, index = netns.run_inside(namespace, partial(_inside, plug))
+    inside, index = await run_inside(namespace, partial(_inside, plug))
     with inside:
         await inside.ask(
             *(messages.add_address(index, address, subnet) for address, subnet in plug.addresses),
@@ -201,6 +213,6 @@ async def put_back(host: Netlink, outer: str, bridge: int) -> None:
 
 async def route(namespace: int, inner: str, gateways: Iterable[Address]) -> None:
     """Let the default routes of a namespace go through one of its interfaces. Raises NetlinkError."""
-    inside, index = netns.run_inside(namespace, partial(_looked_up, inner))
+    inside, index = await run_inside(namespace, partial(_looked_up, inner))
     with inside:
         await inside.ask(*(messages.add_default_route(index, gateway) for gateway in gateways))

@@ -68,7 +68,12 @@ def test_host_gateway_is_the_host_itself_on_its_network(shared: Daemon) -> None:
     shown = ok(shared, "run", "--rm", "--network", "host", *asked)
     here = Path("/etc/hosts").read_text()
     assert shown == here.rstrip("\n") + "\n127.0.0.1\tup\n" + Path("/etc/resolv.conf").read_text()
-    assert "the host has no address for containers" in refused(shared, "run", "--network", "none", *asked)
+
+
+def test_host_gateway_without_a_network_is_the_default_bridge_as_with_docker(shared: Daemon) -> None:
+    (config,) = json.loads(ok(shared, "network", "inspect", "bridge"))[0]["IPAM"]["Config"]
+    asked = ("run", "--rm", "--network", "none", "--add-host", "up:host-gateway", "host", "cat", "/etc/hosts")
+    assert f"\n{config['Gateway']}\tup\n" in ok(shared, *asked)
 
 
 def test_a_container_may_be_taken_off_the_network_that_leads_to_the_host(shared: Daemon) -> None:
@@ -88,7 +93,8 @@ def test_a_container_may_be_taken_off_the_network_that_leads_to_the_host(shared:
     bridge = networks_of(shared, "web")["inner"]["Gateway"]
     assert f"\n{bridge}\tup\n" in ok(shared, *looked), "an internal network has the host on it, too"
     ok(shared, "network", "disconnect", "inner", "web")
-    assert "\tup\n" not in ok(shared, *looked)
+    (config,) = json.loads(ok(shared, "network", "inspect", "bridge"))[0]["IPAM"]["Config"]
+    assert f"\n{config['Gateway']}\tup\n" in ok(shared, *looked), "the default one's, as with docker"
 
 
 def test_host_gateway_on_an_internal_network_is_its_bridge(shared: Daemon) -> None:
@@ -121,12 +127,34 @@ def test_a_link_on_the_default_network_is_in_etc_hosts(shared: Daemon) -> None:
     line = f"{address(shared, 'db')}\tstore box db\n"
     assert line in ok(shared, "exec", "asker", "cat", "/etc/hosts")
     ok(shared, "stop", "-t", "0", "db")
+    ok(shared, "rename", "db", "dbx")
     ok(shared, "restart", "-t", "0", "asker")
+    line = line.replace(" db\n", " dbx\n")
     assert line in ok(
         shared, "exec", "asker", "cat", "/etc/hosts"
-    )  # the address is db's, whether it runs or not
-    ok(shared, "rm", "db")
-    assert "No such container: db" in refused(shared, "restart", "-t", "0", "asker")
+    )  # the address is that one's, whether it runs or not, and whatever it is called
+    ok(shared, "rm", "dbx")
+    assert "cannot link to container" in refused(shared, "restart", "-t", "0", "asker")
+
+
+def test_who_is_linked_to_is_listed_by_that_name_too(shared: Daemon) -> None:
+    """As docker lists it: on the default network alone, and for people only where nothing is cut."""
+    ok(shared, "run", "-d", "--name", "db", *SLEEP)
+    ok(shared, "run", "-d", "--name", "web", "--link", "db:store", "--link", "db", *SLEEP)
+    ok(shared, "network", "create", "mine")
+    ok(shared, "run", "-d", "--name", "other", "--network", "mine", "--link", "db:vault", *SLEEP)
+    ok(shared, "rename", "web", "shop")
+    names = ("ps", "--format", "{{.Names}}")
+    whole = {"other", "shop", "db,shop/store,shop/db"}
+    assert (
+        set(ok(shared, *names, "--no-trunc").split())
+        == {*whole}
+        == set(shared.pysup(*names, "--no-trunc", check=True).stdout.split())
+    )
+    assert set(ok(shared, *names).split()) == {"other", "shop", "db"}
+    assert set(shared.pysup(*names, check=True).stdout.split()) == {"other", "shop", "db"}
+    links = json.loads(ok(shared, "inspect", "-f", "{{json .HostConfig.Links}}", "shop"))
+    assert links == ["/db:/shop/store", "/db:/shop/db"]
 
 
 def test_a_link_can_be_removed_while_the_container_runs(shared: Daemon) -> None:
@@ -135,7 +163,7 @@ def test_a_link_can_be_removed_while_the_container_runs(shared: Daemon) -> None:
     assert ok(shared, "rm", "--link", "asker/store") == "asker/store\n"
     hosts = ok(shared, "exec", "asker", "cat", "/etc/hosts")
     assert "store" not in hosts and f"{address(shared, 'db')}\tdb " in hosts
-    assert json.loads(ok(shared, "inspect", "-f", "{{json .HostConfig.Links}}", "asker")) == ["db"]
+    assert json.loads(ok(shared, "inspect", "-f", "{{json .HostConfig.Links}}", "asker")) == ["/db:/asker/db"]
     ok(shared, "restart", "-t", "0", "asker")
     assert "store" not in ok(shared, "exec", "asker", "cat", "/etc/hosts")
     assert shared.pysup("rm", "--link", "asker/db", check=True).stdout == "asker/db\n"
@@ -188,6 +216,13 @@ def test_a_network_may_be_called_nearly_anything(shared: Daemon) -> None:
     ok(shared, "network", "create", "my own net")
     assert ok(shared, "run", "--rm", "--network", "my own net", "host", "echo", "hello") == "hello\n"
     ok(shared, "network", "rm", "my own net")
+    for command in (shared.docker, shared.pysup):
+        assert command("network", "create", "a/b").returncode == 0
+        ok(shared, "create", "--name", "web", "--network", "a/b", *SLEEP)
+        assert command("network", "connect", "bridge", "web").returncode == 0
+        assert command("network", "disconnect", "a/b", "web").returncode == 0
+        assert command("network", "inspect", "-f", "{{.Name}}", "a/b").stdout == "a/b\n"
+        assert command("rm", "web").returncode == command("network", "rm", "a/b").returncode == 0
 
 
 def test_ports_change_while_the_container_runs(shared: Daemon) -> None:

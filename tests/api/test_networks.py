@@ -117,6 +117,11 @@ def test_a_taken_port_names_who_has_it(shared: Daemon) -> None:
         told = refused(shared, "run", "--rm", "-p", "18082:80", "host", "true")
     assert f"(pid {os.getpid()}) has it" in told
     assert ok(shared, "run", "--rm", "-p", "18081-18083:80", "host", "echo", "another") == "another\n"
+    ok(shared, "run", "-d", "--name", "phone", "-p", "127.0.0.1:18081:80/sctp", "host", "sleep", "1000")
+    told = refused(shared, "run", "--rm", "-p", "127.0.0.1:18081:81/sctp", "host", "true")
+    assert "127.0.0.1:18081/sctp" in told and "port is already allocated: container phone has it" in told
+    told = refused(shared, "run", "--rm", "--name", "twice", "-p", "18083:1", "-p", "18083:2", "host", "true")
+    assert "port is already allocated: container twice has it" in told
 
 
 def test_a_udp_port_and_a_range_are_published(shared: Daemon) -> None:

@@ -69,7 +69,7 @@ def list_entry(
     mode = networks.network_mode(host_config)
     entry = {
         "Id": row.id,
-        "Names": [f"/{row.name}"],
+        "Names": [f"/{row.name}", *attached.called],
         "Image": row.image_ref or row.image_id,
         "ImageID": row.image_id,
         "Command": _one_line(command(config)),
@@ -126,7 +126,7 @@ def inspect(
         "ProcessLabel": "",
         "AppArmorProfile": chosen.apparmor,
         "ExecIDs": list(execs) or None,
-        "HostConfig": _host_config(host_config, chosen),
+        "HostConfig": _host_config(host_config, attached, chosen),
         "GraphDriver": {"Name": DRIVER, "Data": _layers(places)},
         "Mounts": mount_points(config, host_config, row.id, places.volumes),
         "Config": _config(config, row),
@@ -177,9 +177,10 @@ def _config(config: Json, row: Container) -> Json:
     return shown
 
 
-def _host_config(host_config: Json, chosen: Security) -> Json:
+def _host_config(host_config: Json, attached: Attached, chosen: Security) -> Json:
     return {
         **host_config,
+        "Links": list(attached.links) or host_config.get("Links"),
         "MaskedPaths": _paths(chosen, masks.masked(chosen, 0)),
         "ReadonlyPaths": _paths(chosen, masks.read_only(chosen)),
     }

@@ -25,6 +25,10 @@ class Attached(NamedTuple):
     """The one with the default route first."""
     ports: Sequence[Port] = ()
     """Those that are published now."""
+    called: Sequence[str] = ()
+    """What others call it by their links: ``/web/db``."""
+    links: Sequence[str] = ()
+    """Its own ones: ``/db-1:/web/db``."""
 
 
 def network_mode(host_config: Json) -> str:
@@ -61,7 +65,7 @@ def _endpoint(place: Place, attached: Attached, container_id: str, *, alive: boo
         **_EMPTY,
         "IPAMConfig": asked.get("IPAMConfig"),
         "Aliases": aliases or None,
-        "Links": asked.get("Links") or None,
+        "Links": None if place.network.builtin else asked.get("Links") or None,
         "DriverOpts": asked.get("DriverOpts") or None,
         "MacAddress": asked.get("MacAddress") or "",
         "GwPriority": asked.get("GwPriority") or 0,

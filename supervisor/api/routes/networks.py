@@ -115,8 +115,8 @@ ROUTES = (
     Route("GET", "/networks", list_networks),
     Route("POST", "/networks/create", create_network),
     Route("POST", "/networks/prune", prune_networks),
-    Route("GET", "/networks/{id}", inspect_network),
-    Route("DELETE", "/networks/{id}", remove_network),
-    Route("POST", "/networks/{id}/connect", connect),
-    Route("POST", "/networks/{id}/disconnect", disconnect),
+    Route("GET", "/networks/{id*}", inspect_network),
+    Route("DELETE", "/networks/{id*}", remove_network),
+    Route("POST", "/networks/{id*}/connect", connect),
+    Route("POST", "/networks/{id*}/disconnect", disconnect),
 )

@@ -44,10 +44,10 @@ from pysup.supervisor.engine.networks.places import Place
 from pysup.supervisor.engine.networks.table import WITHOUT_NETWORK, Table
 from pysup.supervisor.engine.news import Happening, NewsDesk
 from pysup.supervisor.errors import PysupError, Unavailable
-from pysup.supervisor.kernel import netns
 from pysup.supervisor.network import wiring
 from pysup.supervisor.network.devices import trouble_with_bridge, trouble_with_parent
 from pysup.supervisor.network.firewall import Firewall
+from pysup.supervisor.network.inside import run_inside
 from pysup.supervisor.network.kernel_parts import refused_link
 from pysup.supervisor.network.netlink import Netlink, NetlinkError
 from pysup.supervisor.network.rules import Ruled
@@ -111,7 +111,7 @@ class Fabric:
         except NetlinkError as error:
             cause = refused_link("bridge", error.errno or 0) or str(error)
             raise Unavailable(f"cannot make network {network.name}: {cause}; {WITHOUT_NETWORK}") from error
-        set_sysctl(f"ipv4/conf/{network.device}/route_localnet", "1", self.home.namespace)
+        await set_sysctl(f"ipv4/conf/{network.device}/route_localnet", "1", self.home.namespace)
         return index
 
     async def _take_back(self, network: Network, ruled: Ruled) -> None:
@@ -135,13 +135,15 @@ class Fabric:
         The versions that were off, and their sysctls. Raises Unavailable.
         """
         off = {
-            version: sysctl_of(version) for version in sorted(versions) if not self._forwarding.is_on(version)
+            version: sysctl_of(version)
+            for version in sorted(versions)
+            if not await self._forwarding.is_on(version)
         }
         if off:
             with self._forwarding.claimed(off):
                 await self.table.found()
                 for version in off:
-                    self._forwarding.switch_on(version)
+                    await self._forwarding.switch_on(version)
         return off
 
     async def trouble_with_device(self, network: Network) -> str:
@@ -196,9 +198,16 @@ class Fabric:
             repaired = replace(plug, bridge=await self._repaired(network_id, plug.bridge))
             await wiring.plug_in(self._host, namespace, repaired)
 
-    def has(self, device: str) -> bool:
-        """Whether the host's end of a pair is there."""
-        return device in (name for _, name in netns.run_inside(self.home.namespace, socket.if_nameindex))
+    async def devices(self) -> frozenset[str]:
+        """The names of all interfaces beside our bridges."""
+        return frozenset(name for _, name in await run_inside(self.home.namespace, socket.if_nameindex))
+
+    async def is_beside(self, namespace: int, place: Place) -> bool:
+        """Whether the macvlan or ipvlan of a place is inside, and was set up. Raises Unavailable."""
+        try:
+            return await wiring.is_set_up(namespace, place.endpoint.interface)
+        except NetlinkError as error:
+            raise Unavailable(f"cannot look at network {place.network.name}: {error}") from error
 
     async def unplug(self, namespace: int | None, endpoint: Endpoint) -> None:
         """Take an endpoint off; of a pair, both ends go. ``namespace``: the container's, if it has one now."""
@@ -245,8 +254,8 @@ class Fabric:
             on_again = await self._forward(frozenset().union(*versions.values()))
             lost = {one: [on_again[v] for v in versions[one] if v in on_again] for one in versions}
             for network, _ in described:
-                if is_switched_off(network.device, self.home.namespace):
-                    lost[network.id].append(switch_device_on(network.device, self.home.namespace))
+                if await is_switched_off(network.device, self.home.namespace):
+                    lost[network.id].append(await switch_device_on(network.device, self.home.namespace))
         for network_id, names in lost.items():
             for name in names:
                 log.warning("somebody switched %s off: it is on again", name)

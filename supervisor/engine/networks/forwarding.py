@@ -15,8 +15,8 @@ from functools import partial
 from pathlib import Path
 
 from pysup.supervisor.errors import Unavailable
-from pysup.supervisor.kernel import netns
 from pysup.supervisor.network.addresses import IPV4, IPV6
+from pysup.supervisor.network.inside import run_inside
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ class Forwarding:
         self._note = note
         self._home = home
         self._drops = drops
+        self._life = _life_of(home)
         self._ours = self._read()
         """The versions that were off before, and are on for us."""
 
@@ -44,9 +45,9 @@ class Forwarding:
         """The versions of IP of which the firewall drops what is not ours."""
         return self._ours if self._drops else frozenset()
 
-    def is_on(self, version: int) -> bool:
+    async def is_on(self, version: int) -> bool:
         """Whether the machine forwards."""
-        return _get(_ALL[version], self._home) != "0"
+        return await _get(_ALL[version], self._home) != "0"
 
     @contextmanager
     def claimed(self, versions: Iterable[int]) -> Iterator[None]:
@@ -67,24 +68,18 @@ class Forwarding:
             self._write(versions)
             self._ours = versions
 
-    def switch_on(self, version: int) -> None:
+    async def switch_on(self, version: int) -> None:
         """Raises Unavailable."""
-        set_sysctl(_ALL[version], "1", self._home)
+        await set_sysctl(_ALL[version], "1", self._home)
 
     # -- the note --------------------------------------------------------------------------------------------
-
-    def _life(self) -> list[object]:
-        """The boot and the network namespace that the switches are of."""
-        namespace = netns.run_inside(self._home, lambda: os.stat("/proc/thread-self/ns/net"))
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return [file.read().strip(), namespace.st_ino]
 
     def _read(self) -> frozenset[int]:
         """A note of another life tells nothing, and a damaged one no more than none."""
         try:
             with open(self._note, encoding="ascii") as file:
                 found = json.load(file)
-            if found["life"] == self._life():
+            if found["life"] == self._life:
                 return frozenset(_ALL).intersection(found["versions"])
         except FileNotFoundError:
             pass
@@ -96,10 +91,17 @@ class Forwarding:
         """By a rename: a crash leaves the old one or the new one."""
         try:
             with open(f"{self._note}.new", "w", encoding="ascii") as file:
-                json.dump({"life": self._life(), "versions": sorted(versions)}, file)
+                json.dump({"life": self._life, "versions": sorted(versions)}, file)
             os.replace(f"{self._note}.new", self._note)
         except OSError as error:
             raise Unavailable(f"cannot write {self._note}: {error.strerror}") from error
+
+
+def _life_of(home: int | None) -> list[object]:
+    """The boot and the network namespace that the switches are of."""
+    namespace = os.stat("/proc/thread-self/ns/net") if home is None else os.fstat(home)
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return [file.read().strip(), namespace.st_ino]
 
 
 def sysctl_of(version: int) -> str:
@@ -107,32 +109,33 @@ def sysctl_of(version: int) -> str:
     return _dotted(_ALL[version])
 
 
-def is_switched_off(device: str, home: int | None) -> bool:
+async def is_switched_off(device: str, home: int | None) -> bool:
     """Whether an interface forwards nothing by IPv4, though the machine does."""
-    return _get(_ONE.format(device), home) == "0"
+    return await _get(_ONE.format(device), home) == "0"
 
 
-def switch_device_on(device: str, home: int | None) -> str:
+async def switch_device_on(device: str, home: int | None) -> str:
     """Let an interface forward again; the sysctl's name, for people. Raises Unavailable."""
-    set_sysctl(_ONE.format(device), "1", home)
+    await set_sysctl(_ONE.format(device), "1", home)
     return _dotted(_ONE.format(device))
 
 
 # -- sysctls -------------------------------------------------------------------------------------------------
 
 
-def _get(name: str, home: int | None) -> str:
+async def _get(name: str, home: int | None) -> str:
     """Empty: there is none, of an interface that has gone or an IP version that the kernel has not."""
     try:
-        return netns.run_inside(home, Path(f"/proc/sys/net/{name}").read_text).strip()
+        text = await run_inside(home, Path(f"/proc/sys/net/{name}").read_text)
     except FileNotFoundError:
         return ""
+    return text.strip()
 
 
-def set_sysctl(name: str, value: str, home: int | None) -> None:
+async def set_sysctl(name: str, value: str, home: int | None) -> None:
     """sysctl(8) of a network namespace. Raises Unavailable."""
     try:
-        netns.run_inside(home, partial(Path(f"/proc/sys/net/{name}").write_text, value))
+        await run_inside(home, partial(Path(f"/proc/sys/net/{name}").write_text, value))
     except OSError as error:
         raise Unavailable(f"cannot set {_dotted(name)} to {value}: {error.strerror}") from error
 

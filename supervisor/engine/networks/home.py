@@ -16,9 +16,11 @@ from functools import partial
 import trio
 
 from pysup.supervisor.engine.networks.held import HOME, WAY_OUT
+from pysup.supervisor.errors import Unavailable
 from pysup.supervisor.keeper.link import Link
 from pysup.supervisor.kernel import netns
 from pysup.supervisor.network import uplink
+from pysup.supervisor.network.inside import run_inside
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +47,14 @@ class Home:
         """See that there is a way out. Raises Unavailable."""
         if self.namespace is not None:
             async with self._turn:
-                self._index = self._found() or await self._begin(self.namespace)
+                try:
+                    self._index = await self._found() or await self._begin(self.namespace)
+                except OSError as error:
+                    raise Unavailable(f"{uplink.CANNOT}: {error}") from error
 
-    def _found(self) -> int:
+    async def _found(self) -> int:
         with suppress(OSError):
-            return netns.run_inside(self.namespace, partial(socket.if_nametoindex, uplink.DEVICE))
+            return await run_inside(self.namespace, partial(socket.if_nametoindex, uplink.DEVICE))
         return 0
 
     async def _begin(self, namespace: int) -> int:
@@ -61,7 +66,7 @@ class Home:
         except BaseException:
             os.close(exit_fd)
             raise
-        return self._found()
+        return await self._found()
 
     async def restore(self, touched: AbstractSet[int] | None) -> bool:
         """See to the way out if its interface is among these that went (None: all are), or if that failed before.
@@ -69,7 +74,7 @@ class Home:
         Raises Unavailable.
         """
         went = bool(self._index) and (touched is None or self._index in touched)
-        self._lost = (self._lost or went) and not self._found()
+        self._lost = (self._lost or went) and not await self._found()
         if not self._lost:
             return False
         await self.lead_out()

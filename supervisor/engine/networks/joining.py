@@ -55,7 +55,7 @@ def wanted_endpoints(
                 f"cannot connect to network {network.name}: an ipvlan has the MAC address of its parent, and no other"
             )
         if network.builtin:
-            _check_links(parts, one)
+            one = one._replace(asked={**one.asked, "Links": _links_by_id(parts, one)})  # noqa: PLW2901
         made.append((_endpoint(container_id, network, one, one.interface or next(free), now_ns), one))
     return made
 
@@ -78,15 +78,19 @@ def _network(parts: Parts, ref: str) -> Network:
         raise BadRequest(str(error)) from error
 
 
-def _check_links(parts: Parts, one: Joining) -> None:
-    """On the default network a link is a line of /etc/hosts, so there must be somebody to link to."""
-    for container, _ in links_of(one.asked):
+def _links_by_id(parts: Parts, one: Joining) -> list[str]:
+    """On the default network a link is a line of /etc/hosts, so there must be somebody to link to, whatever he is
+    called later. Raises BadRequest.
+    """
+    found = []
+    for container, alias in links_of(one.asked):
         try:
-            containers.find(parts.store.read(), container)
+            found.append(f"{containers.find(parts.store.read(), container).id}:{alias}")
         except (Missing, Ambiguous):
             raise BadRequest(
                 f"cannot link to container {container}: could not get container for {container}"
             ) from None
+    return found
 
 
 def _endpoint(container_id: str, network: Network, one: Joining, interface: str, now_ns: int) -> Endpoint:

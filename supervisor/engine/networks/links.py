@@ -6,7 +6,9 @@ On a network of users a link is a name that only the container's own resolver kn
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from ipaddress import ip_address
 from sqlite3 import Connection
@@ -18,8 +20,40 @@ from pysup.supervisor.engine.networks.places import Place, places_of
 from pysup.supervisor.errors import Conflict
 from pysup.supervisor.network.names.hosts import Line
 from pysup.supervisor.spec.container import ContainerSpec
-from pysup.supervisor.spec.joining import links_of
+from pysup.supervisor.spec.joining import Link, links_of
 from pysup.supervisor.spec.networks import Options
+
+_SHORT = 12
+"""Characters of an id that are told."""
+
+
+def names_by_links(conn: Connection, places: Mapping[str, Sequence[Place]]) -> Mapping[str, list[str]]:
+    """What containers are called beside their own names, by their ids: ``/web/db`` is who web has linked as db.
+
+    ``places``: those of every container, by its id.
+    """
+    found: dict[str, list[str]] = defaultdict(list)
+    for container_id, own in places.items():
+        for other, alias in _links(own):
+            with suppress(Missing, Ambiguous):
+                target, holder = containers.find(conn, other), containers.find(conn, container_id)
+                found[target.id].append(f"/{holder.name}/{alias}")
+    return found
+
+
+def told(conn: Connection, name: str, places: Sequence[Place]) -> list[str]:
+    """The links of the container of this name, as docker's inspect writes them: ``/db-1:/web/db``."""
+    found = []
+    for other, alias in _links(places):
+        with suppress(Missing, Ambiguous):
+            found.append(f"/{containers.find(conn, other).name}:/{name}/{alias}")
+    return found
+
+
+def _links(places: Iterable[Place]) -> Iterator[Link]:
+    for place in places:
+        if place.network.builtin:
+            yield from links_of(place.endpoint.asked)
 
 
 def linked(conn: Connection, places: Sequence[Place]) -> Iterator[Line]:
@@ -32,7 +66,7 @@ def linked(conn: Connection, places: Sequence[Place]) -> Iterator[Line]:
 
 def _lines(conn: Connection, place: Place, container: str, alias: str) -> Iterator[Line]:
     """Unlike docker's, the other one need not run: its address stays the same."""
-    told = f"cannot link to container {container}"
+    told = f"cannot link to container {container[:_SHORT]} as {alias}"
     if not Options(place.network.options).icc:
         raise Conflict(
             f"{told}: containers of network {place.network.name} do not talk to each other (enable_icc)"
@@ -40,7 +74,7 @@ def _lines(conn: Connection, place: Place, container: str, alias: str) -> Iterat
     try:
         row = containers.find(conn, container)
     except (Missing, Ambiguous):
-        raise Conflict(f"{told}: No such container: {container}") from None
+        raise Conflict(f"{told}: No such container: {container[:_SHORT]}") from None
     there = [one for one in places_of(conn, row.id) if one.network.id == place.network.id]
     if not there:
         raise Conflict(f"{told}: it is not on network {place.network.name}")

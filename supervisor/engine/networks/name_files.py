@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 
-from pysup.supervisor.engine.networks.places import Place, to_host
+from pysup.supervisor.engine.networks.places import Place
 from pysup.supervisor.network.addresses import IPV6
 from pysup.supervisor.network.names import hosts, resolv_conf
 from pysup.supervisor.network.names.hosts import ExtraHost, Line, own_names, render_extra, render_hosts
@@ -39,27 +39,36 @@ def _text(path: str) -> str:
 
 
 def name_files(
-    spec: ContainerSpec, places: Sequence[Place], linked: Iterable[Line], conf: ResolvConf, *, resolver: bool
+    spec: ContainerSpec,
+    places: Sequence[Place],
+    linked: Iterable[Line],
+    conf: ResolvConf,
+    *,
+    ways: Iterable[str],
+    resolver: bool,
 ) -> dict[str, str]:
-    """Their contents by name. ``linked``: other containers; ``resolver``: the container has one of its own."""
+    """Their contents by name. ``linked``: other containers; ``ways``: addresses by which the host is reached.
+
+    ``resolver``: the container has one of its own. Raises BadRequest: host-gateway is asked for, and there is no way.
+    """
     ipv6 = any(place.address(IPV6) for place in places)
     addresses = [ip_address(lease.address) for place in places for lease, _ in place.addresses]
-    ways = map(ip_address, to_host(places))
+    gateways = map(ip_address, ways)
     extra = _extra(spec.network)
     names = own_names(spec.hostname, spec.domainname)
     return {
-        "hosts": render_hosts(names, addresses, extra, gateways=ways, linked=linked, ipv6=ipv6),
+        "hosts": render_hosts(names, addresses, extra, gateways=gateways, linked=linked, ipv6=ipv6),
         "resolv.conf": resolv_conf.for_user_network(conf)
         if resolver
         else resolv_conf.for_default_bridge(conf, ipv6=ipv6),
     }
 
 
-def still_reached(spec: ContainerSpec, places: Sequence[Place]) -> ContainerSpec:
-    """The spec without host-gateway if no network leads to the host any more: a container that was taken off its
+def still_reached(spec: ContainerSpec, ways: Sequence[str]) -> ContainerSpec:
+    """The spec without host-gateway if nothing leads to the host any more: a container that was taken off its
     networks has names without it, until it is on another one.
     """
-    if to_host(places):
+    if ways:
         return spec
     kept = tuple(one for one in spec.network.extra_hosts if one[1] != hosts.HOST_GATEWAY)
     return replace(spec, network=replace(spec.network, extra_hosts=kept))
@@ -78,9 +87,10 @@ def files_of_host(network: NetworkSpec, conf: ResolvConf) -> dict[str, str]:
     }
 
 
-def files_of_nobody(network: NetworkSpec, conf: ResolvConf) -> dict[str, str]:
-    """Without a network: what is asked for. Raises BadRequest: host-gateway is, which nothing leads to."""
-    return {"hosts": render_hosts("", [], _extra(network)), **_overridden(conf)}
+def files_of_nobody(network: NetworkSpec, conf: ResolvConf, ways: Iterable[str]) -> dict[str, str]:
+    """Without a network: what is asked for. Raises BadRequest: host-gateway is, and there is no default network."""
+    hosts_file = render_hosts("", [], _extra(network), gateways=map(ip_address, ways))
+    return {"hosts": hosts_file, **_overridden(conf)}
 
 
 def _overridden(conf: ResolvConf) -> dict[str, str]:

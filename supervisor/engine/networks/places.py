@@ -12,6 +12,7 @@ from pysup.store.networks import Network, Subnet
 from pysup.supervisor.kernel import netns
 from pysup.supervisor.network.addresses import IPV4, IPV6
 from pysup.supervisor.network.rules import ANY, Published, ip_version
+from pysup.supervisor.spec.network import BRIDGE
 from pysup.supervisor.spec.networks import ON_PARENT, Options
 
 
@@ -93,6 +94,12 @@ def to_host(places: Sequence[Place]) -> list[str]:
     ways = [way for place in places for way in gateways(places, place) if way not in ANY.values()]
     bridges = (subnet.gateway for place in on_bridges(places) for _, subnet in place.addresses)
     return ways or [gateway for gateway in bridges if gateway]
+
+
+def default_gateways(conn: Connection) -> list[str]:
+    """The addresses of the default network's bridge; none: there is no such network (--bridge none)."""
+    row = networks.by_name(conn, BRIDGE)
+    return [one.gateway for one in networks.subnets(conn, row.id)] if row is not None else []
 
 
 def on_bridges(places: Sequence[Place]) -> list[Place]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from pysup.store.endpoints import Port
 from pysup.supervisor.kernel import netns
 from pysup.supervisor.runtime.listeners import only_connections
 from pysup.supervisor.spec.container import Binding
+from pysup.supervisor.spec.network import LAST_PORT
 
 _KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM, "sctp": socket.SOCK_STREAM}
 _PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP, "sctp": socket.IPPROTO_SCTP}
@@ -35,9 +36,11 @@ class Taken(NamedTuple):
 class Refused(OSError):
     """A port cannot be had."""
 
-    def __init__(self, binding: Binding, address: str, error: OSError) -> None:
+    def __init__(self, binding: Binding, address: str, error: OSError, *, twice: bool) -> None:
         super().__init__(error.errno, error.strerror)
         self.binding = binding
+        self.twice = twice
+        """Whether the container itself has it, by another binding."""
         self.wanted = str(binding.first)
         if binding.last != binding.first:
             self.wanted += f"-{binding.last}"
@@ -74,13 +77,19 @@ class Ports:
             raise
         return new
 
-    def take_again(self, ports: Iterable[Port]) -> None:
+    def take_over(self, sockets: Mapping[Taken, socket.socket]) -> None:
+        """Have these, which are bound already."""
+        self._held.update(sockets)
+
+    def take_again(self, ports: Iterable[Port]) -> list[Taken]:
         """Those of a container that an earlier engine started; one that is lost stays published."""
-        for port in ports:
-            taken = Taken(port.protocol, port.host_ip, port.host_port, port.container_port)
-            self._held[taken] = None
-            with suppress(OSError):
-                self._held[taken] = _bound(port.protocol, port.host_ip, port.host_port)
+        again = [Taken(one.protocol, one.host_ip, one.host_port, one.container_port) for one in ports]
+        for taken in again:
+            if taken not in self._held:
+                self._held[taken] = None
+                with suppress(OSError):
+                    self._held[taken], _ = _bound(taken.protocol, taken.host_ip, taken.host_port)
+        return again
 
     def socket_of(self, taken: Taken) -> socket.socket | None:
         """The socket that holds a port; None: it was lost."""
@@ -91,7 +100,10 @@ class Ports:
         for taken in ports:
             sock = self._held.pop(taken, None)
             if sock is not None:
-                sock.close()
+                with sock, suppress(OSError):
+                    sock.shutdown(
+                        socket.SHUT_RDWR
+                    )  # also where there is a duplicate, nobody listens any more
 
     def close(self) -> None:
         """Give all of them back."""
@@ -105,7 +117,10 @@ class Ports:
             except OSError as error:
                 failure = error
         if failure is not None:
-            raise Refused(binding, str(failure.filename), failure) from failure
+            twice = any(
+                (one.protocol, one.host_port) == (binding.protocol, binding.last) for one in self._held
+            )
+            raise Refused(binding, str(failure.filename), failure, twice=twice) from failure
         return []
 
     def _take_at(self, binding: Binding, addresses: tuple[str, ...], number: int) -> list[Taken]:
@@ -113,8 +128,8 @@ class Ports:
         bound: list[socket.socket] = []
         try:
             for address in addresses:
-                bound.append(_bound(binding.protocol, address, number))
-                number = number or bound[0].getsockname()[1]
+                made, number = _bound(binding.protocol, address, number)
+                bound.append(made)
         except OSError as error:
             error.filename = addresses[len(bound)]
             for one in bound:
@@ -133,9 +148,12 @@ def addresses_of(binding: Binding, addresses: Sequence[str]) -> tuple[str, ...]:
 def still_wanted(
     bindings: Iterable[Binding], taken: Iterable[Taken], addresses: Sequence[str]
 ) -> tuple[set[Taken], list[Binding]]:
-    """What is taken and goes on, and the bindings for which something must be taken yet. Pure."""
+    """What is taken and goes on, and the bindings for which something must be taken yet. Pure.
+
+    Those with the least choice come first: any port that is free must not be one that another binding names.
+    """
     free, kept, missing = set(taken), set[Taken](), []
-    for binding in bindings:
+    for binding in sorted(bindings, key=_choice):
         places = addresses_of(binding, addresses)
         numbers = sorted({one.host_port for one in free if _fits(binding, one)})
         whole = (
@@ -148,6 +166,10 @@ def still_wanted(
             kept |= found
             free -= found
     return kept, missing
+
+
+def _choice(binding: Binding) -> int:
+    return binding.last - binding.first if binding.first else LAST_PORT
 
 
 def _fits(binding: Binding, taken: Taken) -> bool:
@@ -177,8 +199,11 @@ def has_ipv6() -> bool:
     return True
 
 
-def _bound(protocol: str, address: str, port: int) -> socket.socket:
-    """Without SO_REUSEADDR it is ours alone, listening or not (socket(7)). Raises OSError."""
+def _bound(protocol: str, address: str, port: int) -> tuple[socket.socket, int]:
+    """A socket that has the port, and its number; 0 lets the kernel choose one.
+
+    Without SO_REUSEADDR it is ours alone, listening or not (socket(7)). Raises OSError.
+    """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     if protocol == "sctp" and not netns.is_governed():
         raise OSError(errno.EPROTONOSUPPORT, "without root, ports of tcp and udp alone can be carried")
@@ -186,7 +211,7 @@ def _bound(protocol: str, address: str, port: int) -> socket.socket:
         made = socket.socket(family, _KINDS[protocol] | socket.SOCK_CLOEXEC, _PROTOCOLS[protocol])
     except OSError as error:
         if protocol == "sctp" and error.errno == errno.EPROTONOSUPPORT:
-            return _stand_in(port)
+            return _stand_in(address, port)
         raise
     try:
         if family == socket.AF_INET6:
@@ -197,18 +222,31 @@ def _bound(protocol: str, address: str, port: int) -> socket.socket:
         _bind(made, protocol, address, port)
         if listens:  # now, or another one with SO_REUSEADDR could have it, too
             made.listen()
+        return made, made.getsockname()[1]
     except OSError:
         made.close()
         raise
-    return made
 
 
-def _stand_in(port: int) -> socket.socket:
-    """The host itself cannot have a port of SCTP, so nobody else can: any number will do, as one that UDP has free."""
-    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-    if not port:
+def _stand_in(address: str, port: int) -> tuple[socket.socket, int]:
+    """A kernel without SCTP forwards its packets all the same, but has no ports of it: who has one is told by a name
+    that only one socket of a network namespace can have (unix(7), abstract). Any number will do, as one that UDP has
+    free.
+    """
+    number = port or _free_number()
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+    try:
+        made.bind(f"\0pysup sctp {address} {number}")
+    except OSError:
+        made.close()
+        raise
+    return made, number
+
+
+def _free_number() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
         made.bind(("", 0))
-    return made
+        return int(made.getsockname()[1])
 
 
 def _bind(made: socket.socket, protocol: str, address: str, port: int) -> None:

@@ -13,9 +13,11 @@ import trio
 from pysup.store import endpoints
 from pysup.store.endpoints import Port
 from pysup.supervisor.engine.containers.record import Record, Write
+from pysup.supervisor.engine.networks.held_ports import HeldPorts
 from pysup.supervisor.engine.networks.places import Place, led_to, published
 from pysup.supervisor.engine.networks.ports import Ports, Refused, Taken, has_ipv6, still_wanted
 from pysup.supervisor.engine.networks.refusals import refusal
+from pysup.supervisor.engine.networks.relays import is_carried
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import PysupError
 from pysup.supervisor.network.addresses import IPV4, IPV6
@@ -32,17 +34,21 @@ class Publishing:
         self._parts = parts
         self._record = record
         self._ports = Ports()
+        self._kept = HeldPorts(parts.link, record.id)
         self._led: list[Published] = []
 
     async def take(self, places: Sequence[Place]) -> None:
         """Take all that are asked for. Raises Conflict (who has one is said), Forbidden, Unavailable."""
         addresses = self._addresses(places)
         wanted = list(wanted_bindings(self._record.spec.network)) if addresses else []
-        if not wanted:
+        self._ports.take_over(self._kept.sockets())  # of an engine that had no time to note them
+        kept, missing = still_wanted(wanted, self._ports.taken, addresses)
+        await self._give_back([one for one in self._ports.taken if one not in kept])
+        if not missing:
             return
         remembered = endpoints.ports(self._parts.store.read(), self._record.id, active=False)
         try:
-            self._ports.take(wanted, remembered, addresses)
+            self._ports.take(missing, remembered, addresses)
         except Refused as error:
             raise await self._refused(error) from error
 
@@ -98,7 +104,8 @@ class Publishing:
         try:
             await self._lead_further(new, places)
         except BaseException:
-            self._ports.give_back(new)
+            with trio.CancelScope(shield=True):
+                await self._withdraw(new, places)
             raise
         return new
 
@@ -107,7 +114,12 @@ class Publishing:
 
     async def _withdraw(self, ports: Sequence[Taken], places: Sequence[Place]) -> None:
         await self._unpublish([one for one in published(self._rows(ports), places) if one in self._led])
+        await self._give_back(ports)
+
+    async def _give_back(self, ports: Sequence[Taken]) -> None:
         self._ports.give_back(ports)
+        if ports:
+            await self._kept.release(ports)
 
     async def _publish(self, led: Sequence[Published]) -> None:
         await (await self._parts.networks.fabric()).table.publish(led)
@@ -118,7 +130,11 @@ class Publishing:
         home = (await self._parts.networks.fabric()).home.namespace
         for one in led:
             taken = Taken(one.protocol, one.host_ip, one.host_port, one.port)
-            self._parts.networks.relays.begin(one, self._ports.socket_of(taken), home)
+            sock = self._ports.socket_of(taken)
+            if sock is not None and is_carried(one, home):
+                self._parts.networks.relays.begin(one, sock, home)
+                if one.protocol == "tcp":
+                    await self._kept.hold(taken, sock)
 
     async def _unpublish(self, led: Sequence[Published]) -> None:
         """Nobody has the sockets but the ports themselves afterwards."""
@@ -133,7 +149,9 @@ class Publishing:
     async def take_again(self, places: Sequence[Place]) -> None:
         """Those that an earlier engine has published."""
         rows = endpoints.ports(self._parts.store.read(), self._record.id)
-        self._ports.take_again(rows)
+        self._ports.take_over(self._kept.sockets())
+        known = self._ports.take_again(rows)
+        await self._give_back([one for one in self._ports.taken if one not in known])
         self._led = list(published(rows, places))
         await self._relay(self._led)
 
@@ -162,6 +180,7 @@ class Publishing:
             await self._unpublish(self._led)
         finally:
             self._ports.close()
+            await self._kept.release_all()
 
 
 def _note(conn: Connection, container_id: str, taken: Sequence[Taken]) -> None:

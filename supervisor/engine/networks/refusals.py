@@ -12,34 +12,42 @@ from pysup.store import containers, endpoints
 from pysup.store.store import Store
 from pysup.supervisor.engine.networks.ports import Refused
 from pysup.supervisor.errors import Conflict, Forbidden, PysupError, Unavailable
-from pysup.supervisor.kernel.own_ids import is_rootless
+from pysup.supervisor.kernel import netns
 from pysup.supervisor.runtime.listeners import holder_of
 
 _FIRST_FREE = "net.ipv4.ip_unprivileged_port_start"
 _CAPABILITY = "CAP_NET_BIND_SERVICE"
+_UNKNOWN = {
+    "tcp": "some process has bound it, and does not listen",
+    "udp": "the kernel itself has it",
+    "sctp": "a container that is about to start has it, or some process",
+}
+"""What is said of a holder that cannot be found."""
 
 
 async def refusal(store: Store, container: str, refused: Refused) -> PysupError:
     """The error for the container's name: Conflict (the port is taken), Forbidden (a low one), Unavailable."""
     told = f"cannot publish {refused.where} for container {container}: "
     if refused.errno == errno.EADDRINUSE:
-        return Conflict(f"{told}port is already allocated: {await _holder(store, refused)}")
+        return Conflict(f"{told}port is already allocated: {await _holder(store, container, refused)}")
     if refused.errno == errno.EACCES:
-        return Forbidden(told + forbidden(refused.binding.first, _first_free(), rootless=is_rootless()))
+        return Forbidden(
+            told + forbidden(refused.binding.first, _first_free(), rootless=not netns.is_governed())
+        )
     if refused.errno == errno.EADDRNOTAVAIL:
         return Unavailable(f"{told}{refused.strerror}: the host has no address {refused.binding.host_ip}")
     return Unavailable(f"{told}{refused.strerror}")
 
 
-async def _holder(store: Store, refused: Refused) -> str:
+async def _holder(store: Store, container: str, refused: Refused) -> str:
+    if refused.twice:
+        return f"container {container} has it"
     protocol, number = refused.binding.protocol, refused.binding.last
     found = await store.query(partial(_container_with, protocol=protocol, host_port=number))
     holder = found or await trio.to_thread.run_sync(holder_of, protocol, number)
     if holder:
         return f"{holder} has it"
-    return (
-        "some process has bound it, and does not listen" if protocol == "tcp" else "the kernel itself has it"
-    )
+    return _UNKNOWN[protocol]
 
 
 def _container_with(conn: Connection, protocol: str, host_port: int) -> str:

@@ -19,6 +19,15 @@ from pysup.supervisor.network.rules import ANY, Published
 _KINDS = ("tcp", "udp")
 
 
+def is_carried(port: Published, namespace: int | None) -> bool:
+    """Whether no rule leads a port, or not all of it.
+
+    ``namespace``: where the containers are, if that is not where the port is (home.py); all is carried then.
+    """
+    all_led = namespace is None and port.is_led and port.host_ip not in (ANY[6], LOOPBACK)
+    return port.protocol in _KINDS and not all_led
+
+
 class Relays:
     """One for each daemon."""
 
@@ -26,19 +35,13 @@ class Relays:
         self._nursery = nursery
         self._running: dict[Published, _Relay] = {}
 
-    def begin(self, port: Published, sock: socket.socket | None, namespace: int | None) -> None:
-        """Carry a port, if no rule leads it or not all of it, and its socket was not lost.
-
-        ``namespace``: where the containers are, if that is not where the port is (home.py); all is carried then.
-        Raises OSError, and carries nothing then: there are no descriptors left.
-        """
-        all_led = namespace is None and port.is_led and port.host_ip not in (ANY[6], LOOPBACK)
-        if port.protocol in _KINDS and sock is not None and not all_led:
-            own = sock.dup()
-            inside = None if namespace is None else os.dup(namespace)
-            way = Way((port.address, port.port), inside, for_all=inside is not None or not port.is_led)
-            begun = self._running[port] = _Relay(trio.CancelScope(), trio.Event())
-            self._nursery.start_soon(_within, begun, own, way)
+    def begin(self, port: Published, sock: socket.socket, namespace: int | None) -> None:
+        """Carry a port that is_carried(), from its socket. Raises OSError, and carries nothing then: no descriptors."""
+        own = sock.dup()
+        inside = None if namespace is None else os.dup(namespace)
+        way = Way((port.address, port.port), inside, for_all=inside is not None or not port.is_led)
+        begun = self._running[port] = _Relay(trio.CancelScope(), trio.Event())
+        self._nursery.start_soon(_within, begun, own, way)
 
     async def end(self, ports: Iterable[Published]) -> None:
         """Carry them no more; nothing happens for those that are not. The sockets are let go of afterwards."""

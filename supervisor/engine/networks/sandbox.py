@@ -1,15 +1,14 @@
-"""A container's network while one run lasts: its addresses, the interfaces inside, its ports and its names.
+"""A container's network while one run lasts, from first to last: addresses, interfaces, ports and names.
 
 What is the container's own (endpoints, leases, ports) are rows of the store, and stay from run to run. What is this
-run's goes with the network namespace, or is given back by close().
+run's goes with the network namespace, or is given back by close(). The interfaces themselves are plugging.py's.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from sqlite3 import Connection
 
@@ -20,7 +19,7 @@ from pysup.store.endpoints import Endpoint
 from pysup.store.errors import StoreError
 from pysup.supervisor.engine.containers.namespaces import HeldNamespaces
 from pysup.supervisor.engine.containers.record import Record, Write
-from pysup.supervisor.engine.containers.states import ALIVE, State
+from pysup.supervisor.engine.containers.states import ALIVE
 from pysup.supervisor.engine.networks.addressing import give_addresses
 from pysup.supervisor.engine.networks.links import linked
 from pysup.supervisor.engine.networks.name_files import (
@@ -31,9 +30,9 @@ from pysup.supervisor.engine.networks.name_files import (
     still_reached,
 )
 from pysup.supervisor.engine.networks.naming import named
-from pysup.supervisor.engine.networks.places import Place, gateways, on_bridges, places_of
+from pysup.supervisor.engine.networks.places import Place, default_gateways, on_bridges, places_of, to_host
+from pysup.supervisor.engine.networks.plugging import Plugging
 from pysup.supervisor.engine.networks.publishing import Publishing
-from pysup.supervisor.engine.networks.sharing import network_of
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.together import together
 from pysup.supervisor.errors import PysupError
@@ -44,12 +43,8 @@ from pysup.supervisor.network.names.resolv_conf import ResolvConf
 from pysup.supervisor.runtime import rootfs
 from pysup.supervisor.runtime.launch import Launched
 from pysup.supervisor.spec.container import ContainerSpec, NetworkSpec
-from pysup.supervisor.spec.networks import ON_PARENT
 
 log = logging.getLogger(__name__)
-
-_OUTER, _SHORT, _RUNS = "pe", 8, 100_000
-"""An interface's name has at most 15 characters; each namespace has another one, since the last may still be going."""
 
 _DYING = 2.0
 """Seconds that a process may take from its last word to its end."""
@@ -61,14 +56,10 @@ class Sandbox:
     def __init__(self, parts: Parts, record: Record, run: int) -> None:
         self._parts = parts
         self._record = record
-        self._run = run
-        self._pid = 0
-        """Of the first process, once there is one; the row has it a little later."""
         self._places: list[Place] = []
-        self._devices: dict[str, str] = {}
-        """What was plugged in now, by the endpoint's id."""
         self._turn = trio.Lock()
         """An endpoint comes or goes, or all of an earlier engine's are looked at: one after the other."""
+        self._plugging = Plugging(parts, record, run)
         self._publishing = Publishing(parts, record)
 
     # -- before the process ----------------------------------------------------------------------------------
@@ -88,7 +79,7 @@ class Sandbox:
             case "host":
                 self._write(files_of_host(network, self._resolving()))
             case "none":
-                self._write(files_of_nobody(network, self._resolving()))
+                self._write(files_of_nobody(network, self._resolving(), self._ways()))
 
     async def _addressed(self) -> list[Place]:
         """An address that was given to somebody else while the container was at rest is replaced."""
@@ -103,7 +94,18 @@ class Sandbox:
 
     def _names(self, spec: ContainerSpec) -> dict[str, str]:
         others = list(linked(self._parts.store.read(), self._places))
-        return name_files(spec, self._places, others, self._resolving(), resolver=bool(named(self._places)))
+        return name_files(
+            spec,
+            self._places,
+            others,
+            self._resolving(),
+            ways=self._ways(),
+            resolver=bool(named(self._places)),
+        )
+
+    def _ways(self) -> list[str]:
+        """By which addresses the host is reached, or would be: those of the default network, as with docker."""
+        return to_host(self._places) or default_gateways(self._parts.store.read())
 
     def _write(self, files: Mapping[str, str]) -> None:
         rootfs.write_names(self._parts.settings.container_dir(self._record.id), self._record.spec, files)
@@ -131,7 +133,7 @@ class Sandbox:
 
         Raises StartFailed, Unavailable, Conflict.
         """
-        self._pid = launched.process.pid
+        self._plugging.pid = launched.process.pid
         if not self._places:
             return await launched.ready()
         held = "net" in HeldNamespaces(self._parts.link, self._record.id).fds
@@ -154,74 +156,27 @@ class Sandbox:
             raise
 
     async def _connect(self) -> None:
-        with self._namespace() as namespace:
-            for place in self._places:
-                await self._plug(namespace, place)
+        await self._plugging.connect(self._places, self._places)
         await self._serve_names()
 
     async def _go_on(self) -> None:
         """The network of an earlier run is there already."""
-        await self._plug_missing()
+        await self._plugging.complete(self._places)
         await self._serve_names()
-
-    async def _plug_missing(self) -> None:
-        """An engine that was killed while a container came on a network has noted no device, and may have made one."""
-        missing = [
-            place
-            for place in on_bridges(self._places)
-            if not place.endpoint.device and place.endpoint.id not in self._devices
-        ]
-        if not missing:
-            return
-        with self._namespace() as namespace:
-            for place in missing:
-                await (await self._parts.networks.fabric()).unplug(namespace, place.endpoint)
-                await self._plug(namespace, place)
-
-    async def _plug(self, namespace: int | None, place: Place) -> None:
-        if namespace is not None:
-            fabric = await self._parts.networks.fabric()
-            device = self._device(place.endpoint)
-            await fabric.plug(namespace, place, device, gateways(self._places, place))
-            if place.network.driver not in ON_PARENT:
-                self._devices[place.endpoint.id] = device
-
-    def _device(self, endpoint: Endpoint) -> str:
-        return f"{_OUTER}{endpoint.id[:_SHORT]}{self._run % _RUNS}"
 
     async def _serve_names(self) -> None:
         naming, row = self._parts.networks.naming, self._record.row
-        with self._namespace() as namespace:
+        with self._plugging.namespace() as namespace:
             if namespace is None or not named(self._places):
                 return await naming.end(row.id)
             naming.join(row, self._places)
             outside = not all(place.network.internal for place in self._places)
             return await naming.serve(row, namespace, self._resolving(), outside=outside)
 
-    @contextmanager
-    def _namespace(self) -> Iterator[int | None]:
-        """A descriptor of the container's network namespace; None: it has none now, or its process is gone."""
-        held = HeldNamespaces(self._parts.link, self._record.id).fds.get("net")
-        alive = State(self._record.row.state) in ALIVE
-        pid = self._pid or (self._record.row.pid if alive else 0)
-        if held is None and not pid:
-            yield None
-            return
-        try:
-            namespace = os.dup(held) if held is not None else network_of(pid)
-        except FileNotFoundError:
-            yield None
-            return
-        try:
-            yield namespace
-        finally:
-            os.close(namespace)
-
     @property
     def writes(self) -> tuple[Write, ...]:
         """What is committed when the process runs."""
-        devices = (partial(_note_devices, devices=dict(self._devices)),) if self._devices else ()
-        return (*devices, *self._publishing.writes)
+        return (*self._plugging.writes, *self._publishing.writes)
 
     # -- changes while it lasts ------------------------------------------------------------------------------
 
@@ -230,17 +185,10 @@ class Sandbox:
         async with self._turn:
             self._places = self._known_places()
             place = next(one for one in self._places if one.endpoint.id == endpoint_id)
-            if (
-                not place.endpoint.device and endpoint_id not in self._devices
-            ):  # else it was among those missing
-                with self._namespace() as namespace:
-                    await self._plug(namespace, place)
-                await self._note_plugged()
+            if not self._plugging.has(place.endpoint):  # else it was among those missing
+                await self._plugging.connect(self._places, [place])
+                await self._plugging.note()
         await self.changed()
-
-    async def _note_plugged(self) -> None:
-        if self._devices:
-            await self._parts.store.write(partial(_note_devices, devices=dict(self._devices)))
 
     @asynccontextmanager
     async def published(self, network: NetworkSpec) -> AsyncIterator[tuple[Write, ...]]:
@@ -256,22 +204,17 @@ class Sandbox:
     async def unplug(self, endpoint: Endpoint) -> None:
         """Take an endpoint off, if it is plugged in; the container's end goes too."""
         async with self._turn:
-            self._devices.pop(endpoint.id, None)
-            with self._namespace() as namespace:
-                await (await self._parts.networks.fabric()).unplug(namespace, endpoint)
+            await self._plugging.unplug(endpoint)
 
     async def changed(self) -> None:
         """The endpoints are others now: names, default routes and published ports follow."""
         self._places = self._known_places()
-        self._write(self._names(still_reached(self._record.spec, self._places)))
-        with self._namespace() as namespace:
-            if namespace is None:
-                return
-            fabric = await self._parts.networks.fabric()
-            for place in self._places:
-                await fabric.route(namespace, place, gateways(self._places, place))
-        await self._publishing.lead(self._places)
-        await self._serve_names()
+        self._write(self._names(still_reached(self._record.spec, self._ways())))
+        if self._plugging.is_there:
+            await self._plugging.route(self._places)
+            await self._publishing.lead(self._places)
+            if self._record.state in ALIVE:  # between two runs nobody asks, and nobody would end what serves
+                await self._serve_names()
 
     # -- taken over, and the end -----------------------------------------------------------------------------
 
@@ -289,23 +232,17 @@ class Sandbox:
     async def _take_over(self, *, anew: bool) -> None:
         self._places = self._known_places()
         if anew:
-            self._devices = await self._found_devices()
-            await self._plug_missing()
+            await self._plugging.find(self._places)
+            await self._plugging.complete(self._places)
             await self._publishing.take(self._places)
             await self._publishing.lead(self._places)
         else:
             await self._publishing.take_again(self._places)
-            await self._plug_missing()
-            await self._note_plugged()
+            await self._plugging.complete(self._places)
+            await self._plugging.note()
         await self._serve_names()
         for place in on_bridges(self._places):
             await (await self._parts.networks.fabric()).bridge(place.network.id)
-
-    async def _found_devices(self) -> dict[str, str]:
-        """What the run that an earlier engine began has plugged in: nothing, where the network was held already."""
-        fabric = await self._parts.networks.fabric()
-        devices = {one.endpoint.id: self._device(one.endpoint) for one in on_bridges(self._places)}
-        return {endpoint_id: device for endpoint_id, device in devices.items() if fabric.has(device)}
 
     async def close(self) -> None:
         """Give the ports back. The interfaces go with the network namespace."""
@@ -317,8 +254,3 @@ class Sandbox:
 def _give_all(conn: Connection, container_id: str) -> None:
     for endpoint in endpoints.of_container(conn, container_id):
         give_addresses(conn, endpoint)
-
-
-def _note_devices(conn: Connection, devices: Mapping[str, str]) -> None:
-    for endpoint_id, device in devices.items():
-        endpoints.set_device(conn, endpoint_id, device)

@@ -20,10 +20,10 @@ from pysup.supervisor.engine.networks.forwarding import Forwarding
 from pysup.supervisor.engine.networks.home import Home
 from pysup.supervisor.engine.networks.places import all_published
 from pysup.supervisor.errors import Unavailable
-from pysup.supervisor.kernel import netns
 from pysup.supervisor.network import rules
 from pysup.supervisor.network.firewall import Firewall
 from pysup.supervisor.network.hooks import droppers
+from pysup.supervisor.network.inside import run_inside
 from pysup.supervisor.network.kernel_parts import lacking
 from pysup.supervisor.network.neighbours import neighbours
 from pysup.supervisor.network.passing import chains_passed
@@ -118,7 +118,7 @@ class Table:
 
     async def _neighbours(self) -> set[str]:
         own = await self._store.query(devices)
-        there = netns.run_inside(self._home.namespace, socket.if_nameindex)
+        there = await run_inside(self._home.namespace, socket.if_nameindex)
         return set(neighbours((name for _, name in there), own))
 
     async def warn_of_droppers(self, network: Network) -> None:

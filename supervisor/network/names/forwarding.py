@@ -11,7 +11,7 @@ from functools import partial
 import dns.rcode
 import trio
 
-from pysup.supervisor.kernel import netns
+from pysup.supervisor.network.inside import run_inside
 from pysup.supervisor.network.names import framing, wire
 from pysup.supervisor.network.names.upstreams import Upstream, Upstreams
 from pysup.supervisor.network.names.wire import Query
@@ -49,7 +49,7 @@ async def _tried(way: _Way, query: Query, server: Upstream, timeout: float) -> b
 async def _over_udp(query: Query, server: Upstream) -> bytes | None:
     """A new socket, so a new random port, and a new random id: both must be guessed by who wants to deceive."""
     number = secrets.randbits(16)
-    with _socket(server, socket.SOCK_DGRAM) as sock:
+    with await _socket(server, socket.SOCK_DGRAM) as sock:
         await sock.connect((server.address, server.port))
         await sock.send(wire.renumbered(query.packet, number))
         while True:
@@ -60,7 +60,7 @@ async def _over_udp(query: Query, server: Upstream) -> bytes | None:
 
 async def _over_tcp(query: Query, server: Upstream) -> bytes | None:
     number = secrets.randbits(16)
-    with _socket(server, socket.SOCK_STREAM) as sock:
+    with await _socket(server, socket.SOCK_STREAM) as sock:
         await sock.connect((server.address, server.port))
         stream = trio.SocketStream(sock)
         await framing.write(stream, wire.renumbered(query.packet, number))
@@ -68,7 +68,7 @@ async def _over_tcp(query: Query, server: Upstream) -> bytes | None:
         return reply if reply is not None and wire.answers(query, number, reply) else None
 
 
-def _socket(server: Upstream, kind: int) -> trio.socket.SocketType:
+async def _socket(server: Upstream, kind: int) -> trio.socket.SocketType:
     family = socket.AF_INET6 if ":" in server.address else socket.AF_INET
-    made = netns.run_inside(server.namespace, partial(socket.socket, family, kind))
+    made = await run_inside(server.namespace, partial(socket.socket, family, kind))
     return trio.socket.from_stdlib_socket(made)

@@ -129,7 +129,12 @@ async def test_bridges_are_repaired_also_where_no_way_out_can_be_made(
 
     monkeypatch.setattr(Fabric, "_make", make)
     monkeypatch.setattr(Home, "lead_out", lead_out)
-    monkeypatch.setattr(Home, "_found", lambda _home: 0)
+
+    async def found(_home: Home) -> int:
+        await trio.lowlevel.checkpoint()
+        return 0
+
+    monkeypatch.setattr(Home, "_found", found)
     fabric.home._index = 7
     fabric._bridges[NETWORK] = 2
     assert await fabric.restore_bridges(frozenset({2, 7}))

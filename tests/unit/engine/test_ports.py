@@ -28,6 +28,8 @@ def test_what_is_bound_as_wanted_goes_on() -> None:
     assert still_wanted([elsewhere], tcp + udp, BOTH) == (set(), [elsewhere])
     assert still_wanted([fixed, fixed], tcp + udp, BOTH) == (set(tcp), [fixed])
     assert still_wanted([random], tcp + udp, BOTH[:1]) == ({udp[0]}, [])
+    any_tcp, further = Binding("tcp", 80), Taken("tcp", BOTH[0], 9000, 80)
+    assert still_wanted([any_tcp, fixed], [further, tcp[0]], BOTH[:1]) == ({further, tcp[0]}, [])
 
 
 BINDINGS = st.builds(
@@ -96,6 +98,22 @@ def test_a_random_port_of_sctp_has_a_number_also_where_the_host_has_no_sctp(
     numbers = [one.host_port for one in taken]
     assert all(numbers) and numbers[0] == numbers[1] != numbers[2] == numbers[3]
     ports.close()
+
+
+def test_a_port_of_sctp_is_had_once_also_where_the_host_has_no_sctp() -> None:
+    """Nobody else binds it there: without a socket that has it nothing would tell."""
+    ports, others = Ports(), Ports()
+    wanted = [Binding("sctp", 80, "", 18190, 18190)]
+    ports.take(wanted, (), ("0.0.0.0",))  # noqa: S104
+    with pytest.raises(Refused) as caught:
+        others.take(wanted, (), ("0.0.0.0",))  # noqa: S104
+    assert (caught.value.errno, caught.value.twice) == (errno.EADDRINUSE, False)
+    with pytest.raises(Refused) as caught:
+        ports.take(wanted, (), ("0.0.0.0",))  # noqa: S104
+    assert caught.value.twice
+    ports.close()
+    others.take(wanted, (), ("0.0.0.0",))  # noqa: S104
+    others.close()
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])

@@ -163,3 +163,16 @@ def test_a_full_socket_would_block(pair: tuple[socket.socket, socket.socket]) ->
 def fill(sock: socket.socket) -> None:
     while True:
         codec.send(sock, Reap("k"))
+
+
+def test_the_last_words_of_who_left_without_having_read_all_are_heard(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    """The kernel tells of what was not read first, once (unix(7) says nothing of it)."""
+    ours, theirs = pair
+    codec.send(theirs, protocol.Shutdown(3))
+    codec.send(theirs, Reap("run/x/1"))
+    codec.send(ours, protocol.List())
+    theirs.close()
+    heard = [codec.receive(ours), codec.receive(ours), codec.receive(ours)]
+    assert heard == [(protocol.Shutdown(3), []), (Reap("run/x/1"), []), None]

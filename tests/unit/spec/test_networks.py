@@ -69,7 +69,7 @@ def test_little_is_needed() -> None:
     [
         ({"Name": ""}, "invalid name"),
         ({"Name": " "}, "invalid name"),
-        ({"Name": "a/b"}, "invalid name"),
+        ({"Name": "a\n"}, "invalid name"),
         ({"Name": "container:x"}, "means something else"),
         ({"Driver": "host"}, "there already"),
         ({"Driver": "nope"}, "no network driver"),
