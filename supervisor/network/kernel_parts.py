@@ -28,6 +28,7 @@ LINKS = {
     "veth": Part("veth pairs", "veth", "CONFIG_VETH"),
     "macvlan": Part("macvlan", "macvlan", "CONFIG_MACVLAN"),
     "ipvlan": Part("ipvlan", "ipvlan", "CONFIG_IPVLAN"),
+    "vlan": Part("VLANs", "8021q", "CONFIG_VLAN_8021Q"),
 }
 """By the kind of interface, as rtnetlink(7) has it."""
 

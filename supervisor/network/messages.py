@@ -9,6 +9,7 @@ from typing import Any
 
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+from pyroute2.netlink.rtnl.ifinfmsg.plugins.ipvlan import ipvlan
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from pysup.supervisor.network.addresses import IPV4, Address, Network
@@ -39,6 +40,8 @@ class Link:
     master: int
     """The index of its bridge; 0: none."""
     up: bool
+    mark: str = ""
+    """What set_mark() has said."""
 
 
 def _encoded(kind: type, number: int, flags: int, fields: Mapping[str, int], attributes: Attributes) -> bytes:
@@ -116,22 +119,63 @@ def set_port(outer: str, *, isolated: bool) -> Message:
 
 _IPVLAN_MODES = ("l2", "l3", "l3s")
 """enum ipvlan_mode of linux/if_link.h, in its order."""
+_IPVLAN_FLAGS = ("bridge", "private", "vepa")
+"""0, IPVLAN_F_PRIVATE and IPVLAN_F_VEPA, there."""
 
 
-def add_beside(peer: Peer, parent: int, kind: str, mode: str, mtu: int = 0) -> Message:
+class _IpvlanData(ipvlan):  # type: ignore[misc]
+    """Pyroute2's own has no flags (0.9.7), and leaves out what it does not know without a word."""
+
+    nla_map = (*ipvlan.nla_map, ("IFLA_IPVLAN_FLAGS", "uint16"))
+
+
+ifinfmsg.ifinfo.data_map["ipvlan"] = _IpvlanData
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Of an interface beside another one."""
+
+    name: str
+    """``macvlan`` or ``ipvlan``."""
+    mode: str
+    flag: str = _IPVLAN_FLAGS[0]
+    """Of an ipvlan."""
+
+
+def add_beside(peer: Peer, parent: int, kind: Kind, mtu: int = 0) -> Message:
     """Make a ``macvlan`` of a parent, at once inside, or an ``ipvlan``, which has no MAC address of its own."""
-    data: Attributes = [("IFLA_MACVLAN_MODE", mode)]
-    if kind == "ipvlan":
-        data = [("IFLA_IPVLAN_MODE", _IPVLAN_MODES.index(mode))]
+    data: Attributes = [("IFLA_MACVLAN_MODE", kind.mode)]
+    if kind.name == "ipvlan":
+        data = [
+            ("IFLA_IPVLAN_MODE", _IPVLAN_MODES.index(kind.mode)),
+            ("IFLA_IPVLAN_FLAGS", _IPVLAN_FLAGS.index(kind.flag)),
+        ]
     attributes: Attributes = [
         ("IFLA_IFNAME", peer.name),
         ("IFLA_LINK", parent),
         *([("IFLA_ADDRESS", peer.mac)] if peer.mac else []),
         *([("IFLA_MTU", mtu)] if mtu else []),
         ("IFLA_NET_NS_FD", peer.namespace),
-        ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", kind), ("IFLA_INFO_DATA", {"attrs": data})]}),
+        ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", kind.name), ("IFLA_INFO_DATA", {"attrs": data})]}),
     ]
     return _link(_NEWLINK, _CREATE | _EXCLUSIVE, attributes, f"add interface {peer.name}")
+
+
+def add_vlan(name: str, parent: int, number: int) -> Message:
+    """Make a VLAN of an interface, and bring it up."""
+    data = {"attrs": [("IFLA_VLAN_ID", number)]}
+    attributes: Attributes = [
+        ("IFLA_IFNAME", name),
+        ("IFLA_LINK", parent),
+        ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", "vlan"), ("IFLA_INFO_DATA", data)]}),
+    ]
+    return _link(_NEWLINK, _CREATE | _EXCLUSIVE, attributes, f"add VLAN {name}", flags=_UP, change=_UP)
+
+
+def set_mark(name: str, mark: str) -> Message:
+    """Say of an interface whose it is (``alias`` of ip-link(8)); to be sent behind what makes it."""
+    return _link(_NEWLINK, 0, [("IFLA_IFNAME", name), ("IFLA_IFALIAS", mark)], f"mark interface {name}")
 
 
 def set_up(index: int, name: str, mac: str = "", mtu: int = 0) -> Message:
@@ -170,6 +214,7 @@ def read_link(data: bytes) -> Link:
         mac=message.get_attr("IFLA_ADDRESS") or "",
         master=message.get_attr("IFLA_MASTER") or 0,
         up=bool(message["flags"] & _UP),
+        mark=message.get_attr("IFLA_IFALIAS") or "",
     )
 
 

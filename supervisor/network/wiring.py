@@ -10,12 +10,13 @@ from functools import partial
 
 import trio
 
-from pysup.supervisor.errors import Conflict, NotFound
+from pysup.supervisor.errors import Conflict
 from pysup.supervisor.network import messages
 from pysup.supervisor.network.addresses import IPV6, Address, Network
 from pysup.supervisor.network.inside import run_inside
-from pysup.supervisor.network.messages import Link, Peer
+from pysup.supervisor.network.messages import Kind, Link, Peer
 from pysup.supervisor.network.netlink import Netlink, NetlinkError
+from pysup.supervisor.network.parents import find_link
 
 Placed = tuple[Address, Network]
 """An address, and the subnet that it is in."""
@@ -58,10 +59,10 @@ async def ensure_bridge(host: Netlink, bridge: Bridge) -> int:
 
     One of this name that has another MAC address is somebody else's.
     """
-    found = await _link(host, bridge.name)
+    found = await find_link(host, bridge.name)
     if found is None:
         await host.ask(messages.add_bridge(bridge.name, bridge.mac, bridge.mtu))
-        found = await _link(host, bridge.name)
+        found = await find_link(host, bridge.name)
     if found is None or not _is_ours(found, bridge.mac):
         raise Conflict(f"cannot make bridge {bridge.name}: there is another interface of this name")
     wanted = [messages.add_address(found.index, address, subnet) for address, subnet in bridge.addresses]
@@ -75,7 +76,7 @@ def _is_ours(found: Link, mac: str) -> bool:
 
 async def has_bridge(host: Netlink, name: str, mac: str) -> bool:
     """Whether a bridge of ours is there."""
-    found = await _link(host, name)
+    found = await find_link(host, name)
     return found is not None and _is_ours(found, mac)
 
 
@@ -83,18 +84,6 @@ async def remove_bridge(host: Netlink, name: str, mac: str) -> None:
     """Delete a bridge; one that is gone, or somebody else's, is left alone. Raises NetlinkError."""
     if await has_bridge(host, name, mac):
         await host.ask(messages.delete_link(name))
-
-
-async def find_parent(host: Netlink, name: str) -> int:
-    """The index of an interface of the host, for macvlans and ipvlans. Raises NotFound."""
-    found = await _link(host, name)
-    if found is None:
-        raise NotFound(f"cannot find interface {name} of the host, on which the network is")
-    return found.index
-
-
-async def _link(host: Netlink, name: str) -> Link | None:
-    return messages.by_name(await host.dump(messages.list_links(), messages.read_link)).get(name)
 
 
 async def plug_in(host: Netlink, namespace: int, plug: Plug) -> None:
@@ -115,13 +104,13 @@ async def plug_in(host: Netlink, namespace: int, plug: Plug) -> None:
         raise
 
 
-async def put_beside(host: Netlink, namespace: int, plug: Plug, kind: str, mode: str) -> None:
+async def put_beside(host: Netlink, namespace: int, plug: Plug, kind: Kind) -> None:
     """Give a network namespace a macvlan or an ipvlan of an interface of the host.
 
     Raises NetlinkError, and leaves nothing then.
     """
     peer = Peer(plug.inner, plug.mac, namespace)
-    await host.ask(messages.add_beside(peer, plug.bridge, kind, mode, plug.mtu))
+    await host.ask(messages.add_beside(peer, plug.bridge, kind, plug.mtu))
     try:
         await _set_up_inside(namespace, plug, None)
     except BaseException:
@@ -136,7 +125,7 @@ async def is_set_up(namespace: int, inner: str) -> bool:
     Raises NetlinkError.
     """
     with await run_inside(namespace, Netlink) as inside:
-        found = await _link(inside, inner)
+        found = await find_link(inside, inner)
         if found is None or found.up:
             return found is not None
         return found.index in await inside.dump(messages.list_addresses(), messages.read_address)

@@ -26,18 +26,22 @@ _ICC = "com.docker.network.bridge.enable_icc"
 _MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
 _HOST_IP = "com.docker.network.bridge.host_binding_ipv4"
 _MTU = "com.docker.network.driver.mtu"
-_PARENT = "parent"
+_PARENT, _FLAG = "parent", "ipvlan_flag"
 MACVLAN, IPVLAN = "macvlan", "ipvlan"
 ON_PARENT = (MACVLAN, IPVLAN)
 """Drivers without a bridge: containers are hosts on the network of an interface of the host, their parent."""
 _KNOWN = {
     "bridge": (_NAME, _ICC, _MASQUERADE, _HOST_IP, _MTU),
     MACVLAN: (_PARENT, "macvlan_mode", _MTU),
-    IPVLAN: (_PARENT, "ipvlan_mode", _MTU),
+    IPVLAN: (_PARENT, "ipvlan_mode", _FLAG, _MTU),
 }
 """Options by driver (libnetwork/drivers/bridge/labels.go, drivers/macvlan/macvlan_store.go, and ipvlan's)."""
 _MODES = {MACVLAN: ("bridge", "private", "vepa", "passthru"), IPVLAN: ("l2", "l3", "l3s")}
-"""The first one is docker's default."""
+_FLAGS = ("bridge", "private", "vepa")
+"""Of ipvlans: what they may say to each other. The first one of each is docker's default."""
+_VLAN = re.compile(r"(.+)\.([0-9]{1,4})", re.ASCII)
+_VLAN_IDS = range(1, 4095)
+"""IEEE 802.1Q; 0 and 4095 are reserved."""
 MTU = 1500
 """Bytes: what the kernel gives to bridges and pairs (Ethernet)."""
 _ALL = "0.0.0.0"  # noqa: S104 - docker's word for no address in particular, IPv6 included
@@ -76,6 +80,14 @@ class WantedNetwork(NamedTuple):
     """What inspect shows again."""
 
 
+class Vlan(NamedTuple):
+    """A VLAN on an interface of the host."""
+
+    link: str
+    """That interface."""
+    number: int
+
+
 class Options:
     """What the options of a network mean; they were checked when it was made."""
 
@@ -94,6 +106,17 @@ class Options:
     def mode(self, driver: str) -> str:
         """Of macvlans: what they may say to each other; of ipvlans: who routes for them (ip-link(8))."""
         return self._options.get(f"{driver}_mode") or _MODES[driver][0]
+
+    @property
+    def flag(self) -> str:
+        """Of ipvlans: what they may say to each other (ip-link(8))."""
+        return self._options.get(_FLAG) or _FLAGS[0]
+
+    @property
+    def vlan(self) -> Vlan | None:
+        """The VLAN that the parent is, if it is called like one (``eth0.50``)."""
+        match = _VLAN.fullmatch(self.parent)
+        return None if match is None else Vlan(match[1], int(match[2]))
 
     def is_routed(self, driver: str) -> bool:
         """Whether packets are routed in the host's own namespace (ipvlan, l3 and l3s): then there is no gateway."""
@@ -194,9 +217,16 @@ def _check_parent(fields: Fields, driver: str, options: dict[str, str]) -> None:
         raise fields.bad(
             f"a network of {driver}s needs the interface of the host that it is on: --opt parent=eth0"
         )
-    mode = Options(options).mode(driver)
-    if mode not in _MODES[driver]:
-        raise fields.bad(f"{driver}_mode {mode[:64]!r} is none of {', '.join(_MODES[driver])}")
+    read = Options(options)
+    _check_word(fields, f"{driver}_mode", read.mode(driver), _MODES[driver])
+    _check_word(fields, _FLAG, read.flag, _FLAGS)
+    if read.vlan is not None and read.vlan.number not in _VLAN_IDS:
+        raise fields.bad(f"parent {read.parent!r}: the number of a VLAN is from 1 to 4094")
+
+
+def _check_word(fields: Fields, key: str, word: str, there: tuple[str, ...]) -> None:
+    if word not in there:
+        raise fields.bad(f"{key} {word[:64]!r} is none of {', '.join(there)}")
 
 
 def _check_device(fields: Fields, key: str, device: str) -> None:

@@ -218,7 +218,7 @@ def test_a_macvlan_whose_parent_has_gone_says_so(shared: Daemon) -> None:
     ok(shared, "network", "create", "-d", "macvlan", "-o", "parent=gone0", "lan")
     ip("link", "delete", "gone0")
     told = refused(shared, "run", "--rm", "--network", "lan", "host", "true")
-    assert "cannot find interface gone0 of the host" in told
+    assert "cannot connect to network lan: the host has no interface gone0" in told
 
 
 # What iptables-nft, docker and firewalld make, as nft lists it.

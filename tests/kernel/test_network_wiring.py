@@ -15,12 +15,13 @@ from helpers.netlab import ip, namespace
 from pysup.supervisor.errors import Conflict
 from pysup.supervisor.kernel import netns
 from pysup.supervisor.network.kernel_parts import refused_link
+from pysup.supervisor.network.messages import Kind
 from pysup.supervisor.network.netlink import Netlink, NetlinkError
+from pysup.supervisor.network.parents import ensure_parent
 from pysup.supervisor.network.wiring import (
     Bridge,
     Plug,
     ensure_bridge,
-    find_parent,
     is_bridge,
     plug_in,
     put_beside,
@@ -103,15 +104,15 @@ async def test_an_ipvlan_and_another_host_reach_each_other(mode: str) -> None:
             ip("addr", "add", address, "dev", device, inside=place)
             ip("link", "set", device, "up", inside=place)
         ip("route", "add", str(INNER), "via", "10.77.0.2", inside=there)
-        plug = replace(IPVLANS[mode], bridge=await find_parent(host, "lan0"))
+        plug = replace(IPVLANS[mode], bridge=await ensure_parent(host, "lan0", None, ""))
         if has_ipvlan(here):
-            await put_beside(host, inside, plug, "ipvlan", mode)
+            await put_beside(host, inside, plug, Kind("ipvlan", mode))
             own = str(plug.addresses[0][0])
             assert talks(inside, there, str(THERE)) and talks(there, inside, own)
             await take_out(inside, "eth0")
         else:
             with pytest.raises(NetlinkError) as caught:
-                await put_beside(host, inside, plug, "ipvlan", mode)
+                await put_beside(host, inside, plug, Kind("ipvlan", mode))
             assert "the kernel has no ipvlan" in refused_link("ipvlan", caught.value.errno or 0)
         assert names(inside) == {"lo"}
 

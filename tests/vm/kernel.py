@@ -18,6 +18,12 @@ MODULES = (
     "fs/overlayfs/overlay",
     "drivers/net/veth",
     "drivers/net/ipvlan/ipvlan",
+    "drivers/net/macvlan",
+    "net/llc/llc",
+    "net/802/stp",
+    "net/802/garp",
+    "net/802/mrp",
+    "net/8021q/8021q",
 )
 """In the order in which they need each other."""
 

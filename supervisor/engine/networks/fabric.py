@@ -23,6 +23,7 @@ from pysup.store.endpoints import Endpoint
 from pysup.store.networks import Network, Subnet
 from pysup.store.store import Store
 from pysup.supervisor.engine import event_rows
+from pysup.supervisor.engine.networks.beside import Beside
 from pysup.supervisor.engine.networks.descriptions import (
     Described,
     bridge_of,
@@ -45,7 +46,7 @@ from pysup.supervisor.engine.networks.table import WITHOUT_NETWORK, Table
 from pysup.supervisor.engine.news import Happening, NewsDesk
 from pysup.supervisor.errors import PysupError, Unavailable
 from pysup.supervisor.network import wiring
-from pysup.supervisor.network.devices import trouble_with_bridge, trouble_with_parent
+from pysup.supervisor.network.devices import trouble_with_bridge
 from pysup.supervisor.network.firewall import Firewall
 from pysup.supervisor.network.inside import run_inside
 from pysup.supervisor.network.kernel_parts import refused_link
@@ -53,7 +54,7 @@ from pysup.supervisor.network.netlink import Netlink, NetlinkError
 from pysup.supervisor.network.rules import Ruled
 from pysup.supervisor.network.wiring import Plug
 from pysup.supervisor.spec.network import BRIDGE
-from pysup.supervisor.spec.networks import ON_PARENT, Options
+from pysup.supervisor.spec.networks import ON_PARENT
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class Fabric:
         """Index by network id; what is here is ruled, too."""
         self._unrepaired: set[str] = set()
         """Networks whose bridge was broken and could not be made anew; where nobody is, the next to come makes it."""
+        self.beside = Beside(self._host)
         self.table = Table(store, firewall, forwarding, home, raised=self._bridges.keys)
         self._turn = self.table.turn
 
@@ -150,11 +152,7 @@ class Fabric:
         """Why a network that is to be made cannot have its interface; empty: it can. Raises Unavailable."""
         if network.driver == BRIDGE:
             return await trouble_with_bridge(self._host, network.device)
-        try:
-            mode = Options(network.options).mode(network.driver)
-            return await trouble_with_parent(self._host, network.device, network.driver, mode)
-        except NetlinkError as error:
-            raise Unavailable(f"cannot try interface {network.device}: {error}") from error
+        return await self.beside.trouble(network)
 
     async def remove(self, network: Network) -> None:
         """Take a network's bridge and its rules away; it does not matter if they are gone."""
@@ -176,11 +174,7 @@ class Fabric:
         network = place.network
         try:
             if network.driver in ON_PARENT:
-                options = Options(network.options)
-                parent = await wiring.find_parent(self._host, options.parent)
-                plug = plug_of(place, device, gateways, parent)
-                mode = options.mode(network.driver)
-                await wiring.put_beside(self._host, namespace, plug, network.driver, mode)
+                await self.beside.plug(namespace, place, gateways)
             else:
                 plug = plug_of(place, device, gateways, await self.bridge(network.id), mtu=self.home.mtu)
                 await self._plug_in(namespace, plug, network.id)
@@ -201,13 +195,6 @@ class Fabric:
     async def devices(self) -> frozenset[str]:
         """The names of all interfaces beside our bridges."""
         return frozenset(name for _, name in await run_inside(self.home.namespace, socket.if_nameindex))
-
-    async def is_beside(self, namespace: int, place: Place) -> bool:
-        """Whether the macvlan or ipvlan of a place is inside, and was set up. Raises Unavailable."""
-        try:
-            return await wiring.is_set_up(namespace, place.endpoint.interface)
-        except NetlinkError as error:
-            raise Unavailable(f"cannot look at network {place.network.name}: {error}") from error
 
     async def unplug(self, namespace: int | None, endpoint: Endpoint) -> None:
         """Take an endpoint off; of a pair, both ends go. ``namespace``: the container's, if it has one now."""

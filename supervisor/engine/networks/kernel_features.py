@@ -8,7 +8,13 @@ from pysup.supervisor.network.kernel_parts import LINKS, lacking
 from pysup.supervisor.network.probing import missing_links, missing_rules
 
 _ALL = "no network but host, none and container:NAME"
-_COSTS = {"bridge": _ALL, "veth": _ALL, "macvlan": "no macvlan networks", "ipvlan": "no ipvlan networks"}
+_COSTS = {
+    "bridge": _ALL,
+    "veth": _ALL,
+    "macvlan": "no macvlan networks",
+    "ipvlan": "no ipvlan networks",
+    "vlan": "no VLANs below macvlan and ipvlan networks",
+}
 
 
 async def network_features(firewall: Firewall) -> dict[str, Feature]:

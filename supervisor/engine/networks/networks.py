@@ -195,9 +195,13 @@ class Networks:
                 partial(self._insert, row=row, wanted=wanted, occupied=occupied, caller=caller)
             )
         except NameTaken:
+            await self._take_back(row)
             raise Conflict(
                 f"cannot create network {wanted.name}: network with name {wanted.name} already exists"
             ) from None
+        except BaseException:
+            await self._take_back(row)
+            raise
         self._news.publish(Happening("network", row.id, "create"))
         return row
 
@@ -208,6 +212,12 @@ class Networks:
             trouble = await (await self.fabric()).trouble_with_device(row)
             if trouble:
                 raise Conflict(f"cannot {CREATE} {row.name}: {trouble}")
+
+    async def _take_back(self, row: Row) -> None:
+        """A network has come to nothing: so does the VLAN that was made for it."""
+        if Options(row.options).vlan is not None:
+            with trio.CancelScope(shield=True):
+                await (await self.fabric()).beside.remove(row)
 
     def _insert(
         self, conn: Connection, row: Row, wanted: WantedNetwork, occupied: Sequence[Network], caller: Caller
@@ -231,6 +241,8 @@ class Networks:
         self._refuse_used(self._store.read(), row)
         if row.driver not in ON_PARENT:
             await (await self.fabric()).remove(row)
+        elif Options(row.options).vlan is not None:
+            await (await self.fabric()).beside.remove(row)
         await self._store.write(partial(self._delete, row=row, caller=caller))
         self._news.publish(Happening("network", row.id, "destroy"))
 

@@ -99,7 +99,7 @@ class Plugging:
             if namespace is None:
                 return
             for place in unsure:
-                if place.network.driver in ON_PARENT and await fabric.is_beside(namespace, place):
+                if place.network.driver in ON_PARENT and await fabric.beside.is_plugged(namespace, place):
                     continue
                 await fabric.unplug(namespace, place.endpoint)
                 await self._plug(namespace, places, place)

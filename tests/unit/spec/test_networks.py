@@ -55,7 +55,16 @@ def test_who_has_a_parent_has_a_mode() -> None:
     assert (Options(made.options).mode("ipvlan"), Options(made.options).is_routed("ipvlan")) == ("l2", False)
     routed = Options({**ON_LAN, "ipvlan_mode": "l3s"})
     assert (routed.parent, routed.mode("ipvlan"), routed.is_routed("ipvlan")) == ("lan0", "l3s", True)
-    assert Options(ON_LAN).mode("macvlan") == "bridge"
+    assert (Options(ON_LAN).mode("macvlan"), Options(ON_LAN).flag) == ("bridge", "bridge")
+    assert Options({**ON_LAN, "ipvlan_flag": "vepa"}).flag == "vepa"
+
+
+@pytest.mark.parametrize(
+    ("parent", "vlan"),
+    [("lan0", None), ("lan0.50", ("lan0", 50)), ("a.b.7", ("a.b", 7)), ("lan0.x", None), (".5", None)],
+)
+def test_a_parent_may_be_called_like_a_vlan(parent: str, vlan: tuple[str, int] | None) -> None:
+    assert Options({"parent": parent}).vlan == vlan
 
 
 def test_little_is_needed() -> None:
@@ -76,6 +85,12 @@ def test_little_is_needed() -> None:
         ({"Driver": "ipvlan"}, "a network of ipvlans needs the interface"),
         ({"Driver": "ipvlan", "Options": {**ON_LAN, "ipvlan_mode": "l4"}}, "'l4' is none of l2, l3, l3s"),
         ({"Driver": "macvlan", "Options": {**ON_LAN, "macvlan_mode": "l2"}}, "'l2' is none of bridge"),
+        (
+            {"Driver": "ipvlan", "Options": {**ON_LAN, "ipvlan_flag": "l2"}},
+            "ipvlan_flag 'l2' is none of bridge, private, vepa",
+        ),
+        ({"Driver": "macvlan", "Options": {"parent": "lan0.4095"}}, "number of a VLAN is from 1 to 4094"),
+        ({"Driver": "macvlan", "Options": {"parent": "lan0.0"}}, "number of a VLAN is from 1 to 4094"),
         ({"Options": {"com.docker.network.bridge.name": "x" * 16}}, "name of an interface"),
         ({"Options": {"com.docker.network.driver.mtu": "20"}}, "not a size"),
         ({"Options": {"com.docker.network.bridge.host_binding_ipv4": "x"}}, "not an IP address"),
