@@ -60,7 +60,7 @@ async def test_what_is_begun_is_carried_out(
     nursery: trio.Nursery, state: str, ending: Ending, calls: list[object]
 ) -> None:
     """A removal by force leaves the state as it was, and ``stop`` in the run's row, before it kills."""
-    parts = cast("Any", SimpleNamespace(now_ns=lambda: NOW))
+    parts = cast("Any", SimpleNamespace(now_ns=lambda: NOW, link=None))
     spec = normalise({"Image": "x", "Cmd": ["x"]}, {}).spec
     adopting = Container(parts, Record(parts, container(state=state), spec), nursery)
     adopting._children = nursery
