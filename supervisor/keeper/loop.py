@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import Sequence
 
-from pysup.supervisor.keeper import codec, engine, handover, log, systemd
+from pysup.supervisor.keeper import codec, engine, handover, listening, log, systemd
 from pysup.supervisor.keeper.engine import EngineProcess
 from pysup.supervisor.keeper.outbox import Outbox
 from pysup.supervisor.keeper.poller import Poller
@@ -136,7 +136,7 @@ class Keeper:
         self._leave_at = None
 
     def _after_death(self, status: int, lived: float) -> None:
-        if status >> 8 and not self._kept.table:  # it said why, and there is nothing yet to take care of
+        if status >> 8 and not self._has_begun:  # it said why
             self._exit_code, self._ended = status >> 8, True
             return
         how = f"signal {status & 0x7F}" if status & 0x7F else f"exit code {status >> 8}"
@@ -149,6 +149,11 @@ class Keeper:
             self._log("another program was installed: going over to it with the next engine")
             self._start_upgrade()
         self._start_later(lived)
+
+    @property
+    def _has_begun(self) -> bool:
+        """Whether there is anything to take care of yet, beside the sockets that were there before any engine."""
+        return any(entry.key != listening.KEY for entry in self._kept.table)
 
     def _give_up(self) -> None:
         """No engine can carry out the stop: better to end everything than to be a daemon that cannot end."""
@@ -182,7 +187,7 @@ class Keeper:
                 self._cut_off(str(error))
                 return
             if received is None:
-                self._cut_off("it closed its socket", at_once=bool(self._kept.table))
+                self._cut_off("it closed its socket", at_once=self._has_begun)
                 return
             self._on_message(*received)
 

@@ -81,12 +81,13 @@ def test_a_daemon_that_cannot_start_says_why(tmp_path: Path) -> None:
     assert str(daemon.root) in last
 
 
-def test_a_database_that_cannot_be_opened_ends_the_daemon(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [(), ("--host", "tcp://127.0.0.1:2375", "--insecure-tcp")])
+def test_a_database_that_cannot_be_opened_ends_the_daemon(tmp_path: Path, options: tuple[str, ...]) -> None:
     daemon = Daemon(tmp_path)
     daemon.root.mkdir()
     database = daemon.root / "pysup.db"
     database.write_text("no database at all")
-    done = daemon.pysup("daemon", timeout=20)
+    done = daemon.pysup("daemon", *options, timeout=60)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert f"cannot open {database}: file is not a database" in done.stderr
