@@ -15,6 +15,8 @@ from pysup.supervisor.errors import BadRequest, NotSupported
 Json = dict[str, Any]
 
 _INT64 = 1 << 63
+_MOST_SECONDS = 1 << 31
+"""68 years: what is so far from now is still a time that a row can hold, nanoseconds in 64 bits."""
 _SHOWN = 80
 
 
@@ -101,7 +103,7 @@ class Fields:
         value = self._data.get(key)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _INT64:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _MOST_SECONDS:
             raise self._wrong(key, "a number of seconds", value)
         return float(value)
 
@@ -112,7 +114,7 @@ class Fields:
         if [type(number) for number in numbers] != [int, int] or not 0 <= min(numbers) <= max(
             numbers
         ) < 1 << 16:
-            raise self._wrong(key, "two numbers, rows and columns,", value)
+            raise self._wrong(key, "two numbers, rows and columns", value)
         return numbers
 
     def texts(self, key: str) -> list[str]:

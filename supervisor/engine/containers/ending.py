@@ -10,6 +10,8 @@ from pysup.supervisor.engine.containers import policy
 from pysup.supervisor.engine.containers.commands import Stop
 from pysup.supervisor.spec.container import ContainerSpec
 
+_LATEST = (1 << 63) - 1
+"""The last time that a row can hold, in the year 2262: what is to be later never is."""
 NOT_STOPPED = frozenset({"itself", "kill", "timeout", "unhealthy"})
 """Ends that a kill may still make a person's own."""
 
@@ -44,7 +46,7 @@ class Ending(NamedTuple):
         wanted = math.inf if timeout < 0 else now_ns + timeout * 1e9
         before = math.inf if self.kill_at is None else self.kill_at
         due = min(wanted, before)
-        return Ending(latest(self.by, command.ended_by), signal, None if due == math.inf else int(due))
+        return Ending(latest(self.by, command.ended_by), signal, None if due >= _LATEST else int(due))
 
 
 def latest(before: str, asked: str) -> str:

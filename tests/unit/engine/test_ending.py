@@ -33,6 +33,13 @@ def test_a_stop_is_as_the_container_says_where_it_says_nothing() -> None:
     assert Ending().asked(Stop(DAEMON), spec(-1), NOW).kill_at is None
 
 
+def test_what_no_row_can_hold_is_never() -> None:
+    """A time is nanoseconds in 64 bits."""
+    for timeout in (9_000_000_000, 10**18 - 1):
+        assert Ending().asked(Stop(DAEMON, timeout=timeout), spec(), NOW).kill_at is None
+    assert Ending("stop", 2, NOW).asked(Stop(DAEMON, timeout=10**18 - 1), spec(), NOW).kill_at == NOW
+
+
 timeouts = st.none() | st.integers(-1, 5000)
 
 

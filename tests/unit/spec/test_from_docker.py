@@ -443,6 +443,7 @@ def test_an_update_that_conflicts_is_a_conflict(before: dict[str, Any], body: di
         {"Devices": [{}]},
         {"RestartPolicy": {"Name": "x"}},
         {"Pysup": {"RunTimeout": -1}},
+        {"Pysup": {"RunTimeout": 1 << 31}},
         [1],
     ],
 )
