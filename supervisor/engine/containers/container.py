@@ -60,6 +60,7 @@ class Container(Lifecycle):
                 await run.end_by_force()  # a removal by force had begun, and was not carried out
             case State.PAUSED:
                 await run.freeze()
+                self._set_run_deadline()
             case State.RUNNING:
                 await run.thaw()
                 self._set_run_deadline()
@@ -205,7 +206,7 @@ class Container(Lifecycle):
         warnings = await apply_update(self._parts, self.record, self._run, command)
         if self.record.state is State.BACKOFF:
             await self._reconsider_back_off()
-        elif self.record.state is State.RUNNING:
+        elif self.record.state in {State.RUNNING, State.PAUSED}:
             self._set_run_deadline()
         command.reply.settle(warnings)
 

@@ -201,8 +201,8 @@ class Lifecycle(Actor):
             await self._begin_end(run.ending, run.ended_for, self._surely)
 
     def _set_run_deadline(self) -> None:
-        if self.record.spec.run_timeout > 0:
-            self._deadline = self._from_now(self.record.spec.run_timeout, self.record.row.started_at)
+        longest = self.record.spec.run_timeout
+        self._deadline = self._from_now(longest, self.record.row.started_at) if longest > 0 else math.inf
 
     async def _on_probed(self, news: Probed) -> None:
         """A result may come late, when the run is over or somebody has paused it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -68,3 +70,18 @@ async def test_what_is_begun_is_carried_out(
     adopting._run = cast("Any", run)
     await adopting._adopted(None)
     assert run.calls == calls
+
+
+@pytest.mark.parametrize("state", ["running", "paused"])
+async def test_how_long_it_may_take_holds_on(nursery: trio.Nursery, state: str) -> None:
+    """Paused, too; until an update takes it back."""
+    parts = cast("Any", SimpleNamespace(now_ns=lambda: NOW + SECOND))
+    spec = normalise({"Image": "x", "Cmd": ["x"], "HostConfig": {"Pysup": {"RunTimeout": 5}}}, {}).spec
+    adopting = Container(parts, Record(parts, container(state=state, started_at=NOW), spec), nursery)
+    adopting._children = nursery
+    adopting._run = cast("Any", TakenOver(Ending()))
+    await adopting._adopted(None)
+    assert adopting._deadline == pytest.approx(trio.current_time() + 4, abs=1)
+    adopting.record.spec = replace(spec, run_timeout=0)
+    adopting._set_run_deadline()
+    assert adopting._deadline == math.inf
