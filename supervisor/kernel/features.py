@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import TypedDict
 
-from pysup.supervisor.kernel import own_ids
+from pysup.supervisor.kernel import mountinfo, own_ids
 
 LINUX_ONLY = "pysup daemon needs Linux 5.12 or newer; this machine can only drive another one's daemon"
 
@@ -47,11 +47,12 @@ def _read(path: str) -> str:
 def _cgroup_mounts() -> list[tuple[str, str, str]]:
     """(type, mount point, options) of each cgroup hierarchy (proc_pid_mountinfo(5))."""
     found = []
-    for line in _read("/proc/self/mountinfo").splitlines():
-        before, _, after = line.partition(" - ")
-        kind, *rest = after.split()
-        if kind in ("cgroup", "cgroup2"):
-            found.append((kind, before.split()[4], rest[-1]))
+    with contextlib.suppress(OSError):
+        for line in mountinfo.lines(mountinfo.read()):
+            before, _, after = line.partition(" - ")
+            kind, *rest = after.split(" ")
+            if kind in ("cgroup", "cgroup2"):
+                found.append((kind, before.split(" ")[4], rest[-1]))
     return found
 
 

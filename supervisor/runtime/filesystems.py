@@ -15,11 +15,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from pysup.supervisor.kernel import mounts
+from pysup.supervisor.kernel import mountinfo, mounts
 from pysup.supervisor.runtime.host_pieces import pieces
 from pysup.supervisor.runtime.plan.facts import Below
 
-MOUNTINFO = "/proc/self/mountinfo"
 ON_DISKS = frozenset(
     ("bcachefs", "btrfs", "erofs", "ext2", "ext3", "ext4", "f2fs", "jfs", "nilfs2", "squashfs", "xfs", "zfs")
 )
@@ -61,7 +60,7 @@ class Filesystems:
         """``state``: the daemon's own directories; ``skeleton``: where ``/`` cannot be a layer (host_pieces.py)."""
         self._state = [os.path.realpath(path) for path in state]
         self._skeleton = skeleton
-        self._file = open(MOUNTINFO, encoding="utf-8", errors="surrogateescape")  # noqa: SIM115 - for good
+        self._file = mountinfo.opened()  # for good
         self._changes = select.poll()
         self._changes.register(self._file, select.POLLPRI)
         self._below = self._look()
@@ -103,7 +102,7 @@ def _flags(mount: Mount) -> int:
 def parse(text: str) -> list[Mount]:
     """The lines of a mountinfo file."""
     found = []
-    for line in text.splitlines():
+    for line in mountinfo.lines(text):
         fields, _, after = line.partition(" - ")
         number, parent, device, root, point, options, *optional = fields.split(" ")
         kind = after.partition(" ")[0]
@@ -116,8 +115,7 @@ def type_of(path: str) -> str:
     """The type of the file system that a path lies in, ``ext4``; empty: it cannot be told."""
     device = os.stat(path).st_dev
     wanted = f"{os.major(device)}:{os.minor(device)}"
-    with open(MOUNTINFO, encoding="utf-8", errors="surrogateescape") as file:
-        return next((mount.fstype for mount in parse(file.read()) if mount.device == wanted), "")
+    return next((mount.fstype for mount in parse(mountinfo.read()) if mount.device == wanted), "")
 
 
 def _plain(path: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 
-from pysup.supervisor.kernel import own_ids
+from pysup.supervisor.kernel import mountinfo, own_ids
 from pysup.supervisor.kernel.capabilities import NAMES, own_bounding
 from pysup.supervisor.runtime.plan import Machine
 
@@ -31,8 +31,7 @@ _MOUNT_POINTS = (
 
 def survey(skeleton: str = "") -> Machine:
     """Look at this process's capabilities, the CPUs, the mounts and the programs installed."""
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        points = [line.split(" ")[4] for line in file]
+    points = [line.split(" ")[4] for line in mountinfo.lines(mountinfo.read())]
     return Machine(
         capabilities=capabilities(),
         cpus=os.sysconf("SC_NPROCESSORS_CONF"),

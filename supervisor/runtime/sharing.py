@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from pysup.supervisor.errors import BadRequest
-from pysup.supervisor.kernel import mounts
+from pysup.supervisor.kernel import mountinfo, mounts
 from pysup.supervisor.kernel.libc import AT_FDCWD
 from pysup.supervisor.runtime import filesystems
 from pysup.supervisor.runtime.filesystems import Mount as Mounted
@@ -64,5 +64,4 @@ def _mount_of(path: str) -> Mounted:
             number = next(int(line.split()[1]) for line in file if line.startswith("mnt_id:"))
     finally:
         os.close(fd)
-    with open(filesystems.MOUNTINFO, encoding="utf-8", errors="surrogateescape") as file:
-        return next(one for one in filesystems.parse(file.read()) if one.id == number)
+    return next(one for one in filesystems.parse(mountinfo.read()) if one.id == number)

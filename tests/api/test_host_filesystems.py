@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 from helpers.daemon import Daemon
+from helpers.mortal import until
 
 pytestmark = pytest.mark.kernel
 BELOW = "/srv"
@@ -24,7 +27,7 @@ def disk(daemon: Daemon, tmp_path: Path) -> Path:
     return disk
 
 
-def mount(daemon: Daemon, *command: str) -> None:
+def mount(daemon: Daemon, *command: str | bytes) -> None:
     subprocess.run(["nsenter", "--mount", "--target", str(daemon.pid), *command], check=True)
 
 
@@ -58,6 +61,20 @@ def test_each_start_sees_what_is_mounted_then(daemon: Daemon, disk: Path) -> Non
     assert disk.name not in shell(daemon, f"ls {BELOW}")
     mount(daemon, "umount", BELOW)
     assert "file" not in shell(daemon, f"ls {BELOW}").split()
+
+
+@pytest.mark.parametrize("name", [b"a\rb", b"a\x0bb", "a\u2028b".encode(), b"M\xfcsik"])
+def test_mounts_have_any_names(daemon: Daemon, disk: Path, tmp_path: Path, name: bytes) -> None:
+    """A next engine starts with them, too, and tells what the machine can do."""
+    os.mkdir(os.path.join(os.fsencode(disk), name))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/file").write_text("odd\n")
+    mount(daemon, "mount", "--bind", str(tmp_path / "other"), os.path.join(os.fsencode(BELOW), name))
+    assert shell(daemon, f"cat {BELOW}/[aM]*/file") == "odd\n"
+    before = daemon.engine_pid
+    os.kill(before, signal.SIGKILL)
+    until(lambda: daemon.pysup("info").returncode == 0 and daemon.engine_pid != before, "its answer")
+    assert shell(daemon, f"cat {BELOW}/[aM]*/file") == "odd\n"
 
 
 def test_the_daemon_s_state_is_not_shown_in_a_second_place(daemon: Daemon) -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pysup.supervisor.runtime.cgroups import files
+from pysup.supervisor.kernel import mountinfo
 from pysup.supervisor.runtime.cgroups.base import CONTROLLERS
 
 _ESCAPE = re.compile(r"\\([0-7]{3})")
@@ -26,14 +26,14 @@ class Mounted:
         return os.path.basename(self.path)
 
 
-def parse(mountinfo: str) -> tuple[tuple[Mounted, ...], str]:
+def parse(text: str) -> tuple[tuple[Mounted, ...], str]:
     """The version 1 hierarchies with useful controllers, and the mount point of version 2 ("": none).
 
     A hierarchy that is mounted in several places is taken once, at the first of them.
     """
     first: dict[tuple[str, ...], Mounted] = {}
     unified = ""
-    for path, fstype, options in _lines(mountinfo):
+    for path, fstype, options in _lines(text):
         if fstype == "cgroup2":
             unified = unified or path
         elif fstype == "cgroup":
@@ -42,9 +42,9 @@ def parse(mountinfo: str) -> tuple[tuple[Mounted, ...], str]:
     return tuple(mounted for controllers, mounted in first.items() if controllers), unified
 
 
-def _lines(mountinfo: str) -> Iterator[tuple[str, str, str]]:
+def _lines(text: str) -> Iterator[tuple[str, str, str]]:
     """Mount point, file system type and super block options of each mount."""
-    for line in mountinfo.splitlines():
+    for line in mountinfo.lines(text):
         before, _, after = line.partition(" - ")
         if after:
             fstype, _source, options = after.split(" ", 2)
@@ -53,4 +53,4 @@ def _lines(mountinfo: str) -> Iterator[tuple[str, str, str]]:
 
 def find() -> tuple[tuple[Mounted, ...], str]:
     """The same for this process's mount namespace."""
-    return parse(files.read("/proc/self/mountinfo"))
+    return parse(mountinfo.read())

@@ -158,5 +158,5 @@ def _lies_in_a_bind(target: str, mounts: Sequence[Mount]) -> bool:
 
 def mount_directory(point: str) -> str:
     """Where the write layer of a further file system lies, below the container's directory."""
-    name = quote(point.strip("/"), safe="")
+    name = quote(point.strip("/").encode("utf-8", "surrogateescape"), safe="")
     return "mounts/" + (name if len(name) <= _LONGEST_NAME else hashlib.sha256(name.encode()).hexdigest())

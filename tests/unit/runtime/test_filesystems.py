@@ -22,6 +22,11 @@ def test_a_line_of_mountinfo() -> None:
     assert parse(line) == [Mount(36, 35, "98:0", "/sub dir", r"/mnt\x", "rw,nosuid", "ext3", fields)]
 
 
+@pytest.mark.parametrize("odd", ["a\rb", "a\vb", "a\u2028b", "a\x85b", "a\udcffb"])
+def test_a_name_may_hold_what_looks_like_the_end_of_a_line(odd: str) -> None:
+    assert points(f"21 20 8:2 / /mnt/{odd} rw - ext4 /dev/b rw") == [f"/mnt/{odd}"]
+
+
 def test_local_disks_are_shown_parents_first() -> None:
     lines = [
         "21 20 8:2 / /var rw shared:1 - xfs /dev/b rw",
