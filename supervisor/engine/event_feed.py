@@ -1,6 +1,6 @@
 """Event rows as a stream: read from the store after the last id seen, whenever something was published.
 
-Nothing is buffered for a client: one that reads slowly just asks the store later.
+Nothing is buffered for a client, not even that something has happened: one that reads slowly just asks the store later.
 """
 
 from __future__ import annotations
@@ -71,5 +71,5 @@ def event_feed(
 
     ``after``: those with a greater id, instead of ``since``.
     """
-    with parts.news.subscribe() as happenings:
+    with parts.news.subscribe(room=1) as happenings:  # one is enough to look again
         yield EventFeed(parts, happenings, since_ns, until_ns, after)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 import trio
@@ -29,7 +29,8 @@ class NewsDesk:
     """Publishes happenings to subscribers. A subscriber that falls behind delays nobody.
 
     The queues are unbounded, but what waits in them is one small tuple for each event of the time in which the
-    subscriber's task was not scheduled: a slow network client never reads from here (it reads event rows).
+    subscriber's task was not scheduled. For a slow network client that may be days: it has its place in the event rows,
+    and only wants to be woken up (``room``).
     """
 
     def __init__(self) -> None:
@@ -40,12 +41,18 @@ class NewsDesk:
         """Tell those who want to hear of it; never blocks."""
         for subject in (EVERYTHING, happening.subject):
             for channel in self._subscribers.get(subject, ()):
-                channel.send_nowait(happening)
+                with suppress(trio.WouldBlock):
+                    channel.send_nowait(happening)
 
     @contextmanager
-    def subscribe(self, subject: str = EVERYTHING) -> Iterator[trio.MemoryReceiveChannel[Happening]]:
-        """What is published from now on, of one container, exec or image (its id) or of all."""
-        send, receive = trio.open_memory_channel[Happening](math.inf)
+    def subscribe(
+        self, subject: str = EVERYTHING, *, room: float = math.inf
+    ) -> Iterator[trio.MemoryReceiveChannel[Happening]]:
+        """What is published from now on, of one container, exec or image (its id) or of all.
+
+        ``room``: how much of it may wait; what comes beyond that is lost.
+        """
+        send, receive = trio.open_memory_channel[Happening](room)
         self._subscribers[subject].add(send)
         try:
             yield receive

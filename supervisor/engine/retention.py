@@ -53,7 +53,8 @@ async def trim_logs(parts: Parts) -> None:
     if total <= goal:
         return parts.logs.measured(total)
     chosen = retention.choose(found, goal)
-    left = [segment for segment in found if segment not in set(chosen)]
+    gone = {segment[:2] for segment in chosen}
+    left = [segment for segment in found if segment[:2] not in gone]
     chosen += retention.retire(left, retention.size(left) - goal, parts.logs)
     freed = await trio.to_thread.run_sync(retention.remove, chosen, limiter=parts.disk)
     return parts.logs.measured(total - freed)

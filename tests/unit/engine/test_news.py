@@ -22,3 +22,12 @@ def test_a_subscriber_hears_of_its_subject_alone_and_an_observer_of_all() -> Non
     desk.publish(mine)  # nobody is left to hear of it
     with pytest.raises(trio.ClosedResourceError):
         own.receive_nowait()
+
+
+def test_who_only_wants_to_be_woken_has_one_message_whatever_happens() -> None:
+    """A client of /events that reads nothing for days costs no memory."""
+    desk = NewsDesk()
+    with desk.subscribe(room=1) as woken:
+        for _ in range(1000):
+            desk.publish(Happening("container", "a" * 64, "start"))
+        assert woken.statistics().current_buffer_used == 1
