@@ -13,16 +13,21 @@ NEVER = "0001-01-01T00:00:00Z"
 
 _UNIX = re.compile(r"(-?)(\d{1,12})(?:\.(\d*))?", re.ASCII)
 _BILLION = 10**9
+_LATEST = (1 << 63) - 1
 _DAY = 86400
 
 
 def parse_unix(text: str) -> int:
-    """``1795461245.0174518`` (seconds, maybe with a fraction) to nanoseconds. Raises ValueError."""
+    """``1795461245.0174518`` (seconds, maybe with a fraction) to nanoseconds. Raises ValueError.
+
+    What is beyond the last time of 64 bits, which is what rows have, is that time.
+    """
     match = _UNIX.fullmatch(text)
     if match is None:
         raise ValueError(f"invalid time: {text[:64]!r} (it is seconds since 1970, maybe with a fraction)")
     sign, whole, part = match.groups()
     nanoseconds = int(whole) * _BILLION + int((part or "").ljust(9, "0")[:9])
+    nanoseconds = min(nanoseconds, _LATEST)
     return -nanoseconds if sign else nanoseconds
 
 

@@ -30,7 +30,13 @@ def test_a_fraction_of_a_second_loses_no_digit(time_ns: int) -> None:
 
 @pytest.mark.parametrize(
     ("text", "time_ns"),
-    [("0", 0), ("1795461245.0174518", 1795461245_017451800), ("-1.5", -1_500_000_000), ("7.", 7 * 10**9)],
+    [
+        ("0", 0),
+        ("1795461245.0174518", 1795461245_017451800),
+        ("-1.5", -1_500_000_000),
+        ("7.", 7 * 10**9),
+        ("9" * 12, (1 << 63) - 1),
+    ],
 )
 def test_unix_times_are_read(text: str, time_ns: int) -> None:
     assert parse_unix(text) == time_ns
