@@ -122,7 +122,18 @@ def stop(argv: Sequence[str]) -> int:
 def restart(argv: Sequence[str]) -> int:
     """``pysup restart``."""
     given = RESTART.parse(argv)
-    return each(given.words, _post("restart", _stopping(given)))
+    query = _stopping(given)
+
+    def action(client: Client, name: str) -> str:
+        found = client.get(path(name, "json"))
+        try:
+            client.post(path(name, "restart"), query=query)
+        except Lost:  # it may have been done, be on its way, or not be begun: the number of the run tells
+            before = str((found.get("Pysup") or {}).get("RunNumber", ""))
+            again(lambda: client.post(path(found["Id"], "restart"), query={**query, "run": before}))
+        return name
+
+    return each(given.words, action)
 
 
 def kill(argv: Sequence[str]) -> int:

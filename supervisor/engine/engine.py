@@ -146,10 +146,16 @@ class Engine:
         await self.container(ref).ask(commands.Stop(caller, signal, timeout))
 
     async def restart(
-        self, ref: str, caller: Caller, *, signal: int | None = None, timeout: float | None = None
+        self,
+        ref: str,
+        caller: Caller,
+        *,
+        signal: int | None = None,
+        timeout: float | None = None,
+        run: int | None = None,
     ) -> None:
-        """Stop it if it runs, then start it."""
-        await self.container(ref).ask(commands.Restart(caller, signal, timeout))
+        """Stop it if it runs, then start it; ``run``: unless that run has been followed by another one already."""
+        await self.container(ref).ask(commands.Restart(caller, signal, timeout, run=run))
 
     async def kill(self, ref: str, signal: int, caller: Caller) -> None:
         """Send a signal to its first process."""

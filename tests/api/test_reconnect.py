@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from helpers.daemon import Daemon
 
+from pysup.supervisor.client.sync import Client
+
 pytestmark = pytest.mark.kernel
 
 WITHIN = 60.0
@@ -180,3 +182,37 @@ def test_the_output_of_an_exec_that_has_ended_is_lost_and_it_says_so(daemon: Dae
     os.kill(engine, signal.SIGKILL)
     assert command.end() == (125, b"here\n", b"pysup: cannot reach the daemon: it closed the connection\n")
     daemon.pysup("rm", "-f", "box", check=True)
+
+
+STUBBORN = "trap '' TERM; read x </given/go; exit 0"
+
+
+def run_number(daemon: Daemon, name: str) -> int:
+    return int(json.loads(daemon.pysup("inspect", name, check=True).stdout)[0]["Pysup"]["RunNumber"])
+
+
+def test_a_restart_whose_engine_dies_is_done_once_and_says_so(daemon: Daemon, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "go")
+    fifo = os.open(tmp_path / "go", os.O_RDWR)
+    options = ("--name", "box", "--network", "none", "-v", f"{tmp_path}:/given")
+    daemon.pysup("run", "-d", *options, "host", "sh", "-c", STUBBORN, check=True)
+    events = Command(
+        daemon.command("events", "--format", "{{.Action}}", "--since", "1", "-f", "container=box")
+    )
+    command = Command(daemon.command("restart", "-t", "1000", "box"))
+    events.until(b"kill\n")
+    kill_engine(daemon)
+    os.write(fifo, b"\n")
+    assert command.end() == (0, b"box\n", b"")
+    os.close(fifo)
+    assert run_number(daemon, "box") == 2
+    done = Client(f"unix://{daemon.socket}")
+    done.post("/containers/box/restart", query={"run": "1", "t": "0"})
+    assert run_number(daemon, "box") == 2, "it was followed by another run already"
+    done.post("/containers/box/restart", query={"run": "2", "t": "0"})
+    assert run_number(daemon, "box") == 3
+    daemon.pysup("rm", "-f", "box", check=True)
+    events.until(b"destroy\n")
+    assert daemon.stop() == 0
+    events.end()
+    daemon.start()

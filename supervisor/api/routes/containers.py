@@ -65,9 +65,12 @@ async def stop_container(engine: Engine, request: Request) -> Response:
 
 
 async def restart_container(engine: Engine, request: Request) -> Response:
-    """POST /containers/{id}/restart?t=&signal=."""
+    """POST /containers/{id}/restart?t=&signal=&run=. ``run`` (pysup's own): the run that another is to follow."""
     number, timeout = _signal(request, "restart"), _timeout(request)
-    await engine.restart(request.params["id"], request.caller, signal=number, timeout=timeout)
+    run = request.query.integer("run", -1)
+    await engine.restart(
+        request.params["id"], request.caller, signal=number, timeout=timeout, run=None if run < 0 else run
+    )
     return empty()
 
 

@@ -74,6 +74,8 @@ class Restart(Stop):
     """Stop if it runs, then start; answered when the new process runs."""
 
     ended_by: str = "restart"
+    run: int | None = None
+    """The run that another one is to follow: where one has, there is nothing to do (the question comes again)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,9 +120,12 @@ class Container(Lifecycle):
                 raise NotModified(f"cannot stop container {self._name}: it is not running")
 
     async def _on_restart(self, command: commands.Restart) -> None:
+        done = command.run is not None and self.record.row.run_number > command.run
         match self.record.state:
             case State.STARTING:
                 self._starters.append(command.reply)
+            case _ if done:
+                command.reply.settle()
             case State.RUNNING | State.PAUSED | State.STOPPING:
                 await self._stop_run(command, self.record.make)
                 self._restarter = command.caller
