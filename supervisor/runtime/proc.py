@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import NamedTuple
 
@@ -50,6 +51,27 @@ def _process(pid: int, uid: int, stat: str, arguments: bytes, now: float) -> Pro
         cpu=(int(fields[11]) + int(fields[12])) / hertz,
         command=command or f"[{before.partition('(')[2]}]",
     )
+
+
+_NEVER_EXECUTED = 0x40
+"""PF_FORKNOEXEC of the kernel's sched.h, in the flags of proc_pid_stat(5): a zombie keeps them."""
+
+
+class Standing(NamedTuple):
+    """How far a process has come."""
+
+    parent: int
+    ended: bool
+    executed: bool
+    """Whether it has become another program since its fork. Nothing that the program does can change that."""
+
+
+def standing(pid: int) -> Standing | None:
+    """Of one that runs or is a zombie; None if it is gone."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
+        state, parent, _, _, _, _, flags, *_ = file.read().rpartition(b")")[2].split()
+        return Standing(int(parent), state in (b"Z", b"X"), not int(flags) & _NEVER_EXECUTED)
+    return None
 
 
 def _uptime() -> float:

@@ -7,6 +7,8 @@ import json
 import os
 import random
 import select
+import signal
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -141,6 +143,25 @@ def test_an_end_in_the_engine_s_absence_is_recorded(mortal: Mortal, shared: Path
     until(lambda: state(mortal, "brief") == "exited", "its end")
     assert runs(mortal, "brief") == [(1, 9, "itself")]
     assert mortal.pysup("logs", "brief", check=True).stdout == "last words\n"
+    pace.close()
+
+
+def test_a_program_that_ends_as_a_start_does_that_was_cut_off(mortal: Mortal, shared: Path) -> None:
+    """The engine dies before it notes that the program runs; its exit code is that of a child that was never let go."""
+    pace = Pace(shared, "pace")
+    start(mortal, shared, "brief", f"echo once; read x <{pace.path}; exit 125")
+    ((pid,),) = rows(mortal, "SELECT pid FROM container")
+    assert mortal.engine is not None
+    os.kill(mortal.engine, signal.SIGSTOP)
+    with contextlib.closing(sqlite3.connect(mortal.root / "pysup.db")) as conn, conn:
+        conn.execute("UPDATE container SET state = 'starting'")
+    pace.step()
+    until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z", "its end")
+    mortal.kill("engine")
+    mortal.wait_until_it_serves()
+    until(lambda: state(mortal, "brief") == "exited", "the record of it")
+    assert runs(mortal, "brief") == [(1, 125, "itself")]
+    assert mortal.pysup("logs", "brief", check=True).stdout == "once\n"
     pace.close()
 
 

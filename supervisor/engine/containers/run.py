@@ -6,7 +6,6 @@ Exited to the container's inbox and waits, before it reaps the zombie, until the
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import signal
@@ -34,7 +33,7 @@ from pysup.supervisor.errors import PysupError, StartFailed
 from pysup.supervisor.keeper.context import ENGINE_IS_GONE
 from pysup.supervisor.keeper.link import Entry, Process
 from pysup.supervisor.logs.order import Order
-from pysup.supervisor.runtime import devices, host_devices, plan
+from pysup.supervisor.runtime import devices, host_devices, plan, proc
 from pysup.supervisor.runtime.cgroups.base import Cgroup
 from pysup.supervisor.runtime.devices import HostNode
 from pysup.supervisor.runtime.launch import Launched, Stdio
@@ -139,13 +138,15 @@ class Run:
     async def _was_cut_off(self, entry: Entry | None) -> bool:
         """Whether the engine died before it let the process of a start go (it ends by itself then).
 
-        What has just ended has no command line any more: only its exit code tells, and that comes in a moment. If
-        it went with its keeper, it most likely saw the same end as they did.
+        The kernel knows whether the program was executed, also of a zombie. Of a process that nobody can look at
+        any more, as it went with its keeper, the exit code tells, and a program may have the same one; if that went,
+        too, it most likely saw the same end as they did.
         """
         if entry is None or self.process is None:
             return True
-        if entry.status is None and not is_zombie(entry.pid):
-            return _command_line(entry.pid) == _command_line(os.getppid())
+        found = proc.standing(entry.pid)
+        if found is not None and (entry.status is None or found.parent == os.getppid()):
+            return not found.executed
         status = await self.process.wait()
         return status is None or os.waitstatus_to_exitcode(status) == ENGINE_IS_GONE
 
@@ -349,16 +350,3 @@ class Run:
         """Let them go on."""
         if self.cgroup is not None:
             await self.cgroup.thaw()
-
-
-def is_zombie(pid: int) -> bool:
-    """Whether a process has ended, or is gone (proc_pid_stat(5))."""
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
-        return file.read().rpartition(b")")[2].split()[0] in b"ZX"
-    return True
-
-
-def _command_line(pid: int) -> bytes:
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
-        return file.read()
-    return b""
