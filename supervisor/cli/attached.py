@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -64,6 +65,12 @@ def resizer(client: Client, where: str) -> Callable[[Size], None]:
             client.post(f"{where}/resize", query={"h": str(size.rows), "w": str(size.columns)})
 
     return resize
+
+
+def told_to_leave() -> int:
+    """The detach keys were typed: attach and exec, which wanted to see an end, say so and give docker's code."""
+    print("read escape sequence", file=sys.stderr)
+    return 1
 
 
 def exit_code(answer: Any) -> int:

@@ -1,4 +1,4 @@
-"""Starts a daemon in the background where ``run`` or ``create`` finds none.
+"""Starts a daemon in the background where ``run``, or another command that begins something, finds none.
 
 The daemon is a session of its own (setsid), with its output in ``<run>/daemon.log``. It is ready when it
 answers a ping; the keeper listens before the engine is up, so the first ping waits there instead of failing.

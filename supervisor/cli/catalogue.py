@@ -16,6 +16,9 @@ class Entry(NamedTuple):
     summary: str
     alias: bool = False
     """Another name of a command listed before: works, and is left out of the help."""
+    starts: bool = False
+    """Begins something: where no daemon is, one is started. What shows, changes or removes things starts none: with a
+    daemon come all containers whose restart policy says so, which nobody has asked for then."""
 
 
 CONTAINER: dict[str, Entry] = {
@@ -24,7 +27,7 @@ CONTAINER: dict[str, Entry] = {
     ),
     "commit": Entry("commit:commit", "Create a new image from a container's changes"),
     "cp": Entry("cp:cp", "Copy files/folders between a container and the local filesystem"),
-    "create": Entry("run:create", "Create a new container"),
+    "create": Entry("run:create", "Create a new container", starts=True),
     "diff": Entry("diff:diff", "Inspect changes to files or directories on a container's filesystem"),
     "exec": Entry("execute:execute", "Execute a command in a running container"),
     "export": Entry("archives:export", "Export a container's filesystem as a tar archive"),
@@ -38,11 +41,11 @@ CONTAINER: dict[str, Entry] = {
     "port": Entry("port:port", "List port mappings or a specific mapping for the container"),
     "prune": Entry("prune:container_prune", "Remove all stopped containers"),
     "rename": Entry("lifecycle:rename", "Rename a container"),
-    "restart": Entry("lifecycle:restart", "Restart one or more containers"),
+    "restart": Entry("lifecycle:restart", "Restart one or more containers", starts=True),
     "rm": Entry("lifecycle:rm", "Remove one or more containers"),
     "remove": Entry("lifecycle:rm", "Remove one or more containers", alias=True),
-    "run": Entry("run:run", "Create and run a new container from an image"),
-    "start": Entry("start:start", "Start one or more stopped containers"),
+    "run": Entry("run:run", "Create and run a new container from an image", starts=True),
+    "start": Entry("start:start", "Start one or more stopped containers", starts=True),
     "stats": Entry("stats:stats", "Display a live stream of container(s) resource usage statistics"),
     "stop": Entry("lifecycle:stop", "Stop one or more running containers"),
     "top": Entry("top:top", "Display the running processes of a container"),
@@ -52,18 +55,20 @@ CONTAINER: dict[str, Entry] = {
 }
 
 IMAGE: dict[str, Entry] = {
-    "build": Entry("build:build", "Build an image from a Dockerfile"),
+    "build": Entry("build:build", "Build an image from a Dockerfile", starts=True),
     "history": Entry("image_history:image_history", "Show the history of an image"),
-    "import": Entry("images:import_", "Import the contents from a tarball to create a filesystem image"),
+    "import": Entry(
+        "images:import_", "Import the contents from a tarball to create a filesystem image", starts=True
+    ),
     "inspect": Entry("inspect:image_inspect", "Display detailed information on one or more images"),
-    "load": Entry("archives:load", "Load an image from a tar archive or STDIN"),
+    "load": Entry("archives:load", "Load an image from a tar archive or STDIN", starts=True),
     "save": Entry(
         "archives:save", "Save one or more images to a tar archive (streamed to STDOUT by default)"
     ),
     "ls": Entry("images:images", "List images"),
     "list": Entry("images:images", "List images", alias=True),
     "prune": Entry("prune:image_prune", "Remove unused images"),
-    "pull": Entry("registry:pull", "Download an image from a registry"),
+    "pull": Entry("registry:pull", "Download an image from a registry", starts=True),
     "push": Entry("registry:push", "Upload an image to a registry"),
     "rm": Entry("images:rmi", "Remove one or more images"),
     "remove": Entry("images:rmi", "Remove one or more images", alias=True),
@@ -77,7 +82,7 @@ BUILDER: dict[str, Entry] = {
 }
 
 VOLUME: dict[str, Entry] = {
-    "create": Entry("volumes:create", "Create a volume"),
+    "create": Entry("volumes:create", "Create a volume", starts=True),
     "inspect": Entry("inspect:volume_inspect", "Display detailed information on one or more volumes"),
     "ls": Entry("volumes:ls", "List volumes"),
     "list": Entry("volumes:ls", "List volumes", alias=True),
@@ -88,7 +93,7 @@ VOLUME: dict[str, Entry] = {
 
 NETWORK: dict[str, Entry] = {
     "connect": Entry("networks:connect", "Connect a container to a network, at once if it runs"),
-    "create": Entry("networks:create", "Create a network"),
+    "create": Entry("networks:create", "Create a network", starts=True),
     "disconnect": Entry("networks:disconnect", "Disconnect a container from a network"),
     "inspect": Entry("inspect:network_inspect", "Display detailed information on one or more networks"),
     "ls": Entry("networks:ls", "List networks"),
@@ -103,7 +108,7 @@ EXPLAIN: dict[str, Entry] = {
 }
 
 SECRET: dict[str, Entry] = {
-    "create": Entry("secrets:create", "Create a secret from a file or STDIN as content"),
+    "create": Entry("secrets:create", "Create a secret from a file or STDIN as content", starts=True),
     "inspect": Entry("inspect:secret_inspect", "Display detailed information on one or more secrets"),
     "ls": Entry("secrets:ls", "List secrets"),
     "list": Entry("secrets:ls", "List secrets", alias=True),
@@ -158,7 +163,7 @@ COMMANDS: dict[str, Entry] = {
     "images": IMAGE["ls"],
     "import": IMAGE["import"],
     "load": IMAGE["load"],
-    "login": Entry("login:login", "Authenticate to a registry"),
+    "login": Entry("login:login", "Authenticate to a registry", starts=True),
     "logout": Entry("login:logout", "Log out from a registry"),
     "pull": IMAGE["pull"],
     "push": IMAGE["push"],

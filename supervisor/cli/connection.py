@@ -12,6 +12,7 @@ import _socket
 import contextlib
 import errno
 import os
+from collections.abc import Iterator
 
 from pysup.supervisor.client.core import container_path as path
 from pysup.supervisor.client.core import named_host as host
@@ -28,14 +29,27 @@ _NOBODY = frozenset({errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR})
 __all__ = ["API_VERSION", "Client", "connect", "host", "path", "segment"]
 
 
-def connect(*, start: bool = False) -> Client:
-    """A client of the daemon; ``start``: one is started if nobody listens. Raises Unavailable, Forbidden."""
+_policy = {"start": False}
+
+
+@contextlib.contextmanager
+def starting() -> Iterator[None]:
+    """Inside the block connect() starts a daemon where it finds none: for the commands that the catalogue names."""
+    _policy["start"] = True
+    try:
+        yield
+    finally:
+        _policy["start"] = False
+
+
+def connect(*, start: bool = True) -> Client:
+    """A client of the daemon; with ``start`` one may be started if nobody listens. Raises Unavailable, Forbidden."""
     named = host()
     if named:
         return Client(named)
     where = socket_to_use()
     if hasattr(_socket, "AF_UNIX") and not _listening(where):
-        if not start or os.environ.get("PYSUP_AUTOSTART") == "0":
+        if not (start and _policy["start"]) or os.environ.get("PYSUP_AUTOSTART") == "0":
             raise Unavailable(
                 f"cannot connect to the daemon at {where}: none is there (start it: pysup daemon)"
             )

@@ -86,7 +86,7 @@ def _follow(client: Client, identity: str, start: dict[str, Any], given: Given) 
             with Session(stream, plan) as session:
                 session.run()
         except Detached:
-            return 0
+            return attached.told_to_leave()
         if stream.lost:  # what the process wrote last went with the engine, whatever has become of it
             raise Lost
     return _exit_code(client.get(f"/exec/{identity}/json"))

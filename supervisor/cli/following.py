@@ -27,8 +27,9 @@ def follow(
     *,
     removed: bool,
     start: Callable[[Client, str], object],
+    on_detach: Callable[[], int] = lambda: 0,
 ) -> int:
-    """Attach, arm the wait, start, copy; the exit code (0 if detached)."""
+    """Attach, arm the wait, start, copy; the exit code, which is ``on_detach``'s once the keys are typed."""
     with ExitStack() as stack:
         following = Following(client, container, plan, stack, removed=removed)
         stream = following.open()
@@ -37,7 +38,7 @@ def follow(
             with Session(stream, plan._replace(reopen=following.reopen)) as session:
                 session.run()
         except Detached:
-            return 0
+            return on_detach()
         except NotFound:  # it has removed itself, and its output with it: what is left is its exit code
             told = f"cannot read the rest of the output of container {container[:12]}: it has removed itself"
             print(f"pysup: {told}", file=sys.stderr)

@@ -128,7 +128,7 @@ def _run(words: Sequence[str], commands: Mapping[str, Entry], group: str = "") -
         raise HelpWanted(GLOBAL)
     name, *argv = words
     if name in commands:
-        return load(commands[name].target)(argv)
+        return _perform(commands[name], argv)
     if not group and name in catalogue.GROUPS:
         return _group(name, argv)
     for full in (group + name, name):
@@ -139,6 +139,16 @@ def _run(words: Sequence[str], commands: Mapping[str, Entry], group: str = "") -
         f"cannot run {group}{name!r}: unknown command{suggestion(name, known)} (see 'pysup {group}--help')",
         flags.BAD_WORDS,
     )
+
+
+def _perform(entry: Entry, argv: Sequence[str]) -> int:
+    command = load(entry.target)
+    if not entry.starts:
+        return command(argv)
+    from pysup.supervisor.cli import connection
+
+    with connection.starting():
+        return command(argv)
 
 
 def _group(group: str, argv: Sequence[str]) -> int:

@@ -72,7 +72,9 @@ def attach(argv: Sequence[str]) -> int:
     found = client.get(path(given.words[0], "json"))
     _refuse_unless_running(given.words[0], found["State"])
     plan = _plan(client, found, given, stdin=not given.on("no-stdin"))
-    return follow(client, found["Id"], plan, removed=False, start=lambda *_: None)
+    return follow(
+        client, found["Id"], plan, removed=False, start=lambda *_: None, on_detach=attached.told_to_leave
+    )
 
 
 def _refuse_unless_running(name: str, state: Any) -> None:

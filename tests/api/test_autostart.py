@@ -1,4 +1,4 @@
-"""``pysup run`` where no daemon is: it starts one, says so, and leaves it running."""
+"""Commands where no daemon is: what begins something starts one, says so, and leaves it running."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from helpers.daemon import Daemon
+from helpers.daemon import CGROUPS, Daemon
 
 pytestmark = pytest.mark.kernel
 
@@ -51,7 +51,21 @@ def test_a_daemon_is_started_and_said(tmp_path: Path) -> None:
     finally:
         end(int(started[1]))
     assert daemon.leftovers() == []
-    daemon.remove_cgroups()
+
+
+def test_whatever_begins_something_starts_one(tmp_path: Path) -> None:
+    """As a user's very first command; the rest finds the daemon that is there."""
+    daemon = Daemon(tmp_path)
+    first = command(daemon, "volume", "create", "data")
+    started = re.fullmatch(rf"pysup: no daemon at {daemon.socket}: started one \(pid (\d+)\)\n", first.stderr)
+    assert started, first.stderr
+    try:
+        assert (first.returncode, first.stdout) == (0, "data\n")
+        assert daemon.pysup("volume", "ls", "-q", check=True).stdout == "data\n"
+    finally:
+        end(int(started[1]))
+    assert daemon.leftovers() == []
+    assert not [*CGROUPS.glob(f"*/{daemon.cgroup}"), *CGROUPS.glob(daemon.cgroup)]
 
 
 @pytest.mark.parametrize(
@@ -113,9 +127,10 @@ def test_a_directory_for_everybody_keeps_its_mode(tmp_path: Path) -> None:
     assert daemon.run_dir.stat().st_mode & 0o7777 == 0o1777
 
 
-def test_other_commands_start_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [("ps",), ("images",), ("volume", "rm", "data"), ("stop", "web")])
+def test_what_shows_or_ends_something_starts_nothing(tmp_path: Path, words: tuple[str, ...]) -> None:
     daemon = Daemon(tmp_path)
-    done = command(daemon, "ps")
+    done = command(daemon, *words)
     assert done.returncode == 1
     assert "none is there" in done.stderr
     assert not daemon.run_dir.exists()

@@ -292,6 +292,18 @@ def test_detach_and_attach(daemon: Daemon) -> None:
     term.type(b"\x10\x11")
     assert term.code() == 0
     assert daemon.pysup("inspect", "-f", "{{.State.Running}}", "term").stdout == "true\n"
+    left = Terminal(daemon.command("attach", "term"))
+    left.type(b"echo sti''ll\n")
+    left.until(b"still\r\n")
+    left.type(b"\x10\x11")
+    left.until(b"read escape sequence\r\n")
+    assert left.code() == 1, "docker's"
+    process = Terminal(daemon.command("exec", "-it", "--detach-keys", "ctrl-x,x", "term", "sh"))
+    process.type(b"stty -echo; echo he''re\n")
+    process.until(b"here\r\n")
+    process.type(b"\x18x")
+    process.until(b"read escape sequence\r\n")
+    assert process.code() == 1
     again = Terminal(daemon.command("attach", "term"))
     again.type(b"echo ag''ain; exit 7\n")
     again.until(b"again\r\n")

@@ -165,7 +165,7 @@ class Daemon:
         return {path.name for path in found if path.is_dir()}
 
     def remove_cgroups(self) -> None:
-        """Remove the (empty) parents that the daemon leaves for its next start."""
+        """Remove the (empty) parents that a daemon which was killed leaves for its next start."""
         for path in (*CGROUPS.glob(f"*/{self.cgroup}"), CGROUPS / self.cgroup):
             with contextlib.suppress(OSError):
                 path.rmdir()

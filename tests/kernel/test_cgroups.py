@@ -147,3 +147,24 @@ async def test_parents_that_were_made_go_with_the_last_child_and_others_stay() -
         assert [path for top in tops for path in top.iterdir() if path.is_dir()] == [tops[0] / "foreign"]
         (tops[0] / "foreign").rmdir()
         assert all(top.exists() for top in tops)
+
+
+async def test_the_daemon_s_own_parent_goes_with_the_daemon_if_nothing_is_in_it() -> None:
+    with cgroup_parent() as (hierarchy, parent):
+        root = f"{parent}/outer/root"
+        hierarchy.prepare(parent)
+        hierarchy.prepare(root)
+        hierarchy.prepare(root)
+        one = hierarchy.create(root, "one", Resources())
+        (directory, *_) = directories(one)
+        hierarchy.release(root)
+        assert directory.is_dir()
+        await one.remove()
+        assert directory.parent.is_dir(), "the daemon lives on"
+        somebody_s = directory.parent.parent / "somebody's"
+        somebody_s.mkdir()
+        hierarchy.release(root)
+        assert not directory.parent.exists()
+        assert somebody_s.is_dir()
+        somebody_s.rmdir()
+        somebody_s.parent.rmdir()

@@ -127,6 +127,9 @@ class Hierarchy(Protocol):
     def prepare(self, parent: str) -> None:
         """Make the parent, so that a machine where that is impossible is told of at once (Unavailable)."""
 
+    def release(self, parent: str) -> None:
+        """The daemon ends: remove the parent, if prepare() made it and nothing is in it."""
+
     def check(self, resources: Resources) -> None:
         """Raise Unavailable, naming it, if what a limit needs is missing; BadRequest if it is impossible."""
 

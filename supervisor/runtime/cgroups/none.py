@@ -31,6 +31,9 @@ class NoCgroups:
     def prepare(self, parent: str) -> None:
         """There is nothing to prepare."""
 
+    def release(self, parent: str) -> None:
+        """Nor to remove."""
+
     def check(self, resources: Resources) -> None:
         """Raise Unavailable for the first limit that is asked for."""
         for what, _controller in needs.needs(resources):

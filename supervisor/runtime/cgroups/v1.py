@@ -39,9 +39,14 @@ class Version1:
         path = needs.check_path(parent)
         try:
             for mount in self._mounts:
-                _make_parents(f"{mount.path}/{path}", os.mkdir)
+                _make_parents(f"{mount.path}/{path}", parents.make_for_daemon)
         except OSError as error:
             raise needs.cannot_create(error, parent) from error
+
+    def release(self, parent: str) -> None:
+        """Remove what prepare() made, where nothing is in it."""
+        for mount in self._mounts:
+            parents.remove_daemon_s(f"{mount.path}/{needs.check_path(parent)}")
 
     def check(self, resources: Resources) -> None:
         """Raise Unavailable if a limit has no controller, BadRequest for CPUs that are not there."""

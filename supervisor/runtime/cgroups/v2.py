@@ -43,9 +43,13 @@ class Version2:
     def prepare(self, parent: str) -> None:
         """Make the parent, with all controllers. Raises Unavailable."""
         try:
-            self._hand_down(needs.check_path(parent), os.mkdir)
+            self._hand_down(needs.check_path(parent), parents.make_for_daemon)
         except OSError as error:
             raise needs.cannot_create(error, parent) from error
+
+    def release(self, parent: str) -> None:
+        """Remove what prepare() made, where nothing is in it."""
+        parents.remove_daemon_s(f"{self._mount}/{needs.check_path(parent)}")
 
     def check(self, resources: Resources) -> None:
         """Raise Unavailable if a limit has no controller, BadRequest for CPUs that are not there."""

@@ -177,3 +177,17 @@ def test_a_closed_pipe_is_quiet() -> None:
     done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
     os.close(write)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_what_starts_a_daemon() -> None:
+    every = [(name, entry) for name, entry in catalogue.COMMANDS.items()]
+    every += [
+        (f"{group} {name}", entry)
+        for group, (_, some) in catalogue.GROUPS.items()
+        for name, entry in some.items()
+    ]
+    assert {name.rpartition(" ")[2] for name, entry in every if entry.starts} == {
+        *("build", "create", "import", "load", "login", "pull", "restart", "run", "start")
+    }
+    lacks = [name for name, entry in every if name.endswith(" create") and not entry.starts]
+    assert lacks == []
