@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import select
 import struct
 import termios
 from typing import Protocol
@@ -47,6 +48,13 @@ def pending(fd: int) -> int:
     return int(count)
 
 
+def _is_over(fd: int) -> bool:
+    """Whether nobody can write to a pipe any more (POLLHUP of poll(2))."""
+    poll = select.poll()
+    poll.register(fd, 0)
+    return bool(poll.poll(0))
+
+
 class PipeSource:
     """The read end of a container's stdout or stderr."""
 
@@ -61,7 +69,7 @@ class PipeSource:
         except BlockingIOError:
             raise
         except OSError:
-            if pending(self.fd):
+            if pending(self.fd) or not _is_over(self.fd):
                 raise
             return 0
 

@@ -17,7 +17,7 @@ from helpers.logs import bytes_of
 from pysup.supervisor.logs import pump as pump_module
 from pysup.supervisor.logs.pump import Pace, drain, pump
 from pysup.supervisor.logs.reader import LogReader, Query
-from pysup.supervisor.logs.sources import TerminalSource
+from pysup.supervisor.logs.sources import PipeSource, TerminalSource
 from pysup.supervisor.logs.writer import CHUNK, LogWriter
 
 
@@ -184,6 +184,23 @@ async def answer(writer: LogWriter, directory: Path, asked: int, *ends: int) -> 
         await writer.feed.wait_beyond(writer.offset)
     for end in ends:
         os.close(end)
+
+
+def test_a_full_disk_is_no_end_of_a_pipe_that_is_empty(
+    writer: LogWriter, fds: contextlib.ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What made it readable may have been copied by another's turn, before the disk was full."""
+    reader, writing = pipe(fds)
+
+    def refuse(*_arguments: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(writer, "splice", refuse)
+    source = PipeSource(reader)
+    with pytest.raises(OSError, match="No space left"):
+        source.copy(writer, 1)
+    close(writing)
+    assert source.copy(writer, 1) == 0
 
 
 def test_drain_takes_everything_of_a_dead_process_and_does_not_wait(
