@@ -98,5 +98,6 @@ def delete(conn: Connection, exec_id: str) -> None:
 
 
 def forget_ended(conn: Connection, before: int) -> int:
-    """Forget the execs that ended before this time; returns how many."""
-    return conn.execute("DELETE FROM exec WHERE state = 'exited' AND ended_at < ?", (before,)).rowcount
+    """Forget the execs that ended before this time, or were made before it and never started; returns how many."""
+    old = "(state = 'exited' AND ended_at < ?) OR (state = 'created' AND created_at < ?)"
+    return conn.execute(f"DELETE FROM exec WHERE {old}", (before, before)).rowcount  # noqa: S608 - our own words

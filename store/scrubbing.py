@@ -39,7 +39,7 @@ class Scrubber:
         """Between two transactions: at once if a secret was removed just now, else when there is nothing to do."""
         if self._noted or (idle and self.due):
             self._noted = False
-            with suppress(sqlite3.Error):  # a full disk: later, then
+            with suppress(sqlite3.Error, MemoryError):  # a full disk: later, then
                 self.due = not self._truncate()
 
     def _truncate(self) -> bool:

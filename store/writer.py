@@ -34,7 +34,6 @@ ENVIRONMENT = frozenset(
         sqlite3.SQLITE_CORRUPT,
         sqlite3.SQLITE_FULL,
         sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_NOMEM,
         sqlite3.SQLITE_NOTADB,
         sqlite3.SQLITE_PROTOCOL,
         sqlite3.SQLITE_READONLY,
@@ -145,7 +144,7 @@ def commit(conn: Connection, group: Sequence[Change]) -> None:
         for change in group:
             change.result = attempt(conn, change.fn)
         conn.execute("COMMIT")
-    except sqlite3.Error as error:
+    except (sqlite3.Error, MemoryError) as error:  # SQLITE_NOMEM is a MemoryError to Python
         _roll_back(conn)
         for change in group:
             change.result = outcome.Error(StoreError(f"cannot write the store: {error}"))
@@ -169,6 +168,6 @@ def _raise_if_environment(error: BaseException) -> None:
 
 def _roll_back(conn: Connection) -> None:
     """SQLite has done so itself after some errors; a failing ROLLBACK leaves nothing to take back."""
-    with suppress(sqlite3.Error):
+    with suppress(sqlite3.Error, MemoryError):
         if conn.in_transaction:
             conn.execute("ROLLBACK")

@@ -147,5 +147,8 @@ def test_execs_are_forgotten_when_they_have_ended(conn: Connection) -> None:
     execs.update(conn, full("e1"), state="exited", exit_code=0, ended_at=5)
     execs.update(conn, full("e2"), state="running", started_at=2)
     assert [row.id for row in execs.unfinished(conn)] == [full("e2")]
+    execs.insert(conn, id=full("e3"), container_id=full("a1"), run_number=1, process={}, created_at=11)
     assert execs.forget_ended(conn, before=10) == 1
     assert execs.get(conn, full("e1")) is None
+    assert execs.forget_ended(conn, before=12) == 1
+    assert [row.id for row in execs.list_execs(conn, full("a1"))] == [full("e2")]
