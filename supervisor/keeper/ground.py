@@ -71,7 +71,7 @@ def take_lock(settings: Settings) -> int:
 
 
 def ask_to_upgrade(settings: Settings) -> int:
-    """Send SIGUSR2 to the daemon of this root; its pid. Raises CannotStart if there is none.
+    """Send SIGUSR2 to the daemon of this root; its pid. Raises CannotStart if there is none, or none yet.
 
     The pid in the lock file is that of whoever holds the lock, so it is worth nothing while nobody does.
     """
@@ -80,9 +80,12 @@ def ask_to_upgrade(settings: Settings) -> int:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         with open(settings.lock, encoding="ascii") as file:
-            pid = int(file.read())
-        os.kill(pid, signal.SIGUSR2)
-        return pid
+            owner = file.read().strip()
+        with contextlib.suppress(ProcessLookupError):
+            if owner.isdigit():
+                os.kill(int(owner), signal.SIGUSR2)
+                return int(owner)
+        raise CannotStart(f"cannot upgrade the daemon: that of {settings.root} begins just now") from None
     except FileNotFoundError:
         pass
     raise CannotStart(f"cannot upgrade the daemon: none uses {settings.root}")

@@ -43,10 +43,14 @@ def is_outdated() -> bool:
 def become_keeper(handover: Handover) -> NoReturn:
     """Replace this process's program by the keeper's. Returns only by an OSError of execve(2)."""
     document = files.memory_file("pysup-handover", table.to_json(handover))
-    for fd in (document, *handover.descriptors()):
-        files.let_inherit(fd)
-    os.execve(PROGRAM[0], [*PROGRAM, "--adopt-fd", str(document)], os.environ)  # noqa: S606
-    raise AssertionError("execve returned")
+    try:
+        for fd in (document, *handover.descriptors()):
+            files.let_inherit(fd)
+        os.execve(PROGRAM[0], [*PROGRAM, "--adopt-fd", str(document)], os.environ)  # noqa: S606
+    finally:  # this program goes on: what it starts is to have none of them
+        os.close(document)
+        for fd in handover.descriptors():
+            files.keep_private(fd)
 
 
 def program_works() -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import socket
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pysup.supervisor.keeper import codec, table
+from pysup.supervisor.keeper import codec, handover, table
 from pysup.supervisor.keeper.engine import LONG_LIFE, LONGEST_DELAY, next_delay
 from pysup.supervisor.keeper.outbox import Outbox
 from pysup.supervisor.keeper.protocol import Hold
@@ -51,6 +52,23 @@ def test_entries_own_their_descriptors() -> None:
     kept.forget("k")
     assert not os.path.exists(f"/proc/self/fd/{held}")
     assert kept.get("k") is None
+    os.close(writer)
+
+
+def test_a_program_that_cannot_be_executed_leaves_nothing_to_be_inherited(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The keeper goes on, and what it starts then must not keep the ends of containers' pipes open."""
+    monkeypatch.setattr(handover, "PROGRAM", ["/no/such/program"])
+    kept = Table()
+    reader, writer = os.pipe()
+    kept.entry("run/x/1").hold({"stdout": reader})
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(FileNotFoundError):
+        handover.become_keeper(Handover(Settings(root="/r"), ["engine"], writer, os.dup(writer), kept))
+    assert [os.get_inheritable(fd) for fd in (reader, writer)] == [False, False]
+    assert len(os.listdir("/proc/self/fd")) == before + 1  # the second copy of the writer
+    kept.forget("run/x/1")
     os.close(writer)
 
 
