@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pysup.supervisor.cli import images, ps, timetext
+from pysup.supervisor.cli import images, ps, shown, timetext
 from pysup.supervisor.cli.connection import connect
 from pysup.supervisor.cli.flags import Syntax, UsageError, switch
 from pysup.supervisor.cli.listing import FORMAT, Column, Listing, write
@@ -26,7 +25,7 @@ def df(argv: Sequence[str]) -> int:
     usage = connect().get("/system/df")
     if given.on("verbose"):
         form = given.text("format")
-        sys.stdout.write(_detailed(usage) if form in ("", "table") else _templated(usage, form))
+        shown.write(_detailed(usage) if form in ("", "table") else _templated(usage, form))
     else:
         write(USAGE, list(summary(usage)), given)
     return 0

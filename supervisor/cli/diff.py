@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from pysup.supervisor.cli import shown
 from pysup.supervisor.cli.connection import connect
 from pysup.supervisor.cli.flags import Syntax
 from pysup.supervisor.client.core import container_path
@@ -20,6 +21,9 @@ def diff(argv: Sequence[str]) -> int:
     """``pysup diff``: a letter and a path in each line."""
     (container,) = DIFF.parse(argv).words
     for change in connect().get(container_path(container, "changes")) or []:
-        path = change["Path"].encode("utf-8", "surrogateescape")
-        sys.stdout.buffer.write(f"{_LETTERS[change['Kind']]} ".encode() + path + b"\n")
+        line = f"{_LETTERS[change['Kind']]} {change['Path']}\n"
+        if sys.stdout.isatty():
+            shown.write(line)
+        else:
+            sys.stdout.buffer.write(line.encode("utf-8", "surrogateescape"))
     return 0

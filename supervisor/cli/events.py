@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from pysup.supervisor.cli import timetext
+from pysup.supervisor.cli import shown, timetext
 from pysup.supervisor.cli.again import kept
 from pysup.supervisor.cli.connection import Client, connect
 from pysup.supervisor.cli.flags import Syntax, text
@@ -35,7 +36,8 @@ def events(argv: Sequence[str]) -> int:
     if given.many("filter"):
         query["filters"] = json.dumps(filters(given))
     for event in kept(_Watching(connect(), query).begin):
-        print(show(event), flush=True)
+        shown.write(f"{show(event)}\n")
+        sys.stdout.flush()
     return 0
 
 

@@ -7,11 +7,10 @@ somebody is attached again, the new engine lets a container that removes itself 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from pysup.supervisor.cli import attached
+from pysup.supervisor.cli import attached, shown
 from pysup.supervisor.cli.again import again, exit_code_of_removed, wait_again
 from pysup.supervisor.cli.connection import Client, path
 from pysup.supervisor.cli.session import Detached, Plan, Session
@@ -41,7 +40,7 @@ def follow(
             return on_detach()
         except NotFound:  # it has removed itself, and its output with it: what is left is its exit code
             told = f"cannot read the rest of the output of container {container[:12]}: it has removed itself"
-            print(f"pysup: {told}", file=sys.stderr)
+            shown.complain(told)
             return exit_code_of_removed(client, container)
         return following.exit_code()
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+from pysup.supervisor.cli import shown
 from pysup.supervisor.cli.connection import Client, connect, path, segment
 from pysup.supervisor.cli.flags import Given, Syntax, UsageError, lacking, switch, text
 from pysup.supervisor.cli.kinds import BOOL, TEXT
@@ -154,10 +155,10 @@ def show(given: Given, find: Find) -> int:
             found.append(find(client, name))
         except PysupError as error:
             errors.append(error)
-    sys.stdout.write(rendered(found, given.text("format")))
+    shown.write(rendered(found, given.text("format")))
     sys.stdout.flush()
     for missing in errors:
-        print(f"pysup: {missing}", file=sys.stderr)
+        shown.complain(missing)
     return 1 if errors else 0
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from pysup.supervisor.cli import kinds
+from pysup.supervisor.cli import kinds, shown
 from pysup.supervisor.cli.again import again, wait_again
 from pysup.supervisor.cli.connection import Client, connect, path
 from pysup.supervisor.cli.failures import RunFailure
@@ -81,7 +81,7 @@ def _told(calls: Iterable[Callable[[], str | None]]) -> int:
         except PysupError as error:
             failed = 1
             sys.stdout.flush()
-            print(f"pysup: {error}", file=sys.stderr)
+            shown.complain(error)
         else:
             if line is not None:
                 print(line, flush=True)
@@ -187,7 +187,7 @@ def rm(argv: Sequence[str]) -> int:
         except NotFound as error:
             if not force:
                 raise
-            print(f"pysup: {error}", file=sys.stderr)  # and the exit code is 0, as docker's
+            shown.complain(error)  # and the exit code is 0, as docker's
             return None
         return name
 

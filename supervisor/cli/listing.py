@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pysup.supervisor.cli import flags, kinds
+from pysup.supervisor.cli import flags, kinds, shown
 from pysup.supervisor.cli.flags import Flag, Given
 from pysup.supervisor.cli.table import align, split
 
@@ -154,7 +153,7 @@ def unescaped(form: str) -> tuple[str, bool]:
 def write(listing: Listing, rows: Sequence[Any], given: Given, *, short: bool = True) -> None:
     """Print a list as the command's ``--format`` and ``--quiet`` say."""
     quiet = "quiet" in given.values and given.on("quiet")
-    sys.stdout.write(listing.text(rows, given.text("format"), quiet=quiet, short=short))
+    shown.write(listing.text(rows, given.text("format"), quiet=quiet, short=short))
 
 
 def filters(given: Given) -> dict[str, list[str]]:

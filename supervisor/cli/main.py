@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from pysup.supervisor import __version__
-from pysup.supervisor.cli import catalogue, flags, kinds
+from pysup.supervisor.cli import catalogue, flags, kinds, shown
 from pysup.supervisor.cli.catalogue import Entry
 from pysup.supervisor.cli.flags import Flag, Given, HelpWanted, Syntax, UsageError, suggestion
 from pysup.supervisor.errors import NotSupported, PysupError
@@ -192,7 +192,7 @@ def _drop_output() -> None:
 
 def _complain(error: PysupError, code: int) -> int:
     sys.stdout.flush()
-    print(f"pysup: {error}", file=sys.stderr)
+    shown.complain(error)
     return code
 
 

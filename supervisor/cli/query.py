@@ -10,6 +10,7 @@ from typing import Any
 
 from pysup.store.reading import Reader, Refused
 from pysup.supervisor import settings
+from pysup.supervisor.cli import shown
 from pysup.supervisor.cli.flags import Flag, Given, Syntax, UsageError, switch
 from pysup.supervisor.cli.kinds import LIST
 from pysup.supervisor.cli.query_output import FORMATS
@@ -101,7 +102,7 @@ def _answer(given: Given, shape: str, reader: Reader) -> None:
         return
     titles, rows = _tables(reader) if given.on("tables") else _rows(reader, given)
     for text in FORMATS[shape](titles, rows, headers=not given.on("no-headers")):
-        sys.stdout.write(text)
+        shown.write(text)
 
 
 def _rows(reader: Reader, given: Given) -> tuple[list[str], Iterable[Sequence[Any]]]:

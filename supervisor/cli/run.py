@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from pysup.supervisor.cli import attached, connection, create_body, detach, fetching, run_flags, tty
+from pysup.supervisor.cli import attached, connection, create_body, detach, fetching, run_flags, shown, tty
 from pysup.supervisor.cli.cidfile import CidFile
 from pysup.supervisor.cli.connection import Client, path
 from pysup.supervisor.cli.failures import as_run_failure
@@ -56,7 +55,7 @@ def make(client: Client, given: Given, body: dict[str, Any]) -> str:
         answer = fetching.create(client, given, body, query)
         cidfile.write(answer["Id"])
     for warning in answer.get("Warnings") or []:
-        print(f"WARNING: {warning}", file=sys.stderr)
+        shown.complain(warning, "WARNING: ")
     return str(answer["Id"])
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
+from pysup.supervisor.cli import shown
 from pysup.supervisor.cli.connection import connect, path
 from pysup.supervisor.cli.flags import Syntax
 from pysup.supervisor.cli.table import align
@@ -27,5 +27,5 @@ def top(argv: Sequence[str]) -> int:
     name, *options = TOP.parse(argv).words
     query = {"ps_args": " ".join(options)} if options else None
     answer = connect().get(path(name, "top"), query=query)
-    sys.stdout.write(align([answer["Titles"], *answer["Processes"]], _CELL))
+    shown.write(align([answer["Titles"], *answer["Processes"]], _CELL))
     return 0

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
-from pysup.supervisor.cli import publish, resources
+from pysup.supervisor.cli import publish, resources, shown
 from pysup.supervisor.cli.connection import Client, path
 from pysup.supervisor.cli.flags import Given, Syntax, UsageError, many
 from pysup.supervisor.cli.lifecycle import each
@@ -44,7 +43,7 @@ def update(argv: Sequence[str]) -> int:
     def action(client: Client, name: str) -> str:
         answer = client.post(path(name, "update"), body)
         for warning in answer.get("Warnings") or []:
-            print(f"WARNING: {warning}", file=sys.stderr)
+            shown.complain(warning, "WARNING: ")
         return name
 
     return each(given.words, action)
