@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from pysup.supervisor.errors import BadRequest
+from pysup.supervisor.spec import expressions
 from pysup.supervisor.spec.timestamps import parse_unix
 from pysup.supervisor.spec.units import parse_duration
 
@@ -20,14 +21,15 @@ T = TypeVar("T")
 
 _LONGEST = 64 << 10
 _NAME_PATTERN = 128
-_MOST_REPEATS = 3
-"""A pattern with n repeats can take the length of the name to the power n; a name has at most 255 characters."""
-_REPEAT = re.compile(r"(?<!\\)[*+{?]")
-_GROUP_REPEAT = re.compile(r"\)[*+{]")
+_MOST_STEPS = 500_000_000
+"""Of all patterns on all names of one request."""
 
 
 class Filters(dict[str, tuple[str, ...]]):
     """Filter name to its values; all helpers say yes if the filter was not given."""
+
+    _steps = 0
+    """How many the names took that were looked at so far."""
 
     def any_of(self, key: str, *candidates: str) -> bool:
         """Whether one of the candidates is among the values."""
@@ -45,7 +47,24 @@ class Filters(dict[str, tuple[str, ...]]):
         """Docker matches names with regular expressions, with and without the leading slash."""
         if "name" not in self:
             return True
-        return any(_search(value, name) or _search(value, f"/{name}") for value in self["name"])
+        return any(self._search(value, one) for value in self["name"] for one in (name, f"/{name}"))
+
+    def _search(self, pattern: str, name: str) -> bool:
+        """A regular expression of a client must not keep the daemon busy: those that could are refused."""
+        if len(pattern) > _NAME_PATTERN:
+            raise _too_complicated(pattern)
+        try:
+            compiled = re.compile(pattern)
+        except (re.error, OverflowError, RecursionError):
+            return pattern in name
+        self._steps += expressions.steps(pattern, len(name))
+        if self._steps > _MOST_STEPS:
+            raise _too_complicated(pattern)
+        try:
+            expressions.check(pattern, len(name))
+        except expressions.TooCostly:
+            raise _too_complicated(pattern) from None
+        return compiled.search(name) is not None
 
     def flag(self, key: str) -> bool | None:
         """The one value as true or false; None if it is not there."""
@@ -68,6 +87,10 @@ class Filters(dict[str, tuple[str, ...]]):
             raise bad_value(key, self[key]) from None
 
 
+def _too_complicated(pattern: str) -> BadRequest:
+    return BadRequest(f"cannot filter: the name pattern {pattern[:_NAME_PATTERN]!r} is too complicated")
+
+
 def has_label(labels: Mapping[str, str], wanted: str) -> bool:
     """``name`` or ``name=value``."""
     name, equals, value = wanted.partition("=")
@@ -77,17 +100,6 @@ def has_label(labels: Mapping[str, str], wanted: str) -> bool:
 def bad_value(key: str, values: Iterable[str]) -> BadRequest:
     """The error to raise for a value that a filter cannot have."""
     return BadRequest(f"cannot filter: invalid filter '{key}={','.join(values)}'")
-
-
-def _search(pattern: str, name: str) -> bool:
-    """A regular expression of a client must not keep the daemon busy: those that could are refused."""
-    dangerous = len(_REPEAT.findall(pattern)) > _MOST_REPEATS or _GROUP_REPEAT.search(pattern)
-    if len(pattern) > _NAME_PATTERN or dangerous:
-        raise BadRequest(f"cannot filter: the name pattern {pattern[:_NAME_PATTERN]!r} is too complicated")
-    try:
-        return re.search(pattern, name) is not None
-    except re.error:
-        return pattern in name
 
 
 def parse(text: str | None, known: Collection[str]) -> Filters:

@@ -12,11 +12,15 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote_plus
 
+from pysup.supervisor.spec import expressions
+
 Json = dict[str, Any]
 
 OPTIONS = ("labels", "labels-regex", "env", "env-regex", "tag")
 _FIELD = re.compile(r"\{\{\s*\.([A-Za-z]+)\s*\}\}")
 _SHORT = 12
+_LONGEST_NAME = 255
+"""Of a label or a variable that an expression is looked for in: those of an image may have any length."""
 _FIELDS = ("ID", "FullID", "Name", "ImageID", "ImageFullID", "ImageName", "Command", "DaemonName")
 
 
@@ -36,8 +40,10 @@ def _pattern(name: str, text: str) -> re.Pattern[str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # [[:alpha:]] is something else here
-            return re.compile(text)
-    except (re.error, FutureWarning, OverflowError, RecursionError) as error:
+            pattern = re.compile(text)
+            expressions.check(text, _LONGEST_NAME)
+            return pattern
+    except (re.error, expressions.TooCostly, FutureWarning, OverflowError, RecursionError) as error:
         raise ValueError(f"{name} {text[:64]!r}: {error}") from None
 
 
@@ -58,7 +64,11 @@ def _chosen(option: str, options: Mapping[str, str], having: Mapping[str, str]) 
     """By their names, and by an expression that is found anywhere in a name."""
     named, text = options.get(option, "").split(","), options.get(f"{option}-regex", "")
     pattern = _pattern(option, text) if text else None
-    return {key: value for key, value in having.items() if key in named or (pattern and pattern.search(key))}
+    return {key: value for key, value in having.items() if key in named or (pattern and _fits(pattern, key))}
+
+
+def _fits(pattern: re.Pattern[str], name: str) -> bool:
+    return len(name) <= _LONGEST_NAME and pattern.search(name) is not None
 
 
 def _filled(tag: str, config: Json, *, id: str, name: str, image_id: str) -> str:  # noqa: A002
