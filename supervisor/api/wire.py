@@ -14,6 +14,7 @@ import trio
 
 from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.errors import BadRequest, TooLarge
+from pysup.supervisor.nesting import check_depth
 
 JSON = "application/json"
 MAX_JSON = 16 << 20
@@ -122,6 +123,7 @@ def _refuse_too_large(size: int) -> None:
 def _parse(content: bytes) -> Any:  # noqa: ANN401 - JSON
     try:
         document = json.loads(content, parse_constant=_refuse_constant, parse_float=_finite)
+        check_depth(document)
         if rb"\ud" in content.lower():
             # Half of a surrogate pair: Python's str takes it, no encoding and no SQLite does.
             json.dumps(document, ensure_ascii=False).encode()

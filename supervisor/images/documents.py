@@ -14,6 +14,7 @@ from typing import Any
 
 from pysup.supervisor.errors import BadRequest
 from pysup.supervisor.images.digests import is_digest
+from pysup.supervisor.nesting import check_depth
 
 Json = dict[str, Any]
 
@@ -112,6 +113,7 @@ def parse_value(content: bytes, what: str) -> Any:  # noqa: ANN401 - JSON
     """Any JSON. Raises BadImage."""
     try:
         found = json.loads(content)
+        check_depth(found)
         json.dumps(found, ensure_ascii=False).encode()  # half of a surrogate pair is no text
     except (ValueError, RecursionError) as error:
         raise _bad(what, f"it is not JSON: {error}") from None

@@ -5,16 +5,20 @@ Other attacks have files of their own: contrib/SECURITY.md lists all.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from helpers.daemon import Daemon, children
+from helpers.terminals import Terminal
 
 from pysup.supervisor.client.sync import Client
 from pysup.supervisor.errors import PysupError
@@ -200,6 +204,62 @@ def test_names_and_output_do_not_write_to_the_terminal_of_who_looks(shared: Daem
         assert done.returncode == 0, done.stderr
         assert "\x1b" not in done.stdout, command
     shared.pysup("rm", "-f", "evil", check=True)
+
+
+def test_nor_do_names_of_files_labels_and_errors(shared: Daemon) -> None:
+    """What a terminal would obey is shown as signs; a pipe gets what it is, but for errors."""
+    signs = "\x1b\x07\x9b\u202e"
+    evil = f"owned{signs}"
+    words = (
+        "--name",
+        "evil",
+        "--label",
+        f"{evil}={evil}",
+        "host",
+        "sh",
+        "-c",
+        'touch "/usr/$0"; : "$0"',
+        evil,
+    )
+    shared.pysup("run", "-d", "--network", "none", *words, check=True)
+    shared.pysup("wait", "evil", check=True)
+    events = ("events", "--since", "1h", "--until", "0s")
+    for command in (
+        ["diff", "evil"], ["inspect", "-f", "{{.Config.Labels}} {{.Config.Cmd}}", "evil"], [*events],
+        ["ps", "-a", "--format", "{{.Labels}}"], ["ps", "-a", "--no-trunc", "--format", "json"],
+        ["query", "--csv", "select config from container"], [*events, "--format", "json"],
+    ):  # fmt: skip
+        terminal = Terminal(shared.command(*command), rows=30, columns=100)
+        with contextlib.suppress(OSError):
+            terminal.until(b"never shown")
+        assert terminal.code() == 0
+        assert set(signs).isdisjoint(terminal.shown.decode()) and b"owned" in terminal.shown, command
+    assert evil in shared.pysup("diff", "evil").stdout
+    for command in (["run", "--rm", "host", evil], ["cp", f"evil:/{evil}", "/nowhere"], ["rm", evil], [evil]):
+        told = shared.pysup(*command).stderr
+        assert set(signs).isdisjoint(told) and "owned" in told, command
+    shared.pysup("rm", "evil", check=True)
+
+
+@pytest.mark.parametrize("depth", [100, 400, 940, 960, 975, 990, 5000])
+def test_a_document_of_many_levels(shared: Daemon, depth: int) -> None:
+    """Whatever it is put into: it is read, and can be shown, or is refused."""
+    inner = '{"a":' * depth + "1" + "}" * depth
+    bodies = [f'{{"Image":"host","{name}":{inner}}}' for name in ("Unknown", "Labels", "Env", "Healthcheck")]
+    found = [answer(shared, "POST", "/containers/create", body) for body in bodies]
+    assert all("400 " in one and "is not JSON" in one for one in found), found
+    told = answer(shared, "GET", f"/images/get?names=host&platform={quote(inner)}")
+    assert ("400 " in told and "cannot use platform" in told) or "431 " in told
+
+
+def answer(daemon: Daemon, method: str, path: str, body: str = "") -> str:
+    """What comes to a request that no client would make."""
+    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(daemon.socket))
+        sock.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        with sock.makefile("rb") as file:
+            return file.read().decode()
 
 
 @pytest.mark.parametrize("filtered", [True, False], ids=["filtered", "unconfined"])

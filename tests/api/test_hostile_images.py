@@ -329,6 +329,24 @@ def test_documents_that_contradict_each_other(daemon: Daemon) -> None:
         refused(daemon, _with_manifest(made, changed), cause)
 
 
+@pytest.mark.parametrize("depth", [101, 900, 960, 980])
+def test_a_config_of_many_levels(daemon: Daemon, depth: int) -> None:
+    """What can be read in one place of the daemon could not be shown in another, nor a list that it is in."""
+    image = Deep([layer(("f", {}, b""))], {"Labels": "deep"}, ["deep:1"])
+    image.depth = depth
+    refused(daemon, docker_archive(image), "is not JSON")
+
+
+class Deep(Image):
+    """Whose labels go deeper than json.dumps() can."""
+
+    depth = 0
+
+    @property
+    def document(self) -> bytes:
+        return super().document.replace(b'"deep"', b"[" * self.depth + b"]" * self.depth)
+
+
 def _with_manifest(made: Image, manifest: bytes) -> bytes:
     index = {"schemaVersion": 2, "manifests": [descriptor(manifest, OCI_MANIFEST)]}
     members = [*map(blob, made.blobs), blob(made.document), blob(made.manifest), blob(manifest)]

@@ -27,7 +27,7 @@ def platform_of_query(query: Query) -> Platform | None:
     try:
         given = json.loads(text)
         parts = [str(given[name]) for name in ("os", "architecture", "variant") if given.get(name)]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise BadRequest(
             f"cannot use platform {text[:100]!r}: it is not an object with os and architecture"
         ) from None
