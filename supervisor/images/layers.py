@@ -21,6 +21,7 @@ from pysup.supervisor.images.digests import PREFIX, WrongDigest, hex_of
 from pysup.supervisor.images.unpack import unpack
 from pysup.supervisor.kernel import inode_flags
 from pysup.supervisor.runtime import trees
+from pysup.supervisor.runtime.walking import walk
 
 _BUFFER = 1 << 20
 LAYERS = "layers"
@@ -94,13 +95,12 @@ def existing(images: str, diff_id: str, hold: Callable[[str], None] = _nobody) -
 
 def _size(path: str) -> int:
     """As unpack() counts: bytes of regular files, each once."""
-    inodes = {
-        status.st_ino: status.st_size
-        for directory, _, names in os.walk(path)
-        for name in names
-        if stat.S_ISREG((status := os.lstat(os.path.join(directory, name))).st_mode)
-    }
-    return sum(inodes.values())
+    top = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        statuses = (found.status for found in walk(top))
+        return sum({one.st_ino: one.st_size for one in statuses if stat.S_ISREG(one.st_mode)}.values())
+    finally:
+        os.close(top)
 
 
 def _unpack(source: IO[bytes], content: str, plain_digest: str | None) -> tuple[str, int]:

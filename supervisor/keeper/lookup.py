@@ -15,6 +15,8 @@ from pysup.supervisor.kernel import mounts, paths
 from pysup.supervisor.kernel.libc import KernelError
 
 _MOST_LINKS = 40
+_DEEPEST = 200
+"""Directories in each other that are made for a mount, or to work in: each takes some of the stack."""
 
 
 def open_in(context: Context, path: str, flags: int, mode: int = 0, *, resolve: int = 0) -> int:
@@ -53,6 +55,8 @@ def directory(context: Context, path: str, links: int = 0, mode: int = 0o755) ->
     found = find(context, path, directory=True)
     if found is not None:
         return found
+    if path.count("/") > _DEEPEST:
+        raise StepError(errno.ENAMETOOLONG, f"no more than {_DEEPEST} directories in each other are made")
     above, name = os.path.split(path.rstrip("/"))
     parent = directory(context, above, links)
     try:

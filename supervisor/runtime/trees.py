@@ -10,67 +10,98 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 from collections.abc import Callable
 
 from pysup.supervisor.kernel import inode_flags, mounts, paths
+from pysup.supervisor.runtime.descent import DIRECTORY, Descent, Level
 
-DEEPEST = 64
-"""Directories below this are first moved to the top, so that no more descriptors than this are open."""
 _PASSES = 64
-"""How often a directory is read again that was not empty after all its entries were removed."""
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+"""How often what is in a directory is read again because something was not empty after all its entries were removed."""
 
 
 def remove(path: str) -> None:
     """Remove a directory with all that is in it; nothing happens if there is none. Raises OSError."""
-    try:
-        top = os.open(path, _DIRECTORY)
-    except FileNotFoundError:
-        return
-    try:
-        _insist(top, None, lambda: _empty(top, top, 0), lambda: os.rmdir(path))
-    finally:
-        os.close(top)
-
-
-def _insist(parent: int, name: str | None, empty: Callable[[], None], rmdir: Callable[[], None]) -> None:
-    """Empty and remove a directory; again if it is not empty, as something was moved into it, or not read."""
     for _ in range(_PASSES):
-        empty()
         try:
-            return _despite_flags(parent, name, rmdir)
-        except OSError as error:
-            if error.errno != errno.ENOTEMPTY:
-                raise
-    raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), name)
+            top = os.open(path, DIRECTORY)
+        except FileNotFoundError:
+            return
+        if _remove_top(path, top):
+            return
+    raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), path)
 
 
-def _empty(top: int, fd: int, depth: int) -> None:
-    with os.scandir(fd) as entries:
+def _remove_top(path: str, top: int) -> bool:
+    """False if it is not empty, as something was moved into it, or not read."""
+    held = os.dup(top)
+    try:
+        _empty(top)
+        _despite_flags(held, None, lambda: os.rmdir(path))
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:
+            raise
+        return False
+    finally:
+        os.close(held)
+    return True
+
+
+def _empty(top: int) -> None:
+    descent = Descent()
+    try:
+        _clear(descent.enter(top))
+        while descent.levels:
+            _go_on(descent)
+    finally:
+        descent.close()
+
+
+def _clear(level: Level) -> None:
+    """Remove what is no directory, and directories that are empty; the others are noted."""
+    with os.scandir(level.fd) as entries:
         for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                _remove_directory(top, fd, entry.name, depth)
-            else:
-                _unlink(fd, entry.name)
+            if not entry.is_dir(follow_symlinks=False):
+                _unlink(level.fd, entry.name)
+            elif not _removed(level.fd, entry.name):
+                level.names.append(entry.name)
+
+
+def _removed(fd: int, name: str) -> bool:
+    with contextlib.suppress(OSError):  # most are empty
+        os.rmdir(name, dir_fd=fd)
+        return True
+    return False
+
+
+def _go_on(descent: Descent) -> None:
+    """Into the next directory, or back: then what was left is empty."""
+    level = descent.levels[-1]
+    if level.names:
+        name = level.names.pop()
+        with contextlib.suppress(FileNotFoundError):
+            below = mounts.openat2(level.fd, name, DIRECTORY, resolve=paths.BELOW_ON_ONE_MOUNT)
+            _clear(descent.enter(below, name))
+        return
+    left = descent.leave()
+    if descent.levels:
+        _remove_left(descent.levels[-1], left.name)
+
+
+def _remove_left(level: Level, name: str) -> None:
+    """Again, if it is not empty."""
+    if level.fd < 0:
+        raise OSError(errno.ESTALE, "it was moved while it was removed", name)
+    try:
+        _despite_flags(level.fd, name, lambda: os.rmdir(name, dir_fd=level.fd))
+    except OSError as error:
+        level.again += 1
+        if error.errno != errno.ENOTEMPTY or level.again > _PASSES:
+            raise
+        level.names.append(name)
 
 
 def _unlink(fd: int, name: str) -> None:
     _despite_flags(fd, name, lambda: os.unlink(name, dir_fd=fd))
-
-
-def _remove_directory(top: int, fd: int, name: str, depth: int) -> None:
-    with contextlib.suppress(OSError):  # most are empty
-        return os.rmdir(name, dir_fd=fd)
-    if depth == DEEPEST:
-        moved = f"pysup-{secrets.token_hex(8)}"
-        return _despite_flags(fd, name, lambda: os.rename(name, moved, src_dir_fd=fd, dst_dir_fd=top))
-    child = mounts.openat2(fd, name, _DIRECTORY, resolve=paths.BELOW_ON_ONE_MOUNT)
-    try:
-        _insist(fd, name, lambda: _empty(top, child, depth + 1), lambda: os.rmdir(name, dir_fd=fd))
-    finally:
-        os.close(child)
-    return None
 
 
 def _despite_flags(parent: int, name: str | None, change: Callable[[], None]) -> None:

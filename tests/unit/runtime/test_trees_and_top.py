@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from pysup.supervisor.engine.containers.sizes import tree_sizes
 from pysup.supervisor.errors import BadRequest
 from pysup.supervisor.runtime import machine, processes, rootfs, trees
+from pysup.supervisor.runtime.descent import DIRECTORY, Descent
 from pysup.supervisor.spec.container import ContainerSpec, Namespaces, Process, Rootfs
 from pysup.supervisor.spec.id_maps import IdMap
 
@@ -28,18 +31,52 @@ def test_links_are_removed_and_not_followed(tmp_path: Path) -> None:
     trees.remove(str(tree))
 
 
-def test_a_tree_deeper_than_a_path_can_be(tmp_path: Path) -> None:
-    tree = tmp_path / "tree"
+DEEP = 6000
+
+
+def deepen(tree: Path) -> None:
+    """With a file and a second directory on each level, as deep as one likes."""
     tree.mkdir()
     fd = os.open(tree, os.O_RDONLY)
-    for _ in range(3000):
-        os.mkdir("d", dir_fd=fd)
+    for _ in range(DEEP):
+        os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=fd))
+        for name in ("d", "other"):
+            os.mkdir(name, dir_fd=fd)
         below = os.open("d", os.O_RDONLY, dir_fd=fd)
         os.close(fd)
         fd = below
     os.close(fd)
-    trees.remove(str(tree))
+
+
+def test_a_tree_deeper_than_a_path_can_be(tmp_path: Path) -> None:
+    """It can be counted and removed, with few descriptors."""
+    tree = tmp_path / "tree"
+    deepen(tree)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 40, hard))
+    try:
+        blocks = (tree / "d").stat().st_blocks
+        assert tree_sizes([str(tree)]) == 2 * DEEP * blocks * 512
+        trees.remove(str(tree))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert not tree.exists()
+
+
+def test_what_is_moved_while_it_is_counted(tmp_path: Path) -> None:
+    """The way back leads nowhere else."""
+    descent = Descent()
+    (tmp_path / "top" / "/".join("d" * 40)).mkdir(parents=True)
+    (tmp_path / "away").mkdir()
+    descent.enter(os.open(tmp_path / "top", DIRECTORY))
+    for _ in range(40):
+        descent.enter(os.open("d", DIRECTORY, dir_fd=descent.levels[-1].fd), "d")
+    (tmp_path / "top/d/d").rename(tmp_path / "away/d")
+    while len(descent.levels) > 3:
+        assert descent.leave().fd == -1 and descent.levels[-1].fd >= 0
+    descent.leave()
+    assert [level.fd for level in descent.levels] == [-1, -1]
+    descent.close()
 
 
 @pytest.mark.kernel
