@@ -20,17 +20,15 @@ import contextlib
 import json
 import logging
 import os
-import signal
 from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from functools import partial
-
-import trio
 
 from pysup.store import builds, containers, daemon_starts
 from pysup.store.containers import Container as Row
 from pysup.supervisor import __version__
+from pysup.supervisor.engine import cgroup_leftovers
 from pysup.supervisor.engine.callers import DAEMON
+from pysup.supervisor.engine.cgroup_leftovers import remove_cgroup_leftovers
 from pysup.supervisor.engine.containers import commands, policy
 from pysup.supervisor.engine.containers.joined_modes import joined_by
 from pysup.supervisor.engine.containers.namespaces import key_of, run_key
@@ -38,7 +36,7 @@ from pysup.supervisor.engine.containers.states import ALIVE, State
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.engine.networks import held, held_ports, naming
 from pysup.supervisor.engine.parts import Parts
-from pysup.supervisor.errors import NotFound, PysupError
+from pysup.supervisor.errors import NotFound
 from pysup.supervisor.keeper import listening
 from pysup.supervisor.keeper.link import Entry, Link, Process
 from pysup.supervisor.runtime import rootfs
@@ -62,7 +60,8 @@ async def boot(engine: Engine) -> int:
     rows = [row for row in every if State(row.state) is not State.REMOVED]
     await _take_over(engine, rows, entries)
     await engine.execs.note_lost({key.removeprefix("exec/") for key in entries})
-    await _remove_cgroups(engine.parts, alive={row.id for row in rows if State(row.state) in ALIVE})
+    alive = {row.id for row in rows if State(row.state) in ALIVE}
+    await remove_cgroup_leftovers(engine.parts, {row.id for row in every}, alive)
     _remove_directories(engine.parts, every)
     for row in rows:
         try:
@@ -157,7 +156,7 @@ async def _take_over(engine: Engine, rows: Sequence[Row], entries: Mapping[str, 
             engine.parts.link.adopt_held(entry)
             if held_ports.container_of(key) not in alive:
                 await held_ports.let_go(engine.parts.link, key)
-        elif key in spaces or key in (MARKER, listening.KEY, *held.KEYS):
+        elif key in spaces or key in (MARKER, cgroup_leftovers.LOCK, listening.KEY, *held.KEYS):
             engine.parts.link.adopt_held(entry)
         elif key.startswith("exec/") and await engine.execs.adopt(entry):
             continue
@@ -184,24 +183,6 @@ async def _reap(link: Link, process: Process) -> None:
 
 async def _leave_marker(link: Link) -> None:
     await link.hold(MARKER, {"marker": os.memfd_create("pysup-marker", os.MFD_CLOEXEC)})
-
-
-async def _remove_cgroups(parts: Parts, alive: AbstractSet[str]) -> None:
-    """Remove the cgroups that a crash left of containers that do not run."""
-    left = set(parts.hierarchy.leftovers(parts.settings.cgroup_root)) - alive
-    async with trio.open_nursery() as nursery:
-        for name in left:
-            nursery.start_soon(_remove_cgroup, parts, name)
-
-
-async def _remove_cgroup(parts: Parts, name: str) -> None:
-    """One in which there is a process that the kernel cannot end now stays for the next start."""
-    cgroup = parts.hierarchy.open(parts.settings.cgroup_root, name)
-    try:
-        await cgroup.kill(signal.SIGKILL)
-        await cgroup.remove()
-    except (OSError, PysupError) as error:
-        log.warning("cannot remove what is left of container %s: %s", name[:12], error)
 
 
 def _remove_directories(parts: Parts, rows: Iterable[Row]) -> None:

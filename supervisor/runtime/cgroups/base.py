@@ -146,3 +146,6 @@ class Hierarchy(Protocol):
 
     def leftovers(self, parent: str) -> Sequence[str]:
         """Names of all cgroups that exist below a parent, in any hierarchy."""
+
+    def open_parent(self, parent: str) -> int | None:
+        """A descriptor of the parent's directory in one hierarchy, for flock(2); None if there is none."""

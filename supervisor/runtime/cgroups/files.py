@@ -32,6 +32,14 @@ def write(path: str, *values: str) -> None:
         os.close(fd)
 
 
+def open_directory(path: str) -> int | None:
+    """A descriptor of a cgroup's directory; None if there is none."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+
+
 def text(path: str) -> str:
     """The content, stripped; empty if there is no such file, or no such cgroup any more."""
     try:

@@ -54,6 +54,9 @@ class NoCgroups:
         """What an earlier daemon has left was ended before this one began (rootless.py)."""
         return []
 
+    def open_parent(self, parent: str) -> None:
+        """There is none."""
+
 
 class NoCgroup:
     """One container, by its id: that is in the paths of what is mounted in it."""

@@ -84,6 +84,10 @@ class Version1:
             found.update(tree.children(f"{mount.path}/{parent.strip('/')}"))
         return sorted(found)
 
+    def open_parent(self, parent: str) -> int | None:
+        """The parent's directory in the hierarchy that comes first."""
+        return files.open_directory(f"{self._mounts[0].path}/{parent.strip('/')}")
+
 
 class CgroupV1:
     """One container's directories."""

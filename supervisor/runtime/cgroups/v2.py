@@ -98,6 +98,10 @@ class Version2:
         """Names of what exists below a parent."""
         return sorted(tree.children(f"{self._mount}/{parent.strip('/')}"))
 
+    def open_parent(self, parent: str) -> int | None:
+        """The parent's directory."""
+        return files.open_directory(f"{self._mount}/{parent.strip('/')}")
+
 
 def _enable(directory: str, wanted: frozenset[str]) -> None:
     """Let children have the controllers.
