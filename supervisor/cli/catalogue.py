@@ -135,9 +135,6 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
 }
 
 _TOP = (
-    "run",
-    "exec",
-    "ps",
     "create",
     "start",
     "stop",
@@ -152,6 +149,9 @@ _TOP = (
 _MORE = ("attach", "commit", "cp", "diff", "export", "top", "stats", "port", "rename", "update")
 
 COMMANDS: dict[str, Entry] = {
+    "run": CONTAINER["run"],
+    "exec": CONTAINER["exec"],
+    "ps": CONTAINER["ls"],
     **{name: CONTAINER[name] for name in _TOP + _MORE},
     "inspect": Entry(
         "inspect:inspect", "Return low-level information on containers, images, volumes and networks"

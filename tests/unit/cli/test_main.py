@@ -122,6 +122,14 @@ def test_help(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out.startswith("Usage:  pysup ")
 
 
+def test_the_help_lists_every_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "--help") == 0
+    listed = {line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith("  ")}
+    assert set(catalogue.COMMANDS) <= listed
+
+
 def test_global_options_go_into_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///other")
     main.remember(main.GLOBAL.parse(["--socket", "/s", "--run=/r", "ps"]))
