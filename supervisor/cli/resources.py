@@ -26,7 +26,11 @@ LIMITS: tuple[Flag, ...] = (
 RESTART: tuple[Flag, ...] = (
     text("restart", "Restart policy: no, always, unless-stopped, on-failure[:max-retries]", default="no"),
     Flag("restart-delay", kinds.DURATION, "First delay before a restart; it doubles (default 100ms)"),
-    Flag("restart-max-delay", kinds.DURATION, "Longest delay before a restart (default 1m)"),
+    Flag(
+        "restart-max-delay",
+        kinds.DURATION,
+        "Longest delay before a restart (default 1m, or the first if longer)",
+    ),
     Flag("restart-reset-after", kinds.DURATION, "A run of this length resets the delay (default 10s)"),
     text("restart-limit", "Give up after more than N restarts within DURATION: N/DURATION"),
 )

@@ -33,11 +33,12 @@ def restart_policy(host: Fields) -> RestartPolicy:
 def _with_delays(own: Fields, name: Literal["no", "always"], retries: int) -> RestartPolicy:
     plain = RestartPolicy(name, retries)
     count, window = _limit(own.inner("RestartLimit"))
+    delay = _given(own.seconds("RestartDelay"), plain.delay)
     return RestartPolicy(
         name,
         retries,
-        delay=_given(own.seconds("RestartDelay"), plain.delay),
-        max_delay=_given(own.seconds("RestartMaxDelay"), plain.max_delay),
+        delay=delay,
+        max_delay=_given(own.seconds("RestartMaxDelay"), max(delay, plain.max_delay)),
         reset_after=_given(own.seconds("RestartResetAfter"), plain.reset_after),
         limit_count=count,
         limit_window=window,

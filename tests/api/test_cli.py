@@ -240,6 +240,24 @@ def test_update_and_the_next_attempt(daemon: Daemon) -> None:
     daemon.pysup("rm", "-f", "up", check=True)
 
 
+def test_a_delay_that_is_waited_for_changes_at_once(daemon: Daemon) -> None:
+    asked = "select cast(round((next_start_at - finished_at) / 1e9) as int) as wait from container where name = 'slow'"
+
+    def wait() -> str:
+        return daemon.pysup("query", "--csv", asked, check=True).stdout.split()[-1]
+
+    daemon.pysup(
+        "run", "-d", "--name", "slow", "--restart", "always", "--restart-delay", "2h", "host", "false"
+    )
+    until(lambda: wait().isdigit(), "the back-off")
+    found = [wait()]
+    for flag, value in (("delay", "1h"), ("max-delay", "90"), ("max-delay", "3h"), ("delay", "2h")):
+        daemon.pysup("update", f"--restart-{flag}", value, "slow", check=True)
+        found.append(wait())
+    assert found == ["7200", "3600", "90", "3600", "7200"]
+    daemon.pysup("rm", "-f", "slow", check=True)
+
+
 def test_several_are_stopped_side_by_side(daemon: Daemon, tmp_path: Path) -> None:
     """The first ends only when the second has been told to."""
     os.mkfifo(tmp_path / "told")

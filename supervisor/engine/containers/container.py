@@ -17,7 +17,7 @@ import trio
 
 from pysup.store import runs
 from pysup.store.errors import NameTaken, StoreError
-from pysup.supervisor.engine.containers import commands
+from pysup.supervisor.engine.containers import commands, policy
 from pysup.supervisor.engine.containers.actor import Message
 from pysup.supervisor.engine.containers.commands import Command, Due, Exited, Failed, Probed, Ready
 from pysup.supervisor.engine.containers.ending import Ending
@@ -29,6 +29,7 @@ from pysup.supervisor.engine.containers.updates import apply_update
 from pysup.supervisor.engine.networks.hot_plugging import connect, disconnect, unlink
 from pysup.supervisor.errors import Conflict, NotFound, NotModified, PysupError
 from pysup.supervisor.keeper.link import Entry
+from pysup.supervisor.spec.container import RestartPolicy
 
 log = logging.getLogger(__name__)
 
@@ -206,9 +207,10 @@ class Container(Lifecycle):
         command.reply.settle()
 
     async def _on_update(self, command: commands.Update) -> None:
+        before = self.record.spec.restart
         warnings = await apply_update(self._parts, self.record, self._run, command)
         if self.record.state is State.BACKOFF:
-            await self._reconsider_back_off()
+            await self._reconsider_back_off(before)
         elif self.record.state in {State.RUNNING, State.PAUSED}:
             self._set_run_deadline()
         command.reply.settle(warnings)
@@ -225,7 +227,7 @@ class Container(Lifecycle):
         await unlink(self._parts, self.record, self._run, command)
         command.reply.settle()
 
-    async def _reconsider_back_off(self) -> None:
+    async def _reconsider_back_off(self, before: RestartPolicy) -> None:
         """The policy changed while a retry was waited for: the new delay counts from the end of the run."""
         row, restart = self.record.row, self.record.spec.restart
         if restart.name == "no":
@@ -233,7 +235,7 @@ class Container(Lifecycle):
             await self.record.step(Event.STOP, told=[Told("stop")], columns=columns)
             self._deadline = math.inf
             return
-        delay = min(row.last_delay, restart.max_delay) if row.retries > 1 else restart.delay
+        delay = policy.changed_delay(before, restart, row.last_delay)
         due_ns = (row.finished_at or self._parts.now_ns()) + int(delay * 1e9)
         await self.record.note(columns={"next_start_at": due_ns, "last_delay": delay})
         self._deadline = self._from_now(0, due_ns)

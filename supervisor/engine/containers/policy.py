@@ -88,6 +88,12 @@ def next_delay(policy: RestartPolicy, last: float, duration: float) -> float:
     return min(last * 2, policy.max_delay)
 
 
+def changed_delay(before: RestartPolicy, after: RestartPolicy, last: float) -> float:
+    """What becomes of a delay that is being waited for when the policy changes: as often doubled as it was."""
+    doubled = last / before.delay if before.delay > 0 else 1.0
+    return min(after.delay * max(1.0, doubled), after.max_delay)
+
+
 def recent_restarts(times: Sequence[float], window: float, now: float) -> tuple[float, ...]:
     """Those of the times that lie within the window before now."""
     return tuple(time for time in times if now - time < window)

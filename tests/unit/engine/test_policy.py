@@ -13,6 +13,7 @@ from pysup.supervisor.engine.containers.policy import (
     GiveUp,
     Retry,
     Tally,
+    changed_delay,
     decide,
     ends_by_hand,
     next_delay,
@@ -100,6 +101,29 @@ def test_a_delay_never_shrinks_but_by_a_long_run(policy: RestartPolicy, last: fl
     delay = next_delay(policy, last, duration)
     if 0 < last <= policy.max_delay and duration < policy.reset_after:
         assert delay >= last
+
+
+@pytest.mark.parametrize(
+    ("delay", "max_delay", "last", "expected"),
+    [
+        (1, 60, 2, 1),
+        (1, 60, 16, 8),
+        (4, 60, 16, 32),
+        (4, 20, 16, 20),
+        (0, 60, 16, 0),
+        (2, 10, 16, 10),
+        (2, 60, 1, 2),
+    ],
+)
+def test_a_change_of_the_delays_keeps_how_often_it_was_doubled(
+    delay: float, max_delay: float, last: float, expected: float
+) -> None:
+    before, after = (
+        RestartPolicy("always", delay=2),
+        RestartPolicy("always", delay=delay, max_delay=max_delay),
+    )
+    assert changed_delay(before, after, last) == expected
+    assert changed_delay(RestartPolicy("always", delay=0), after, 0) == min(delay, max_delay)
 
 
 @pytest.mark.parametrize(
