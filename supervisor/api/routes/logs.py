@@ -31,9 +31,9 @@ async def get_logs(engine: Engine, request: Request) -> Streamed:
 
     async def write(sink: Sink) -> None:
         await sink.begin()
-        async with closing(follow(source.directory, source.feed, query)) as entries:
-            async for entry in entries:
-                await sink.send(coded(entry))
+        async with closing(follow(source.directory, source.feed, query)) as lots:
+            async for entries in lots:
+                await sink.send(b"".join(map(coded, entries)))
         if query.marks:
             await sink.send(last_frame())
 

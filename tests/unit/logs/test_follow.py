@@ -33,9 +33,9 @@ def writer(tmp_path: Path, clock: Clock) -> Iterator[LogWriter]:
     opened.close()
 
 
-async def collect(entries: AsyncIterator[Entry], into: list[Entry]) -> None:
-    async for entry in entries:
-        into.append(entry)  # noqa: PERF401 - the test looks at it meanwhile
+async def collect(lots: AsyncIterator[list[Entry]], into: list[Entry]) -> None:
+    async for entries in lots:
+        into.extend(entries)
 
 
 async def test_a_follower_sees_lines_as_they_are_completed(tmp_path: Path, writer: LogWriter) -> None:
@@ -86,12 +86,24 @@ async def test_following_goes_on_across_rotation(tmp_path: Path, writer: LogWrit
 
 async def test_a_follower_left_behind_by_rotation_gets_a_gap(tmp_path: Path, writer: LogWriter) -> None:
     writer.write(1, LINE)
-    async with aclosing(follow(str(tmp_path), writer.feed, Query(follow=True))) as entries:
-        assert (await anext(entries)).data == LINE
+    async with aclosing(follow(str(tmp_path), writer.feed, Query(follow=True))) as lots:
+        assert [entry.data for entry in await anext(lots)] == [LINE]
         for _ in range(9):
             writer.write(1, LINE)
-        assert await anext(entries) == Entry(1000, GAP, b"", lost=6 * 4096)
-        assert [(await anext(entries)).data for _ in range(3)] == [LINE] * 3
+        gap, *lines = await anext(lots)
+        assert gap == Entry(1000, GAP, b"", lost=6 * 4096)
+        assert [line.data for line in lines] == [LINE] * 3
+
+
+async def test_lines_that_are_there_come_in_bounded_lots(tmp_path: Path, clock: Clock) -> None:
+    """Not one by one, and not so many that whoever else waits for the engine would notice."""
+    lines = [b"%d\n" % number for number in range(600)] + [b"x" * 30_000 + b"\n"] * 3
+    writer = LogWriter.open(str(tmp_path), max_size=1 << 20, max_files=1, clock=clock)
+    writer.write(1, b"".join(lines))
+    lots = [[entry.data for entry in lot] async for lot in follow(str(tmp_path), None, Query())]
+    assert [line for lot in lots for line in lot] == lines
+    assert [len(lot) for lot in lots] == [256, 256, 91]
+    writer.close()
 
 
 async def test_a_gap_recorded_at_the_end_is_delivered(tmp_path: Path, writer: LogWriter) -> None:
@@ -121,13 +133,17 @@ async def test_until_ends_following(tmp_path: Path, writer: LogWriter, clock: Cl
 async def test_until_in_the_past_does_not_wait(tmp_path: Path, writer: LogWriter) -> None:
     writer.write(1, b"one\n")
     query = Query(follow=True, until=2000)
-    assert [e.data async for e in follow(str(tmp_path), writer.feed, query)] == [b"one\n"]
+    found: list[Entry] = []
+    await collect(follow(str(tmp_path), writer.feed, query), found)
+    assert [entry.data for entry in found] == [b"one\n"]
 
 
 async def test_a_log_nobody_writes_ends_at_its_end(tmp_path: Path, writer: LogWriter) -> None:
     writer.write(1, b"one\n")
-    assert [e.data async for e in follow(str(tmp_path), None, Query(follow=True))] == [b"one\n"]
-    assert [e async for e in follow(str(tmp_path / "none"), None, Query())] == []
+    found: list[Entry] = []
+    await collect(follow(str(tmp_path), None, Query(follow=True)), found)
+    await collect(follow(str(tmp_path / "none"), None, Query()), found)
+    assert [entry.data for entry in found] == [b"one\n"]
 
 
 async def collect_raw(
