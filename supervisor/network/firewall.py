@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import os
 import signal
 import socket
@@ -50,7 +51,7 @@ class Firewall:
             return nft_worker.REFUSED, self._gone(f"nftables: {error.strerror}")
 
     def _answer(self, worker: socket.socket) -> tuple[bytes, str]:
-        outcome, fds, _flags, _address = socket.recv_fds(worker, 16, 1, socket.MSG_CMSG_CLOEXEC)
+        outcome, fds = received(worker)
         try:
             if not outcome:
                 return outcome, self._gone("nftables: its process has ended")
@@ -76,3 +77,15 @@ class Firewall:
         self._gone("")
 
     __del__ = close
+
+
+def received(worker: socket.socket) -> tuple[bytes, list[int]]:
+    """A message and its descriptor, close-on-exec: socket.recv_fds() drops that flag up to Python 3.11."""
+    fds = array.array("i")
+    data, ancillary, _flags, _address = worker.recvmsg(
+        16, socket.CMSG_SPACE(fds.itemsize), socket.MSG_CMSG_CLOEXEC
+    )
+    for level, kind, content in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            fds.frombytes(content[: len(content) - len(content) % fds.itemsize])
+    return data, fds.tolist()

@@ -31,7 +31,10 @@ def main(fd: int, home: int | None = None) -> None:
         process.setns(home, process.CLONE_NEWNET)
     sock = socket.socket(fileno=fd)
     while True:
-        data, fds, _flags, _address = socket.recv_fds(sock, 16, 2)
+        try:
+            data, fds, _flags, _address = socket.recv_fds(sock, 16, 2)
+        except ConnectionResetError:  # the engine was killed before it had read an answer
+            return
         if not data:
             return
         try:

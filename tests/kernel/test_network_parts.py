@@ -17,7 +17,7 @@ from helpers.netlab import ip, namespace, run
 
 from pysup.supervisor.errors import Unavailable
 from pysup.supervisor.network import messages, nft_worker, rules
-from pysup.supervisor.network.firewall import Firewall
+from pysup.supervisor.network.firewall import Firewall, received
 from pysup.supervisor.network.messages import Peer
 from pysup.supervisor.network.netlink import Netlink, NetlinkError
 from pysup.supervisor.network.rules import ANY, Published, Ruled
@@ -170,6 +170,16 @@ async def test_an_answer_that_is_none_is_an_error_and_ends_its_process(
     with theirs, pytest.raises(Unavailable, match="cannot try: nftables: its process answers nonsense"):
         await Firewall().apply("list tables", "try")
     assert not Path(f"/proc/{pid}").exists()
+
+
+def test_what_an_answer_brings_stays_in_the_engine() -> None:
+    """It may become the keeper at any moment (execve), which would have it for ever."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        nft_worker.send(theirs, nft_worker.DONE, "text")
+        outcome, (fd,) = received(ours)
+        assert (outcome, os.get_inheritable(fd), nft_worker.text_of(fd)) == (nft_worker.DONE, False, "text")
+        os.close(fd)
 
 
 def workers() -> list[int]:

@@ -12,7 +12,8 @@ from typing import Any
 
 import trio
 
-from pysup.supervisor.engine.containers.commands import Command, Due, News
+from pysup.supervisor.engine.containers.commands import Command, Due, News, Reply
+from pysup.supervisor.errors import Unavailable
 
 Message = Command | News
 
@@ -25,6 +26,8 @@ class Actor:
         self._task_name = name
         self._send, self._inbox = trio.open_memory_channel[Message | None](math.inf)
         self._live = False
+        self._awaited: set[Reply] = set()
+        """Answers that somebody waits for."""
         self._children: trio.Nursery
         """For the tasks of its own; the actor's task ends after them."""
         self._deadline = math.inf
@@ -32,8 +35,12 @@ class Actor:
 
     async def ask(self, command: Command) -> Any:  # noqa: ANN401 - each command documents its own value
         """Give a command and wait for its answer."""
-        self.tell(command)
-        return await command.reply.get()
+        self._awaited.add(command.reply)
+        try:
+            self.tell(command)
+            return await command.reply.get()
+        finally:
+            self._awaited.discard(command.reply)
 
     def tell(self, message: Message | None) -> None:
         """Put a message into the inbox; None only wakes the task up to look whether it still has a reason."""
@@ -56,10 +63,18 @@ class Actor:
                     if message is not None:
                         await self._take(message)
                 await self._rest()
+        except BaseException:
+            self._answer_nobody_more()
+            raise
         finally:
             self._live = False
         if self._has_messages:  # one came while the task was ending
             self._begin_task(None)
+
+    def _answer_nobody_more(self) -> None:
+        """The engine ends, as it was told or by an error: who waits shielded would keep it for ever."""
+        for reply in self._awaited:
+            reply.fail(Unavailable(f"cannot go on with {self._task_name}: the engine ends"))
 
     @property
     def _has_messages(self) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import trio
 import trio.testing
 
 from pysup.supervisor.engine.callers import DAEMON
 from pysup.supervisor.engine.containers.actor import Actor, Message
 from pysup.supervisor.engine.containers.commands import Due, Kill
+from pysup.supervisor.errors import Unavailable
 
 
 class Recorder(Actor):
@@ -69,3 +71,24 @@ async def test_a_message_during_the_rest_starts_the_task_again(nursery: trio.Nur
     assert await actor.ask(Kill(DAEMON, 2)) == 2
     await trio.testing.wait_all_tasks_blocked()
     assert actor.rests == rests + 1
+
+
+async def test_who_waits_shielded_for_a_task_that_breaks_does_not_keep_the_engine() -> None:
+    """The engine is to end then, and be replaced; whoever asked is told."""
+
+    class Broken(Recorder):
+        async def _take(self, message: Message) -> None:
+            await trio.lowlevel.checkpoint()
+            raise LookupError(f"nobody expected {type(message).__name__}")
+
+    told: list[str] = []
+
+    async def ask(actor: Actor) -> None:
+        with trio.CancelScope(shield=True), pytest.raises(Unavailable) as caught:
+            await actor.ask(Kill(DAEMON, 9))
+        told.append(str(caught.value))
+
+    with pytest.RaisesGroup(pytest.RaisesGroup(LookupError)):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask, Broken(nursery))
+    assert told == ["cannot go on with recorder: the engine ends"]
