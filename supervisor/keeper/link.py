@@ -16,6 +16,7 @@ import trio
 
 from pysup.supervisor.keeper import codec, handover, table
 from pysup.supervisor.keeper.engine import ENGINE_ARGV
+from pysup.supervisor.keeper.holdings import Holdings
 from pysup.supervisor.keeper.processes import Entry, KeeperLost, Process, SpawnError
 from pysup.supervisor.keeper.protocol import (
     Exited,
@@ -62,11 +63,7 @@ class Link:
         self._answers: dict[str, Process | SpawnError] = {}
         self._listed: list[str] = []
         self._list_done = trio.Event()
-        self._found: dict[str, Entry] = {}
-        """What the keeper has and nobody has adopted yet."""
-        self._processes: dict[str, Process] = {}
-        self._held: dict[str, dict[str, int]] = {}
-        self._early_ends: dict[str, int] = {}
+        self._has = Holdings()
         self._ordered: set[str] = set()
         self._leaving = False
         self._lost = False
@@ -96,8 +93,7 @@ class Link:
         self._sock.close()
         for key in list(self._spawning):
             self._answer(key, SpawnError("ask the keeper", errno.EPIPE))
-        for unknown in self._processes.values():
-            unknown.note_end(unknown.status)
+        self._has.note_silence()
 
     async def _receive(self) -> tuple[Message, list[int]] | None:
         while True:
@@ -108,13 +104,14 @@ class Link:
 
     def _on_message(self, message: Message, fds: list[int]) -> None:
         if isinstance(message, Spawned):
-            self._answer(message.key, self._add(message.key, message.pid, fds[0]))
+            self._answer(message.key, self._has.add(message.key, message.pid, fds[0]))
         elif isinstance(message, SpawnFailed):
             self._answer(message.key, SpawnError(message.step, message.errno, message.detail))
         elif isinstance(message, Exited):
-            self._on_exit(message)
+            self._has.note_exit(message)
         elif isinstance(message, Held):
-            self._on_held(message, fds)
+            self._listed.append(message.key)
+            self._has.note_held(message, fds)
         elif isinstance(message, Listed):
             self._list_done.set()
         elif isinstance(message, Stop):
@@ -123,35 +120,11 @@ class Link:
         else:
             codec.close_all(fds)
 
-    def _on_held(self, message: Held, fds: list[int]) -> None:
-        """Of what is here already, the new duplicates are not needed."""
-        self._listed.append(message.key)
-        if message.key in {*self._processes, *self._held, *self._found}:
-            codec.close_all(fds)
-            return
-        pidfd = fds.pop(0) if message.pid else -1
-        named = dict(zip(message.names, fds, strict=True))
-        self._found[message.key] = Entry(message.key, message.pid, pidfd, message.status, named)
-
-    def _on_exit(self, message: Exited) -> None:
-        """An end may be told after the keeper's answer to List and before adopt(): it is kept for that."""
-        ended = self._processes.get(message.key)
-        if ended is None:
-            self._early_ends[message.key] = message.status
-        else:
-            ended.note_end(message.status)
-
     def _answer(self, key: str, answer: Process | SpawnError) -> None:
         waiting = self._spawning.pop(key, None)
         if waiting is not None:
             self._answers[key] = answer
             waiting.set()
-
-    def _add(self, key: str, pid: int, pidfd: int) -> Process:
-        added = Process(key, pid, pidfd)
-        added.fds = self._held.setdefault(key, {})
-        self._processes[key] = added
-        return added
 
     async def _send(self, message: Message, fds: list[int] | None = None) -> None:
         """Send in order. A keeper that is gone is told of by run(), not here.
@@ -228,69 +201,40 @@ class Link:
             self._listed, self._list_done = [], trio.Event()
             await self._send(List())
             await self._list_done.wait()
-            return list(map(self._known, self._listed))
+            return list(map(self._has.entry, self._listed))
 
     def adopt(self, entry: Entry) -> Process:
         """Take over an entry with a process that an earlier engine had made. Its descriptors become the
         link's.
         """
-        self._found.pop(entry.key, None)
-        adopted = self._add(entry.key, entry.pid, entry.pidfd)
-        adopted.fds.update(entry.fds)
-        status = self._early_ends.pop(entry.key, entry.status)
-        if status is not None:
-            adopted.note_end(status)
-        return adopted
+        return self._has.adopt(entry)
 
     def adopt_held(self, entry: Entry) -> dict[str, int]:
         """Take over an entry without a process: its descriptors by name."""
-        self._found.pop(entry.key, None)
-        held = self._held.setdefault(entry.key, {})
-        held.update(entry.fds)
-        return held
+        return self._has.adopt_held(entry)
 
     async def hold(self, key: str, named: dict[str, int]) -> None:
         """Have the keeper hold duplicates; the originals become the link's (see held())."""
         await self._send(Hold(key, list(named)), list(named.values()))
-        ours = self._held.setdefault(key, {})
-        for name, fd in named.items():
-            self._close(ours, name)
-            ours[name] = fd
+        self._has.hold(key, named)
 
     def held(self, key: str) -> dict[str, int]:
         """The descriptors that are held under a key, by name."""
-        return self._held.get(key, {})
+        return self._has.held(key)
 
     def held_below(self, beginning: str) -> list[str]:
         """The keys that begin so, of what is held."""
-        return [key for key in self._held if key.startswith(beginning)]
+        return self._has.held_below(beginning)
 
     async def release(self, key: str, names: list[str]) -> None:
         """Close descriptors here and at the keeper: the last copies of theirs, so a pipe ends."""
-        ours = self._held.get(key, {})
-        for name in names:
-            self._close(ours, name)
-        if not ours and key not in self._processes:
-            self._held.pop(key, None)
+        self._has.release(key, names)
         await self._send(Release(key, names))
 
     async def reap(self, key: str) -> None:
         """The end was committed: let the zombie and all descriptors of the key go."""
-        gone = self._processes.pop(key, None)
-        self._early_ends.pop(key, None)
-        ours = self._held.pop(key, {})
-        for name in list(ours):
-            self._close(ours, name)
-        if gone is not None:
-            os.close(gone.pidfd)
+        self._has.forget(key)
         await self._send(Reap(key))
-
-    @staticmethod
-    def _close(named: dict[str, int], name: str) -> None:
-        fd = named.pop(name, None)
-        if fd is not None:
-            trio.lowlevel.notify_closing(fd)
-            os.close(fd)
 
     async def ready(self) -> None:
         """The socket is served: the keeper tells whoever started the daemon."""
@@ -307,17 +251,7 @@ class Link:
 
     def known(self) -> list[Entry]:
         """What this engine knows of the keeper's entries: enough to become the keeper."""
-        keys = dict.fromkeys([*self._found, *self._processes, *self._held])
-        return [self._known(key) for key in keys]
-
-    def _known(self, key: str) -> Entry:
-        if key in self._found:
-            found = self._found[key]
-            return found._replace(status=self._early_ends.get(key, found.status))
-        known, held = self._processes.get(key), self._held.get(key, {})
-        if known is None:
-            return Entry(key, 0, -1, None, held)
-        return Entry(key, known.pid, known.pidfd, known.status, held)
+        return self._has.known()
 
 
 def become_keeper(

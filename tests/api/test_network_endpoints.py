@@ -38,6 +38,7 @@ def test_a_link_on_a_users_network_is_a_name_for_one_container_alone(shared: Dae
     assert ok(shared, "exec", "asker", "getent", "hosts", "store").split()[0] == address(shared, "db", "mine")
     assert shared.docker("exec", "other", "getent", "hosts", "store").returncode != 0
     assert networks_of(shared, "asker")["mine"]["Links"] == ["db:store"]
+    assert networks_of(shared, "db")["mine"]["DNSNames"][0] == "db"
     ok(shared, "network", "disconnect", "mine", "other")
     ok(shared, "network", "connect", "--link", "db:vault", "mine", "other")
     assert ok(shared, "exec", "other", "getent", "hosts", "vault").split()[0] == address(shared, "db", "mine")
@@ -282,6 +283,8 @@ def test_a_port_is_explained(shared: Daemon) -> None:
     told = shared.pysup("explain", "port", "18093", check=True).stdout
     assert f"0.0.0.0:18093/tcp leads to {address(shared, 'web')}:80: container web, network bridge.\n" in told
     assert "The rule is there: element { tcp . 18093 } of map any4 in table inet pysup.\n" in told
+    bound = [line for line in told.splitlines() if "is bound by" in line]
+    assert bound and all(line.endswith(": the daemon, so that nobody else takes it.") for line in bound)
     hooks = [line.split()[:5] for line in told.splitlines()]
     assert ["prerouting", "-100", "inet", "pysup", "prerouting"] in hooks
     assert ["forward", "0", "inet", "pysup", "forward"] in hooks

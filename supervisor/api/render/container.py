@@ -79,11 +79,17 @@ def list_entry(
         "State": state_word(row),
         "Status": status_text(row, now_ns),
         "HostConfig": {"NetworkMode": mode},
-        "NetworkSettings": {"Networks": networks.endpoints(mode, attached, row.id, row.state)},
+        "NetworkSettings": {
+            "Networks": networks.endpoints(mode, attached, _dns_names(row, config), row.state)
+        },
         "Mounts": mount_points(config, host_config, row.id, volumes),
         "Pysup": own_facts(row),
     }
     return entry if sizes is None else {**entry, "SizeRw": sizes.rw, "SizeRootFs": sizes.root}
+
+
+def _dns_names(row: Container, config: Json) -> list[str]:
+    return networks.dns_names(row.name, row.id, config.get("Hostname") or "")
 
 
 def _one_line(words: Sequence[str]) -> str:
@@ -131,7 +137,11 @@ def inspect(
         "Mounts": mount_points(config, host_config, row.id, places.volumes),
         "Config": _config(config, row),
         "NetworkSettings": networks.settings(
-            networks.network_mode(host_config), attached, config.get("ExposedPorts") or (), row.id, row.state
+            networks.network_mode(host_config),
+            attached,
+            config.get("ExposedPorts") or (),
+            _dns_names(row, config),
+            row.state,
         ),
         "Pysup": own_facts(row),
     }

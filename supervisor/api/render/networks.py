@@ -39,13 +39,12 @@ def network_mode(host_config: Json) -> str:
 # -- a container's side --------------------------------------------------------------------------------------
 
 
-def endpoints(mode: str, attached: Attached, container_id: str, state: str) -> Json:
-    """NetworkSettings.Networks: none and host show as one that has nothing."""
+def endpoints(mode: str, attached: Attached, names: Sequence[str], state: str) -> Json:
+    """NetworkSettings.Networks: none and host show as one that has nothing. ``names``: dns_names()."""
     if attached.places:
         alive = state in ALIVE
         return {
-            place.network.name: _endpoint(place, attached, container_id, alive=alive)
-            for place in attached.places
+            place.network.name: _endpoint(place, attached, names, alive=alive) for place in attached.places
         }
     return {mode: dict(_EMPTY)} if mode in ("none", "host") else {}
 
@@ -57,7 +56,12 @@ _EMPTY: Json = {
 }  # fmt: skip
 
 
-def _endpoint(place: Place, attached: Attached, container_id: str, *, alive: bool) -> Json:
+def dns_names(name: str, container_id: str, hostname: str) -> list[str]:
+    """What a container is called on networks of users, beside its aliases (moby daemon, buildEndpointDNSNames)."""
+    return list(dict.fromkeys(filter(None, (name, container_id[:_SHORT], hostname))))
+
+
+def _endpoint(place: Place, attached: Attached, names: Sequence[str], *, alive: bool) -> Json:
     """The addresses stay a container's while it is at rest, but as docker does, they are not shown then."""
     asked = place.endpoint.asked
     aliases = list(place.endpoint.aliases)
@@ -70,7 +74,9 @@ def _endpoint(place: Place, attached: Attached, container_id: str, *, alive: boo
         "MacAddress": asked.get("MacAddress") or "",
         "GwPriority": asked.get("GwPriority") or 0,
         "NetworkID": place.network.id,
-        "DNSNames": [*aliases, container_id[:_SHORT]] if not place.network.builtin else None,
+        "DNSNames": list(dict.fromkeys((*names[:1], *aliases, *names[1:])))
+        if not place.network.builtin
+        else None,
     }
     return {**shown, **_live(place, attached)} if alive else shown
 
@@ -104,9 +110,9 @@ def _length(lease: Lease) -> int:
     return ip_network(lease.subnet).prefixlen
 
 
-def settings(mode: str, attached: Attached, exposed: Iterable[str], container_id: str, state: str) -> Json:
+def settings(mode: str, attached: Attached, exposed: Iterable[str], names: Sequence[str], state: str) -> Json:
     """NetworkSettings of inspect; its own address fields are those of the default network, as in old versions."""
-    shown = endpoints(mode, attached, container_id, state)
+    shown = endpoints(mode, attached, names, state)
     default: Json = shown.get("bridge", _EMPTY)
     same = (
         "EndpointID", "Gateway", "GlobalIPv6Address", "GlobalIPv6PrefixLen", "IPAddress", "IPPrefixLen",

@@ -21,13 +21,14 @@ _DOES = {
 
 def port_entry(found: Explanation, protocol: str, number: int) -> Json:
     """The whole answer."""
+    daemon = (os.getpid(), os.getppid())  # this engine, and the keeper
     return {
         "Port": number,
         "Protocol": protocol,
         "Published": [_lead(lead) for lead in found.leads],
         "Carried": found.carried,
         "BoundBy": [
-            {"Name": one.name, "Pid": one.pid, "Address": one.address, "IsDaemon": one.pid == os.getpid()}
+            {"Name": one.name, "Pid": one.pid, "Address": one.address, "IsDaemon": one.pid in daemon}
             for one in found.holders
         ],
         "Chains": [_chain(chain) for chain in found.chains],
