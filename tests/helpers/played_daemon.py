@@ -65,8 +65,8 @@ def _play(listener: socket.socket, scenes: Sequence[Scene], played: Played) -> N
 
 def _request(client: socket.socket) -> bytes:
     data = b""
-    while b"\r\n\r\n" not in data:
-        data += client.recv(1)
+    while b"\r\n\r\n" not in data and (piece := client.recv(1)):  # a client may leave before it has asked
+        data += piece
     head = data.lower()
     if b"content-length: " in head:
         length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
