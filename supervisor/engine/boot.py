@@ -11,7 +11,7 @@ Every case is one row of this table; nothing else is remembered across engines.
 | at rest               |                     | a new daemon: start it if its policy says so, after those     |
 |                       |                     | whose namespaces it joins                                     |
 | a step of a build     | anything            | remove it: whoever wanted it is gone                          |
-| no such row           | anything            | kill, reap, forget                                            |
+| no such row, or run   | anything            | kill, reap, forget                                            |
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ _SYS_CLOSE_RANGE = 436
 _LAST = 0xFFFFFFFF
 _CLOSE_RANGE_CLOEXEC = 4
 _RENAME_NOREPLACE = 1
+_TEXT = 1 << 20
 _renameat2 = libc.bind("renameat2", libc.c_int, libc.c_char_p, libc.c_int, libc.c_char_p, libc.c_uint)
 _syncfs = libc.bind_waiting("syncfs", libc.c_int)
 
@@ -74,6 +75,20 @@ def read_all(fd: int, limit: int) -> bytes:
     if room <= 0:
         raise ValueError(f"the file is longer than {limit} bytes")
     return b"".join(parts)
+
+
+def text_of(path: str) -> str:
+    """What a text file of at most a MiB says, whatever bytes are in it; empty if it cannot be read."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        return read_all(fd, _TEXT).decode("utf-8", "surrogateescape")
+    except (OSError, ValueError):
+        return ""
+    finally:
+        os.close(fd)
 
 
 def close_on_exec_from(first: int) -> None:

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import stat
+from collections.abc import Iterable
 
 _LOG = re.compile(r"([0-9]{8,18})\.log")
 _MODE = 0o640
@@ -28,8 +29,11 @@ def index_name(number: int) -> str:
 
 def numbers(directory: int) -> list[int]:
     """The segments that exist, oldest first: a segment exists when its log does."""
-    found = (_LOG.fullmatch(name) for name in os.listdir(directory))
-    return sorted(int(match[1]) for match in found if match)
+    return _numbers(os.listdir(directory))
+
+
+def _numbers(names: Iterable[str]) -> list[int]:
+    return sorted(int(match[1]) for match in map(_LOG.fullmatch, names) if match)
 
 
 def open_file(directory: int, name: str, flags: int) -> int:
@@ -61,9 +65,12 @@ def unlink_segment(directory: int, number: int) -> int:
     return unlink(directory, log_name(number)) + unlink(directory, index_name(number))
 
 
-def unlink_orphans(directory: int) -> None:
-    """Remove the indexes whose logs are gone, or never came to be: a crash was between the two."""
-    kept = {index_name(number) for number in numbers(directory)}
-    for name in os.listdir(directory):
+def without_orphans(directory: int) -> list[int]:
+    """As numbers(); indexes whose logs are gone, or never came to be, are removed: a crash was between the two."""
+    names = os.listdir(directory)
+    found = _numbers(names)
+    kept = {index_name(number) for number in found}
+    for name in names:
         if name.endswith(".idx") and name not in kept:
             unlink(directory, name)
+    return found

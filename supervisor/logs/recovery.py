@@ -17,8 +17,7 @@ from pysup.supervisor.logs.records import SIZE, STDOUT, Header, Record, unpack_h
 
 def open_newest(directory: int, now: int) -> ActiveSegment:
     """The newest segment, ready to be written to; the first one of a new log."""
-    files.unlink_orphans(directory)
-    numbers = files.numbers(directory)
+    numbers = files.without_orphans(directory)
     if not numbers:
         return create(directory, 1, 0, now)
     with contextlib.ExitStack() as undo:

@@ -148,8 +148,9 @@ class Asked:
     ) -> None:
         self.init = init
         """The socket on which the child is told what to do, and tells what came of it: the caller's after made()."""
+        self.what = what
+        """Its name in errors; a container that is being made may have got its own since."""
         self._link = link
-        self._what = what
         self._key = key
         self._ends = ends
         self._first = first
@@ -163,7 +164,7 @@ class Asked:
         """
         with plan_file([*self._first, *plan]) as document:
             given = {PLAN: document, **attach}
-            _check_count(self._what, len(given))
+            _check_count(self.what, len(given))
             packet = json.dumps(list(given)).encode()
             while not self._try_give(packet, list(given.values())):
                 await trio.lowlevel.wait_writable(self.init)
@@ -186,7 +187,7 @@ class Asked:
         except SpawnError as error:
             self.init.close()
             self._ends.close()
-            raise StartFailed(self._what, error.step, error.number, error.detail) from error
+            raise StartFailed(self.what, error.step, error.number, error.detail) from error
 
     async def abort(self) -> None:
         """Kill and reap the child, if there is one, and close everything."""

@@ -15,6 +15,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 
+from pysup.supervisor.kernel.files import text_of
 from pysup.supervisor.kernel.own_ids import is_rootless
 from pysup.supervisor.runtime import plan, trees
 from pysup.supervisor.spec.container import ContainerSpec
@@ -154,12 +155,17 @@ def parts(directory: str) -> tuple[str, ...]:
 
 
 def _write(path: str, content: str, ids: tuple[int, int]) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(path, flags, 0o644)
+    """Written over and then cut: what was cut to nothing before goes to the disk when it is closed (ext4(5),
+    auto_da_alloc), while the start's row waits for that.
+    """
+    data = content.encode("utf-8", "surrogateescape")
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     try:
         if ids != _ROOT:
             os.fchown(fd, *ids)
-        os.write(fd, content.encode("utf-8", "surrogateescape"))
+        os.write(fd, data)
+        if os.fstat(fd).st_size > len(data):
+            os.ftruncate(fd, len(data))
     finally:
         os.close(fd)
 
@@ -168,20 +174,12 @@ def _etc(spec: ContainerSpec) -> dict[str, str]:
     """The files; with the host's network those are the host's (moby libnetwork/sandbox_dns_unix.go)."""
     host_network = spec.namespaces.net == "host"
     name = os.uname().nodename if spec.namespaces.uts == "host" else spec.hostname
-    resolver = _read("/etc/resolv.conf")
+    resolver = text_of("/etc/resolv.conf")
     return {
         "hostname": f"{name}\n",
-        "hosts": _read("/etc/hosts") if host_network else HOSTS,
+        "hosts": text_of("/etc/hosts") if host_network else HOSTS,
         "resolv.conf": resolver if host_network else without_local_servers(resolver),
     }
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
-    except OSError:
-        return ""
 
 
 def without_local_servers(resolver: str) -> str:

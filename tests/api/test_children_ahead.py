@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import select
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helpers.daemon import CGROUPS, Daemon, children
+from helpers.daemon import CGROUPS, READY_WITHIN, Daemon, children
 from helpers.mortal import until
 
 pytestmark = pytest.mark.kernel
@@ -105,6 +108,58 @@ def test_a_mount_of_the_host_is_seen_at_once(daemon: Stocked, tmp_path: Path) ->
     finally:
         subprocess.run([*inside, "umount", tmp_path], check=True)
     assert not any(str(tmp_path) in Path(f"/proc/{pid}/mounts").read_text() for pid in daemon.stocked())
+
+
+def test_a_row_that_is_refused_leaves_no_child(daemon: Stocked) -> None:
+    daemon.pysup("run", "-d", "--name", "taken", "host", "sleep", "1000", check=True)
+    daemon.stocked()
+    assert daemon.pysup("run", "--rm", "--name", "taken", "host", "true").returncode == 125
+    daemon.stocked()
+    assert len(daemon.cgroups()) == 1
+    daemon.pysup("rm", "-f", "taken", check=True)
+
+
+def has_come(pid: int) -> bool:
+    """A child that was taken has its container's pipes; what it does first is to join its cgroups."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.readlink(f"/proc/{pid}/fd/1").startswith("pipe:")
+    return False
+
+
+@contextlib.contextmanager
+def uncommitted(daemon: Stocked) -> Iterator[tuple[subprocess.Popen[str], set[int]]]:
+    """A start whose row waits to be committed while the block lasts, and its child."""
+    daemon.pysup("create", "--rm", "--name", "early", "host", "echo", "there", check=True)
+    spares = daemon.stocked()
+    with contextlib.closing(sqlite3.connect(daemon.root / "pysup.db", isolation_level=None)) as conn:
+        conn.execute("BEGIN IMMEDIATE")
+        command = daemon.command("start", "-a", "early")
+        started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        until(lambda: len(daemon.cgroups()) == 1, "its cgroup")
+        until(lambda: any(map(has_come, spares)) is VERSION_1, "its child")
+        yield started, set(filter(has_come, spares))
+
+
+def test_a_child_comes_before_the_row_is_there_and_waits_for_it(daemon: Stocked) -> None:
+    with uncommitted(daemon) as (started, taken):
+        (name,) = daemon.cgroups()
+        assert not any(name in Path(f"/proc/{pid}/cgroup").read_text() for pid in taken)
+        assert started.poll() is None
+    assert started.communicate()[0] == "there\n"
+
+
+def test_a_child_whose_engine_dies_before_the_row_is_there_is_forgotten(daemon: Stocked) -> None:
+    with uncommitted(daemon) as (started, taken):
+        pidfds = [os.pidfd_open(pid) for pid in taken]
+        os.kill(daemon.engine_pid, signal.SIGKILL)
+        for pidfd in pidfds:
+            assert select.select([pidfd], [], [], READY_WITHIN)[0]
+            os.close(pidfd)
+    started.communicate()
+    daemon.pysup("rm", "-f", "early")
+    assert daemon.pysup("ps", "-aq", check=True).stdout == ""
+    daemon.stocked()
+    assert daemon.cgroups() == set()
 
 
 def test_spare_children_that_were_killed_do_no_harm(daemon: Stocked) -> None:

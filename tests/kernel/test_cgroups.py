@@ -63,6 +63,24 @@ async def test_kill_reaches_the_frozen_and_their_children() -> None:
             assert process.wait() == -signal.SIGKILL
 
 
+async def test_what_is_remembered_of_a_run_outlives_what_is_silent() -> None:
+    """An engine that dies before the end is committed leaves the next one all that the row is to have."""
+    async with cgroup_of(Resources()) as cgroup:
+        with member(cgroup):
+            cgroup.remove_silent()
+            assert all(directory.is_dir() for directory in directories(cgroup)), "it was in use"
+        before = cgroup.final_usage()
+        cgroup.remove_silent()
+        assert before.cpu_ns > 0
+        assert (cgroup.final_usage().cpu_ns, cgroup.final_usage().memory_peak) == before
+        names = {
+            name for view in cgroup.views if Path(view.directory).is_dir() for name in view.data.split(",")
+        }
+        assert names & {"cpuacct", "memory", "pids", "freezer"} <= {"cpuacct", "memory"}
+        await cgroup.remove()
+        assert not any(directory.is_dir() for directory in directories(cgroup))
+
+
 async def test_remove_takes_cgroups_below_along() -> None:
     async with cgroup_of(Resources()) as cgroup:
         for directory in directories(cgroup):

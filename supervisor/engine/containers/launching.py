@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 
-from pysup.supervisor.engine.containers.namespaces import HeldNamespaces
 from pysup.supervisor.engine.containers.record import Record
 from pysup.supervisor.engine.containers.space_sharing import foreign, joined_spaces
+from pysup.supervisor.engine.containers.staged_child import StagedChild, asked_for, own_namespaces, stdio_of
 from pysup.supervisor.engine.containers.user_namespaces import (
     closing,
     new_namespace,
@@ -28,11 +28,11 @@ from pysup.supervisor.kernel.files import duplicate
 from pysup.supervisor.kernel.process import CLONE_NEWNS
 from pysup.supervisor.kernel.terminal import set_window_size
 from pysup.supervisor.runtime import plan, rootfs
-from pysup.supervisor.runtime.asking import StdioPlan, asking
+from pysup.supervisor.runtime.asking import StdioPlan
 from pysup.supervisor.runtime.cgroups.base import Cgroup
 from pysup.supervisor.runtime.devices import HostNode
 from pysup.supervisor.runtime.launch import Launched, launch
-from pysup.supervisor.runtime.plan import Facts, Stage
+from pysup.supervisor.runtime.plan import Facts
 from pysup.supervisor.runtime.seccomp.filters import Program
 from pysup.supervisor.settings import Settings
 from pysup.supervisor.spec.capabilities import DEFAULT
@@ -109,8 +109,9 @@ async def launch_run(
     cgroup: Cgroup,
     devices: tuple[HostNode, ...],
     kept: Mapping[str, int],
+    early: StagedChild | None,
 ) -> Launched:
-    """Clone the first process of a run; it works through its plan and waits for ``go``."""
+    """Clone the first process of a run, if no child was asked for; it works through its plan and waits for ``go``."""
     spec = with_links(parts.store.read(), record.row, record.spec)
     program = await _filter(parts, spec)
     values = await parts.secrets.values(spec.secrets) if spec.secrets else b""
@@ -120,8 +121,7 @@ async def launch_run(
             joined_spaces(parts, record) as others,
             _secrets(values) as given,
         ):
-            own = {**HeldNamespaces(parts.link, record.id).fds}
-            own.pop(plan.USER, None)
+            own = own_namespaces(parts, record)
             theirs = {**shared, **others.spaces}
             facts = replace(
                 _facts(parts, record, cgroup, program=program, devices=devices, kept=tuple(kept)),
@@ -130,11 +130,13 @@ async def launch_run(
                 donor_root=others.donor_root,
             )
             attach = {**own, **theirs, **others.memory, **kept, **_attached(program)}
+            if early is not None:
+                return await _told(early, parts, record, key, spec, facts, {**given, **attach})
             stage = plan.stage_of(spec, facts)
             if stage is not None:
-                return await _launch_staged(
-                    parts, record, key, spec, facts, stage, cgroup, {**given, **attach}
-                )
+                async with asked_for(parts, record, key, facts.held, stage, cgroup.fd) as asked:
+                    told = StagedChild(asked, stage)
+                    return await _told(told, parts, record, key, spec, facts, {**given, **attach})
             async with (
                 _mounted(parts, record, key, facts, user, given) as (facts, attached),
                 _every_id(parts, record, key, facts) as every_id,
@@ -146,7 +148,7 @@ async def launch_run(
                     flags=plan.clone_flags(spec, (*facts.held, plan.USER)),
                     plan=plan.build(spec, facts),
                     outside=plan.build_outside(spec, facts),
-                    stdio=_stdio(spec.process),
+                    stdio=stdio_of(spec.process),
                     attach={**attach, **attached, **every_id},
                     cgroup_fd=cgroup.fd,
                     user=user,
@@ -154,26 +156,21 @@ async def launch_run(
                 )
 
 
-async def _launch_staged(  # noqa: PLR0917
+async def _told(  # noqa: PLR0917
+    child: StagedChild,
     parts: Parts,
     record: Record,
     key: str,
     spec: ContainerSpec,
     facts: Facts,
-    stage: Stage,
-    cgroup: Cgroup,
     attach: Mapping[str, int],
 ) -> Launched:
-    """Have a child come that needs nothing of the container's to be made, and make its plan meanwhile."""
-    what, tty = f"container {record.row.name}", spec.process.tty
-    flags, stdio = plan.clone_flags(spec, (*facts.held, plan.USER)), _stdio(spec.process)
-    async with asking(
-        parts.link, what=what, key=key, flags=flags, stdio=stdio, stage=stage, cgroup_fd=cgroup.fd
-    ) as asked:
-        async with _mounted(parts, record, key, facts, None, {}) as (whole, attached):
-            await asked.give(plan.build(spec, whole, stage), {**attach, **attached})
-        process = await asked.made()
-    return Launched(parts.link, what, process, asked.init, tty=tty)
+    """Tell a child that waits for it what to do."""
+    child.asked.what = what = f"container {record.row.name}"
+    async with _mounted(parts, record, key, facts, None, {}) as (whole, attached):
+        await child.asked.give(plan.build(spec, whole, child.stage), {**attach, **attached})
+    process = await child.asked.made()
+    return Launched(parts.link, what, process, child.asked.init, tty=spec.process.tty)
 
 
 @asynccontextmanager
@@ -269,15 +266,11 @@ async def _launch_exec(  # noqa: PLR0917
         key=key,
         flags=0,
         plan=plan.build_exec(process, record.spec, facts),
-        stdio=_stdio(process),
+        stdio=stdio_of(process),
         attach=_attached(program),
         cgroup_fd=cgroup,
         target=target,
     )
-
-
-def _stdio(process: Process) -> StdioPlan:
-    return StdioPlan(tty=process.tty, open_stdin=process.open_stdin)
 
 
 def give_size(launched: Launched, process: Process) -> None:

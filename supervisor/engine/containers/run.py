@@ -24,6 +24,7 @@ from pysup.supervisor.engine.containers.launching import give_size, launch_run
 from pysup.supervisor.engine.containers.namespaces import HeldNamespaces, run_key
 from pysup.supervisor.engine.containers.probing import keep_probing
 from pysup.supervisor.engine.containers.record import Record
+from pysup.supervisor.engine.containers.staged_child import StagedChild, early_child
 from pysup.supervisor.engine.containers.stdio import ContainerStdio
 from pysup.supervisor.engine.networks.sandbox import Sandbox
 from pysup.supervisor.engine.parts import Parts
@@ -181,18 +182,21 @@ class Run:
                 # What a crash leaves there is found by the row alone; what is not there is told with the row's name.
                 await self.begun.wait()
             found = host_devices.find(spec.security, self._what)
-            rules = devices.cgroup_rules(spec.security, found)
-            cgroup = self._parts.hierarchy.create(self._parent, self._record.id, spec.resources, rules)
-            self.cgroup = cgroup
-            stack.push_async_callback(self._remove_cgroup)
-            await self.sandbox.prepare(self.begun)
-            await self.begun.wait()
-            self.process = await self._launch(cgroup, found, stack)
+            async with early_child(self._parts, self._record, self.key, found) as early:
+                rules = devices.cgroup_rules(spec.security, found)
+                cgroup = self._parts.hierarchy.create(self._parent, self._record.id, spec.resources, rules)
+                self.cgroup = cgroup
+                stack.push_async_callback(self._remove_cgroup)
+                await self.sandbox.prepare(self.begun)
+                await self.begun.wait()
+                self.process = await self._launch(cgroup, found, early, stack)
             stack.push_async_callback(self._parts.link.reap, self.key)
         if self._starting.cancelled_caught:
             raise StartFailed(self._what, "wait for the start", 0, "it was stopped meanwhile")
 
-    async def _launch(self, cgroup: Cgroup, devices: tuple[HostNode, ...], stack: AsyncExitStack) -> Process:
+    async def _launch(
+        self, cgroup: Cgroup, devices: tuple[HostNode, ...], early: StagedChild | None, stack: AsyncExitStack
+    ) -> Process:
         taken = await self._layers.take()
         try:
             launched = self._launched = await launch_run(
@@ -202,6 +206,7 @@ class Run:
                 cgroup=cgroup,
                 devices=devices,
                 kept=taken,
+                early=early,
             )
             await self._let_go(launched, stack)
         except BaseException:
@@ -257,19 +262,22 @@ class Run:
         assert self.process is not None  # noqa: S101 - launched or adopted
         stdio = Stdio.of(self.process.fds)
         async with self._stdio.connected(stdio, self._order, self._close_stdin) as copy_rest:
-            async with together() as nursery:
-                self._probe_health(nursery)
-                status = await self.process.wait()
-                nursery.cancel_scope.cancel()
+            status = await self._watch(self.process)
             await self._kill_stragglers()
         copy_rest()
         await self._end(status)
 
-    def _probe_health(self, nursery: trio.Nursery) -> None:
+    async def _watch(self, process: Process) -> int | None:
+        """Look after its health until it has ended; how it did."""
         check = self._record.spec.health
-        if check is not None and self.process is not None and self.cgroup is not None:
-            probing = partial(keep_probing, process=self.process, cgroup=self.cgroup, report=self._report)
+        if check is None or self.cgroup is None:
+            return await process.wait()
+        probing = partial(keep_probing, process=process, cgroup=self.cgroup, report=self._report)
+        async with together() as nursery:
             nursery.start_soon(probing, self._parts, self._record, check)
+            status = await process.wait()
+            nursery.cancel_scope.cancel()
+        return status
 
     async def _close_stdin(self) -> None:
         await self._parts.link.release(self.key, ["stdin"])
@@ -281,6 +289,7 @@ class Run:
         if self._record.spec.auto_remove:
             await self._stdio.clients_served()
         self._report(Exited(status, self.cgroup.oom_kills() > 0, *self.cgroup.final_usage()))
+        self.cgroup.remove_silent()
         await self.committed.wait()
 
     async def _kill_stragglers(self) -> None:

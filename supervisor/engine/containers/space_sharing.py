@@ -88,15 +88,17 @@ def foreign(user: int | None, found: Mapping[str, int]) -> frozenset[str]:
 
     Root of the daemon's has power over them all; only what it would make in the memory of one is of no ids there.
     """
-    if user is not None:
-        own = nsfs.identity(user)
-    else:
-        there = os.stat("/proc/self/ns/user")
-        own, found = (
-            (there.st_dev, there.st_ino),
-            {name: fd for name, fd in found.items() if name == plan.DONOR},
-        )
+    if user is None:
+        found = {name: fd for name, fd in found.items() if name == plan.DONOR}
+    if not found:
+        return frozenset()
+    own = _own_identity() if user is None else nsfs.identity(user)
     return frozenset(name for name, fd in found.items() if nsfs.owner(fd) != own)
+
+
+def _own_identity() -> tuple[int, int]:
+    there = os.stat("/proc/self/ns/user")
+    return there.st_dev, there.st_ino
 
 
 def _opened(  # noqa: PLR0917

@@ -171,9 +171,10 @@ class ContainerStdio:
 
         With --rm nothing is left of the container after its end, and nobody could come back to it.
         """
+        if not (self._taken_over and self._record.spec.auto_remove):
+            return
         config = json.loads(self._record.row.config)
-        attached = config.get("AttachStdout") or config.get("AttachStderr")
-        if self._taken_over and self._record.spec.auto_remove and attached:
+        if config.get("AttachStdout") or config.get("AttachStderr"):
             with trio.move_on_after(RETURN_WITHIN):
                 await self._came.wait()
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 from pysup.supervisor.engine.networks.places import Place
+from pysup.supervisor.kernel.files import text_of
 from pysup.supervisor.network.addresses import IPV6
 from pysup.supervisor.network.names import hosts, resolv_conf
 from pysup.supervisor.network.names.hosts import ExtraHost, Line, own_names, render_extra, render_hosts
@@ -24,18 +25,10 @@ def resolving(network: NetworkSpec, servers: Iterable[str]) -> ResolvConf:
 
 
 def _of_host() -> ResolvConf:
-    found = resolv_conf.parse(_text(resolv_conf.PATH))
-    if found.is_systemds() and _text(resolv_conf.SYSTEMD_PATH):
-        return resolv_conf.parse(_text(resolv_conf.SYSTEMD_PATH), resolv_conf.SYSTEMD_PATH)
+    found = resolv_conf.parse(text_of(resolv_conf.PATH))
+    if found.is_systemds() and text_of(resolv_conf.SYSTEMD_PATH):
+        return resolv_conf.parse(text_of(resolv_conf.SYSTEMD_PATH), resolv_conf.SYSTEMD_PATH)
     return found
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
-    except OSError:
-        return ""
 
 
 def name_files(
@@ -79,18 +72,22 @@ def files_of_host(network: NetworkSpec, conf: ResolvConf) -> dict[str, str]:
 
     Raises BadRequest.
     """
-    here = _text(hosts.PATH)
+    here = text_of(hosts.PATH)
     ended = here if here.endswith("\n") or not here else f"{here}\n"
     return {
         "hosts": ended + render_extra(_extra(network), [_HOST]),
-        "resolv.conf": _overridden(conf).get("resolv.conf", _text(resolv_conf.PATH)),
+        "resolv.conf": _overridden(conf).get("resolv.conf", text_of(resolv_conf.PATH)),
     }
 
 
-def files_of_nobody(network: NetworkSpec, conf: ResolvConf, ways: Iterable[str]) -> dict[str, str]:
-    """Without a network: what is asked for. Raises BadRequest: host-gateway is, and there is no default network."""
-    hosts_file = render_hosts("", [], _extra(network), gateways=map(ip_address, ways))
-    return {"hosts": hosts_file, **_overridden(conf)}
+def files_of_nobody(network: NetworkSpec, servers: Sequence[str], ways: Iterable[str]) -> dict[str, str]:
+    """Without a network: what is asked for; ``servers`` as for resolving(). What is not, stays as it was made.
+
+    Raises BadRequest: host-gateway is asked for, and there is no default network.
+    """
+    own = {"hosts": render_hosts("", [], _extra(network), gateways=map(ip_address, ways))}
+    asked = servers or network.dns or network.dns_search or network.dns_options
+    return {**own, **_overridden(resolving(network, servers))} if asked else own
 
 
 def _overridden(conf: ResolvConf) -> dict[str, str]:

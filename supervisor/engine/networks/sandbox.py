@@ -79,7 +79,8 @@ class Sandbox:
             case "host":
                 self._write(files_of_host(network, self._resolving()))
             case "none":
-                self._write(files_of_nobody(network, self._resolving(), self._ways()))
+                ways = self._ways() if network.extra_hosts else []
+                self._write(files_of_nobody(network, self._servers(), ways))
 
     async def _addressed(self) -> list[Place]:
         """An address that was given to somebody else while the container was at rest is replaced."""
@@ -111,8 +112,11 @@ class Sandbox:
         rootfs.write_names(self._parts.settings.container_dir(self._record.id), self._record.spec, files)
 
     def _resolving(self) -> ResolvConf:
-        servers = self._parts.settings.dns.split() or self._carried_servers()
-        return resolving(self._record.spec.network, servers)
+        return resolving(self._record.spec.network, self._servers())
+
+    def _servers(self) -> list[str]:
+        """The daemon's own name servers for containers; none: the host's."""
+        return self._parts.settings.dns.split() or self._carried_servers()
 
     def _carried_servers(self) -> list[str]:
         """An ordinary user's container without a resolver of its own asks the program that leads it out: that asks

@@ -106,6 +106,9 @@ class Cgroup(Protocol):
     async def kill(self, number: int) -> None:
         """Send a signal to every process. SIGKILL: until none is left, frozen or not, for a bounded time."""
 
+    def remove_silent(self) -> None:
+        """Remove what tells nothing of the run, as far as it is empty; the figures stay until remove()."""
+
     async def remove(self) -> None:
         """Remove it; its processes have ended or are about to. Raises Conflict if it stays busy."""
 

@@ -117,6 +117,9 @@ class NoCgroup:
         killing.send(left, signal.SIGKILL)
         return not left
 
+    def remove_silent(self) -> None:
+        """There is nothing to remove."""
+
     async def remove(self) -> None:
         """There is nothing to remove."""
 

@@ -18,6 +18,8 @@ from pysup.supervisor.runtime.plan.facts import CgroupView
 from pysup.supervisor.spec.container import Resources
 
 _FROZEN, _THAWED = "FROZEN", "THAWED"
+_TELLING = ("cpuacct", "memory")
+"""Controllers whose figures are remembered of a run (final_usage(), oom_kills())."""
 _NOWHERE = "/dev/null"
 """The directory in a hierarchy that is not mounted: no file can be found below it."""
 
@@ -33,6 +35,8 @@ class Version1:
     def __init__(self, mounts: Iterable[Mounted]) -> None:
         self._mounts = tuple(sorted(mounts, key=lambda mount: "freezer" not in mount.controllers))
         self.controllers = frozenset(name for mount in self._mounts for name in mount.controllers)
+        self._prepared: set[str] = set()
+        """Parents that stay."""
 
     def prepare(self, parent: str) -> None:
         """Make the parent in every hierarchy. Raises Unavailable."""
@@ -42,6 +46,7 @@ class Version1:
                 _make_parents(f"{mount.path}/{path}", parents.make_for_daemon)
         except OSError as error:
             raise needs.cannot_create(error, parent) from error
+        self._prepared.add(path)
 
     def release(self, parent: str) -> None:
         """Remove what prepare() made, where nothing is in it."""
@@ -75,7 +80,8 @@ class Version1:
 
     def open(self, parent: str, name: str) -> CgroupV1:
         """One that is there."""
-        return CgroupV1(self._mounts, needs.check_path(parent, name))
+        path = needs.check_path(parent, name)
+        return CgroupV1(self._mounts, path, parent_stays=os.path.dirname(path) in self._prepared)
 
     def leftovers(self, parent: str) -> list[str]:
         """Names of what exists below a parent in any hierarchy."""
@@ -94,9 +100,10 @@ class CgroupV1:
 
     fd = None
 
-    def __init__(self, mounts: tuple[Mounted, ...], path: str) -> None:
+    def __init__(self, mounts: tuple[Mounted, ...], path: str, *, parent_stays: bool) -> None:
         self._mounts = mounts
         self._path = path
+        self._parent_stays = parent_stays
         self._unique = [f"{mount.path}/{path}" for mount in mounts]
         self._directories = {
             controller: f"{mount.path}/{path}" for mount in mounts for controller in mount.controllers
@@ -198,10 +205,18 @@ class CgroupV1:
         else:
             killing.send(self.processes(), number)
 
+    def remove_silent(self) -> None:
+        """Remove what tells nothing of the run, as far as it is empty: all but usage and OOM kills."""
+        telling = {self._where(controller) for controller in _TELLING}
+        for directory in self._unique:
+            if directory not in telling:
+                with contextlib.suppress(OSError):
+                    tree.removed(directory)
+
     def remove_now(self) -> bool:
         """Remove what can be removed at once; True if that is all."""
         busy = [directory for directory in self._unique if not tree.removed(directory)]
-        for directory in self._unique if not busy else ():
+        for directory in self._unique if not (busy or self._parent_stays) else ():
             parents.remove_unused(directory.rpartition("/")[0])
         return not busy
 

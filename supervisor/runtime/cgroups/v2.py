@@ -229,6 +229,9 @@ class CgroupV2:
             parents.remove_unused(os.path.dirname(self.directory))
         return gone
 
+    def remove_silent(self) -> None:
+        """The one directory has all figures."""
+
     async def remove(self) -> None:
         """Remove it with all below. Raises Conflict if it stays busy."""
         if not await until(self._removed):

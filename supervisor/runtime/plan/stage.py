@@ -14,8 +14,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from pysup.supervisor.runtime.plan import mounts, namespaces
-from pysup.supervisor.runtime.plan.facts import Facts, Step
-from pysup.supervisor.spec.container import ContainerSpec, Process, Rootfs
+from pysup.supervisor.runtime.plan.facts import Facts, Machine, Step
+from pysup.supervisor.spec.container import ContainerSpec, Namespaces, Process, Rootfs, Security
 
 _TOPS = ("/proc", "/dev", "/sys")
 
@@ -36,7 +36,7 @@ def usual(facts: Facts) -> Iterable[Stage]:
     """The stages of containers that ask for nothing special: of a first run, and of one with a network already."""
     bare = ContainerSpec(hostname="", process=Process(()), rootfs=Rootfs(()))
     for held in ((), namespaces.outliving(bare.namespaces)):
-        yield _stage(bare, Facts(machine=facts.machine, directory="", stage=facts.stage, held=held))
+        yield _stage(bare.namespaces, bare.security, bare.shm_size, facts.machine, facts.stage, held)
 
 
 def stage_of(spec: ContainerSpec, facts: Facts) -> Stage | None:
@@ -46,15 +46,7 @@ def stage_of(spec: ContainerSpec, facts: Facts) -> Stage | None:
     kept = all(_apart(mount.target) and "slave" not in mount.propagation for mount in spec.mounts)
     if not (own and kept) or spec.sysctls or facts.devices:
         return None
-    pattern = ContainerSpec(
-        hostname="",
-        process=Process(()),
-        rootfs=Rootfs(()),
-        namespaces=spaces,
-        security=spec.security,
-        shm_size=spec.shm_size,
-    )
-    return _stage(pattern, Facts(machine=facts.machine, directory="", stage=facts.stage, held=facts.held))
+    return _stage(spaces, spec.security, spec.shm_size, facts.machine, facts.stage, facts.held)
 
 
 def _apart(target: str) -> bool:
@@ -62,8 +54,19 @@ def _apart(target: str) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _stage(spec: ContainerSpec, facts: Facts) -> Stage:
+def _stage(  # noqa: PLR0917
+    spaces: Namespaces, security: Security, shm_size: int, machine: Machine, place: str, held: tuple[str, ...]
+) -> Stage:
     """A network that is joined comes later, and /sys with it: a mount of it shows the network's devices."""
+    spec = ContainerSpec(
+        hostname="",
+        process=Process(()),
+        rootfs=Rootfs(()),
+        namespaces=spaces,
+        security=security,
+        shm_size=shm_size,
+    )
+    facts = Facts(machine=machine, directory="", stage=place, held=held)
     tops = tuple(top for top in _TOPS if top != "/sys" or not facts.held)
     steps = [
         ["propagation", "private"],
