@@ -16,7 +16,7 @@ from pysup.supervisor.images.compression import NONE, compression_of, decompress
 from pysup.supervisor.images.content import BLOBS, Blob, Content
 from pysup.supervisor.images.digests import PREFIX, WrongDigest, is_digest
 from pysup.supervisor.images.documents import BadImage, Descriptor
-from pysup.supervisor.images.tar_stream import BadArchive, Stream, content, members
+from pysup.supervisor.images.tar_stream import BadArchive, Stream, content, members, read_rest
 from pysup.supervisor.images.unpack import parts_of
 
 _MOST_FILES = 100_000
@@ -86,8 +86,7 @@ def take_in(source: IO[bytes], blobs: Content, watch: Watch) -> Archive:
             _take_in(archive, stream, member, watch)
         except (ValueError, EOFError) as error:
             raise BadArchive(f"cannot load entry {member.name[:200]!r}: {error}") from error
-    while plain.read(_BUFFER):
-        pass
+    read_rest(plain)
     return archive
 
 

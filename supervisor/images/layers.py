@@ -18,6 +18,7 @@ from typing import IO, Any, NamedTuple, cast
 from pysup.supervisor.images.compression import decompressed
 from pysup.supervisor.images.content import BLOBS, PARTIAL, TEMPORARY
 from pysup.supervisor.images.digests import PREFIX, WrongDigest, hex_of
+from pysup.supervisor.images.tar_stream import read_rest
 from pysup.supervisor.images.unpack import unpack
 from pysup.supervisor.kernel import inode_flags
 from pysup.supervisor.runtime import trees
@@ -114,8 +115,7 @@ def _unpack(source: IO[bytes], content: str, plain_digest: str | None) -> tuple[
         os.close(root)
     if hashing is None:
         return plain_digest or "", size
-    while stream.read(_BUFFER):  # padding behind the end is part of the digest
-        pass
+    read_rest(stream)
     return PREFIX + hashing.digest.hexdigest(), size
 
 

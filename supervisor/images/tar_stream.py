@@ -17,11 +17,22 @@ CHUNK = 1 << 20
 """Bytes that are read and written at once."""
 LONGEST_HEADER = 4 << 20
 """Bytes of an entry's headers together: pax records with names and extended attributes, sparse maps."""
+MOST_BEHIND = 64 << 20
+"""Bytes behind the end of an archive: tar pads to a record, which is 10 KiB, or what it was told."""
 DAMAGED = "the archive is damaged or ends too early"
 
 
 class BadArchive(BadRequest):
     """The archive is damaged, or asks for what is not allowed; the text names the entry."""
+
+
+def read_rest(source: IO[bytes]) -> None:
+    """Read what is behind the end of an archive, which may be part of a digest. Raises BadArchive if it has no end."""
+    left = MOST_BEHIND
+    while left >= 0 and (found := source.read(CHUNK)):
+        left -= len(found)
+    if left < 0:
+        raise BadArchive(f"cannot read the archive: more than {MOST_BEHIND >> 20} MiB follow its end")
 
 
 class Stream:

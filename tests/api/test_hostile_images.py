@@ -266,6 +266,21 @@ def test_a_bomb_of_zeros_takes_no_room(daemon: Daemon) -> None:
     assert (found.stat().st_size, found.stat().st_blocks) == (256 << 20, 0)
 
 
+@pytest.mark.parametrize("words", [["load"], ["import", "-", "zeros:1"], ["cp", "-", "into:/"]])
+def test_an_archive_of_zeros_without_end(daemon: Daemon, words: list[str]) -> None:
+    """As of /dev/zero: an archive that is over, and then goes on."""
+    daemon.pysup("load", stdin=docker_archive(Image([busybox()], {"Cmd": ["true"]}, ["zeros:0"])), check=True)
+    daemon.pysup("create", "--name", "into", "zeros:0", check=True)
+    with open("/dev/zero", "rb") as zeros:
+        done = subprocess.run(
+            daemon.command(*words), stdin=zeros, capture_output=True, timeout=120, check=False
+        )
+    daemon.pysup("rm", "into", check=True)
+    daemon.pysup("rmi", "zeros:0", check=True)
+    if words[0] != "cp":  # that stops at the end, and leaves the rest
+        assert done.returncode == 1 and b"more than 64 MiB follow its end" in done.stderr, done.stderr
+
+
 def test_headers_without_end(daemon: Daemon) -> None:
     long = tarfile.TarInfo("././@LongLink")
     long.type, long.size = tarfile.GNUTYPE_LONGNAME, 1 << 40

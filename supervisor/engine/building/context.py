@@ -17,6 +17,7 @@ from pysup.supervisor.engine.images.feeding import Interruptible, feed
 from pysup.supervisor.errors import BadRequest
 from pysup.supervisor.images.compression import decompressed
 from pysup.supervisor.images.directories import INSIDE
+from pysup.supervisor.images.tar_stream import read_rest
 from pysup.supervisor.images.unpack import Bounds, unpack
 from pysup.supervisor.kernel.libc import KernelError
 from pysup.supervisor.kernel.mounts import openat2
@@ -46,8 +47,7 @@ def _unpack(archive: IO[bytes], *, path: str, dockerfile: str) -> Context:
     root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         unpack(source, root, BOUNDS)
-        while source.read(1 << 20):
-            pass
+        read_rest(source)
         text = _read(root, dockerfile) or _read(root, dockerfile.lower() if dockerfile == DOCKERFILE else "")
         if text is None:
             raise BadRequest(f"cannot build: Cannot locate specified Dockerfile: {dockerfile[:200]}")

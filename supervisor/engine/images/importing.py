@@ -19,6 +19,7 @@ from pysup.supervisor.images.host import architecture
 from pysup.supervisor.images.layers import Layer
 from pysup.supervisor.images.making import encode, layer_type, manifest_of
 from pysup.supervisor.images.platforms import Platform, platform_of
+from pysup.supervisor.images.tar_stream import read_rest
 from pysup.supervisor.spec.reference import Reference
 from pysup.supervisor.spec.timestamps import rfc3339
 
@@ -56,8 +57,7 @@ def _take_in(archive: IO[bytes], *, admission: Admission) -> _Imported:
     with admission.content.ingest() as writer:
         through = _Through(archive, writer)
         layer = admission.unpack(cast("IO[bytes]", through))
-        while through.read(_PIECE):
-            pass
+        read_rest(cast("IO[bytes]", through))
         return _Imported(layer, writer.commit(), layer_type(through.head))
 
 
