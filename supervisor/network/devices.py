@@ -10,6 +10,9 @@ from pysup.supervisor.network.messages import Kind, Peer
 from pysup.supervisor.network.netlink import Netlink, NetlinkError
 from pysup.supervisor.network.parents import find_link
 from pysup.supervisor.network.probing import elsewhere
+from pysup.supervisor.network.wiring import take_out
+
+_TRIAL = "try0"
 
 
 async def trouble_with_bridge(host: Netlink, name: str) -> str:
@@ -24,13 +27,15 @@ async def trouble_with_bridge(host: Netlink, name: str) -> str:
 async def trouble_with_parent(host: Netlink, name: str, index: int, kind: Kind) -> str:
     """Why an interface cannot be the parent of others of this kind; empty: it can.
 
-    One is made, in a network namespace that ends then. Raises NetlinkError: for a reason that is not the parent's.
+    One is made elsewhere, and taken away at once: the end of its namespace would come a little later, and of those in
+    mode passthru there is one. Raises NetlinkError: for a reason that is not the parent's.
     """
     async with elsewhere() as namespace:
         try:
-            await host.ask(messages.add_beside(Peer("try0", "", namespace), index, kind))
+            await host.ask(messages.add_beside(Peer(_TRIAL, "", namespace), index, kind))
         except NetlinkError as error:
             return refused_link(kind.name, error.errno or 0) or _refusal(error, name, kind.name)
+        await take_out(namespace, _TRIAL)
     return ""
 
 
