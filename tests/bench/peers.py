@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -76,26 +77,31 @@ class Oci(Peer):
         self._bundles: dict[tuple[object, ...], Path] = {}
         self._numbers = itertools.count()
         self._started: set[str] = set()
+        self._mark = uuid.uuid4().hex[:8]
 
     def __exit__(self, *details: object) -> None:
         self.remove(*sorted(self._started))
 
+    def _id(self, name: str) -> str:
+        """A cgroup is called by the id alone, whatever --root is: crun would end another bench's container with it."""
+        return f"{name}-{self._mark}"
+
     def run(self, *argv: str) -> None:
-        call([*self._words, "run", "--bundle", self._bundle(argv), f"bench-{os.getpid()}-{self._number()}"])
+        call([*self._words, "run", "--bundle", self._bundle(argv), self._id(f"bench-{self._number()}")])
 
     def start(self, name: str, *argv: str, binds: Sequence[Bind] = (), restart: bool = False) -> None:
         if restart:
             raise NotImplementedError("a runtime does not restart")
-        words = [*self._words, "run", "--detach", "--bundle", self._bundle(argv, binds), name]
+        words = [*self._words, "run", "--detach", "--bundle", self._bundle(argv, binds), self._id(name)]
         call_silently(words)
         self._started.add(name)
 
     def exec(self, name: str, *argv: str) -> None:
-        call([*self._words, "exec", name, *argv])
+        call([*self._words, "exec", self._id(name), *argv])
 
     def remove(self, *names: str) -> None:
         for name in names:
-            call([*self._words, "delete", "--force", name])
+            call([*self._words, "delete", "--force", self._id(name)])
             self._started.discard(name)
 
     def _bundle(self, argv: Sequence[str], binds: Sequence[Bind] = ()) -> Path:
