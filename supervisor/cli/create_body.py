@@ -118,7 +118,7 @@ def _refuse_conflicts(given: Given, *, detach: bool) -> None:
         )
     if detach and given.many("attach"):
         raise UsageError(
-            "cannot parse the arguments: conflicting options: cannot specify both --attach and --detach"
+            "cannot parse the arguments: conflicting options: cannot specify both --attach and --detach", 1
         )
     if given.text("pull") not in _PULL:
         raise UsageError(

@@ -11,6 +11,7 @@ from pysup.supervisor.cli.failures import as_run_failure
 from pysup.supervisor.cli.flags import Given, Syntax, many, switch, text
 from pysup.supervisor.cli.session import Detached, Plan, Session
 from pysup.supervisor.client.responses import Lost
+from pysup.supervisor.errors import PysupError
 
 EXECUTE = Syntax(
     "exec",
@@ -44,11 +45,19 @@ def execute(argv: Sequence[str]) -> int:
     client = connect()
     identity = client.post(path(given.words[0], "exec"), body)["Id"]
     start = {"Detach": detached, "Tty": given.on("tty")} | _console(given)
+    if detached:
+        return _begin(client, identity, start)
     with as_run_failure():
-        if detached:
-            client.post(f"/exec/{identity}/start", start)
-            return 0
         return _follow(client, identity, start, given)
+
+
+def _begin(client: Client, identity: str, start: dict[str, Any]) -> int:
+    """Nobody waits for its end, so no code is the program's: 1 if it cannot be executed, as docker's."""
+    try:
+        client.post(f"/exec/{identity}/start", start)
+    except PysupError as error:
+        raise PysupError(str(error)) from None
+    return 0
 
 
 def _body(given: Given) -> dict[str, Any]:

@@ -36,7 +36,13 @@ def _word(word: str, caller: Mapping[str, str]) -> str:
 def mapping(files: Iterable[str], words: Iterable[str], flag: str = "--label-file") -> dict[str, str]:
     """NAME=VALUE lines and words as a dict; a name alone has an empty value; later ones win."""
     lines = [line for path in files for line in read(path, flag, lambda _name: "")]
-    return {name: value for name, _, value in (one.partition("=") for one in [*lines, *words])}
+    return {name: value for name, _, value in map(_label, [*lines, *words])}
+
+
+def _label(word: str) -> tuple[str, str, str]:
+    if word.partition("=")[0].strip() == "":
+        raise UsageError(f"cannot parse the arguments: invalid label {word!r}: empty name")
+    return word.partition("=")
 
 
 def read(path: str, flag: str, lookup: Lookup) -> Iterator[str]:

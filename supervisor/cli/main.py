@@ -74,11 +74,22 @@ def main() -> int:
 
 def command() -> None:
     """The program: main(), and out at once: taking the interpreter apart takes 4 ms, and nothing is left in it."""
+    _open_standard_streams()
     code = main()
     with suppress(OSError, ValueError):
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(code)
+
+
+def _open_standard_streams() -> None:
+    """One that the caller has closed (``<&-``) would be the next thing that is opened, a connection for example."""
+    for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            setattr(sys, name, open(fd, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - for good
 
 
 def _code_of(error: PysupError) -> int:

@@ -161,12 +161,13 @@ def rm(argv: Sequence[str]) -> int:
     """``pysup network rm``: prints each name."""
     given = RM.parse(argv)
 
-    def action(client: Client, name: str) -> str:
+    def action(client: Client, name: str) -> str | None:
         try:
             client.delete(f"/networks/{segment(name)}")
         except NotFound:
             if not given.on("force"):
                 raise
+            return None
         return name
 
     return each(given.words, action)

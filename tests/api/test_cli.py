@@ -374,3 +374,28 @@ def test_what_was_written_first_is_shown_first(daemon: Daemon, words: tuple[str,
         )
         assert done.stdout == "first\nsecond\n"
     daemon.pysup("rm", "-f", "web", check=True)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&- 2>&-"])
+def test_standard_streams_that_are_closed(daemon: Daemon, closed: str) -> None:
+    """What is opened next must not take their places: the connection to the daemon."""
+    command = daemon.command(
+        "run", "--rm", "-i", "--network", "none", "host", "sh", "-c", "echo hello; cat; exit 3"
+    )
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", *command],
+        input=b"",
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (3, b"")
+    assert done.stdout == (b"" if ">&-" in closed else b"hello\n")
+
+
+def test_what_is_begun_in_the_background_has_no_code_of_its_own(daemon: Daemon) -> None:
+    daemon.pysup("run", "-d", "--name", "box", "--network", "none", "host", "sleep", "1000", check=True)
+    assert daemon.pysup("exec", "box", "nope").returncode == 127
+    done = daemon.pysup("exec", "-d", "box", "nope")
+    assert (done.returncode, "executable file not found" in done.stderr) == (1, True)
+    daemon.pysup("rm", "-f", "box", check=True)

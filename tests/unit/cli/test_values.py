@@ -141,3 +141,9 @@ def test_a_cidfile_stays_only_with_an_id(tmp_path: Path) -> None:
     with pytest.raises(PysupError):
         failing_create()
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("word", ["", "=x", " =x"])
+def test_a_label_has_a_name(word: str) -> None:
+    with pytest.raises(UsageError, match="empty name"):
+        kvfile.mapping([], [word])
