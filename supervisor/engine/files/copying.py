@@ -22,7 +22,7 @@ from pysup.supervisor.engine.files import views as file_views
 from pysup.supervisor.engine.files.opening import read_text
 from pysup.supervisor.engine.files.views import View
 from pysup.supervisor.engine.images.commit import rules_of
-from pysup.supervisor.engine.images.feeding import drain, feed, told
+from pysup.supervisor.engine.images.feeding import WAITING, drain, feed, told
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import BadRequest, Forbidden, NotFound
 from pysup.supervisor.images.archiving import Archiver, is_the_kernels
@@ -50,7 +50,7 @@ class Stat(NamedTuple):
 async def stat_path(parts: Parts, container: Container, path: str) -> Stat:
     """Look at a path. Raises NotFound, BadRequest."""
     async with file_views.whole(parts, container) as view:
-        return await trio.to_thread.run_sync(_stat, container, view, path)
+        return await trio.to_thread.run_sync(_stat, container, view, path, limiter=WAITING)
 
 
 async def copy_out(
@@ -59,12 +59,12 @@ async def copy_out(
     """Send an archive of what is at a path, after ``begin``. Raises NotFound, BadRequest, Unavailable."""
     async with AsyncExitStack() as stack:
         view = await stack.enter_async_context(file_views.whole(parts, container))
-        found = await trio.to_thread.run_sync(_find, container, view, path, stack)
+        found = await trio.to_thread.run_sync(_find, container, view, path, stack, limiter=WAITING)
         if is_the_kernels(found.fd):
             raise BadRequest(
                 f"cannot copy {path} from container {_name(container)}: it is no file, but made up by the kernel"
             )
-        await begin(await trio.to_thread.run_sync(_stat_of, view, found))
+        await begin(await trio.to_thread.run_sync(_stat_of, view, found, limiter=WAITING))
         produce = partial(_archive, container=container, found=found)
         await drain(produce, send, f"copy {path} from container {_name(container)}")
 

@@ -14,6 +14,10 @@ from pysup.supervisor.errors import PysupError, Unavailable
 from pysup.supervisor.kernel.files import set_pipe_size
 
 T = TypeVar("T")
+WAITING = trio.CapacityLimiter(256)
+"""Threads that may wait for somebody else: for a client that sends an archive, or takes one, or for what a container
+has mounted (FUSE). They have room of their own: however many wait, the daemon's other work finds a thread.
+"""
 _PIPE = 1 << 20
 """Bytes on their way; where the user may not have as many, the pipe stays as it is (pipe(7))."""
 
@@ -31,7 +35,7 @@ async def feed(chunks: AsyncIterator[bytes], consume: Callable[[IO[bytes]], T], 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_copy, chunks, trio.lowlevel.FdStream(writer))
         try:
-            found = await trio.to_thread.run_sync(_consume, reader, consume)
+            found = await trio.to_thread.run_sync(_consume, reader, consume, limiter=WAITING)
         except (PysupError, OSError) as error:
             failure = error
             nursery.cancel_scope.cancel()
@@ -81,7 +85,7 @@ async def drain(
 
 async def _produce(produce: Callable[[IO[bytes]], None], writer: int, failures: list[Exception]) -> None:
     try:
-        await trio.to_thread.run_sync(_write, produce, writer)
+        await trio.to_thread.run_sync(_write, produce, writer, limiter=WAITING)
     except (PysupError, OSError) as error:
         failures.append(error)
 
