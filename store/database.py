@@ -10,6 +10,7 @@ from sqlite3 import Connection
 
 from pysup.store.errors import CannotOpen, Corrupt, Newer
 from pysup.store.migrations import Version, migrate, version_of
+from pysup.store.reserve import reserve
 
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another writer (a person's sqlite-utils); readers never wait in WAL mode."""
@@ -68,6 +69,7 @@ def open_or_create(path: str) -> Connection:
             _claim(conn)
             if not version.current:
                 migrate(conn)
+            reserve(conn)
         except BaseException:
             conn.close()
             raise

@@ -11,6 +11,8 @@ import sqlite3
 from contextlib import suppress
 from sqlite3 import Connection
 
+from pysup.store.reserve import reserve
+
 RETRY = 1.0
 """Seconds until the next try."""
 _TRIGGER = """
@@ -49,4 +51,6 @@ class Scrubber:
             busy, _frames, _moved = self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         finally:
             self._conn.execute(f"PRAGMA busy_timeout = {patience}")
+        if not busy:
+            reserve(self._conn)
         return not busy

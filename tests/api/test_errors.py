@@ -165,6 +165,20 @@ def test_a_full_disk(tmp_path: Path) -> None:
         daemon.assert_nothing_is_left()
 
 
+@pytest.mark.parametrize("end", [["kill"], ["stop", "-t", "0"], ["rm", "-f"]])
+def test_a_container_that_has_filled_the_disk_can_be_ended(tmp_path: Path, end: list[str]) -> None:
+    """Each is a commit, and so is the end of the run."""
+    root = shlex.quote(str(tmp_path / "root"))
+    with Prepared(tmp_path, f"mkdir -p {root}; mount -t tmpfs -o size=32m,mode=700 small {root}") as daemon:
+        words = ("host", "sh", "-c", "cat /dev/zero > /filler; sleep 1000")
+        daemon.pysup("run", "-d", "--name", "full", "--network", "none", *words, check=True)
+        until(lambda: os.statvfs(daemon.seen_root).f_bavail == 0, "the full disk")
+        assert daemon.pysup(*end, "full", check=True).stdout == "full\n"
+        daemon.pysup("rm", "-f", "full")
+        until(lambda: daemon.directories() == [], "that nothing is left")
+        daemon.assert_nothing_is_left()
+
+
 def test_an_exec_that_ends_while_the_store_cannot_be_written(daemon: Prepared) -> None:
     """Its end is delayed, and concerns nobody else: somebody looks at the database, and has locked it."""
     daemon.pysup("run", "-d", "--name", "base", "host", "sleep", "1000", check=True)
