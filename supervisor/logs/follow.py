@@ -19,6 +19,8 @@ from pysup.supervisor.logs.records import STDOUT
 
 _SECOND = 1_000_000_000
 _MANY = 256
+_SEARCHES = trio.CapacityLimiter(4)
+"""Logs that are searched at once for where their last lines begin: each in a thread, as it may be all of a log."""
 
 
 async def follow(directory: str, feed: Feed | None, query: Query) -> AsyncIterator[list[Entry]]:
@@ -29,12 +31,14 @@ async def follow(directory: str, feed: Feed | None, query: Query) -> AsyncIterat
     """
     reader = LogReader(directory)
     with contextlib.ExitStack() as stack:
-        opened = reader.open(query, stack) if query.follow else None
-        if feed is None or opened is None or opened[0].is_cut:
-            for entries in _together(reader.select(query)):
-                yield entries
+        opened = await _opened(reader, query, stack)
+        if opened is None:
             return
         found, cursor = opened
+        if feed is None or not query.follow or found.is_cut:
+            for entries in _together(reader.read(found, cursor, query)):
+                yield entries
+            return
         if query.marks and query.resume is None and not found.drop:
             # There may be no entry for a long time.
             yield [Entry(0, STDOUT, b"", mark=Mark(found.start.offset, 0, found.start.open))]
@@ -63,6 +67,14 @@ def _together(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
             lot, size = [], 0
     if lot:
         yield lot
+
+
+async def _opened(
+    reader: LogReader, query: Query, stack: contextlib.ExitStack
+) -> tuple[Range, Cursor] | None:
+    if not query.tail:
+        return reader.open(query, stack)
+    return await trio.to_thread.run_sync(reader.open, query, stack, limiter=_SEARCHES)
 
 
 class _Growth:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
 from typing import NamedTuple
 
 from pysup.supervisor.logs import files
@@ -37,11 +38,10 @@ def oldest(directory: int) -> Place | None:
 
 def newest(directory: int) -> Place | None:
     """The end of the log as it is now."""
-    numbers = files.numbers(directory)
-    if not numbers:
-        return None
-    with Segment(directory, numbers[-1]) as segment:
-        return _end_of(segment)
+    while numbers := files.numbers(directory):
+        with contextlib.suppress(FileNotFoundError), Segment(directory, numbers[-1]) as segment:
+            return _end_of(segment)
+    return None
 
 
 def _end_of(segment: Segment) -> Place:

@@ -67,7 +67,7 @@ class LogReader:
         with contextlib.ExitStack() as stack:
             opened = self.open(query, stack)
             if opened is not None:
-                yield from self._read(*opened, query)
+                yield from self.read(*opened, query)
 
     def open(self, query: Query, stack: contextlib.ExitStack) -> tuple[Range, Cursor] | None:
         """Where to read, and a cursor there, which the stack closes; None if there is no log."""
@@ -83,7 +83,8 @@ class LogReader:
         stack.callback(cursor.close)
         return found, cursor
 
-    def _read(self, found: Range, cursor: Cursor, query: Query) -> Iterator[Entry]:
+    def read(self, found: Range, cursor: Cursor, query: Query) -> Iterator[Entry]:
+        """What lies between the two ends that open() has found."""
         shaper = self.shaper(query, found, cursor)
         while chunk := cursor.next(found.end.offset):
             yield from shaper.feed(chunk)

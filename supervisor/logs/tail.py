@@ -13,6 +13,27 @@ from pysup.supervisor.logs.segment import BLOCK, Segment
 _READ = 256 << 10
 
 
+class _Bytes:
+    """Of a segment, in blocks that end where they are asked for first: many small chunks are one read backwards."""
+
+    def __init__(self, segment: Segment) -> None:
+        self._segment = segment
+        self._start = 0
+        self._data = b""
+
+    def newlines(self, start: int, stop: int) -> int:
+        """How many there are from one offset to before another, both within the segment."""
+        count = 0
+        while start < stop:
+            if not self._start < stop <= self._start + len(self._data):
+                self._start = max(self._segment.base, stop - _READ)
+                self._data = self._segment.read(self._start, stop)
+            first = max(start, self._start)
+            count += self._data.count(b"\n", first - self._start, stop - self._start)
+            stop = first
+        return count
+
+
 class Tail(NamedTuple):
     """Reading forward from ``start``, leave out the first ``drop`` lines: what comes then is the tail."""
 
@@ -91,23 +112,21 @@ def _backwards(directory: int, floor: Place, end: Place, ends: _Ends) -> Iterato
 
 
 def _through(segment: Segment, first: int, last: int, stop: int, ends: _Ends) -> Iterator[Place]:
+    content = _Bytes(segment)
     for begin in range(last - 1 - (last - 1 - first) % BLOCK, first - 1, -BLOCK):
         records = segment.records(begin, min(BLOCK, last - begin))
         for number in range(begin + len(records) - 1, begin - 1, -1):
             record = records[number - begin]
             offset = max(segment.base, min(record.offset, stop))  # read unchecked: a disk may have damaged it
-            _count(segment, record._replace(offset=offset), stop, ends)
+            _count(content, record._replace(offset=offset), stop, ends)
             stop = offset
             yield Place(segment.number, number, offset, record.open)
 
 
-def _count(segment: Segment, record: Record, stop: int, ends: _Ends) -> None:
+def _count(content: _Bytes, record: Record, stop: int, ends: _Ends) -> None:
     if record.kind == GAP:
         ends.cut(record.open)
         return
     if record.kind not in ends.streams:
         return
-    newlines = 0
-    for start in range(record.offset, stop, _READ):
-        newlines += segment.read(start, min(stop, start + _READ)).count(b"\n")
-    ends.add(record.kind, newlines)
+    ends.add(record.kind, content.newlines(record.offset, stop))

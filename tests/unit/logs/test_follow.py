@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -11,9 +12,10 @@ import trio
 import trio.testing
 from helpers.logs import Clock
 
+from pysup.supervisor.logs import reader
 from pysup.supervisor.logs.follow import follow, raw_from
 from pysup.supervisor.logs.lines import Entry
-from pysup.supervisor.logs.reader import Query
+from pysup.supervisor.logs.reader import Query, find_range
 from pysup.supervisor.logs.records import GAP
 from pysup.supervisor.logs.writer import LogWriter
 
@@ -59,12 +61,34 @@ async def test_a_prompt_without_a_newline_is_followed_at_once(tmp_path: Path, wr
     query = Query(follow=True, lines=False, tail=2)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(collect, follow(str(tmp_path), writer.feed, query), found)
-        await trio.testing.wait_all_tasks_blocked()
+        while len(found) < 2:
+            await trio.lowlevel.checkpoint()
         assert [entry.data for entry in found] == [b"b\n", b"login: "]
+        await trio.testing.wait_all_tasks_blocked()
         writer.write(1, b"root")
         await trio.testing.wait_all_tasks_blocked()
         assert found[-1].data == b"root"
         writer.close()
+
+
+async def test_looking_for_the_last_lines_keeps_nobody_waiting(
+    tmp_path: Path, writer: LogWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may take a look at all of a log."""
+    found: list[Entry] = []
+    go_on = threading.Event()
+
+    def slow(directory: int, query: Query) -> reader.Range | None:
+        assert go_on.wait(20)
+        return find_range(directory, query)
+
+    monkeypatch.setattr(reader, "find_range", slow)
+    writer.write(1, LINE)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(collect, follow(str(tmp_path), None, Query(tail=1)), found)
+        await trio.testing.wait_all_tasks_blocked()
+        go_on.set()
+    assert [entry.data for entry in found] == [LINE]
 
 
 @pytest.mark.parametrize("lines", [True, False])
