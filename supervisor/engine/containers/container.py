@@ -71,7 +71,7 @@ class Container(Lifecycle):
     async def _resumed(self) -> None:
         """In back-off; or at rest, where an earlier engine had no time for what was to follow."""
         if self.record.state is State.BACKOFF:
-            self._deadline = self._from_now(0, self.record.row.next_start_at)
+            await self._wait_for_retry()
         elif self.record.row.desired == "run":
             await self._begin_surely(Event.START)
         elif self.record.spec.auto_remove:
@@ -238,7 +238,7 @@ class Container(Lifecycle):
         delay = policy.changed_delay(before, restart, row.last_delay)
         due_ns = (row.finished_at or self._parts.now_ns()) + int(delay * 1e9)
         await self.record.note(columns={"next_start_at": due_ns, "last_delay": delay})
-        self._deadline = self._from_now(0, due_ns)
+        await self._wait_for_retry()
 
     async def _on_remove(self, command: commands.Remove) -> None:
         state = self.record.state

@@ -288,8 +288,11 @@ class Lifecycle(Actor):
         return NextStep(Change(), self._wait_for_retry)
 
     async def _wait_for_retry(self) -> None:
+        """No longer than the delay, however far a clock was set back since (a machine that boots without one)."""
+        row = self.record.row
         if self.record.state is State.BACKOFF:
-            self._deadline = self._from_now(0, self.record.row.next_start_at)
+            latest = trio.current_time() + row.last_delay
+            self._deadline = min(latest, self._from_now(0, row.next_start_at))
 
     # -- what is due ----------------------------------------------------------------------------------------
 

@@ -95,8 +95,8 @@ def changed_delay(before: RestartPolicy, after: RestartPolicy, last: float) -> f
 
 
 def recent_restarts(times: Sequence[float], window: float, now: float) -> tuple[float, ...]:
-    """Those of the times that lie within the window before now."""
-    return tuple(time for time in times if now - time < window)
+    """Those of the times that lie within the window before now; none that is to come: the clock was set back since."""
+    return tuple(time for time in times if 0 <= now - time < window)
 
 
 def starts_at_boot(policy: RestartPolicy, *, ran: bool, stopped_by_hand: bool, interrupted: bool) -> bool:

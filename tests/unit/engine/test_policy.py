@@ -47,6 +47,14 @@ def test_delays_double_from_a_tenth_to_a_minute() -> None:
     assert delays == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 60.0, 60.0]
 
 
+def test_a_clock_that_was_set_back_makes_no_crash_loop() -> None:
+    policy = RestartPolicy("always", limit_count=3, limit_window=60)
+    crashed = Tally(retries=3, last_delay=0.1, restarts=(5000.0, 5001.0, 5002.0))
+    assert decide(policy, CRASH, crashed, now=5003.0) == GiveUp("crash loop")
+    verdict = decide(policy, CRASH, crashed, now=1000.0)
+    assert isinstance(verdict, Retry) and verdict.tally.restarts == (1000.0,)
+
+
 def test_a_long_run_resets_the_delay_but_not_the_count() -> None:
     verdict = decide(ALWAYS, Ended(1, 10.0, False), Tally(retries=7, last_delay=12.8), now=0.0)
     assert verdict == Retry(0.1, 0.1, Tally(8, 0.1))

@@ -72,6 +72,19 @@ async def test_what_is_begun_is_carried_out(
     assert run.calls == calls
 
 
+@pytest.mark.parametrize(("due", "wait"), [(NOW + SECOND // 4, 0.25), (NOW + 3600 * SECOND, 0.5)])
+async def test_a_clock_that_was_set_back_makes_no_back_off_longer(
+    nursery: trio.Nursery, due: int, wait: float
+) -> None:
+    parts = cast("Any", SimpleNamespace(now_ns=lambda: NOW))
+    spec = normalise({"Image": "x", "Cmd": ["x"]}, {}).spec
+    row = container(state="backoff", next_start_at=due, last_delay=0.5)
+    waiting = Container(parts, Record(parts, row, spec), nursery)
+    before = trio.current_time()
+    await waiting._resumed()
+    assert before + wait <= waiting._deadline <= trio.current_time() + wait
+
+
 @pytest.mark.parametrize("state", ["running", "paused"])
 async def test_how_long_it_may_take_holds_on(nursery: trio.Nursery, state: str) -> None:
     """Paused, too; until an update takes it back."""
