@@ -16,7 +16,7 @@ from pysup.supervisor.cli.kinds import BOOL, LIST
 from pysup.supervisor.cli.lifecycle import each
 from pysup.supervisor.cli.listing import FORMAT, Column, Item, Listing, filter_flag, filters, write
 from pysup.supervisor.cli.ps import short_id
-from pysup.supervisor.errors import PysupError
+from pysup.supervisor.errors import NotFound, PysupError
 
 NONE, UNKNOWN = "<none>", "N/A"
 _PIECE = 1 << 20
@@ -143,7 +143,13 @@ def rmi(argv: Sequence[str]) -> int:
     query = {name: "1" for name, flag in (("force", "force"), ("noprune", "no-prune")) if given.on(flag)}
 
     def action(client: Client, name: str) -> str | None:
-        done = client.delete(f"/images/{segment(name)}", query=query) or []
+        try:
+            done = client.delete(f"/images/{segment(name)}", query=query) or []
+        except NotFound as error:
+            if not given.on("force"):
+                raise
+            print(f"pysup: {error}", file=sys.stderr)  # and the exit code is 0, as docker's
+            return None
         return "\n".join(f"{what}: {identity}" for one in done for what, identity in one.items()) or None
 
     return each(given.words, action)

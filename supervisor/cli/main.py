@@ -112,7 +112,10 @@ def _dispatched(argv: Sequence[str]) -> int:
         print(f"pysup version {__version__}")
         return 0
     remember(given)
-    return _run(given.words, catalogue.COMMANDS)
+    words = given.words
+    if words[:1] == ["help"]:  # docker's: `help run` is `run --help`
+        words = [*words[1:], "--help"] if words[1:] else []
+    return _run(words, catalogue.COMMANDS)
 
 
 def remember(given: Given) -> None:

@@ -170,7 +170,7 @@ class Canned(Quiet):
             200 if found else 404, shown, Api_Version="1.47", Ostype="linux", Content_Type="application/json"
         )
 
-    do_HEAD = do_GET
+    do_HEAD = do_DELETE = do_GET
 
 
 @pytest.fixture(scope="module")
@@ -295,3 +295,12 @@ def test_a_template_of_all_that_takes_disk(host: str) -> None:
         host, ["system", "df", "-v", "--format", "{{range .Images}}{{.Repository}} {{.Size}}{{end}}"]
     )
     assert pysup == (docker[0], docker[1] + "\n")
+
+
+@pytest.mark.parametrize(("words", "code"), [(["rmi", "-f", "none"], 0), (["rmi", "none"], 1)])
+def test_an_image_that_is_not_there_is_no_failure_of_rmi_by_force(
+    host: str, words: list[str], code: int
+) -> None:
+    docker, pysup = outputs(host, words)
+    assert (docker[0], pysup[0]) == (code, code)
+    assert pysup[1].startswith("pysup: ")

@@ -199,3 +199,23 @@ def test_what_starts_a_daemon() -> None:
     }
     lacks = [name for name, entry in every if name.endswith(" create") and not entry.starts]
     assert lacks == []
+
+
+@pytest.mark.parametrize(
+    "argv", [["help"], ["help", "run"], ["help", "container"], ["help", "volume", "create"]]
+)
+def test_help_as_a_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argv: list[str]
+) -> None:
+    assert call(monkeypatch, *argv) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("Usage:  pysup " + " ".join(argv[1:]))
+    assert call(monkeypatch, *argv[1:], "--help") == 0
+    assert capsys.readouterr().out == shown
+
+
+def test_help_on_what_is_not_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "help", "nope") == 1
+    assert "unknown command" in capsys.readouterr().err
