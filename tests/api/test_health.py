@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.daemon import Daemon
+from helpers.daemon import CGROUPS, Daemon
 from helpers.images import Image, busybox, oci_archive
 from helpers.mortal import Mortal, until
 from helpers.storage import rows
@@ -33,6 +35,8 @@ services:
     command: sleep 1000
     depends_on: {db: {condition: service_healthy}}
 """
+PATIENCE = 2
+"""Seconds that a slow probe may take: several times of what it needs on a busy machine."""
 FAST = ["--health-interval", "50ms", "--health-retries", "2"]
 
 
@@ -120,43 +124,85 @@ def test_what_cannot_be_executed_and_what_never_ends_to_write(daemon: Mortal) ->
     assert health(daemon)["Log"][0]["Output"] == "x" * 4096
 
 
+def probed_slowly(daemon: Mortal, tmp_path: Path, image: str) -> Path:
+    """A healthy container; the file grows when a probe begins, each of which lasts for some time."""
+    begun = tmp_path / "probes"
+    words = ["--health-timeout", f"{PATIENCE}s", "--health-interval", "20ms", "--health-retries", "1"]
+    words += ["--health-cmd", f"echo begun >> {begun}; exec sleep 0.5", "-v", f"{tmp_path}:{tmp_path}"]
+    start(daemon, *words, image)
+    until(lambda: status(daemon).endswith("(healthy)"), "a success")
+    return begun
+
+
+def another(begun: Path, count: int = 1) -> None:
+    """Wait until further probes have begun."""
+    enough = begun.stat().st_size + count * len("begun\n")
+    until(lambda: begun.stat().st_size >= enough, "further probes")
+
+
+def wait_longer_than_a_probe_may_take() -> None:
+    end = time.monotonic() + PATIENCE + 0.1
+    until(lambda: time.monotonic() > end, "more than it may take")
+
+
+def words_of_health(daemon: Mortal) -> list[str]:
+    (own,) = daemon.docker("ps", "-q", "--no-trunc").stdout.split()
+    told = rows(daemon.root, "SELECT action FROM event WHERE actor_id = ? AND action LIKE 'health%'", own)
+    return [action for (action,) in told]
+
+
 def test_a_probe_that_was_paused_with_its_container_says_nothing(daemon: Mortal, tmp_path: Path) -> None:
     """Frozen, it takes longer than it may; that is nobody's failure."""
-    probe = f"echo begun >> {tmp_path}/probes; exec sleep 0.1"
-    words = [
-        "--health-cmd",
-        probe,
-        "--health-timeout",
-        "300ms",
-        "--health-interval",
-        "20ms",
-        "--health-retries",
-        "1",
-    ]
-    start(daemon, "-v", f"{tmp_path}:{tmp_path}", *words, "host")
-    until(lambda: status(daemon).endswith("(healthy)"), "a success")
-    for _ in range(3):
-        begun = (tmp_path / "probes").stat().st_size
-        until(lambda size=begun: (tmp_path / "probes").stat().st_size > size, "the next probe")  # type: ignore[misc]
-        daemon.pysup("pause", "one", check=True)
-        end = time.monotonic() + 0.4
-        until(lambda end=end: time.monotonic() > end, "more than it may take")  # type: ignore[misc]
-        daemon.pysup("unpause", "one", check=True)
-    begun = (tmp_path / "probes").stat().st_size
-    until(lambda: (tmp_path / "probes").stat().st_size > begun + 12, "further probes")
-    (own,) = daemon.docker("ps", "-q", "--no-trunc").stdout.split()
-    told = rows(daemon.root, "SELECT action FROM event WHERE actor_id = ?", own)
-    actions = [action for (action,) in told if action.startswith("health")]
-    assert actions == ["health_status: healthy"]
+    begun = probed_slowly(daemon, tmp_path, "host")
+    another(begun)
+    daemon.pysup("pause", "one", check=True)
+    wait_longer_than_a_probe_may_take()
+    daemon.pysup("unpause", "one", check=True)
+    another(begun, 2)
+    assert words_of_health(daemon) == ["health_status: healthy"]
 
 
-@pytest.mark.parametrize(("how", "code"), [("stop", 0), ("kill", 137)])
+def is_frozen(daemon: Mortal) -> bool:
+    """In either version of cgroups (freezer-subsystem.rst, cgroup-v2.rst)."""
+    states = [*CGROUPS.glob(f"freezer/{daemon.cgroup}/*/freezer.state")]
+    events = [*CGROUPS.glob(f"{daemon.cgroup}/*/cgroup.events")]
+    return any("FROZEN" in path.read_text() for path in states) or any(
+        "frozen 1" in path.read_text() for path in events
+    )
+
+
+def test_a_probe_that_stood_still_with_a_commit_says_nothing(daemon: Mortal, tmp_path: Path) -> None:
+    """A container stands still while its files are committed; this commit takes longer than a probe may."""
+    image = oci_archive(Image([busybox()], {"Env": ["PATH=/bin"]}, ["base:1"]))
+    daemon.pysup("load", stdin=image, check=True)
+    begun = probed_slowly(daemon, tmp_path, "base:1")
+    fill = "for i in $(seq 2000); do echo $i > /file$i; done"
+    daemon.pysup("exec", "one", "sh", "-c", fill, check=True)
+    with contextlib.closing(daemon.client()) as client, ThreadPoolExecutor(1) as pool:
+        another(begun)
+        committing = pool.submit(client.post, "/commit", {}, query={"container": "one", "repo": "made"})
+        while not is_frozen(daemon):
+            assert not committing.done(), "nobody saw it frozen"
+        engine = daemon.engine_pid
+        os.kill(engine, signal.SIGSTOP)
+        wait_longer_than_a_probe_may_take()
+        os.kill(engine, signal.SIGCONT)
+        committing.result()
+    another(begun, 2)
+    assert words_of_health(daemon) == ["health_status: healthy"]
+    daemon.pysup("rm", "-f", "one", check=True)
+    daemon.pysup("rmi", "made", "base:1", check=True)
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "number"), [("stop", 0, signal.SIGTERM), ("kill", 137, signal.SIGKILL)]
+)
 def test_what_is_unhealthy_is_ended_and_its_policy_brings_it_back(
-    daemon: Mortal, how: str, code: int
+    daemon: Mortal, how: str, code: int, number: int
 ) -> None:
-    """Once it has become so, not for each failure after that."""
-    script = "trap 'exit 0' TERM; echo born; while :; do sleep 0.02; done"
-    words = ["--restart", "on-failure:1", "--restart-delay", "0", "--health-cmd", "false"]
+    """Once it has become so, not for each failure after that. What is killed is not asked before."""
+    script = "trap 'exit 0' TERM; echo born; touch /dev/shm/born; while :; do sleep 0.02; done"
+    words = ["--restart", "on-failure:1", "--restart-delay", "0", "--health-cmd", "test ! -e /dev/shm/born"]
     words += ["--health-on-failure", how]
     body = ["host", "sh", "-c", script]
     daemon.pysup("run", "-d", "--name", how, "--network", "none", *words, *FAST, *body, check=True)
@@ -164,6 +210,8 @@ def test_what_is_unhealthy_is_ended_and_its_policy_brings_it_back(
     history = "SELECT cause, ended_by, exit_code FROM history WHERE name = ? ORDER BY run"
     found = rows(daemon.root, history, how)
     assert found == [("manual", "unhealthy", code), ("policy", "unhealthy", code)]
+    ends = "FROM event JOIN container ON actor_id = container.id WHERE name = ? AND action = 'kill'"
+    assert rows(daemon.root, f"SELECT attributes ->> 'signal' {ends}", how) == [(str(int(number)),)] * 2
     assert daemon.pysup("logs", how, check=True).stdout == "born\nborn\n"
     assert "unhealthy" in daemon.pysup("history", how, check=True).stdout
     assert rows(daemon.root, "SELECT count(*) FROM failures WHERE name = ?", how) == [(2,)]

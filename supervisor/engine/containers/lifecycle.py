@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -219,9 +220,10 @@ class Lifecycle(Actor):
 
     async def _end_unhealthy(self, how: str) -> None:
         """The restart policy decides what follows, as if it had failed by itself."""
-        if how != "none":
+        if how == "stop":
             await self._stop_by_itself("unhealthy")
-        if how == "kill":
+        elif how == "kill":  # without the stop signal before it, which a program may take for a wish
+            await self._stop_by_itself("unhealthy", signal.SIGKILL)
             await self._run_in_progress.end_by_force()
 
     # -- ending ---------------------------------------------------------------------------------------------
@@ -314,8 +316,8 @@ class Lifecycle(Actor):
 
     # -- stopping -------------------------------------------------------------------------------------------
 
-    async def _stop_by_itself(self, ended_by: str) -> None:
-        await self._stop_run(commands.Stop(DAEMON, ended_by=ended_by), self._surely)
+    async def _stop_by_itself(self, ended_by: str, number: int | None = None) -> None:
+        await self._stop_run(commands.Stop(DAEMON, signal=number, ended_by=ended_by), self._surely)
 
     async def _stop_run(self, command: commands.Stop, commit: Callable[[Change], Awaitable[None]]) -> None:
         """Begin the end of the run; where that was begun already, the last wish and the sooner time count."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
+from typing import NamedTuple
 
 import trio
 
@@ -13,8 +13,8 @@ from pysup.supervisor.engine.containers.health import LONGEST_OUTPUT, Health, Pr
 from pysup.supervisor.engine.containers.launching import launch_exec
 from pysup.supervisor.engine.containers.outcome import exit_code_of
 from pysup.supervisor.engine.containers.record import Record
+from pysup.supervisor.engine.containers.standstill import Standstill
 from pysup.supervisor.engine.containers.states import State
-from pysup.supervisor.engine.news import Happening
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import PysupError
 from pysup.supervisor.keeper.link import Process
@@ -27,39 +27,33 @@ from pysup.supervisor.spec.units import format_duration
 _FAILED = -1
 
 
+class Target(NamedTuple):
+    """What is probed: the first process of a run, its cgroup, and when they are frozen."""
+
+    process: Process
+    cgroup: Cgroup
+    standstill: Standstill
+
+
 async def keep_probing(
-    parts: Parts,
-    record: Record,
-    check: HealthCheck,
-    *,
-    process: Process,
-    cgroup: Cgroup,
-    report: Callable[[Probed], None],
+    parts: Parts, record: Record, check: HealthCheck, target: Target, report: Callable[[Probed], None]
 ) -> None:
-    """Until it is cancelled. One that is paused, or about to end, is left alone, and a probe that was paused with it
+    """Until it is cancelled. One that is frozen, or about to end, is left alone, and a probe that was frozen with it
     says nothing: it had no chance.
     """
+    still = target.standstill
     while True:
         row = record.row
         since = (parts.now_ns() - (row.started_at or 0)) / 1e9
         await trio.sleep(pause(Health(row.health), check, since))
-        if record.state is State.RUNNING:
-            with parts.news.subscribe(record.id) as news:
-                probe = await _probe(parts, record, check, process, cgroup)
-                if "pause" not in _heard(news):
-                    report(Probed(probe))
+        if record.state is State.RUNNING and not still.lasts:
+            before = still.times
+            probe = await _probe(parts, record, check, target)
+            if still.times == before:
+                report(Probed(probe))
 
 
-def _heard(news: trio.MemoryReceiveChannel[Happening]) -> set[str]:
-    """What has happened meanwhile."""
-    found = set()
-    with contextlib.suppress(trio.WouldBlock):
-        while True:
-            found.add(news.receive_nowait().action)
-    return found
-
-
-async def _probe(parts: Parts, record: Record, check: HealthCheck, process: Process, cgroup: Cgroup) -> Probe:
+async def _probe(parts: Parts, record: Record, check: HealthCheck, target: Target) -> Probe:
     start, output, code = parts.now_ns(), bytearray(), _FAILED
     told = f"Health check exceeded timeout ({format_duration(check.timeout)})"
     with trio.move_on_after(check.timeout) as patience:
@@ -67,8 +61,8 @@ async def _probe(parts: Parts, record: Record, check: HealthCheck, process: Proc
             launched = await launch_exec(
                 parts,
                 record,
-                target=process.pidfd,
-                cgroup=cgroup,
+                target=target.process.pidfd,
+                cgroup=target.cgroup,
                 key=f"health/{record.id}",
                 process=exec_process({"Cmd": list(check.argv)}, record.spec.process, verb="check health"),
             )

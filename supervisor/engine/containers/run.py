@@ -22,9 +22,10 @@ from pysup.supervisor.engine.containers.ending import Ending
 from pysup.supervisor.engine.containers.kept_layers import KeptLayers, close_all
 from pysup.supervisor.engine.containers.launching import give_size, launch_run
 from pysup.supervisor.engine.containers.namespaces import HeldNamespaces, run_key
-from pysup.supervisor.engine.containers.probing import keep_probing
+from pysup.supervisor.engine.containers.probing import Target, keep_probing
 from pysup.supervisor.engine.containers.record import Record
 from pysup.supervisor.engine.containers.staged_child import StagedChild, early_child
+from pysup.supervisor.engine.containers.standstill import Standstill
 from pysup.supervisor.engine.containers.stdio import ContainerStdio
 from pysup.supervisor.engine.networks.sandbox import Sandbox
 from pysup.supervisor.engine.parts import Parts
@@ -77,6 +78,7 @@ class Run:
         self._layers = layers
         self._report = report
         self._order = Order(())
+        self._standstill = Standstill()
         self._whole = trio.CancelScope()
         self._starting = trio.CancelScope()
         self._launched: Launched | None = None
@@ -272,9 +274,9 @@ class Run:
         check = self._record.spec.health
         if check is None or self.cgroup is None:
             return await process.wait()
-        probing = partial(keep_probing, process=process, cgroup=self.cgroup, report=self._report)
+        target = Target(process, self.cgroup, self._standstill)
         async with together() as nursery:
-            nursery.start_soon(probing, self._parts, self._record, check)
+            nursery.start_soon(keep_probing, self._parts, self._record, check, target, self._report)
             status = await process.wait()
             nursery.cancel_scope.cancel()
         return status
@@ -351,11 +353,17 @@ class Run:
             log.warning("%s: %s", self._what, error)
 
     async def freeze(self) -> None:
-        """Stop all its processes where they are."""
+        """Stop all its processes where they are. Raises Unavailable, Conflict: none of them is stopped."""
         if self.cgroup is not None:
-            await self.cgroup.freeze()
+            self._standstill.begin()
+            try:
+                await self.cgroup.freeze()
+            except PysupError:
+                self._standstill.end()
+                raise
 
     async def thaw(self) -> None:
         """Let them go on."""
         if self.cgroup is not None:
             await self.cgroup.thaw()
+            self._standstill.end()
