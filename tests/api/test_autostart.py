@@ -113,7 +113,7 @@ def test_a_file_at_the_place_of_the_socket_stays(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path)
     daemon.socket = tmp_path / "file"
     daemon.socket.write_text("precious")
-    done = daemon.pysup("daemon", timeout=20)
+    done = daemon.pysup("daemon")
     assert (done.returncode, "no socket" in done.stderr) == (1, True)
     assert daemon.socket.read_text() == "precious"
 
@@ -122,7 +122,7 @@ def test_a_directory_for_everybody_keeps_its_mode(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path)
     daemon.run_dir.mkdir()
     daemon.run_dir.chmod(0o1777)
-    done = daemon.pysup("daemon", timeout=20)
+    done = daemon.pysup("daemon")
     assert (done.returncode, str(daemon.run_dir) in done.stderr) == (1, True)
     assert daemon.run_dir.stat().st_mode & 0o7777 == 0o1777
 

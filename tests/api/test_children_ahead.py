@@ -107,7 +107,14 @@ def test_a_mount_of_the_host_is_seen_at_once(daemon: Stocked, tmp_path: Path) ->
         assert done.stdout == "new\n", done
     finally:
         subprocess.run([*inside, "umount", tmp_path], check=True)
-    assert not any(str(tmp_path) in Path(f"/proc/{pid}/mounts").read_text() for pid in daemon.stocked())
+    until(lambda: not any(sees(pid, tmp_path) for pid in daemon.stocked()), "children without the mount")
+
+
+def sees(pid: int, place: Path) -> bool:
+    """Whether it has a mount there; one that is gone has none."""
+    with contextlib.suppress(OSError):
+        return str(place) in Path(f"/proc/{pid}/mounts").read_text()
+    return False
 
 
 def test_a_row_that_is_refused_leaves_no_child(daemon: Stocked) -> None:
@@ -163,8 +170,12 @@ def test_a_child_whose_engine_dies_before_the_row_is_there_is_forgotten(daemon: 
 
 
 def test_spare_children_that_were_killed_do_no_harm(daemon: Stocked) -> None:
-    for pid in daemon.stocked():
-        os.kill(pid, signal.SIGKILL)
+    pidfds = [os.pidfd_open(pid) for pid in daemon.stocked()]
+    for pidfd in pidfds:
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    for pidfd in pidfds:
+        assert select.select([pidfd], [], [], READY_WITHIN)[0], "one does not end"
+        os.close(pidfd)
     done = daemon.pysup("run", "--rm", "host", "echo", "there")
     assert (done.returncode, done.stdout, done.stderr) == (0, "there\n", "")
 

@@ -161,9 +161,9 @@ async def test_the_next_server_is_asked_when_one_is_silent_or_useless() -> None:
             name_server("127.0.0.55", useless),
             name_server(HOST_SERVER, unknown),
         ):
-            async with resolver(inside, Upstreams(servers, timeout=0.2)):
+            async with resolver(inside, Upstreams(servers, timeout=0.5)):
                 assert (await ask(inside, "example.org")).rcode() == dns.rcode.NXDOMAIN
-            async with resolver(inside, Upstreams(servers[:3], timeout=0.2, attempts=2)):
+            async with resolver(inside, Upstreams(servers[:3], timeout=0.5, attempts=2)):
                 assert (await ask(inside, "example.org")).rcode() == dns.rcode.SERVFAIL
 
 
