@@ -31,10 +31,11 @@ class DiskUse(NamedTuple):
 
 
 def parts_of_images(conn: Connection, rows: Iterable[Image]) -> Parts:
-    """The blobs and layers of each image."""
+    """The blobs and layers of each of these images; another one may have come since they were read."""
     found = {row.id: {f"{LAYERS}/{name}" for name in row.layers if name != LAYER} for row in rows}
     for one in blobs.all_image_blobs(conn):
-        found[one.image_id].add(f"{BLOBS}/{hex_of(one.digest)}")
+        if one.image_id in found:
+            found[one.image_id].add(f"{BLOBS}/{hex_of(one.digest)}")
     return {image_id: frozenset(names) for image_id, names in found.items()}
 
 

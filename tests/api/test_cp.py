@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
+import socket
+import sqlite3
 import stat
 import subprocess
 import tarfile
@@ -371,6 +374,25 @@ def test_a_lease_keeps_nobody_waiting(daemon: Daemon, tmp_path: Path) -> None:
     told = daemon.pysup("cp", "box:/srv/leased", str(tmp_path), timeout=30)
     assert told.returncode == 1, told
     assert "cannot copy /srv/leased from container box: Resource temporarily" in daemon.log.read_text()
+
+
+def test_who_looks_at_one_whose_end_is_not_committed_yet_waits_for_that(daemon: Daemon) -> None:
+    """And keeps nobody else waiting: somebody looks at the database meanwhile, and has locked it."""
+    daemon.pysup("run", "-d", "--name", "box", "box:1", "sleep", "600", check=True)
+    pid = int(daemon.pysup("inspect", "-f", "{{.State.Pid}}", "box", check=True).stdout)
+    begun = len(daemon.log.read_text())
+    database = sqlite3.connect(daemon.root / "pysup.db", isolation_level=None)
+    with contextlib.closing(database) as other, socket.socket(socket.AF_UNIX) as client:
+        other.execute("BEGIN IMMEDIATE")
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: "trying again" in daemon.log.read_text()[begun:], "that the end cannot be committed")
+        client.settimeout(60)
+        client.connect(str(daemon.socket))
+        client.sendall(b"GET /containers/box/archive?path=/data/file HTTP/1.1\r\nHost: x\r\n\r\n")
+        for _ in range(3):
+            assert daemon.pysup("version", timeout=60).returncode == 0
+        other.execute("ROLLBACK")
+        assert client.recv(12) == b"HTTP/1.1 200"
 
 
 def test_a_container_that_exchanges_names_gains_nothing(daemon: Daemon, tmp_path: Path) -> None:

@@ -228,6 +228,7 @@ def test_a_daemon_that_is_killed_during_a_run(tmp_path: Path) -> None:
     daemon.stop(signal.SIGKILL)
     with daemon:
         until(lambda: daemon.pysup("ps", "-aq").stdout == "", "that the run is cleaned up")
+        until(lambda: not daemon.directories() and not daemon.cgroups(), "what goes after the row")
         daemon.assert_nothing_is_left()
 
 

@@ -221,7 +221,7 @@ async def prune_images(engine: Engine, request: Request) -> Response:
 
 
 async def _measured(engine: Engine, parts: Parts, ids: Sequence[str]) -> dict[str, int]:
-    names = frozenset[str]().union(*(parts[image_id] for image_id in ids))
+    names = frozenset[str]().union(*(parts.get(image_id, frozenset()) for image_id in ids))
     measure = partial(measured, engine.parts.settings.images_dir, names)
     return await trio.to_thread.run_sync(measure, limiter=engine.parts.disk)
 

@@ -23,6 +23,7 @@ from pysup.supervisor.engine.containers.kept_layers import close_all
 from pysup.supervisor.engine.containers.namespaces import HeldNamespaces
 from pysup.supervisor.engine.containers.states import ALIVE, State
 from pysup.supervisor.engine.containers.user_namespaces import new_namespace, shown
+from pysup.supervisor.engine.news import Happening
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.volumes.uses import sources
 from pysup.supervisor.errors import NotFound, StartFailed
@@ -33,6 +34,9 @@ from pysup.supervisor.runtime.launch import Launched, StdioPlan, launch
 from pysup.supervisor.runtime.plan import Facts, Step
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+Happenings = trio.MemoryReceiveChannel[Happening]
 
 
 class View(NamedTuple):
@@ -63,19 +67,28 @@ async def _viewed(parts: Parts, container: Container, *, volumes: bool) -> Async
         async with AsyncExitStack() as stack:
             view = None
             while view is None:
-                await _settled(parts, container)
-                if container.record.state in ALIVE:
-                    view = await _visit(parts, container, stack, volumes=volumes)
-                else:
-                    view = await _assemble(parts, container, stack, volumes=volumes)
+                with parts.news.subscribe(container.record.id) as happenings:
+                    view = await _found(parts, container, stack, happenings, volumes=volumes)
             yield view
 
 
-async def _settled(parts: Parts, container: Container) -> None:
+async def _found(
+    parts: Parts, container: Container, stack: AsyncExitStack, happenings: Happenings, *, volumes: bool
+) -> View | None:
+    """None: it has been started or has ended meanwhile, and its state says so by now."""
+    await _settled(container, happenings)
+    if container.record.state not in ALIVE:
+        return await _assemble(parts, container, stack, volumes=volumes)
+    view = await _visit(parts, container, stack, volumes=volumes)
+    if view is None:  # until the end of the process is committed, which a loop without a wait would keep off
+        await happenings.receive()
+    return view
+
+
+async def _settled(container: Container, happenings: Happenings) -> None:
     """Until it is not just being started."""
-    with parts.news.subscribe(container.record.id) as happenings:
-        while container.record.state is State.STARTING:
-            await happenings.receive()
+    while container.record.state is State.STARTING:
+        await happenings.receive()
     if container.record.state is State.REMOVED:
         name = container.record.row.name
         raise NotFound(f"cannot find container {name}: No such container: {name}")
