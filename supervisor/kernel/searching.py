@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+
+_SPECIAL = re.compile(rb"[ \t\n\\]")
 
 
 def processes_of(path: str) -> list[int]:
@@ -28,8 +31,13 @@ def _namespace(pid: object) -> str:
 def _shows(pid: int, path: str, known: dict[str, bool]) -> bool:
     namespace = _namespace(pid)
     if namespace and namespace not in known:
-        known[namespace] = _names(pid, path.encode())
+        known[namespace] = _names(pid, _escaped(path))
     return bool(namespace) and known[namespace]
+
+
+def _escaped(path: str) -> bytes:
+    r"""As mountinfo has it: a space is written \040 and so on (fs/proc_namespace.c, mangle)."""
+    return _SPECIAL.sub(lambda match: b"\\%03o" % ord(match[0]), os.fsencode(path))
 
 
 def _names(pid: int, path: bytes) -> bool:

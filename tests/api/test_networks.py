@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -211,6 +212,18 @@ def test_a_network_is_shared_with_a_container_across_its_restart(shared: Daemon)
     assert address(shared, "web") in ok(shared, "exec", "beside", "ip", "-br", "addr")
     ok(shared, "rm", "-f", "beside", "web")
     assert "No such container" in refused(shared, "run", "--rm", "--network", "container:web", "host", "true")
+
+
+def test_two_prunes_at_once_remove_each_network_once(shared: Daemon) -> None:
+    """What the other one has removed is no error."""
+    names = [f"idle{number}" for number in range(6)]
+    for name in names:
+        ok(shared, "network", "create", name)
+    with ThreadPoolExecutor(2) as pool:
+        pruned = list(pool.map(lambda _: shared.docker("network", "prune", "-f"), range(2)))
+    assert [done.stderr for done in pruned] == ["", ""]
+    told = [line for done in pruned for line in done.stdout.splitlines() if line.startswith("idle")]
+    assert sorted(told) == names
 
 
 # -- bad input -----------------------------------------------------------------------------------------------

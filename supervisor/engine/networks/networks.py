@@ -12,6 +12,7 @@ import secrets
 import socket
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from sqlite3 import Connection
 from typing import TYPE_CHECKING, Any
@@ -247,6 +248,8 @@ class Networks:
         self._news.publish(Happening("network", row.id, "destroy"))
 
     def _delete(self, conn: Connection, row: Row, caller: Caller) -> None:
+        if networks.get(conn, row.id) is None:
+            raise NotFound(f"cannot remove network {row.name}: somebody else has removed it")
         self._refuse_used(conn, row)
         networks.delete(conn, row.id)
         event_rows.note(conn, "network", "destroy", row.id, told(row), caller=caller)
@@ -266,12 +269,13 @@ class Networks:
             )
 
     async def prune(self, rows: Iterable[Row], caller: Caller) -> list[str]:
-        """Remove those that nobody is on; their names."""
+        """Remove those that nobody is on; their names. One that is used by now, or gone, is left out."""
         removed = []
         for row in rows:
             if not row.builtin and not endpoints.of_network(self._store.read(), row.id):
-                await self.remove(row.id, caller)
-                removed.append(row.name)
+                with suppress(Conflict, NotFound):
+                    await self.remove(row.id, caller)
+                    removed.append(row.name)
         return removed
 
 

@@ -119,6 +119,7 @@ def test_devices_that_are_asked_for(tmp_path: Path) -> None:
     (tmp_path / "bus").mkdir()
     os.mknod(tmp_path / "bus" / "one", 0o60640, os.makedev(7, 3))
     os.mknod(tmp_path / "bus" / "two", 0o20600, os.makedev(1, 3))
+    (tmp_path / "bus" / "one").chmod(0o640)  # whatever the umask is
     os.chown(tmp_path / "bus" / "one", 0, 6)
     (tmp_path / "bus" / "link").symlink_to("two")
     (tmp_path / "bus" / "file").touch()

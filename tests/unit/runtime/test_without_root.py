@@ -61,15 +61,17 @@ def test_the_host_image_in_pieces(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts")
-def test_processes_are_found_by_what_is_mounted_where_they_are(tmp_path: Path) -> None:
-    (tmp_path / "containers/x").mkdir(parents=True)
-    script = f"mount -t tmpfs none {tmp_path}/containers/x; echo; exec sleep 60"
-    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script]
+@pytest.mark.parametrize("directory", ["plain", "with spaces and\ttabs"])
+def test_processes_are_found_by_what_is_mounted_where_they_are(tmp_path: Path, directory: str) -> None:
+    root = tmp_path / directory
+    (root / "containers/x").mkdir(parents=True)
+    script = 'mount -t tmpfs none "$0/containers/x"; echo; exec sleep 60'
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, str(root)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as inside:
         assert inside.stdout is not None
         inside.stdout.readline()
-        assert processes_of(f"{tmp_path}/containers/") == [inside.pid]
-        assert processes_of(f"{tmp_path}/other/") == []
+        assert processes_of(f"{root}/containers/") == [inside.pid]
+        assert processes_of(f"{root}/other/") == []
         inside.kill()
 
 
