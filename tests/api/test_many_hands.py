@@ -19,6 +19,7 @@ pytestmark = pytest.mark.kernel
 SECONDS = 5.0
 CLIENTS = 8
 NAMES = [f"race{number}" for number in range(4)]
+NETWORK = "races"
 ANSWERED_WITHIN = 60.0
 
 
@@ -48,7 +49,7 @@ class Hand(threading.Thread):
 def create(hand: Hand, name: str) -> None:
     own = {"Secrets": [{"Data": "eA==", "Target": "x"}]} if hand.chance.random() < 0.3 else {}
     host = {
-        "NetworkMode": "none",
+        "NetworkMode": hand.chance.choice(["none", NETWORK]),
         "AutoRemove": hand.chance.random() < 0.3,
         "Binds": ["shared:/v"] if hand.chance.random() < 0.3 else [],
         "Pysup": own,
@@ -89,6 +90,31 @@ def read_log(hand: Hand, name: str) -> None:
         list(output)
 
 
+def export(hand: Hand, name: str) -> None:
+    with hand.client.exchange("GET", f"/containers/{name}/export") as opened:
+        next(iter(opened.pieces()), b"")  # and leaves
+
+
+def network(hand: Hand, name: str) -> None:
+    path, body = hand.chance.choice(
+        [
+            ("/networks/create", {"Name": NETWORK}),
+            (f"/networks/{NETWORK}/connect", {"Container": name}),
+            (f"/networks/{NETWORK}/disconnect", {"Container": name, "Force": True}),
+        ]
+    )
+    hand.client.post(path, body)
+
+
+def prune(hand: Hand, _name: str) -> None:
+    kind = hand.chance.choice(["networks", "volumes", "images", "build"])
+    hand.client.post(f"/{kind}/prune")
+
+
+def disk_use(hand: Hand, _name: str) -> None:
+    hand.client.get("/system/df")
+
+
 def _post(verb: str) -> Callable[[Hand, str], None]:
     def act(hand: Hand, name: str) -> None:
         hand.client.post(f"/containers/{name}/{verb}")
@@ -98,7 +124,7 @@ def _post(verb: str) -> Callable[[Hand, str], None]:
 
 
 ACTS: list[Callable[[Hand, str], None]] = [
-    *(create, execute, remove, rename, stop, update, look, read_log),
+    *(create, execute, remove, rename, stop, update, look, read_log, export, network, prune, disk_use),
     *map(_post, ("start", "restart", "kill", "pause", "unpause")),
 ]
 
@@ -116,6 +142,7 @@ def test_whatever_they_do_together(shared: Daemon) -> None:
     assert shared.engine_pid == engine, shared.log.read_text()[-5000:]
     for name in shared.pysup("ps", "-aq").stdout.split():
         shared.pysup("rm", "-fv", name, check=True)
+    shared.pysup("network", "prune", "-f", check=True)
 
 
 def test_a_restart_that_a_removal_overtakes_is_answered(shared: Daemon) -> None:
