@@ -15,6 +15,10 @@ from hypothesis import settings
 if os.geteuid() == 0:  # here, and not in a fixture: before any thread is made
     own_network.enter()
 
+# What somebody has set for a daemon and a docker command of their own would be asked, too.
+for _name in [*os.environ]:
+    if _name.startswith(("DOCKER_", "PYSUP_")) and not _name.startswith("PYSUP_TORTURE_"):
+        del os.environ[_name]
 # Every daemon and command that a test starts would compile all it imports, again and again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Under nohup(1) every daemon of a test would ignore it, too, and never be upgraded.
