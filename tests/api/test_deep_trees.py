@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from helpers.daemon import Daemon
 from helpers.images import Image, busybox, docker_archive, layer
+from helpers.mortal import until
 
 from pysup.supervisor.runtime import trees
 
@@ -55,8 +56,7 @@ def test_what_a_container_has_made(place: Path) -> None:
         assert "File name too long" in daemon.pysup("diff", "deep").stderr
         daemon.pysup("rm", "-f", "deep", "busy", check=True)
         daemon.pysup("volume", "rm", "deep", check=True)
-        while any((daemon.root / "trash").iterdir()):
-            pass
+        until(lambda: not any((daemon.root / "trash").iterdir()), "what was removed to be unlinked")
     log = (place / "daemon.log").read_text()
     assert "cannot remove" not in log and "Traceback" not in log
 
