@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from tests.vm import initramfs, kernel, systemd
@@ -120,15 +121,19 @@ class _Ended(subprocess.Popen[str]):
 
 
 def _relay(guest: subprocess.Popen[str]) -> int | None:
-    """Print what the guest says; the exit code that it tells at the end."""
+    """Print what the guest says as it says it; the exit code that it tells at the end, in a line of its own."""
     assert guest.stdout is not None
-    code = None
-    for line in guest.stdout:
+    code, line, shown = None, "", 0
+    for sign in iter(partial(guest.stdout.read, 1), ""):
+        line += sign
         if line.startswith(initramfs.STATUS):
-            code = int(line.removeprefix(initramfs.STATUS))
-        else:
-            sys.stdout.write(line.replace("\r\n", "\n"))
+            code = int(line.removeprefix(initramfs.STATUS)) if sign == "\n" else None
+        elif sign == "\n" or not initramfs.STATUS.startswith(line):
+            sys.stdout.write(line[shown:])
             sys.stdout.flush()
+            shown = len(line)
+        if sign == "\n":
+            line, shown = "", 0
     return code
 
 
