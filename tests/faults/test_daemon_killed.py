@@ -10,7 +10,7 @@ import select
 import signal
 import sqlite3
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +50,6 @@ class Pace:
 def shared(tmp_path: Path) -> Path:
     (tmp_path / "shared").mkdir()
     return tmp_path / "shared"
-
-
-@pytest.fixture
-def mortal(tmp_path: Path) -> Iterator[Mortal]:
-    with Mortal(tmp_path) as running:
-        yield running
 
 
 def rows(mortal: Mortal, sql: str, *values: object) -> list[tuple[Any, ...]]:

@@ -10,8 +10,6 @@ import select
 import socket
 import sqlite3
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,12 +28,6 @@ PORT = 18099
 SERVER = (
     "import http.server as h; h.ThreadingHTTPServer(('', 80), h.SimpleHTTPRequestHandler).serve_forever()"
 )
-
-
-@pytest.fixture
-def mortal(tmp_path: Path) -> Iterator[Mortal]:
-    with Mortal(tmp_path) as running:
-        yield running
 
 
 def rows(mortal: Mortal, sql: str) -> list[tuple[Any, ...]]:

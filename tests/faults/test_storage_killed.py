@@ -6,8 +6,7 @@ import contextlib
 import os
 import random
 import select
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from helpers.images import Image, busybox, docker_archive, layer, oci_archive
@@ -33,12 +32,6 @@ def image(name: str) -> Image:
     """Two layers that all have, and one of its own."""
     own = layer(("name", {}, name.encode()), ("noise", {}, random.Random(name).randbytes(200_000)))
     return Image([BASE, MANY, own], {"Cmd": ["cat", "/name"]}, [name])
-
-
-@pytest.fixture
-def mortal(tmp_path: Path) -> Iterator[Mortal]:
-    with Mortal(tmp_path) as running:
-        yield running
 
 
 def send(client: Client, path: str, content: bytes) -> None:

@@ -20,12 +20,6 @@ pytestmark = pytest.mark.kernel
 
 
 @pytest.fixture
-def mortal(tmp_path: Path) -> Iterator[Mortal]:
-    with Mortal(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
 def unit(mortal: Mortal) -> Iterator[Path]:
     """A cgroup where systemd's own would be, with the daemon in it."""
     base = CGROUPS / "unified"

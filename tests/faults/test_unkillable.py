@@ -20,12 +20,6 @@ from helpers.storage import rows
 pytestmark = pytest.mark.kernel
 
 
-@pytest.fixture
-def mortal(tmp_path: Path) -> Iterator[Mortal]:
-    with Mortal(tmp_path) as running:
-        yield running
-
-
 @contextlib.contextmanager
 def silent_server(mortal: Mortal, place: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A file server on a directory that the daemon sees; its end sets all free that wait for it."""
