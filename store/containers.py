@@ -226,3 +226,9 @@ def forget_removed(conn: Connection, before: int) -> list[str]:
     """Forget what was removed before this time; returns the ids, for the caller to delete their logs."""
     sql = "DELETE FROM container WHERE state = 'removed' AND removed_at < ? RETURNING id"
     return [container_id for (container_id,) in conn.execute(sql, (before,)).fetchall()]
+
+
+def oldest_removed(conn: Connection) -> int | None:
+    """When the first container was removed that is still remembered."""
+    (found,) = conn.execute("SELECT min(removed_at) FROM container WHERE state = 'removed'").fetchone()
+    return None if found is None else int(found)

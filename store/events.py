@@ -86,6 +86,13 @@ def last_id(conn: Connection) -> int:
     return int(found or 0)
 
 
+def oldest(conn: Connection) -> int | None:
+    """When the oldest event was that prune() may delete."""
+    sql = "SELECT time FROM event WHERE id < (SELECT max(id) FROM event) ORDER BY time LIMIT 1"
+    found = conn.execute(sql).fetchone()
+    return None if found is None else int(found[0])
+
+
 def prune(conn: Connection, before: int) -> int:
     """Delete the events from before this time; returns how many.
 

@@ -101,3 +101,10 @@ def forget_ended(conn: Connection, before: int) -> int:
     """Forget the execs that ended before this time, or were made before it and never started; returns how many."""
     old = "(state = 'exited' AND ended_at < ?) OR (state = 'created' AND created_at < ?)"
     return conn.execute(f"DELETE FROM exec WHERE {old}", (before, before)).rowcount  # noqa: S608 - our own words
+
+
+def oldest_ended(conn: Connection) -> int | None:
+    """When the first of the execs that forget_ended() may forget ended, or was made and never started."""
+    since = "CASE state WHEN 'exited' THEN ended_at WHEN 'created' THEN created_at END"
+    (found,) = conn.execute(f"SELECT min({since}) FROM exec").fetchone()  # noqa: S608 - our own words
+    return None if found is None else int(found)

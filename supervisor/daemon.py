@@ -33,7 +33,7 @@ from pysup.supervisor.engine.networks.naming import Naming
 from pysup.supervisor.engine.networks.networks import Networks
 from pysup.supervisor.engine.news import NewsDesk
 from pysup.supervisor.engine.parts import Parts
-from pysup.supervisor.engine.retention import keep_within_bounds
+from pysup.supervisor.engine.retention import forget_in_time, keep_logs_bounded
 from pysup.supervisor.engine.secrets.secrets import Secrets
 from pysup.supervisor.engine.shutdown import stop_all
 from pysup.supervisor.engine.trash import Trash
@@ -163,7 +163,8 @@ async def _live(engine: Engine, nursery: trio.Nursery, listen_fd: int) -> None:
     parts = engine.parts
     make_directories(parts.settings)
     start_id = await boot(engine)
-    nursery.start_soon(keep_within_bounds, parts)
+    nursery.start_soon(forget_in_time, parts)
+    nursery.start_soon(keep_logs_bounded, parts)
     nursery.start_soon(_make_default_filter, parts)
     await _try_write_layer(parts)
     await order_stages(parts)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 from functools import partial
+from sqlite3 import Connection
+from typing import NamedTuple
 
 import trio
 
@@ -16,34 +18,72 @@ from pysup.supervisor.settings import Settings
 
 log = logging.getLogger(__name__)
 
-EVERY = 60.0
-"""Seconds between two looks: rare enough to cost nothing, often enough for bounds that are hours and gigabytes."""
+GATHER = 60.0
+"""Seconds between two looks at least: what is over meanwhile goes together."""
 SECOND = 1_000_000_000
 PARTIALS_KEPT = 24 * 3600
 """Seconds that the beginning of a download is kept for another try."""
 
 
-async def keep_within_bounds(parts: Parts) -> None:
-    """Look now and then, for as long as the engine lives."""
+async def forget_in_time(parts: Parts) -> None:
+    """Forget what is old when its time is over, and sleep until then, for as long as the engine lives."""
     while True:
+        pause = 0.0
         try:
-            await forget_old(parts)
-            await trim_logs(parts)
+            pause = await forget_old(parts)
         except (StoreError, OSError) as error:
             log.error("cannot forget what is old: %s", error)
-        with trio.move_on_after(EVERY):
+        await trio.sleep(max(GATHER, pause))
+
+
+async def keep_logs_bounded(parts: Parts) -> None:
+    """Trim the logs whenever their account says that they are nearly too large, for as long as the engine lives."""
+    while True:
+        try:
+            await trim_logs(parts)
             await parts.logs.wait_alarm()
+        except OSError as error:
+            log.error("cannot trim the logs: %s", error)
+            await trio.sleep(GATHER)
 
 
-async def forget_old(parts: Parts) -> None:
-    """Delete events, beginnings of downloads and removed containers whose time is over, then their directories."""
+async def forget_old(parts: Parts) -> float:
+    """Delete events, beginnings of downloads and removed containers whose time is over, then their directories.
+
+    Returns the seconds until the next look: something's time is over then, or that of what comes from now on may be.
+    """
     now, settings = parts.now_ns(), parts.settings
-    removed_before = now - settings.log_retention * SECOND
-    await parts.store.write(partial(events.prune, before=now - settings.event_retention * SECOND))
-    await parts.store.write(partial(execs.forget_ended, before=removed_before))
-    await parts.images.admissions.forget_partials(now - PARTIALS_KEPT * SECOND)
-    for container_id in await parts.store.write(partial(containers.forget_removed, before=removed_before)):
+    kept = Kept(settings.event_retention * SECOND, settings.log_retention * SECOND)
+    gone, due = await parts.store.write(partial(_forget_rows, now=now, kept=kept))
+    for container_id in gone:
         parts.trash.throw(settings.container_dir(container_id))
+    admissions, partials_kept = parts.images.admissions, PARTIALS_KEPT * SECOND
+    await admissions.forget_partials(now - partials_kept)
+    oldest = await admissions.oldest_partial()
+    due += [oldest + partials_kept] if oldest is not None else []
+    shortest = min(time for time in (*kept, partials_kept) if time)
+    return (min([shortest, *(moment - now for moment in due)]) + 1) / SECOND
+
+
+class Kept(NamedTuple):
+    """For how long, in nanoseconds."""
+
+    events: int
+    removed: int
+    """Removed containers; and execs that have ended."""
+
+
+def _forget_rows(conn: Connection, now: int, kept: Kept) -> tuple[list[str], list[int]]:
+    """The ids of forgotten containers; and when the time of what is left will be over."""
+    events.prune(conn, before=now - kept.events)
+    execs.forget_ended(conn, before=now - kept.removed)
+    gone = containers.forget_removed(conn, before=now - kept.removed)
+    oldest = (
+        (events.oldest(conn), kept.events),
+        (execs.oldest_ended(conn), kept.removed),
+        (containers.oldest_removed(conn), kept.removed),
+    )
+    return gone, [time + duration for time, duration in oldest if time is not None]
 
 
 async def trim_logs(parts: Parts) -> None:

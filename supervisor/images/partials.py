@@ -14,6 +14,12 @@ def untouched_since(images: str, time: float) -> list[str]:
         return [f"{BLOBS}/{entry.name}" for entry in entries if entry.stat().st_mtime < time]
 
 
+def oldest(images: str) -> int | None:
+    """When something was last added to the one that was left longest (nanoseconds since the epoch)."""
+    with os.scandir(os.path.join(images, PARTIAL)) as entries:
+        return min((entry.stat().st_mtime_ns for entry in entries), default=None)
+
+
 def remove(images: str, name: str) -> int:
     """Remove one, if it is there; the bytes that it had."""
     path = os.path.join(images, PARTIAL, os.path.basename(name))

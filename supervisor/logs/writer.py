@@ -190,6 +190,7 @@ class LogWriter:
         old, number = self._segment, self._segment.number + 1
         self._remove_until(min(number - self._max_files, old.number - 1))
         self._segment = create(self._directory, number, self.offset, self._now())
+        self._budget.grew(self._segment.index_size)
         old.close()
         self._remove_until(number - self._max_files)
 

@@ -94,6 +94,10 @@ class Admissions:
         """
         return await trio.to_thread.run_sync(self._forget_partials, before_ns / 10**9)
 
+    async def oldest_partial(self) -> int | None:
+        """When the beginning of a blob that was left longest was last gone on with (nanoseconds since the epoch)."""
+        return await trio.to_thread.run_sync(partials.oldest, self.images_dir)
+
     def _forget_partials(self, before: float) -> int:
         sizes: list[int] = []
 
