@@ -66,13 +66,23 @@ def repeated(client: Client, begin: Callable[[], Iterable[T]]) -> Iterator[T]:
     raise Lost
 
 
-def exit_code_of_removed(client: Client, container: str) -> int:
-    """From the events, which outlive a container that removed itself while nobody could wait. Raises NotFound."""
+def _events(client: Client, container: str, action: str) -> list[Any]:
+    """They outlive a container that removed itself while nobody could wait."""
     import json
 
-    filters = json.dumps({"type": ["container"], "event": ["die"], "container": [container]})
+    filters = json.dumps({"type": ["container"], "event": [action], "container": [container]})
     query = {"since": "1", "until": f"{time.time():.9f}", "filters": filters}
-    ends = list(client.stream_json("GET", "/events", query=query))
+    return list(client.stream_json("GET", "/events", query=query))
+
+
+def has_happened(client: Client, container: str, action: str) -> bool:
+    """Whether there was such an event of a container, which may be gone."""
+    return bool(_events(client, container, action))
+
+
+def exit_code_of_removed(client: Client, container: str) -> int:
+    """Of a container that removed itself while nobody could wait. Raises NotFound."""
+    ends = _events(client, container, "die")
     if not ends:
         raise NotFound(f"cannot wait for container {container}: it was removed meanwhile")
     return int(ends[-1]["Actor"]["Attributes"]["exitCode"])

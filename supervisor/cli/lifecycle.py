@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from pysup.supervisor.cli import kinds, shown
-from pysup.supervisor.cli.again import again, wait_again
+from pysup.supervisor.cli.again import wait_again
 from pysup.supervisor.cli.connection import Client, connect, path
 from pysup.supervisor.cli.failures import RunFailure
 from pysup.supervisor.cli.flags import Flag, Given, Syntax, number, switch, text
+from pysup.supervisor.cli.once import Command, got_signal, is_called, is_paused, is_removed, is_unpaused, once
 from pysup.supervisor.client.responses import Lost
 from pysup.supervisor.errors import NotFound, PysupError
 
@@ -88,9 +89,11 @@ def _told(calls: Iterable[Callable[[], str | None]]) -> int:
     return failed
 
 
-def _post(verb: str, query: dict[str, str] | None = None) -> Action:
+def named(command: Command) -> Action:
+    """Ask this of each, and tell of it by its name."""
+
     def action(client: Client, name: str) -> str:
-        client.post(path(name, verb), query=query)
+        once(client, name, command)
         return name
 
     return action
@@ -105,51 +108,32 @@ def _stopping(given: Given) -> dict[str, str]:
 
 
 def stop(argv: Sequence[str]) -> int:
-    """``pysup stop``."""
+    """``pysup stop``. Where it is asked for again, the sooner of the two times counts."""
     given = STOP.parse(argv)
-    query = _stopping(given)
-
-    def action(client: Client, name: str) -> str:
-        try:
-            client.post(path(name, "stop"), query=query)
-        except Lost:  # the next engine goes on with it, and the sooner of two times counts
-            again(lambda: client.post(path(name, "stop"), query=query))
-        return name
-
-    return each_at_once(given.words, action)
+    return each_at_once(given.words, named(Command("stop", _stopping(given), is_done=is_removed)))
 
 
 def restart(argv: Sequence[str]) -> int:
     """``pysup restart``."""
     given = RESTART.parse(argv)
-    query = _stopping(given)
-
-    def action(client: Client, name: str) -> str:
-        found = client.get(path(name, "json"))
-        try:
-            client.post(path(name, "restart"), query=query)
-        except Lost:  # it may have been done, be on its way, or not be begun: the number of the run tells
-            before = str((found.get("Pysup") or {}).get("RunNumber", ""))
-            again(lambda: client.post(path(found["Id"], "restart"), query={**query, "run": before}))
-        return name
-
-    return each(given.words, action)
+    return each(given.words, named(Command("restart", _stopping(given))))
 
 
 def kill(argv: Sequence[str]) -> int:
     """``pysup kill``."""
     given = KILL.parse(argv)
-    return each(given.words, _post("kill", {"signal": given.text("signal") or "KILL"}))
+    signal = given.text("signal") or "KILL"
+    return each(given.words, named(Command("kill", {"signal": signal}, is_done=got_signal(signal))))
 
 
 def pause(argv: Sequence[str]) -> int:
     """``pysup pause``."""
-    return each(PAUSE.parse(argv).words, _post("pause"))
+    return each(PAUSE.parse(argv).words, named(Command("pause", is_done=is_paused)))
 
 
 def unpause(argv: Sequence[str]) -> int:
     """``pysup unpause``."""
-    return each(UNPAUSE.parse(argv).words, _post("unpause"))
+    return each(UNPAUSE.parse(argv).words, named(Command("unpause", is_done=is_unpaused)))
 
 
 def wait(argv: Sequence[str]) -> int:
@@ -168,7 +152,7 @@ def _wait(client: Client, name: str) -> str:
 def rename(argv: Sequence[str]) -> int:
     """``pysup rename``."""
     old, new = RENAME.parse(argv).words
-    connect().post(path(old, "rename"), query={"name": new})
+    once(connect(), old, Command("rename", {"name": new}, is_done=is_called(new)))
     return 0
 
 
@@ -176,14 +160,14 @@ def rm(argv: Sequence[str]) -> int:
     """``pysup rm``."""
     given = RM.parse(argv)
     force = given.on("force")
-    query = {"force": "1"} if force else {}
-    for flag, key in (("volumes", "v"), ("link", "link")):
-        if given.on(flag):
-            query[key] = "1"
+    if given.on("link"):
+        return each(given.words, _remove_link)
+    query = {key: "1" for flag, key in (("force", "force"), ("volumes", "v")) if given.on(flag)}
+    removal = Command("", query, is_done=is_removed)
 
     def action(client: Client, name: str) -> str | None:
         try:
-            client.delete(path(name), query=query)
+            once(client, name, removal)
         except NotFound as error:
             if not force:
                 raise
@@ -192,3 +176,8 @@ def rm(argv: Sequence[str]) -> int:
         return name
 
     return each(given.words, action)
+
+
+def _remove_link(client: Client, name: str) -> str:
+    client.delete(path(name), query={"link": "1"})
+    return name

@@ -10,7 +10,8 @@ from pysup.supervisor.cli.connection import Client, connect, path
 from pysup.supervisor.cli.flags import Given, Syntax, UsageError, lacking, switch, text
 from pysup.supervisor.cli.following import follow
 from pysup.supervisor.cli.kinds import TEXT
-from pysup.supervisor.cli.lifecycle import each
+from pysup.supervisor.cli.lifecycle import each, named
+from pysup.supervisor.cli.once import Command, has_run
 from pysup.supervisor.cli.session import Plan
 from pysup.supervisor.errors import Conflict
 
@@ -60,9 +61,7 @@ def start(argv: Sequence[str]) -> int:
     )
 
 
-def _start(client: Client, container: str) -> str:
-    client.post(path(container, "start"))
-    return container
+_start = named(Command("start", is_done=has_run))
 
 
 def attach(argv: Sequence[str]) -> int:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from pysup.supervisor.cli import publish, resources, shown
-from pysup.supervisor.cli.connection import Client, path
+from pysup.supervisor.cli.connection import Client
 from pysup.supervisor.cli.flags import Given, Syntax, UsageError, many
 from pysup.supervisor.cli.lifecycle import each
+from pysup.supervisor.cli.once import Command, has_other_ports, may_be_repeated, once
 
 UPDATE = Syntax(
     "update",
@@ -40,8 +41,12 @@ def update(argv: Sequence[str]) -> int:
     if not body:
         UPDATE.refuse("you must provide one or more flags when using this command", 1)
 
+    command = Command(
+        "update", body=body, is_done=has_other_ports if "PublishRemove" in body else may_be_repeated
+    )
+
     def action(client: Client, name: str) -> str:
-        answer = client.post(path(name, "update"), body)
+        answer = once(client, name, command) or {}
         for warning in answer.get("Warnings") or []:
             shown.complain(warning, "WARNING: ")
         return name

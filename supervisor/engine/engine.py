@@ -135,9 +135,9 @@ class Engine:
         with suppress(PysupError):
             await container.ask(commands.Remove(caller, force=True, volumes=True))
 
-    async def start(self, ref: str, caller: Caller) -> None:
-        """Start it; returns when its process runs."""
-        await self.container(ref).ask(commands.Start(caller))
+    async def start(self, ref: str, caller: Caller, *, run: int | None = None) -> None:
+        """Start it; returns when its process runs. ``run``: unless that run has been followed by another one."""
+        await self.container(ref).ask(commands.Start(caller, run=run))
 
     async def stop(
         self, ref: str, caller: Caller, *, signal: int | None = None, timeout: float | None = None
@@ -154,7 +154,7 @@ class Engine:
         timeout: float | None = None,
         run: int | None = None,
     ) -> None:
-        """Stop it if it runs, then start it; ``run``: unless that run has been followed by another one already."""
+        """Stop it if it runs, then start it; ``run``: as for start()."""
         await self.container(ref).ask(commands.Restart(caller, signal, timeout, run=run))
 
     async def kill(self, ref: str, signal: int, caller: Caller) -> None:

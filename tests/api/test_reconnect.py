@@ -13,6 +13,7 @@ import pytest
 from helpers.daemon import Daemon
 
 from pysup.supervisor.client.sync import Client
+from pysup.supervisor.errors import PysupError
 
 pytestmark = pytest.mark.kernel
 
@@ -189,6 +190,22 @@ STUBBORN = "trap '' TERM; read x </given/go; exit 0"
 
 def run_number(daemon: Daemon, name: str) -> int:
     return int(json.loads(daemon.pysup("inspect", name, check=True).stdout)[0]["Pysup"]["RunNumber"])
+
+
+def test_a_start_that_is_asked_for_again_is_not_done_twice(daemon: Daemon) -> None:
+    """A second run of what has ended would be one that nobody wanted; one that failed has failed."""
+    client = Client(f"unix://{daemon.socket}")
+    for name, command, code in (("short", "true", 0), ("wrong", "no-such-program", 127)):
+        daemon.pysup("create", "--name", name, "--network", "none", "host", command, check=True)
+        assert daemon.pysup("start", name).returncode == bool(code)
+        assert daemon.pysup("wait", name, check=True).stdout == f"{code}\n"
+    client.post("/containers/short/start", query={"run": "0"})
+    with pytest.raises(PysupError, match=r"cannot start container wrong: exec no-such-program: "):
+        client.post("/containers/wrong/start", query={"run": "0"})
+    assert [run_number(daemon, name) for name in ("short", "wrong")] == [1, 1]
+    client.post("/containers/short/start", query={"run": "1"})
+    assert run_number(daemon, "short") == 2
+    daemon.pysup("rm", "-f", "short", "wrong", check=True)
 
 
 def test_a_restart_whose_engine_dies_is_done_once_and_says_so(daemon: Daemon, tmp_path: Path) -> None:

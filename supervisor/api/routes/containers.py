@@ -50,10 +50,10 @@ def _lower(engine: Engine, row: Row) -> tuple[str, ...]:
 
 
 async def start_container(engine: Engine, request: Request) -> Response:
-    """POST /containers/{id}/start."""
+    """POST /containers/{id}/start?run=. ``run`` (pysup's own): the run that another is to follow."""
     if request.query.text("checkpoint") or request.query.text("checkpoint-dir"):
         raise NotSupported("cannot start container: --checkpoint is not supported yet")
-    await engine.start(request.params["id"], request.caller)
+    await engine.start(request.params["id"], request.caller, run=_run(request))
     return empty()
 
 
@@ -65,12 +65,9 @@ async def stop_container(engine: Engine, request: Request) -> Response:
 
 
 async def restart_container(engine: Engine, request: Request) -> Response:
-    """POST /containers/{id}/restart?t=&signal=&run=. ``run`` (pysup's own): the run that another is to follow."""
-    number, timeout = _signal(request, "restart"), _timeout(request)
-    run = request.query.integer("run", -1)
-    await engine.restart(
-        request.params["id"], request.caller, signal=number, timeout=timeout, run=None if run < 0 else run
-    )
+    """POST /containers/{id}/restart?t=&signal=&run=. ``run``: as for start."""
+    number, timeout, run = _signal(request, "restart"), _timeout(request), _run(request)
+    await engine.restart(request.params["id"], request.caller, signal=number, timeout=timeout, run=run)
     return empty()
 
 
@@ -117,6 +114,12 @@ def _signal(request: Request, verb: str) -> int | None:
 def _timeout(request: Request) -> float | None:
     """Seconds; negative means to wait for ever."""
     return float(request.query.integer("t")) if request.query.text("t") else None
+
+
+def _run(request: Request) -> int | None:
+    """The run that somebody who asks again knew; None: he asks for the first time."""
+    run = request.query.integer("run", -1)
+    return None if run < 0 else run
 
 
 # -- small things --------------------------------------------------------------------------------------------

@@ -58,6 +58,8 @@ class Start(Command):
     cause: str = "manual"
     creation: Change | None = None
     """For a container that is not in the store yet: its creation, committed with the start."""
+    run: int | None = None
+    """The run that another one is to follow: where one has, there is nothing to do (the question comes again)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class Restart(Stop):
 
     ended_by: str = "restart"
     run: int | None = None
-    """The run that another one is to follow: where one has, there is nothing to do (the question comes again)."""
+    """As of Start."""
 
 
 @dataclass(frozen=True, slots=True)

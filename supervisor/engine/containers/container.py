@@ -19,7 +19,7 @@ from pysup.store import runs
 from pysup.store.errors import NameTaken, StoreError
 from pysup.supervisor.engine.containers import commands, policy
 from pysup.supervisor.engine.containers.actor import Message
-from pysup.supervisor.engine.containers.commands import Command, Due, Exited, Failed, Probed, Ready
+from pysup.supervisor.engine.containers.commands import Command, Due, Exited, Failed, Probed, Ready, Reply
 from pysup.supervisor.engine.containers.ending import Ending
 from pysup.supervisor.engine.containers.lifecycle import Lifecycle
 from pysup.supervisor.engine.containers.record import Change, Told
@@ -27,7 +27,7 @@ from pysup.supervisor.engine.containers.sequel import BY_HAND
 from pysup.supervisor.engine.containers.states import ALIVE, RESTING, Event, State
 from pysup.supervisor.engine.containers.updates import apply_update
 from pysup.supervisor.engine.networks.hot_plugging import connect, disconnect, unlink
-from pysup.supervisor.errors import Conflict, NotFound, NotModified, PysupError
+from pysup.supervisor.errors import Conflict, NotFound, NotModified, PysupError, Unavailable
 from pysup.supervisor.keeper.link import Entry
 from pysup.supervisor.spec.container import RestartPolicy
 
@@ -98,6 +98,8 @@ class Container(Lifecycle):
     # -- starting and stopping ------------------------------------------------------------------------------
 
     async def _on_start(self, command: commands.Start) -> None:
+        if self._is_followed(command.run):
+            return self._tell_how_it_began(command.reply)
         self._refuse_if_paused("start")
         if self.record.state in ALIVE:
             raise NotModified(f"cannot start container {self._name}: it is already started")
@@ -105,6 +107,21 @@ class Container(Lifecycle):
         creation = command.creation or Change()
         await self._begin(partial(self.record.make, creation.then(beginning)), command.caller)
         self._starters.append(command.reply)
+        return None
+
+    def _is_followed(self, run: int | None) -> bool:
+        """Whether the start after this run was begun, by an earlier engine that was asked for it."""
+        return run is not None and self.record.row.run_number > run
+
+    def _tell_how_it_began(self, reply: Reply) -> None:
+        """Once that is known."""
+        row = self.record.row
+        if self.record.state is State.STARTING:
+            self._starters.append(reply)
+        elif row.failed_step:
+            reply.fail(Unavailable(row.error))
+        else:
+            reply.settle()
 
     async def _on_stop(self, command: commands.Stop) -> None:
         match self.record.state:
@@ -121,12 +138,11 @@ class Container(Lifecycle):
                 raise NotModified(f"cannot stop container {self._name}: it is not running")
 
     async def _on_restart(self, command: commands.Restart) -> None:
-        done = command.run is not None and self.record.row.run_number > command.run
         match self.record.state:
             case State.STARTING:
                 self._starters.append(command.reply)
-            case _ if done:
-                command.reply.settle()
+            case _ if self._is_followed(command.run):
+                self._tell_how_it_began(command.reply)
             case State.RUNNING | State.PAUSED | State.STOPPING:
                 await self._stop_run(command, self.record.make)
                 self._restarter = command.caller
