@@ -1,10 +1,11 @@
-"""``pysup daemon``: this process becomes the keeper (keeper/main.py), in the foreground."""
+"""``pysup daemon``: this process becomes the keeper (keeper/handover.py), in the foreground."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from pysup.supervisor import settings
 from pysup.supervisor.cli import daemon_listening, daemon_networks, kinds
@@ -109,17 +110,21 @@ def daemon(argv: Sequence[str]) -> int:
         raise UsageError(str(error), _MISUSE) from None
     if sys.platform != "linux":
         raise Unavailable(f"cannot start the daemon: it needs {NEEDS}; this is {sys.platform}")
-    if given.on("upgrade"):
-        from pysup.supervisor.keeper import ground
+    if not given.on("upgrade"):
+        _become_keeper(chosen)
+    from pysup.supervisor.keeper import ground
 
-        print(f"pysup: the daemon (pid {ground.ask_to_upgrade(chosen)}) executes its program anew")
-        return 0
+    print(f"pysup: the daemon (pid {ground.ask_to_upgrade(chosen)}) executes its program anew")
+    return 0
+
+
+def _become_keeper(chosen: Settings) -> NoReturn:
     from pysup.supervisor import rootless
-    from pysup.supervisor.keeper.main import run
+    from pysup.supervisor.keeper import handover
 
     if os.geteuid() != 0:
         rootless.enter(chosen)
-    return run(rootless.without_bridge(chosen))
+    handover.begin(rootless.without_bridge(chosen))
 
 
 def chosen_settings(given: Given) -> Settings:

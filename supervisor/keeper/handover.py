@@ -1,6 +1,6 @@
-"""Become the next program of the keeper: execve(2) with every kept descriptor open.
+"""Become the keeper's program, at its begin, or the next one: execve(2) with every kept descriptor open.
 
-Two come this way: the keeper itself at an upgrade, and the engine when the keeper was killed (the engine
+Two come to the next one: the keeper itself at an upgrade, and the engine when the keeper was killed (the engine
 holds a duplicate of everything, so nothing is lost but the parenthood: see exits.py).
 """
 
@@ -12,10 +12,13 @@ import sys
 from typing import NoReturn
 
 from pysup.supervisor.keeper import table
+from pysup.supervisor.keeper.ground import CannotStart
 from pysup.supervisor.keeper.table import Handover
-from pysup.supervisor.kernel import files
+from pysup.supervisor.kernel import files, program, signals
+from pysup.supervisor.settings import Settings
 
-PROGRAM = [sys.executable, "-P", "-m", "pysup.supervisor.keeper.main"]
+_MODULE = ["-P", "-m", "pysup.supervisor.keeper.main"]
+PROGRAM = [sys.executable, *_MODULE]
 
 
 def _files() -> list[tuple[str, int, int]]:
@@ -38,6 +41,18 @@ _LOADED = _files()
 def is_outdated() -> bool:
     """Whether another program was installed since: a new engine would speak to this one in words of its own."""
     return _files() != _LOADED
+
+
+def begin(settings: Settings) -> NoReturn:
+    """Replace the command's program by the keeper's: what it has in memory, each child has to copy. Raises CannotStart.
+
+    A signal that comes meanwhile waits, until the keeper can take it.
+    """
+    signals.block_all()
+    try:
+        program.execute([*_MODULE, "--settings", settings.to_json()])
+    except OSError as error:
+        raise CannotStart(f"cannot start the daemon: {sys.executable}: {error.strerror}") from error
 
 
 def become_keeper(handover: Handover) -> NoReturn:

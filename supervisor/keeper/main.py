@@ -1,4 +1,4 @@
-"""The keeper's program: ``pysup daemon`` calls run(); an upgrade and an orphaned engine execute this module.
+"""The keeper's program: ``pysup daemon`` executes this module, and so do an upgrade and an orphaned engine.
 
 Imports the standard library's small modules and kernel/ only: it stays about 10 MB for as long as the
 machine is up, and every child begins as a copy of it.
@@ -20,7 +20,7 @@ from pysup.supervisor.keeper.table import Handover, Table
 from pysup.supervisor.kernel import files, own_ids, process, program, signals
 from pysup.supervisor.settings import Settings
 
-USAGE = "usage: python -m pysup.supervisor.keeper.main --adopt-fd N | --check"
+USAGE = "usage: python -m pysup.supervisor.keeper.main --settings JSON | --adopt-fd N | --check"
 
 
 def run(settings: Settings, engine_argv: list[str] | None = None) -> int:
@@ -93,10 +93,12 @@ def main(arguments: list[str]) -> int:
     """Parse the command line: --check only shows that this program and its modules can start."""
     if arguments == ["--check"]:
         return 0
-    if len(arguments) != 2 or arguments[0] != "--adopt-fd":  # noqa: PLR2004
+    if len(arguments) != 2 or arguments[0] not in ("--settings", "--adopt-fd"):  # noqa: PLR2004
         sys.stderr.write(USAGE + "\n")
         return 2
     try:
+        if arguments[0] == "--settings":
+            return run(Settings.from_json(arguments[1]))
         return adopt(int(arguments[1]))
     except PysupError as error:
         sys.stderr.write(f"pysup: {error}\n")

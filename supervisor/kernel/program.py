@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import NoReturn
 
 from pysup.supervisor.kernel import mounts
 from pysup.supervisor.kernel.libc import AT_FDCWD
@@ -25,8 +26,20 @@ def protect() -> None:
     refuses it for ever (EROFS). Returns if the program is protected already, or cannot be found by its own path in
     the copy (a program on another file system than the root).
     """
-    if is_protected():
-        return
+    if not is_protected():
+        _execute_copy(sys.orig_argv)
+
+
+def execute(arguments: list[str]) -> NoReturn:
+    """Execute this interpreter with another command line, protected in the same way. Returns only by an OSError."""
+    argv = [sys.executable, *arguments]
+    if not is_protected():
+        _execute_copy(argv)
+    os.execve(sys.executable, argv, os.environ)  # noqa: S606
+
+
+def _execute_copy(argv: list[str]) -> None:
+    """Execute this interpreter from the copy. Returns if it is not there."""
     path = os.readlink(_SELF)
     tree = mounts.open_tree(AT_FDCWD, "/")
     mounts.mount_setattr(tree, attr_set=mounts.MOUNT_ATTR_RDONLY)
@@ -41,6 +54,6 @@ def protect() -> None:
     ):
         sys.stdout.flush()
         sys.stderr.flush()
-        os.execve(program, sys.orig_argv, os.environ)  # noqa: S606
+        os.execve(program, argv, os.environ)  # noqa: S606
     os.close(program)
     os.close(tree)

@@ -70,6 +70,13 @@ def test_a_container_is_taken_from_the_stock(daemon: Stocked) -> None:
     daemon.pysup("rm", "-f", "taken", check=True)
 
 
+def test_children_are_copies_of_the_keeper_alone(daemon: Stocked) -> None:
+    """The command by which it was begun had more in memory: compression, for one."""
+    libraries = Path(f"/proc/{daemon.pid}/maps").read_text()
+    assert "/_ctypes." in libraries
+    assert "/_bz2." not in libraries
+
+
 def seen(daemon: Stocked, *flags: str) -> list[str]:
     """What a container finds in its root, its /proc and about itself."""
     daemon.stocked()
