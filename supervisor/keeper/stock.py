@@ -12,6 +12,7 @@ import json
 import os
 import select
 import time
+from collections.abc import Iterator
 
 from pysup.supervisor.keeper import fork
 from pysup.supervisor.keeper.fork import Forked
@@ -23,6 +24,8 @@ REFILL_AFTER = 0.02
 """Seconds after a start: the next child is not to take the CPU from the one that is being started."""
 SEVERAL = 2
 """Children that are worth a row of forks."""
+ALONE_AFTER = 0.25
+"""Seconds after which one that is not worth it is made all the same: if more starts come soon, it waits for company."""
 SETTLED_AFTER = 0.25
 """Seconds after a change of the host's mounts, which often come in rows."""
 
@@ -40,10 +43,20 @@ class Shelf:
         """How many fewer there are than were ordered."""
         return self.order.ahead - len(self.spares)
 
+    @property
+    def pays(self) -> bool:
+        """Whether so many lack that it is worth to fill it."""
+        return self.lacks >= min(SEVERAL, self.order.ahead)
+
     def fill(self) -> None:
         """Make those that lack, in a row: what this process then writes to is copied once for all of them (fork(2))."""
         for _ in range(self.lacks):
             self.spares.append(fork.ahead(self.order.flags, self.steps))
+
+    def taken(self) -> Iterator[fork.Spare]:
+        """Children from the shelf, the oldest first, one at a time."""
+        while self.spares:
+            yield self.spares.pop(0)
 
     def clear(self) -> None:
         """Let all of them go."""
@@ -71,7 +84,7 @@ class Stock:
         if shelf is not None:
             shelf.clear()
         self._shelves[order.key] = Shelf(order, steps)
-        self._refill_in(REFILL_AFTER)
+        self._refill_soon()
 
     def steps(self, key: str) -> list[Step]:
         """What a child of this stage does first. Raises Refused if it was never ordered."""
@@ -91,32 +104,35 @@ class Stock:
             return None
         if self._changes.poll(0):
             self._on_mounts_changed()
-        self._refill_in(REFILL_AFTER)
-        while shelf.spares:
-            spare = shelf.spares.pop(0)
-            if spare.give(fds):
-                return spare.made
-        return None
+        made = next((spare.made for spare in shelf.taken() if spare.give(fds)), None)
+        self._refill_soon()
+        return made
 
     def refill(self) -> None:
-        """Fill a shelf on which children lack."""
+        """Fill the shelf on which most children lack."""
         self.due = None
-        for shelf in self._shelves.values():
-            if shelf.lacks:
-                with contextlib.suppress(fork.Refused, OSError):  # a start will tell why
-                    shelf.fill()
-                    self._refill_in(REFILL_AFTER)
-                return
+        shelf = max(self._shelves.values(), key=lambda shelf: shelf.lacks, default=None)
+        if shelf is not None and shelf.lacks:
+            with contextlib.suppress(fork.Refused, OSError):  # a start will tell why
+                shelf.fill()
+                self._refill_soon()
 
     def hurry(self) -> None:
         """A start is over: a shelf that is nearly empty may be filled now."""
-        if self.due is not None and any(shelf.lacks >= SEVERAL for shelf in self._shelves.values()):
+        if self.due is not None and self._pays:
             self.due = time.monotonic()
 
     def clear(self) -> None:
         """End every child: before the keeper leaves, or executes another program."""
         for shelf in self._shelves.values():
             shelf.clear()
+
+    @property
+    def _pays(self) -> bool:
+        return any(shelf.pays for shelf in self._shelves.values())
+
+    def _refill_soon(self) -> None:
+        self._refill_in(REFILL_AFTER if self._pays else ALONE_AFTER)
 
     def _refill_in(self, seconds: float) -> None:
         self.due = time.monotonic() + seconds
