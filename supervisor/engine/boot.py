@@ -71,7 +71,7 @@ async def boot(engine: Engine) -> int:
     if not same_daemon:
         _start(engine, [row for row in rows if State(row.state) is State.EXITED and _wanted(row)])
     for container_id in await engine.parts.store.query(builds.list_containers):
-        engine.container(container_id).tell(commands.Remove(DAEMON, force=True, volumes=True))
+        engine.roster.owner(container_id).tell(commands.Remove(DAEMON, force=True, volumes=True))
     engine.parts.networks.tidy()
     if not same_daemon:
         await _leave_marker(engine.parts.link)
@@ -94,9 +94,9 @@ def _resume(engine: Engine, row: Row, entries: Mapping[str, Entry], *, same_daem
     state = State(row.state)
     if state in ALIVE:
         entry = entries.get(run_key(row.id, row.run_number))
-        engine.container(row.id).adopt(entry)
+        engine.roster.owner(row.id).adopt(entry)
     elif state is State.BACKOFF or (state is State.EXITED and _unfinished(row, same_daemon=same_daemon)):
-        engine.container(row.id).resume()
+        engine.roster.owner(row.id).resume()
 
 
 def _start(engine: Engine, rows: Sequence[Row]) -> None:
@@ -122,7 +122,7 @@ async def _start_after(
 def _tell(engine: Engine, row: Row, start: commands.Start) -> None:
     """One that cannot be started must not keep the others down; it may have been removed meanwhile."""
     try:
-        engine.container(row.id).tell(start)
+        engine.roster.owner(row.id).tell(start)
     except NotFound as error:
         start.reply.fail(error)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""The engine's front: what the API may ask for. It finds the container and hands the command to its task."""
+"""The engine's front: what the API may ask for. It has the container found and hands the command to its task."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from typing import Any
 
 import trio
 
-from pysup.store import containers, images, runs
-from pysup.store.containers import Container as Row
-from pysup.store.errors import Ambiguous, Missing
+from pysup.store import images, runs
 from pysup.store.networks import Network
 from pysup.store.runs import Run
 from pysup.supervisor.engine import upper_layers
@@ -22,10 +20,9 @@ from pysup.supervisor.engine.containers.attachment import Attachment
 from pysup.supervisor.engine.containers.container import Container
 from pysup.supervisor.engine.containers.creation import Draft, draft, refusable
 from pysup.supervisor.engine.containers.execs import Execs
-from pysup.supervisor.engine.containers.record import Change, Record
+from pysup.supervisor.engine.containers.record import Change
+from pysup.supervisor.engine.containers.roster import Roster
 from pysup.supervisor.engine.containers.sizes import Sizes, tree_sizes
-from pysup.supervisor.engine.containers.specs import spec_of
-from pysup.supervisor.engine.containers.states import State
 from pysup.supervisor.engine.containers.waiting import Condition, wait_for
 from pysup.supervisor.engine.files import copying
 from pysup.supervisor.engine.files.copying import Stat
@@ -35,7 +32,7 @@ from pysup.supervisor.engine.limited import limited
 from pysup.supervisor.engine.log_sources import LogSource, log_source
 from pysup.supervisor.engine.networks.explaining import Explanation, explain_port
 from pysup.supervisor.engine.parts import Parts
-from pysup.supervisor.errors import BadRequest, Conflict, NotFound, PysupError
+from pysup.supervisor.errors import Conflict, NotFound, PysupError
 from pysup.supervisor.images.differences import Change as FileChange
 from pysup.supervisor.kernel.features import Feature, probe
 from pysup.supervisor.runtime import plan, rootfs
@@ -45,9 +42,6 @@ from pysup.supervisor.runtime.traffic import Traffic, traffic_of
 from pysup.supervisor.spec.joining import Joining
 from pysup.supervisor.spec.names import check_name
 
-IDLE_KEPT = 64
-"""Containers at rest that are remembered at least, since commands for one container mostly come in a row."""
-
 
 class Engine:
     """One for each daemon; lives as long as the nursery that its containers' tasks run in."""
@@ -55,45 +49,14 @@ class Engine:
     def __init__(self, parts: Parts, nursery: trio.Nursery) -> None:
         self.parts = parts
         self.images = parts.images
-        self.execs = Execs(parts, nursery, self.container)
+        self.roster = Roster(parts, nursery)
+        self.execs = Execs(parts, nursery, self.roster.owner)
         self.builds = Builds(parts, self)
         self._nursery = nursery
-        self._containers: dict[str, Container] = {}
-        self._most_kept = IDLE_KEPT
 
     def begin(self, task: Callable[[], Awaitable[None]]) -> None:
         """Have something done beside everything else."""
         self._nursery.start_soon(task)
-
-    # -- finding ---------------------------------------------------------------------------------------------
-
-    def find(self, ref: str) -> Row:
-        """A container's row by id, name or unique prefix of the id. Raises NotFound, Conflict if ambiguous."""
-        known = self._containers.get(ref)
-        if known is not None and known.record.state is not State.REMOVED:
-            return known.record.row
-        try:
-            return containers.find(self.parts.store.read(), ref.removeprefix("/"))
-        except Missing:
-            raise NotFound(f"cannot find container {ref}: No such container: {ref}") from None
-        except Ambiguous as error:
-            raise BadRequest(f"cannot find container {ref}: the prefix is that of several ids") from error
-
-    def container(self, ref: str) -> Container:
-        """The owner of a container's state; made when it is first needed, forgotten when it has nothing to do."""
-        row = self.find(ref)
-        if row.id not in self._containers:
-            return self._keep(Record(self.parts, row, spec_of(self.parts.images, row)))
-        return self._containers[row.id]
-
-    def _keep(self, record: Record) -> Container:
-        """Those that have nothing to do cost only memory: they are forgotten when they are too many."""
-        if len(self._containers) >= self._most_kept:
-            for container in [each for each in self._containers.values() if not each.busy]:
-                del self._containers[container.record.id]
-            self._most_kept = 2 * len(self._containers) + IDLE_KEPT
-        container = self._containers[record.id] = Container(self.parts, record, self._nursery)
-        return container
 
     # -- commands --------------------------------------------------------------------------------------------
 
@@ -109,8 +72,7 @@ class Engine:
         change = drafted.change if also is None else drafted.change.then(also(drafted.id))
         async with refusable(self.parts, drafted, caller):
             await drafted.record.make(change)
-        if drafted.id not in self._containers:  # else somebody was quick: a container has one owner
-            self._keep(drafted.record)
+        self.roster.enter(drafted.record)
         return drafted
 
     async def draft(self, body: dict[str, Any], name: str | None, caller: Caller) -> Draft:
@@ -119,7 +81,7 @@ class Engine:
 
     async def run(self, drafted: Draft, caller: Caller) -> None:
         """Make a container and start it, in one transaction; one that cannot be started does not stay."""
-        container = self._keep(drafted.record)
+        container = self.roster.enter(drafted.record)
         try:
             async with refusable(self.parts, drafted, caller):
                 await container.ask(commands.Start(caller, creation=drafted.change))
@@ -129,21 +91,21 @@ class Engine:
 
     async def _discard(self, container: Container, caller: Caller) -> None:
         """A container that could not be started; --rm may have removed it, or the store have refused it."""
-        if containers.get(self.parts.store.read(), container.record.id) is None:
-            self._containers.pop(container.record.id, None)
+        if not self.roster.has_row(container.record.id):
+            self.roster.strike(container.record.id)
             return
         with suppress(PysupError):
             await container.ask(commands.Remove(caller, force=True, volumes=True))
 
     async def start(self, ref: str, caller: Caller, *, run: int | None = None) -> None:
         """Start it; returns when its process runs. ``run``: unless that run has been followed by another one."""
-        await self.container(ref).ask(commands.Start(caller, run=run))
+        await self.roster.owner(ref).ask(commands.Start(caller, run=run))
 
     async def stop(
         self, ref: str, caller: Caller, *, signal: int | None = None, timeout: float | None = None
     ) -> None:
         """Stop it; returns when it has ended."""
-        await self.container(ref).ask(commands.Stop(caller, signal, timeout))
+        await self.roster.owner(ref).ask(commands.Stop(caller, signal, timeout))
 
     async def restart(
         self,
@@ -155,44 +117,44 @@ class Engine:
         run: int | None = None,
     ) -> None:
         """Stop it if it runs, then start it; ``run``: as for start()."""
-        await self.container(ref).ask(commands.Restart(caller, signal, timeout, run=run))
+        await self.roster.owner(ref).ask(commands.Restart(caller, signal, timeout, run=run))
 
     async def kill(self, ref: str, signal: int, caller: Caller) -> None:
         """Send a signal to its first process."""
-        await self.container(ref).ask(commands.Kill(caller, signal))
+        await self.roster.owner(ref).ask(commands.Kill(caller, signal))
 
     async def pause(self, ref: str, caller: Caller) -> None:
         """Freeze it."""
-        await self.container(ref).ask(commands.Pause(caller))
+        await self.roster.owner(ref).ask(commands.Pause(caller))
 
     async def unpause(self, ref: str, caller: Caller) -> None:
         """Thaw it."""
-        await self.container(ref).ask(commands.Unpause(caller))
+        await self.roster.owner(ref).ask(commands.Unpause(caller))
 
     async def rename(self, ref: str, new: str, caller: Caller) -> None:
         """Give it another name."""
-        await self.container(ref).ask(commands.Rename(caller, check_name(new, verb="rename")))
+        await self.roster.owner(ref).ask(commands.Rename(caller, check_name(new, verb="rename")))
 
     async def update(self, ref: str, body: dict[str, Any], caller: Caller) -> list[str]:
         """Change limits and the restart policy, at once and for later runs; returns warnings."""
-        warnings: list[str] = await self.container(ref).ask(commands.Update(caller, body))
+        warnings: list[str] = await self.roster.owner(ref).ask(commands.Update(caller, body))
         return warnings
 
     async def commit(self, ref: str, wanted: Wanted, caller: Caller) -> str:
         """Make an image of what it has written; its id."""
-        return await commit(self.parts, self.container(ref), wanted, caller)
+        return await commit(self.parts, self.roster.owner(ref), wanted, caller)
 
     async def remove(self, ref: str, caller: Caller, *, force: bool = False, volumes: bool = False) -> None:
         """Remove it; ``force`` kills it first, ``volumes`` takes its anonymous volumes along."""
-        await self.container(ref).ask(commands.Remove(caller, force, volumes))
+        await self.roster.owner(ref).ask(commands.Remove(caller, force, volumes))
 
     async def connect(self, ref: str, joining: Joining, caller: Caller) -> None:
         """Put it on a further network, at once if it runs."""
-        await self.container(ref).ask(commands.Connect(caller, joining))
+        await self.roster.owner(ref).ask(commands.Connect(caller, joining))
 
     async def disconnect(self, ref: str, network: Network, caller: Caller) -> None:
         """Take it off a network."""
-        await self.container(ref).ask(commands.Disconnect(caller, network))
+        await self.roster.owner(ref).ask(commands.Disconnect(caller, network))
 
     async def unlink(self, link: str, caller: Caller) -> None:
         """Take a link from a container: ``CONTAINER/ALIAS``. Raises Conflict (it is no link's), NotFound."""
@@ -201,7 +163,7 @@ class Engine:
             raise Conflict(
                 f"cannot remove link {link}: it is the name of a container, and a link is CONTAINER/ALIAS"
             )
-        await self.container(ref).ask(commands.Unlink(caller, alias))
+        await self.roster.owner(ref).ask(commands.Unlink(caller, alias))
 
     # -- watching --------------------------------------------------------------------------------------------
 
@@ -209,61 +171,50 @@ class Engine:
         self, ref: str, condition: Condition, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> int:
         """The exit code, once the condition holds; ``started()`` says that nothing can be missed any more."""
-        row = self.find(ref)
+        row = self.roster.find(ref)
         with self.parts.news.subscribe(row.id) as happenings:
             task_status.started()
-            return await wait_for(condition, row, happenings, partial(self.state_of, row.id))
-
-    def state_of(self, container_id: str) -> State:
-        """The observed state; that of one whose row is gone is "removed"."""
-        row = containers.get(self.parts.store.read(), container_id)
-        return State.REMOVED if row is None else State(row.state)
+            return await wait_for(condition, row, happenings, partial(self.roster.state_of, row.id))
 
     def attach(self, ref: str, run: int | None = None) -> AbstractContextManager[Attachment]:
         """A client's view of the streams, from now to the end of the run (of the next one, if none is there).
 
         ``run``: to the end of the run with this number.
         """
-        return self.container(ref).stdio.attach(run)
+        return self.roster.owner(ref).stdio.attach(run)
 
     def followed_run(self, ref: str, number: int) -> int:
         """Which run a client follows that was attached to this one: of a start that was cut off, the next."""
-        container_id = self.find(ref).id
+        container_id = self.roster.find(ref).id
         while (run := runs.get(self.parts.store.read(), container_id, number)) is not None and run.begun_anew:
             number += 1
         return number
 
     def ended_run(self, ref: str, number: int) -> Run | None:
         """The row of a run that is over; None while it is in progress, and before."""
-        run = runs.get(self.parts.store.read(), self.find(ref).id, number)
+        run = runs.get(self.parts.store.read(), self.roster.find(ref).id, number)
         return None if run is None or run.ended_at is None else run
 
     def resize(self, ref: str, rows: int, columns: int) -> None:
         """Set the terminal's size."""
-        self.container(ref).stdio.resize(rows, columns)
+        self.roster.owner(ref).stdio.resize(rows, columns)
 
     def logs(self, ref: str) -> LogSource:
         """The log of a container, or of the last removed one of this name whose log is still kept."""
         try:
-            stdio, row = (found := self.container(ref)).stdio, found.record.row
+            stdio, row = (found := self.roster.owner(ref)).stdio, found.record.row
         except NotFound:
-            row, feed = self._find_removed(ref), None
+            row, feed = self.roster.find_removed(ref), None
         else:
             feed = stdio.feed
         return log_source(self.parts.settings, row, feed)
 
-    def _find_removed(self, ref: str) -> Row:
-        try:
-            return containers.find_removed(self.parts.store.read(), ref)
-        except LookupError:
-            raise NotFound(f"cannot find container {ref}: No such container: {ref}") from None
-
     async def history(self, ref: str) -> list[Run]:
         """Every run of a container, also of a removed one that is remembered."""
         try:
-            row = self.find(ref)
+            row = self.roster.find(ref)
         except NotFound:
-            row = self._find_removed(ref)
+            row = self.roster.find_removed(ref)
         return await self.parts.store.query(partial(runs.list_runs, container_id=row.id))
 
     async def explain_port(self, protocol: str, number: int) -> Explanation:
@@ -272,12 +223,12 @@ class Engine:
 
     async def usage(self, ref: str) -> Usage | None:
         """What the cgroup has used; None if the container does not run."""
-        run = self.container(ref).run
+        run = self.roster.owner(ref).run
         return None if run is None or run.cgroup is None else run.cgroup.usage()
 
     def traffic(self, ref: str) -> dict[str, Traffic]:
         """What its interfaces have carried; none if it does not run, or has no network of its own."""
-        container = self.container(ref)
+        container = self.roster.owner(ref)
         process = None if container.run is None else container.run.process
         if process is None or not plan.has_network(container.record.spec.namespaces):
             return {}
@@ -285,7 +236,7 @@ class Engine:
 
     async def top(self, ref: str, ps_args: str) -> Processes:
         """The processes of a running container, as ps(1) shows them."""
-        container = self.container(ref)
+        container = self.roster.owner(ref)
         run = container.run
         if run is None or run.cgroup is None:
             raise Conflict(f"cannot list the processes of container {ref}: it is not running")
@@ -293,17 +244,17 @@ class Engine:
 
     async def changes(self, ref: str) -> list[FileChange]:
         """What it has changed, added and deleted, of what its image has."""
-        return await differences(self.parts, self.container(ref).record)
+        return await differences(self.parts, self.roster.owner(ref).record)
 
     async def stat_path(self, ref: str, path: str) -> Stat:
         """What is at a path of it."""
-        return await copying.stat_path(self.parts, self.container(ref), path)
+        return await copying.stat_path(self.parts, self.roster.owner(ref), path)
 
     async def copy_out(
         self, ref: str, path: str, begin: Callable[[Stat], Awaitable[None]], send: copying.Send
     ) -> None:
         """Send an archive of what is at a path of it, after ``begin``."""
-        await copying.copy_out(self.parts, self.container(ref), path, begin, send)
+        await copying.copy_out(self.parts, self.roster.owner(ref), path, begin, send)
 
     async def copy_in(
         self,
@@ -315,18 +266,18 @@ class Engine:
         gives_to_user: bool = False,
     ) -> None:
         """Unpack an archive in a directory of it (copying.copy_in)."""
-        container = self.container(ref)
+        container = self.roster.owner(ref)
         await copying.copy_in(
             self.parts, container, path, chunks, keeps_kinds=keeps_kinds, gives_to_user=gives_to_user
         )
 
     async def export(self, ref: str, send: copying.Send) -> None:
         """Send an archive of its root."""
-        await copying.export(self.parts, self.container(ref), send)
+        await copying.export(self.parts, self.roster.owner(ref), send)
 
     async def sizes(self, ref: str) -> Sizes:
         """What a container takes on disk, counted in a thread."""
-        row = self.find(ref)
+        row = self.roster.find(ref)
         layers = rootfs.write_layers(self.parts.settings.container_dir(row.id))
         rw = await trio.to_thread.run_sync(tree_sizes, layers, limiter=self.parts.disk)
         image = images.get(self.parts.store.read(), row.image_id)

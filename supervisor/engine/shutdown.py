@@ -28,7 +28,7 @@ async def stop_all(engine: Engine) -> None:
     rows = await engine.parts.store.query(lambda conn: containers.list_containers(conn, ACTIVE))
     async with trio.open_nursery() as nursery:
         for row in rows:
-            nursery.start_soon(_stop, engine.container(row.id))
+            nursery.start_soon(_stop, engine.roster.owner(row.id))
 
 
 async def _stop(container: Container) -> None:

@@ -34,7 +34,7 @@ def content_type(request: Request, *, tty: bool) -> str:
 
 async def attach_container(engine: Engine, request: Request) -> Hijacked:
     """Everything is in place before the 101: the client's next request may be the start."""
-    container_id = engine.find(request.params["id"]).id
+    container_id = engine.roster.find(request.params["id"]).id
     resumed = resumption(request)
     if resumed is not None:
         resumed = resumed._replace(run=engine.followed_run(container_id, resumed.run))

@@ -26,7 +26,7 @@ async def create_container(engine: Engine, request: Request) -> Response:
 
 async def inspect_container(engine: Engine, request: Request) -> Response:
     """GET /containers/{id}/json."""
-    row = engine.find(request.params["id"])
+    row = engine.roster.find(request.params["id"])
     running = [
         one.id for one in execs.list_execs(engine.parts.store.read(), row.id) if one.state == "running"
     ]
@@ -127,7 +127,7 @@ def _run(request: Request) -> int | None:
 
 async def rename_container(engine: Engine, request: Request) -> Response:
     """POST /containers/{id}/rename?name=. The name that it has already is an error, in docker's words."""
-    old, new = engine.find(request.params["id"]), request.query.text("name")
+    old, new = engine.roster.find(request.params["id"]), request.query.text("name")
     if new.removeprefix("/") == old.name:
         raise BadRequest(
             f"cannot rename container {old.name}: Renaming a container with the same name as its current name"

@@ -30,7 +30,7 @@ async def stat_archive(engine: Engine, request: Request) -> Response:
 async def get_archive(engine: Engine, request: Request) -> Streamed:
     """GET /containers/{id}/archive?path=."""
     path, container = _path(request), request.params["id"]
-    engine.find(container)
+    engine.roster.find(container)
 
     async def write(sink: Sink) -> None:
         async def begin(found: Stat) -> None:
@@ -56,7 +56,7 @@ async def put_archive(engine: Engine, request: Request) -> Response:
 async def export_container(engine: Engine, request: Request) -> Streamed:
     """GET /containers/{id}/export."""
     container = request.params["id"]
-    engine.find(container)
+    engine.roster.find(container)
 
     async def write(sink: Sink) -> None:
         await engine.export(container, sink.send)

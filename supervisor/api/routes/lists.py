@@ -62,7 +62,7 @@ def _query(engine: Engine, request: Request) -> ContainerQuery:
 
 
 def _earliest(engine: Engine, wanted: Filters, key: str) -> int | None:
-    times = [engine.find(ref).created_at for ref in wanted.get(key, ())]
+    times = [engine.roster.find(ref).created_at for ref in wanted.get(key, ())]
     return min(times) if times else None
 
 

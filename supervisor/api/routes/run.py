@@ -33,7 +33,7 @@ async def run_container(engine: Engine, request: Request) -> Streamed:
             if condition:
                 row = container.record.row
                 code = await wait_for(
-                    cast("Condition", condition), row, happenings, partial(engine.state_of, row.id)
+                    cast("Condition", condition), row, happenings, partial(engine.roster.state_of, row.id)
                 )
                 await sink.end(_line({"Error": None, "StatusCode": code}))
 

@@ -18,7 +18,7 @@ _INTERVAL = 1.0
 
 async def get_stats(engine: Engine, request: Request) -> Response | Streamed:
     """A stream by default. ``one-shot`` answers at once, without a sample before it to compare with."""
-    row = engine.find(request.params["id"])
+    row = engine.roster.find(request.params["id"])
     if not request.query.flag("stream", default=True):
         before = None if request.query.flag("one-shot") else await _sample(engine, row.id)
         if before is not None:
@@ -45,7 +45,7 @@ async def _sample(engine: Engine, container_id: str) -> Sample | None:
 
 def _exists(engine: Engine, container_id: str) -> bool:
     try:
-        engine.find(container_id)
+        engine.roster.find(container_id)
     except NotFound:
         return False
     return True

@@ -29,7 +29,7 @@ async def wait_container(engine: Engine, request: Request) -> Streamed:
     condition = request.query.text("condition") or "not-running"
     if condition not in get_args(Condition):
         raise BadRequest(f"cannot wait: invalid condition: {condition[:64]!r}")
-    container_id = engine.find(request.params["id"]).id
+    container_id = engine.roster.find(request.params["id"]).id
     number = request.query.integer("run")
 
     async def write(sink: Sink) -> None:
