@@ -7,6 +7,7 @@ answers a ping; the keeper listens before the engine is up, so the first ping wa
 from __future__ import annotations
 
 import os
+import re
 import select
 import socket
 import sys
@@ -21,6 +22,8 @@ BOUND = 20.0
 _STEP = 0.01
 """Seconds between two attempts to connect; its death is noticed at once."""
 _TAIL = 4096
+_LOG_HEAD = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d [A-Z]+ ")
+"""What the daemon's log lines begin with (daemon_log.py)."""
 _PING = b"GET /_ping HTTP/1.1\r\nHost: pysup\r\nConnection: close\r\n\r\n"
 
 
@@ -117,5 +120,5 @@ def _reason(log: str, begin: int) -> str:
             lines = file.read().decode(errors="replace").strip().splitlines()
     except OSError:
         return ""
-    last = lines[-1] if lines else ""
+    last = _LOG_HEAD.sub("", lines[-1], count=1) if lines else ""
     return last.removeprefix("pysup: ").removeprefix("cannot start the daemon: ")

@@ -16,6 +16,7 @@ import stat
 
 from pysup.supervisor.errors import Conflict, PysupError
 from pysup.supervisor.keeper import names
+from pysup.supervisor.kernel import capabilities
 from pysup.supervisor.kernel.own_ids import is_rootless
 from pysup.supervisor.settings import Settings
 
@@ -36,6 +37,17 @@ class InUse(Conflict):
     def __init__(self, root: str, owner: int) -> None:
         super().__init__(f"cannot start the daemon: another one (pid {owner or 'unknown'}) uses {root}")
         self.owner = owner
+
+
+def check(settings: Settings) -> None:
+    """What must be right before anything is made, so that nothing is left of a start in vain. Raises CannotStart."""
+    path = settings.socket_path
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise CannotStart(f"cannot listen on {path}: the path is longer than {_LONGEST_PATH} bytes")
+    if capabilities.NAMES["CAP_SYS_ADMIN"] not in capabilities.permitted():
+        raise CannotStart(
+            "cannot start the daemon: root lacks CAP_SYS_ADMIN here, as in a container that is not privileged"
+        )
 
 
 def make_directories(settings: Settings) -> None:
@@ -91,19 +103,20 @@ def ask_to_upgrade(settings: Settings) -> int:
     raise CannotStart(f"cannot upgrade the daemon: none uses {settings.root}")
 
 
-def sign_lock(fd: int) -> None:
-    """Write the keeper's pid into the lock file, for the error of a second daemon.
+def sign_lock(fd: int, path: str) -> None:
+    """Write the keeper's pid into the lock file, for the error of a second daemon. Raises CannotStart.
 
     In one write of a fixed length: whoever reads it meanwhile finds the old pid or the new one.
     """
-    os.pwrite(fd, f"{os.getpid():<{_PID_DIGITS}}\n".encode(), 0)
+    try:
+        os.pwrite(fd, f"{os.getpid():<{_PID_DIGITS}}\n".encode(), 0)
+    except OSError as error:
+        raise CannotStart(f"cannot start the daemon: {path}: {error.strerror}") from error
 
 
 def listen(settings: Settings) -> int:
     """Make the API socket, for root and the group that is named, or ``pysup`` if there is one."""
     path = settings.socket_path
-    if len(os.fsencode(path)) > _LONGEST_PATH:
-        raise CannotStart(f"cannot listen on {path}: the path is longer than {_LONGEST_PATH} bytes")
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
     try:
         _remove_stale(path)

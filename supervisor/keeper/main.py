@@ -27,6 +27,7 @@ def run(settings: Settings, engine_argv: list[str] | None = None) -> int:
     """Be the daemon of this root until it is shut down; the exit code. Raises PysupError if it cannot
     start.
     """
+    ground.check(settings)
     program.protect()
     _open_standard_streams()
     ground.make_directories(settings)
@@ -36,7 +37,7 @@ def run(settings: Settings, engine_argv: list[str] | None = None) -> int:
         if systemd.leave_to(error.owner):
             return 0
         raise
-    ground.sign_lock(lock_fd)
+    ground.sign_lock(lock_fd, settings.lock)
     table = Table()
     listening.listen_tcp(settings.tcp, table)
     listen_fd = ground.listen(settings)
@@ -47,7 +48,7 @@ def adopt(document_fd: int) -> int:
     """Go on where another program left off: an upgraded keeper, or the engine of a keeper that was killed."""
     program.protect()
     kept = handover.receive(document_fd)
-    ground.sign_lock(kept.lock_fd)
+    ground.sign_lock(kept.lock_fd, kept.settings.lock)
     return _serve(kept)
 
 

@@ -95,6 +95,16 @@ def test_a_daemon_that_cannot_start_says_why(tmp_path: Path) -> None:
     assert str(daemon.root) in last
 
 
+def test_the_cause_is_said_without_what_a_log_line_begins_with(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    daemon.root.mkdir()
+    database = daemon.root / "pysup.db"
+    database.write_text("no database at all")
+    done = command(daemon, "run", "host", "true")
+    cause = f"pysup: cannot start the daemon: cannot open {database}: file is not a database"
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (125, cause)
+
+
 @pytest.mark.parametrize("options", [(), ("--host", "tcp://127.0.0.1:2375", "--insecure-tcp")])
 def test_a_database_that_cannot_be_opened_ends_the_daemon(tmp_path: Path, options: tuple[str, ...]) -> None:
     daemon = Daemon(tmp_path)
