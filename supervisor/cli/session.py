@@ -58,6 +58,10 @@ class Plan(NamedTuple):
     reopen: Callable[[], Stream] | None = None
     """Attaches again, after the daemon's engine was killed, where the output was broken off."""
 
+    def size(self) -> Size | None:
+        """The size that the container's terminal is to have: this one's."""
+        return size(STDOUT) or size(STDIN) if self.tty else None
+
 
 class Detached(Exception):
     """The detach keys were typed: the container runs on."""
@@ -126,7 +130,7 @@ class Session:
 
     def resized(self) -> None:
         """Tell the container's terminal the size of this one."""
-        now = size(STDOUT) or size(STDIN) if self._plan.tty else None
+        now = self._plan.size()
         if now and self._plan.resize:
             self._plan.resize(now)
 

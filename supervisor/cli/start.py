@@ -13,6 +13,7 @@ from pysup.supervisor.cli.kinds import TEXT
 from pysup.supervisor.cli.lifecycle import each, named
 from pysup.supervisor.cli.once import Command, has_run
 from pysup.supervisor.cli.session import Plan
+from pysup.supervisor.cli.tty import Size
 from pysup.supervisor.errors import Conflict
 
 _KEYS = text("detach-keys", "Override the key sequence for detaching a container")
@@ -72,8 +73,20 @@ def attach(argv: Sequence[str]) -> int:
     _refuse_unless_running(given.words[0], found["State"])
     plan = _plan(client, found, given, stdin=not given.on("no-stdin"))
     return follow(
-        client, found["Id"], plan, removed=False, start=lambda *_: None, on_detach=attached.told_to_leave
+        client,
+        found["Id"],
+        plan,
+        removed=False,
+        start=lambda *_: _have_it_drawn_again(plan),
+        on_detach=attached.told_to_leave,
     )
+
+
+def _have_it_drawn_again(plan: Plan) -> None:
+    """A program draws its screen, or its prompt, when the size changes: so, as docker does, it is another one first."""
+    now = plan.size()
+    if now and plan.resize:
+        plan.resize(Size(now.rows + 1, now.columns + 1))
 
 
 def _refuse_unless_running(name: str, state: Any) -> None:
