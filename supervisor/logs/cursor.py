@@ -26,6 +26,11 @@ class Chunk(NamedTuple):
     lost: int = 0
 
 
+def told(lost: int) -> bytes:
+    """What is shown in the place of bytes that were lost."""
+    return b"pysup: %d bytes of output are missing here\n" % lost
+
+
 class Cursor:
     """A place in a log that moves forward. Close it."""
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 import trio
 
 from pysup.supervisor.logs import files, places
-from pysup.supervisor.logs.cursor import BLOCK, ENDLESS, Cursor
+from pysup.supervisor.logs.cursor import BLOCK, ENDLESS, Chunk, Cursor
 from pysup.supervisor.logs.feed import Feed
 from pysup.supervisor.logs.lines import Chunks, Entry, Mark, Shaper, Skipper
 from pysup.supervisor.logs.marks import Marked
@@ -130,11 +130,11 @@ async def _wait(feed: Feed, offset: int, until: int | None) -> None:
 
 async def raw_from(
     directory: str, feed: Feed, offset: int, end: Callable[[], int | None] = lambda: None
-) -> AsyncIterator[tuple[int, bytes, int]]:
-    """(stream, bytes, the offset behind them) until the feed is closed, or to the offset that ``end`` tells.
+) -> AsyncIterator[tuple[Chunk, int]]:
+    """Chunks, each with the offset behind it, until the feed is closed, or to the offset that ``end`` tells.
 
     It begins at a logical offset. ``end`` is asked again whenever the feed is poked. A reader that is slower than
-    rotation gets (GAP, decimal count of the bytes that are gone, …).
+    rotation gets a gap.
     """
     fd = files.open_directory(directory)
     try:
@@ -146,7 +146,7 @@ async def raw_from(
             while not is_last:
                 is_last = feed.closed or end() is not None
                 while chunk := cursor.next(_limit(end)):
-                    yield chunk.stream, chunk.data or str(chunk.lost).encode(), cursor.offset
+                    yield chunk, cursor.offset
                 if not is_last and end() is None:  # it may have come while a chunk was being sent
                     await feed.wait_beyond(cursor.offset)
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -9,7 +10,6 @@ import signal
 import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -118,12 +118,21 @@ def test_who_is_not_root(daemon: Prepared, tmp_path: Path) -> None:
     assert done.returncode == 1 and "root" in done.stderr and len(done.stderr.splitlines()) == 1, done
 
 
+def test_root_without_power(tmp_path: Path) -> None:
+    """That of a container which is not privileged."""
+    other = Daemon(tmp_path)
+    words = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin", *other.command("daemon")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert_told(done, 1, "cannot start the daemon", "CAP_SYS_ADMIN")
+    assert not other.root.exists() and not other.run_dir.exists()
+
+
 def test_a_socket_path_that_is_too_long(tmp_path: Path) -> None:
     other = Daemon(tmp_path)
     other.socket = Path("/tmp") / ("x" * 120)
     done = other.pysup("daemon")
     assert done.returncode == 1 and "longer than 107 bytes" in done.stderr, done
-    assert other.leftovers() == []
+    assert not other.root.exists() and not other.run_dir.exists()
     assert_told(other.pysup("ps"), 1, "107 bytes")
 
 
@@ -142,27 +151,54 @@ FULL = re.compile(r"No space left on device|cannot write the store: database or 
 """Who meets it first: a directory, or the database that needs another page."""
 
 
+def fill(path: Path) -> None:
+    """A file that leaves no room for others."""
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
 def test_a_full_disk(tmp_path: Path) -> None:
     root = shlex.quote(str(tmp_path / "root"))
     with Prepared(tmp_path, f"mkdir -p {root}; mount -t tmpfs -o size=4m,mode=700 small {root}") as daemon:
         assert daemon.pysup("run", "--rm", "host", "true").returncode == 0
+        daemon.pysup("create", "--name", "rests", "host", "true", check=True)
         until(lambda: not list((daemon.seen_root / "trash").iterdir()), "that no more room becomes free")
         filler = daemon.seen_root / "filler"
-        with filler.open("wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(bytes(4096))
-            except OSError:
-                pass
+        fill(filler)
+        no_log = "cannot open the log of container rests: No space left on device"
+        assert_told(daemon.pysup("start", "-a", "rests"), 1, no_log)
         for flag in ("--rm", "-d"):
             told = daemon.pysup("run", flag, "host", "true")
             assert_told(told, 125)
             assert FULL.search(told.stderr), told
         filler.unlink()
+        daemon.pysup("rm", "rests", check=True)
         done = daemon.pysup("run", "--rm", "host", "echo", "room again")
         assert (done.returncode, done.stdout) == (0, "room again\n"), done
         until(lambda: daemon.directories() == [], "that nothing is left")
         daemon.assert_nothing_is_left()
+
+
+def test_output_that_no_disk_takes_is_missed_by_who_is_attached_too(tmp_path: Path) -> None:
+    root = shlex.quote(str(tmp_path / "root"))
+    with Prepared(tmp_path, f"mkdir -p {root}; mount -t tmpfs -o size=32m,mode=700 small {root}") as daemon:
+        script = "cat /dev/zero > /filler 2>/dev/null; echo lost"
+        done = daemon.pysup("run", "--name", "full", "host", "sh", "-c", script)
+        assert (done.returncode, done.stdout) == (0, ""), done
+        assert done.stderr == "pysup: 5 bytes of output are missing here\n"
+        daemon.pysup("rm", "full", check=True)
+
+
+def test_a_disk_that_has_no_room_for_a_daemon(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    script = 'mount -t tmpfs -o size=4k,mode=700 small "$0"; echo > "$0/full"; exec "$@"'
+    words = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, str(root)]
+    done = subprocess.run(
+        [*words, *Daemon(tmp_path).command("daemon")], capture_output=True, text=True, check=False
+    )
+    assert_told(done, 1, "cannot start the daemon", f"{root}/pysup.lock: No space left on device")
 
 
 @pytest.mark.parametrize("end", [["kill"], ["stop", "-t", "0"], ["rm", "-f"]])
@@ -185,7 +221,7 @@ def test_an_exec_that_ends_while_the_store_cannot_be_written(daemon: Prepared) -
     engine = daemon.engine_pid
     words = daemon.command("exec", "-i", "base", "sh", "-c", "echo up; read line; exit 7")
     with (
-        closing(sqlite3.connect(daemon.seen_root / "pysup.db", isolation_level=None)) as other,
+        contextlib.closing(sqlite3.connect(daemon.seen_root / "pysup.db", isolation_level=None)) as other,
         subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client,
     ):
         assert client.stdout is not None and client.stdout.readline() == "up\n"

@@ -10,6 +10,7 @@ from pysup.supervisor.api.streams import closing, frame
 from pysup.supervisor.api.wire import Request, Sink, Streamed
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.errors import BadRequest
+from pysup.supervisor.logs.cursor import told
 from pysup.supervisor.logs.follow import follow
 from pysup.supervisor.logs.lines import Entry, Mark
 from pysup.supervisor.logs.reader import Query
@@ -91,7 +92,7 @@ class Encoder:
     def raw(self, entry: Entry) -> bytes:
         """As a terminal's output is sent."""
         if entry.stream == GAP:
-            return self._prefix(entry) + b"pysup: %d bytes of output are missing here\n" % entry.lost
+            return self._prefix(entry) + told(entry.lost)
         prefix = b"" if entry.stream in self._continued else self._prefix(entry)
         (self._continued.add if entry.partial else self._continued.discard)(entry.stream)
         return prefix + entry.data

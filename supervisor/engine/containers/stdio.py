@@ -19,7 +19,7 @@ from pysup.supervisor.engine.containers.record import Record
 from pysup.supervisor.engine.containers.states import ALIVE
 from pysup.supervisor.engine.containers.stdin import Stdin
 from pysup.supervisor.engine.parts import Parts
-from pysup.supervisor.errors import Conflict
+from pysup.supervisor.errors import Conflict, PysupError
 from pysup.supervisor.kernel.terminal import set_window_size
 from pysup.supervisor.logs.feed import Feed
 from pysup.supervisor.logs.order import Order
@@ -141,8 +141,15 @@ class ContainerStdio:
 
     @contextmanager
     def attach(self, run: int | None = None) -> Iterator[Attachment]:
-        """Everything from now to the end of the run (of the next one, if none is in progress; or of a certain one)."""
-        writer = self.open_log()
+        """Everything from now to the end of the run (of the next one, if none is in progress; or of a certain one).
+
+        Raises PysupError where there is no room for its log.
+        """
+        try:
+            writer = self.open_log()
+        except OSError as error:
+            name = self._record.row.name
+            raise PysupError(f"cannot open the log of container {name}: {error.strerror}") from error
         end = self._ended[1] if self._ended[0] == run else self._end
         self.attached += 1
         end.clients += 1

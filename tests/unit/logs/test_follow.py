@@ -13,6 +13,7 @@ import trio.testing
 from helpers.logs import Clock
 
 from pysup.supervisor.logs import reader
+from pysup.supervisor.logs.cursor import Chunk
 from pysup.supervisor.logs.follow import follow, raw_from
 from pysup.supervisor.logs.lines import Entry
 from pysup.supervisor.logs.reader import Query, find_range
@@ -170,11 +171,9 @@ async def test_a_log_nobody_writes_ends_at_its_end(tmp_path: Path, writer: LogWr
     assert [entry.data for entry in found] == [b"one\n"]
 
 
-async def collect_raw(
-    chunks: AsyncIterator[tuple[int, bytes, int]], into: list[tuple[int, bytes, int]]
-) -> None:
-    async for chunk in chunks:
-        into.append(chunk)  # noqa: PERF401
+async def collect_raw(chunks: AsyncIterator[tuple[Chunk, int]], into: list[tuple[int, bytes, int]]) -> None:
+    async for chunk, offset in chunks:
+        into.append((chunk.stream, chunk.data, offset))
 
 
 async def test_raw_reading_begins_within_a_chunk_and_ends_where_the_run_does(
@@ -211,6 +210,7 @@ async def test_raw_reading_of_what_is_rotated_away_is_a_gap(tmp_path: Path, writ
     for _ in range(5):
         writer.write(1, LINE)
     end = writer.offset
-    found = [chunk async for chunk in raw_from(str(tmp_path), writer.feed, 100, lambda: end)]
+    chunks = raw_from(str(tmp_path), writer.feed, 100, lambda: end)
+    found = [(chunk.stream, chunk.data or chunk.lost, offset) async for chunk, offset in chunks]
     kept = [(1, LINE, number * 4096) for number in (3, 4, 5)]
-    assert found == [(GAP, b"%d" % (2 * 4096 - 100), 2 * 4096), *kept]
+    assert found == [(GAP, 2 * 4096 - 100, 2 * 4096), *kept]
