@@ -36,9 +36,7 @@ MISUSE = 2
 """The exit code for a wrong use: docker has no such command, so sqlite-utils' and the shell's convention."""
 AT_ONCE = 10_000
 """Rows read before the first is printed: most answers end within, and then no snapshot is held while a pager waits."""
-SCHEMA = (
-    "SELECT sql || ';' AS sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE '\\_%' ESCAPE '\\'"
-)
+SCHEMA = "SELECT sql || ';' AS sql FROM sqlite_schema WHERE sql IS NOT NULL AND tbl_name NOT LIKE '\\_%' ESCAPE '\\'"
 OBJECTS = "SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') ORDER BY type, name"
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,14 @@ def test_every_form_and_every_view(daemon: Daemon) -> None:
     assert all(name in listed for name in [*TABLES, *(view.name for view in VIEWS)])
     for view in VIEWS:
         daemon.pysup("query", f"select * from {view.name}", check=True)  # noqa: S608 - our own names
+
+
+def test_the_schema_makes_such_a_database(daemon: Daemon) -> None:
+    statements = daemon.pysup("query", "--schema", check=True).stdout
+    with contextlib.closing(sqlite3.connect(":memory:")) as made:
+        made.executescript(statements)
+        for name in [*TABLES, *(view.name for view in VIEWS)]:
+            made.execute(f"select * from {name}")  # noqa: S608 - our own names
 
 
 @pytest.mark.parametrize(
