@@ -16,6 +16,8 @@ class Caller(NamedTuple):
     gid: int = 0
 
     def __str__(self) -> str:
+        if not self.pid:
+            return self.comm
         return f"{self.comm} (pid {self.pid}, uid {self.uid})"
 
 

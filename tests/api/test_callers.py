@@ -44,6 +44,8 @@ def test_what_a_policy_starts_nobody_has_asked_for(daemon: Daemon) -> None:
     daemon.pysup("wait", "again")
     starts = callers(daemon, "start")
     assert starts == [("start", "docker", 0, True), ("start", "pysup", 0, False)]
+    asked = daemon.pysup("history", "--format", "{{.AskedBy}}", "again", check=True).stdout.splitlines()
+    assert asked[0].startswith("docker (pid ") and asked[1:] == ["pysup"]
     daemon.pysup("rm", "again", check=True)
 
 
