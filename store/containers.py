@@ -201,11 +201,6 @@ def updated(container: Container, **columns: object) -> Container:
     return TABLE.changed(container, columns)
 
 
-def set_state(conn: Connection, container_id: str, state: str, **columns: object) -> None:
-    """Set the state and other columns; write the event row (events.add) in the same transaction."""
-    update(conn, container_id, state=state, **columns)
-
-
 def rename(conn: Connection, container_id: str, name: str) -> None:
     """Give it another name. Raises NameTaken."""
     update(conn, container_id, name=name)

@@ -104,10 +104,14 @@ HISTORY = f"""SELECT
 FROM run r JOIN container c ON c.id = r.container_id
 ORDER BY r.started_at, r.container_id, r.number"""
 
-FAILURES = """SELECT * FROM history
-WHERE exit_code <> 0 AND (failed_step IS NOT NULL OR ended_by IN ('itself', 'timeout', 'oom', 'lost'))
-    OR ended_by = 'unhealthy'
-ORDER BY ended DESC"""
+_FAILED = (
+    "(r.ended_by = 'unhealthy' OR r.exit_code <> 0 AND r.ended_by IN ('itself', 'timeout', 'oom', 'lost'))"
+)
+"""Of a run that has ended: nobody wanted that end. Who is stopped or killed may leave with whatever code."""
+
+FAILURES = f"""SELECT r.* FROM history r
+WHERE {_FAILED}
+ORDER BY r.ended DESC"""
 
 RESTARTS = f"""SELECT
     {_hour("r.started_at")} AS hour,
@@ -165,7 +169,7 @@ TOTALS = f"""SELECT
     c.name,
     substr(c.id, 1, 12) AS id,
     count(*) AS runs,
-    sum(r.exit_code <> 0) AS failed,
+    sum({_FAILED}) AS failed,
     sum(r.oom_killed) AS oom_kills,
     round(sum(r.ended_at - r.started_at) / 1e9, 3) AS seconds,
     round(sum(r.cpu_ns) / 1e9, 3) AS cpu_seconds,

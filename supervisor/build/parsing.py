@@ -183,4 +183,3 @@ _PARSERS: dict[str, Callable[[Line, Lexer], Instruction]] = {
     "VOLUME": _volume,
     "WORKDIR": _text,
 }
-KEYWORDS = frozenset(_PARSERS)

@@ -21,7 +21,7 @@ from pysup.supervisor.errors import BadRequest, NotSupported
 BAD_FLAG = 125
 """Docker's exit code, for every command, when a flag cannot be parsed or is not supported."""
 BAD_WORDS = 1
-"""Docker's exit code when the count of words is wrong, or the command is unknown."""
+"""Docker's exit code when the count of words is wrong, the command is unknown, or what flags say together is wrong."""
 
 
 class UsageError(BadRequest):

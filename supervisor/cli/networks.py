@@ -10,7 +10,17 @@ from typing import Any
 from pysup.supervisor.cli import connection, kvfile, timetext
 from pysup.supervisor.cli.connection import Client, segment
 from pysup.supervisor.cli.endpoints import Own, networking
-from pysup.supervisor.cli.flags import Given, Syntax, UsageError, lacking, many, number, switch, text
+from pysup.supervisor.cli.flags import (
+    BAD_WORDS,
+    Given,
+    Syntax,
+    UsageError,
+    lacking,
+    many,
+    number,
+    switch,
+    text,
+)
 from pysup.supervisor.cli.kinds import BOOL, MAP, TEXT
 from pysup.supervisor.cli.lifecycle import each
 from pysup.supervisor.cli.listing import FORMAT, LABELS, Column, Listing, filter_flag, filters, write
@@ -130,7 +140,7 @@ def _ipam(given: Given) -> list[dict[str, Any]]:
             config = configs[_subnet_of(subnets, value, "aux-address")]
             config.setdefault("AuxiliaryAddresses", {})[name] = value
     except ValueError as error:
-        raise UsageError(f"cannot parse the arguments: {error}") from None
+        raise UsageError(f"cannot create network {given.words[0]}: {error}", BAD_WORDS) from None
     return list(configs.values())
 
 

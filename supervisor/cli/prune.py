@@ -59,14 +59,16 @@ SYSTEM_PRUNE = Syntax(
 def container_prune(argv: Sequence[str]) -> int:
     """``pysup container prune``."""
     given = CONTAINER_PRUNE.parse(argv)
-    _ask(given, "This will remove all stopped containers.")
+    if not _agreed(given, "This will remove all stopped containers."):
+        return 0
     return _tell(prune_containers(connect(), filters(given)))
 
 
 def image_prune(argv: Sequence[str]) -> int:
     """``pysup image prune``."""
     given = IMAGE_PRUNE.parse(argv)
-    _ask(given, f"This will remove {_UNUSED if given.on('all') else _DANGLING}.")
+    if not _agreed(given, f"This will remove {_UNUSED if given.on('all') else _DANGLING}."):
+        return 0
     return _tell(_prune_images(connect(), given))
 
 
@@ -74,7 +76,8 @@ def volume_prune(argv: Sequence[str]) -> int:
     """``pysup volume prune``."""
     given = VOLUME_PRUNE.parse(argv)
     which = "all local volumes" if given.on("all") else "anonymous local volumes"
-    _ask(given, f"This will remove {which} not used by at least one container.")
+    if not _agreed(given, f"This will remove {which} not used by at least one container."):
+        return 0
     chosen = filters(given) | ({"all": ["true"]} if given.on("all") else {})
     return _tell(_prune_volumes(connect(), chosen))
 
@@ -82,7 +85,8 @@ def volume_prune(argv: Sequence[str]) -> int:
 def network_prune(argv: Sequence[str]) -> int:
     """``pysup network prune``."""
     given = NETWORK_PRUNE.parse(argv)
-    _ask(given, "This will remove all custom networks not used by at least one container.")
+    if not _agreed(given, "This will remove all custom networks not used by at least one container."):
+        return 0
     for line in _networks(_prune_networks(connect(), filters(given))):
         print(line)
     return 0
@@ -92,7 +96,8 @@ def builder_prune(argv: Sequence[str]) -> int:
     """``pysup builder prune``."""
     given = BUILDER_PRUNE.parse(argv)
     which = "all build cache" if given.on("all") else "all dangling build cache"
-    _ask(given, f"This will remove {which}.")
+    if not _agreed(given, f"This will remove {which}."):
+        return 0
     query = {"all": "1"} if given.on("all") else {}
     query |= {"keep-storage": str(given.number("keep-storage"))} if given.number("keep-storage") else {}
     return _tell(_prune_builds(connect(), filters(given), query))
@@ -105,7 +110,8 @@ def system_prune(argv: Sequence[str]) -> int:
     volumes = "  - all anonymous volumes not used by at least one container\n" if given.on("volumes") else ""
     unused = "  - all stopped containers\n  - all networks not used by at least one container\n"
     cache = "  - unused build cache\n"
-    _ask(given, f"This will remove:\n{unused}{volumes}  - {kinds_of_images}\n{cache}")
+    if not _agreed(given, f"This will remove:\n{unused}{volumes}  - {kinds_of_images}\n{cache}"):
+        return 0
     if volumes and "until" in filters(given):
         raise PysupError('cannot prune: the "until" filter is not supported with "--volumes"')
     client = connect()
@@ -120,10 +126,10 @@ def system_prune(argv: Sequence[str]) -> int:
     return _tell(*reports, _prune_builds(client, filters(given), {"all": "1"} if given.on("all") else {}))
 
 
-def _ask(given: Given, warning: str) -> None:
+def _agreed(given: Given, warning: str) -> bool:
+    """Whether to go on. Who does not want to has what he wants: the exit code is 0, as docker's."""
     filters(given)  # what is wrong with them is told before anything is asked
-    if not given.on("force") and not _confirmed(warning):
-        raise PysupError("cannot prune: it was not confirmed")
+    return given.on("force") or _confirmed(warning)
 
 
 def _tell(*reports: Any) -> int:

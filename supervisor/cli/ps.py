@@ -89,10 +89,15 @@ def _image(one: Item) -> str:
 
 
 def status(raw: Any, now: float) -> str:
-    """The daemon's words; a container that waits for its next start says in how long that will be."""
-    due = timetext.parse_time(raw.get("Pysup", {}).get("NextStartAt") or "")
+    """The daemon's words; and when the next start will be of a container that waits for it, or why there is none."""
+    own = raw.get("Pysup", {})
+    due = timetext.parse_time(own.get("NextStartAt") or "")
     if not due or raw["State"] != "restarting":
-        return str(raw["Status"])
+        return (
+            f"{raw['Status']} (gave up: {own['GaveUpReason']})"
+            if own.get("GaveUpReason")
+            else str(raw["Status"])
+        )
     words = str(raw["Status"]).split(")")[0]
     left = max(0, round(due - now))
     return (
@@ -133,6 +138,7 @@ _COLUMNS = {
     "Mounts": Column("MOUNTS", _mounts),
     "LocalVolumes": Column("LOCAL VOLUMES", lambda one: "0"),
     "Networks": Column("NETWORKS", _networks),
+    "GaveUpReason": Column("GAVE UP", lambda one: one.raw.get("Pysup", {}).get("GaveUpReason") or ""),
     "NextStartAt": Column("NEXT START", lambda one: one.raw.get("Pysup", {}).get("NextStartAt") or ""),
 }
 _DEFAULT = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")

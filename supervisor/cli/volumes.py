@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from pysup.supervisor.cli import kvfile
 from pysup.supervisor.cli.connection import Client, connect, segment
-from pysup.supervisor.cli.flags import Syntax, UsageError, lacking, many, switch, text
+from pysup.supervisor.cli.flags import BAD_WORDS, Syntax, UsageError, lacking, many, switch, text
 from pysup.supervisor.cli.kinds import BOOL, BYTES, LIST, MAP, TEXT
 from pysup.supervisor.cli.lifecycle import each
 from pysup.supervisor.cli.listing import FORMAT, LABELS, Column, Listing, filter_flag, filters, write
@@ -75,7 +75,7 @@ def _options(words: Sequence[str]) -> Mapping[str, str]:
     """``type=tmpfs``; the value may have more equals signs in it."""
     for word in words:
         if "=" not in word:
-            raise UsageError(f"cannot parse the arguments: invalid option {word!r} (it is NAME=VALUE)")
+            raise UsageError(f"cannot create volume: invalid option {word!r} (it is NAME=VALUE)", BAD_WORDS)
     return dict(word.split("=", 1) for word in words)
 
 

@@ -16,6 +16,7 @@ class Caller(NamedTuple):
     gid: int = 0
 
     def __str__(self) -> str:
+        """For people."""
         if not self.pid:
             return self.comm
         return f"{self.comm} (pid {self.pid}, uid {self.uid})"

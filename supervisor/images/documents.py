@@ -27,7 +27,6 @@ DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 INDEXES = frozenset({OCI_INDEX, DOCKER_INDEX})
-CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
 LAYERS = frozenset(
     {OCI_LAYER + compression for compression in ("", "+gzip", "+zstd")}
     | {f"application/vnd.oci.image.layer.nondistributable.v1.tar{one}" for one in ("", "+gzip", "+zstd")}

@@ -33,12 +33,6 @@ def make_controlling(fd: int) -> None:
     fcntl.ioctl(fd, termios.TIOCSCTTY, 0)
 
 
-def get_window_size(fd: int) -> tuple[int, int]:
-    """(rows, columns). TIOCGWINSZ."""
-    rows, columns, _x, _y = _WINDOW.unpack(fcntl.ioctl(fd, termios.TIOCGWINSZ, bytes(_WINDOW.size)))
-    return rows, columns
-
-
 def set_window_size(fd: int, rows: int, columns: int) -> None:
     """Set the size and tell the foreground processes (SIGWINCH). TIOCSWINSZ."""
     fcntl.ioctl(fd, termios.TIOCSWINSZ, _WINDOW.pack(rows, columns, 0, 0))

@@ -60,11 +60,6 @@ class Budget:
         self._used, self._alarm_at = used, max(self._total - step, used + step)
         self._alarm = trio.Event()
 
-    @property
-    def alarmed(self) -> bool:
-        """Whether the total is nearly reached."""
-        return self._alarm.is_set()
-
     async def wait_alarm(self) -> None:
         """Until the total is nearly reached."""
         await self._alarm.wait()

@@ -12,6 +12,8 @@ BLOCK = 64 << 10
 """Bytes that are read at once, and the largest chunk that is returned."""
 FEW, MANY = 32, 2048
 """Records that are read at once: few at first, since the place that is looked for may be near."""
+AT_ONCE = 512
+"""Records that one call goes through: some milliseconds' work."""
 ENDLESS = 1 << 63
 """An offset that no log reaches."""
 
@@ -23,6 +25,7 @@ class Chunk(NamedTuple):
     stream: int
     """STDOUT, STDERR; or GAP: ``lost`` bytes are missing here."""
     data: bytes
+    """Empty: there is more to come, which takes its time to find."""
     lost: int = 0
 
 
@@ -91,7 +94,7 @@ class Cursor:
         return None
 
     def _next_here(self, end: int) -> Chunk | None:
-        while True:
+        for _ in range(AT_ONCE):
             following = self._following(end)
             stop = end if following is None else min(following.offset, end)
             if self._current is not None and self.offset < stop:
@@ -103,6 +106,7 @@ class Cursor:
             self._step(following)
             if following.kind == GAP:
                 return Chunk(following.time, GAP, b"", following.value)
+        return Chunk(self._current.time, self._current.kind, b"") if self._current else None
 
     def _following(self, end: int) -> Record | None:
         """The record after the current one, if it is settled."""
@@ -120,7 +124,8 @@ class Cursor:
 
     def _take(self, record: Record, stop: int, end: int) -> Chunk:
         """Bytes from the current chunk, and from the next ones of its stream if they are to be merged."""
-        while self.merge and stop < end and stop - self.offset < BLOCK:
+        last = self._number + AT_ONCE
+        while self.merge and stop < end and stop - self.offset < BLOCK and self._number < last:
             following = self._following(end)
             if following is None or following.kind != record.kind:
                 break

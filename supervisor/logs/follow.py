@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 
 import trio
 
@@ -19,6 +19,8 @@ from pysup.supervisor.logs.records import STDOUT
 
 _SECOND = 1_000_000_000
 _MANY = 256
+_PIECE = 0.005
+"""Seconds after which others are served, whatever has been found until then."""
 _SEARCHES = trio.CapacityLimiter(4)
 """Logs that are searched at once for where their last lines begin: each in a thread, as it may be all of a log."""
 
@@ -27,8 +29,18 @@ async def follow(directory: str, feed: Feed | None, query: Query) -> AsyncIterat
     """What a query chooses, and with ``query.follow`` what comes until the feed is closed; several entries at once.
 
     Rotation and new runs of the container do not end it; ``until`` does, when it has passed. Who stops early
-    closes it (``contextlib.aclosing``).
+    closes it (``contextlib.aclosing``). Others are served while nothing is found for long.
     """
+    async with contextlib.aclosing(_lots(directory, feed, query)) as lots:
+        async for entries in lots:
+            if entries:
+                yield entries
+            else:
+                await trio.lowlevel.checkpoint()
+
+
+async def _lots(directory: str, feed: Feed | None, query: Query) -> AsyncGenerator[list[Entry], None]:
+    """Now and then one of nothing: lines of one stream may be few among many of the other."""
     reader = LogReader(directory)
     with contextlib.ExitStack() as stack:
         opened = await _opened(reader, query, stack)
@@ -55,18 +67,29 @@ async def follow(directory: str, feed: Feed | None, query: Query) -> AsyncIterat
             yield rest
 
 
-def _together(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+def _together(steps: Iterable[list[Entry]]) -> Iterator[list[Entry]]:
     """To send each line for itself takes ten times as long; others are served between two lots of them."""
     lot: list[Entry] = []
     size = 0
-    for entry in entries:
-        lot.append(entry)
-        size += len(entry.data)
-        if len(lot) == _MANY or size >= BLOCK:
+    for entry in _paced(steps):
+        if entry is not None:
+            lot.append(entry)
+            size += len(entry.data)
+        if entry is None or len(lot) == _MANY or size >= BLOCK:
             yield lot
             lot, size = [], 0
     if lot:
         yield lot
+
+
+def _paced(steps: Iterable[list[Entry]]) -> Iterator[Entry | None]:
+    """None: it is time for others, whatever has been found."""
+    due = time.monotonic() + _PIECE
+    for entries in steps:
+        yield from entries
+        if time.monotonic() >= due:
+            yield None
+            due = time.monotonic() + _PIECE
 
 
 async def _opened(
@@ -93,25 +116,25 @@ class _Growth:
         """Up to where it has been read."""
         return self._cursor.offset
 
-    def read_known(self) -> Iterator[Entry]:
+    def read_known(self) -> Iterator[list[Entry]]:
         """What was there at the start."""
         while chunk := self._cursor.next(self._found.end.offset):
-            yield from self._shaper.feed(chunk)
+            yield self._shaper.feed(chunk)
         self._cursor.merge = False  # from here on chunks are chosen by their times
         if not self._query.lines:
             # A prompt, or the beginning of a line that has no end yet, is shown as it comes.
-            yield from self._shaper.flush()
+            yield self._shaper.flush()
             chunks = Chunks(Skipper(0, 0))
             self._shaper = Marked(chunks, self._cursor, Mark(self.offset)) if self._query.marks else chunks
 
-    def read_new(self) -> Iterator[Entry]:
+    def read_new(self) -> Iterator[list[Entry]]:
         """What has come since."""
         while chunk := self._cursor.next():
             if self._query.until is not None and chunk.time > self._query.until:
                 self.is_over = True
                 return
             if chunk.time >= (self._query.since or 0):
-                yield from self._shaper.feed(chunk)
+                yield self._shaper.feed(chunk)
 
     def flush(self) -> list[Entry]:
         """Lines that have no newline."""

@@ -12,6 +12,8 @@ from pysup.supervisor.logs.records import STREAMS, open_after
 from pysup.supervisor.logs.segment import Segment
 
 _NEVER = 1 << 64
+REST = 64 << 10
+"""Bytes at the beginning of a log in which a line ends whose beginning was rotated away; else it has none."""
 
 
 class Place(NamedTuple):
@@ -22,18 +24,30 @@ class Place(NamedTuple):
     """The number of the record that begins here, or will."""
     offset: int
     open: int
-    """As Record.open; 0 at the oldest place, where what is left of a line is all there is of it."""
+    """As Record.open: what is left of a line that began before is no line. At the oldest place only where that is
+    little (_cut_lines): of a line without an end what is left is all there is of it.
+    """
 
 
 def oldest(directory: int) -> Place | None:
     """Where the log begins, now that rotation has removed what was before; None if there is none."""
     for number in files.numbers(directory):
         try:
-            with Segment(directory, number) as segment:
-                return Place(number, 0, segment.base, 0)
+            segment = Segment(directory, number)
         except FileNotFoundError:
             continue
+        first, base = segment.records(0, 1), segment.base
+        with contextlib.closing(Cursor(directory, segment, record=0, offset=base)) as cursor:
+            return Place(number, 0, base, _cut_lines(cursor, first[0].open) if first else 0)
     return None
+
+
+def _cut_lines(cursor: Cursor, open_: int) -> int:
+    """Which of the streams that are within a line end it soon."""
+    found, end = 0, cursor.offset + REST
+    while open_ & ~found and (chunk := cursor.next(end)):
+        found |= open_ & 1 << chunk.stream if b"\n" in chunk.data else 0
+    return found
 
 
 def newest(directory: int) -> Place | None:
@@ -61,9 +75,9 @@ def first_at(directory: int, time: int) -> Place | None:
     numbers = files.numbers(directory)
     at = bisect.bisect_left(numbers, time, key=lambda number: _first_time(directory, number))
     for number in numbers[max(0, at - 1) : at + 1]:
-        place = _first_in(directory, number, time, is_oldest=number == numbers[0])
+        place = _first_in(directory, number, time)
         if place is not None:
-            return place
+            return oldest(directory) if place[:2] == (numbers[0], 0) else place
     return newest(directory)
 
 
@@ -77,7 +91,7 @@ def _first_time(directory: int, number: int) -> int:
         return -1
 
 
-def _first_in(directory: int, number: int, time: int, *, is_oldest: bool) -> Place | None:
+def _first_in(directory: int, number: int, time: int) -> Place | None:
     try:
         with Segment(directory, number) as segment:
             record = segment.first_at(time)
@@ -87,8 +101,7 @@ def _first_in(directory: int, number: int, time: int, *, is_oldest: bool) -> Pla
         return None
     if not found:
         return None
-    is_first = is_oldest and record == 0
-    return Place(number, record, offset, 0 if is_first else found[0].open)
+    return Place(number, record, offset, found[0].open)
 
 
 def cursor_at(

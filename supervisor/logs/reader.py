@@ -67,7 +67,8 @@ class LogReader:
         with contextlib.ExitStack() as stack:
             opened = self.open(query, stack)
             if opened is not None:
-                yield from self.read(*opened, query)
+                for entries in self.read(*opened, query):
+                    yield from entries
 
     def open(self, query: Query, stack: contextlib.ExitStack) -> tuple[Range, Cursor] | None:
         """Where to read, and a cursor there, which the stack closes; None if there is no log."""
@@ -83,14 +84,14 @@ class LogReader:
         stack.callback(cursor.close)
         return found, cursor
 
-    def read(self, found: Range, cursor: Cursor, query: Query) -> Iterator[Entry]:
-        """What lies between the two ends that open() has found."""
+    def read(self, found: Range, cursor: Cursor, query: Query) -> Iterator[list[Entry]]:
+        """What lies between the two ends that open() has found: what each step gives, often nothing."""
         shaper = self.shaper(query, found, cursor)
         while chunk := cursor.next(found.end.offset):
-            yield from shaper.feed(chunk)
+            yield shaper.feed(chunk)
         if found.is_cut:
             yield from self._complete(found, cursor, query, shaper)
-        yield from shaper.flush()
+        yield shaper.flush()
 
     def shaper(self, query: Query, found: Range, cursor: Cursor) -> Shaper:
         """Lines, or chunks where they do. The last N lines can only be told by lines."""
@@ -102,15 +103,16 @@ class LogReader:
             shaper = Marked(shaper, cursor, begin)
         return shaper if query.tail is None else Dropper(shaper, found.drop)
 
-    def _complete(self, found: Range, cursor: Cursor, query: Query, shaper: Shaper) -> Iterator[Entry]:
+    def _complete(self, found: Range, cursor: Cursor, query: Query, shaper: Shaper) -> Iterator[list[Entry]]:
         """Read on until the lines that began before the end are whole, or too long to wait for."""
         left = {stream: self._max_line for stream in query.streams if found.end.open >> stream & 1}
         while left and (chunk := cursor.next()):
             if chunk.stream not in left:
+                yield []
                 continue
             line, newline, _ = chunk.data.partition(b"\n")
             line = line[: left[chunk.stream]]
-            yield from shaper.feed(chunk._replace(data=line + newline))
+            yield shaper.feed(chunk._replace(data=line + newline))
             left[chunk.stream] -= len(line)
             if newline or not left[chunk.stream]:
                 del left[chunk.stream]
@@ -160,16 +162,3 @@ def end_at(directory: str, time: int) -> int:
     finally:
         os.close(fd)
     return 0 if place is None else place.offset
-
-
-def span(directory: str) -> tuple[int, int]:
-    """The logical offsets of the first byte that is kept, and of the end: what was before was rotated away."""
-    try:
-        fd = files.open_directory(directory)
-    except FileNotFoundError:
-        return 0, 0
-    try:
-        start, end = places.oldest(fd), places.newest(fd)
-    finally:
-        os.close(fd)
-    return (0, 0) if start is None or end is None else (start.offset, end.offset)

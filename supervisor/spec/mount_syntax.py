@@ -108,12 +108,6 @@ def clean(path: str) -> str:
     return "/" + "/".join(kept)
 
 
-def parse_tmpfs(text: str) -> tuple[str, str]:
-    """``/run:size=64m,mode=755`` to path and options."""
-    path, _, options = text.partition(":")
-    return path, options
-
-
 def parse_mount(text: str, *, cwd: str = "") -> dict[str, Any]:
     """``type=bind,source=/a,target=/b,readonly`` to docker's Mount object (docker/cli opts/mount.go).
 

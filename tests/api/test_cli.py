@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -238,6 +239,19 @@ def test_update_and_the_next_attempt(daemon: Daemon) -> None:
     assert daemon.pysup("update", "--restart", "no", "up").stdout == "up\n"
     assert daemon.pysup("update", "up").returncode == 1
     daemon.pysup("rm", "-f", "up", check=True)
+
+
+def test_a_crash_loop_is_told_with_who_began_its_runs(daemon: Daemon) -> None:
+    flags = ("--restart", "always", "--restart-delay", "0", "--restart-limit", "1/1h", "--network", "none")
+    daemon.pysup("run", "-d", "--name", "loop", *flags, "host", "false", check=True)
+    until(lambda: "gave up" in daemon.pysup("ps", "-a").stdout, "the crash loop")
+    status = daemon.pysup("ps", "-a", "--format", "{{.Status}}", check=True).stdout
+    assert re.fullmatch(r"Exited \(1\) .* ago \(gave up: crash loop\)\n", status)
+    first, second = daemon.pysup(
+        "history", "--format", "{{.AskedBy}}", "loop", check=True
+    ).stdout.splitlines()
+    assert re.fullmatch(r"\w+ \(pid \d+, uid 0\)", first) and second == "restart policy"
+    daemon.pysup("rm", "loop", check=True)
 
 
 def test_a_delay_that_is_waited_for_changes_at_once(daemon: Daemon) -> None:

@@ -258,6 +258,9 @@ def test_overlaps_are_refused_by_name(shared: Daemon) -> None:
     ok(shared, "network", "create", "--subnet", "10.214.0.0/16", "mine")
     told = refused(shared, "network", "create", "--subnet", "10.214.7.0/24", "other")
     assert "overlaps with 10.214.0.0/16 of network mine" in told
+    two = ("--subnet", "10.215.0.0/24", "--subnet", "10.215.0.0/16")
+    both = shared.pysup("network", "create", *two, "both")  # docker's own command does not even ask
+    assert both.returncode == 1 and "overlaps with 10.215.0.0/24 of network both" in both.stderr
 
 
 # -- crashes, and what others do -----------------------------------------------------------------------------

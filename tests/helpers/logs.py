@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from pysup.supervisor.logs import files, places
 from pysup.supervisor.logs.lines import Entry
 from pysup.supervisor.logs.writer import LogWriter
 
@@ -63,3 +65,16 @@ def bytes_of(entries: Iterable[Entry]) -> dict[int, bytes]:
     for entry in entries:
         found[entry.stream] = found.get(entry.stream, b"") + entry.data
     return found
+
+
+def span(directory: str) -> tuple[int, int]:
+    """The logical offsets of the first byte that is kept, and of the end: what was before was rotated away."""
+    try:
+        fd = files.open_directory(directory)
+    except FileNotFoundError:
+        return 0, 0
+    try:
+        start, end = places.oldest(fd), places.newest(fd)
+    finally:
+        os.close(fd)
+    return (0, 0) if start is None or end is None else (start.offset, end.offset)

@@ -48,6 +48,8 @@ BEGUN: Columns = {
     "failed_step": "",
     "oom_killed": 0,
 }
+BEGUN_BY = {"policy": "restart policy", "boot": "daemon start"}
+"""What stands where the name of who asked would, by the cause of a run that nobody asked for."""
 FIRST_OF_A_SERIES: Columns = {"retries": 0, "last_delay": 0.0, "recent_restarts": ()}
 """A start by hand or by the daemon forgets the retries before it."""
 
@@ -135,7 +137,7 @@ class Lifecycle(Actor):
             number=number,
             started_at=self._parts.now_ns(),
             cause=cause,
-            asked_by=str(caller),
+            asked_by=BEGUN_BY.get(cause, str(caller)),
         )
         fresh = {} if event is Event.DUE else FIRST_OF_A_SERIES
         watched = "" if self.record.spec.health is None else STARTING

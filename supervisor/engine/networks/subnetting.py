@@ -31,15 +31,18 @@ def give_subnets(
     taken = [ip_network(one.subnet) for one in networks.subnets(conn)]
     for one in wanted:
         _refuse_overlap(conn, row, one.subnet, occupied)
+        _add(conn, row, one)  # so that the next one asked for does not overlap with it either
     given = {one.subnet.version for one in wanted}
-    free = [
-        *([_free_subnet(row, pools, [*taken, *occupied])] if row.ipv4 and IPV4 not in given else []),
-        *([addresses.local_subnet6(row.id)] if row.ipv6 and IPV6 not in given else []),
-    ]
-    for one in (*wanted, *map(WantedSubnet, free)):
-        ip_range = str(one.ip_range or "")
-        subnet = Subnet(row.id, str(one.subnet), ip_range, str(one.chosen_gateway), one.reserved, last="")
-        networks.add_subnet(conn, subnet)
+    if row.ipv4 and IPV4 not in given:
+        _add(conn, row, WantedSubnet(_free_subnet(row, pools, [*taken, *occupied])))
+    if row.ipv6 and IPV6 not in given:
+        _add(conn, row, WantedSubnet(addresses.local_subnet6(row.id)))
+
+
+def _add(conn: Connection, row: Row, one: WantedSubnet) -> None:
+    ip_range = str(one.ip_range or "")
+    subnet = Subnet(row.id, str(one.subnet), ip_range, str(one.chosen_gateway), one.reserved, last="")
+    networks.add_subnet(conn, subnet)
 
 
 def _free_subnet(row: Row, pools: str, taken: Sequence[Network]) -> Network:

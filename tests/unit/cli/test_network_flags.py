@@ -14,7 +14,7 @@ from helpers.small_server import Quiet, SmallServer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pysup.supervisor.cli import publish
+from pysup.supervisor.cli import networks, publish, volumes
 from pysup.supervisor.cli.create_body import build
 from pysup.supervisor.cli.daemon import DAEMON, chosen_settings
 from pysup.supervisor.cli.flags import UsageError
@@ -189,3 +189,23 @@ def test_the_daemon_is_told_of_networks() -> None:
 def test_what_the_daemon_could_not_use_is_refused_at_once(flags: str) -> None:
     with pytest.raises(UsageError, match="cannot parse the arguments: "):
         chosen_settings(DAEMON.parse(flags.split()))
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "network create --subnet x",
+        "network create --subnet 10.0.0.0/24 --gateway x",
+        "network create --subnet 10.0.0.0/24 --ip-range 11.0.0.0/8",
+        "network create --gateway 10.0.0.1",
+        "network create --aux-address x",
+        "volume create --opt x",
+    ],
+)
+def test_flags_that_cannot_be_together_are_no_flag_that_cannot_be_read(flags: str) -> None:
+    """The exit code is docker's, 1; what is not even a flag has 125."""
+    group, _, *words = flags.split()
+    create = {"network": networks.create, "volume": volumes.create}[group]
+    with pytest.raises(UsageError, match=f"cannot create {group}.*: ") as refused:
+        create([*words, "mine"])
+    assert refused.value.exit_code == 1

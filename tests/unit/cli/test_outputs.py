@@ -114,6 +114,14 @@ def test_the_next_attempt_is_in_the_status() -> None:
     assert ps.status(container(), 60.0) == "Up 2 hours"
 
 
+def test_why_there_is_no_next_attempt_is_in_the_status() -> None:
+    given_up = container(
+        State="exited", Status="Exited (1) 3 seconds ago", Pysup={"GaveUpReason": "crash loop"}
+    )
+    assert ps.status(given_up, 60.0) == "Exited (1) 3 seconds ago (gave up: crash loop)"
+    assert ps.CONTAINERS.text([given_up, container()], "{{.GaveUpReason}}.") == "crash loop.\n.\n"
+
+
 def test_history() -> None:
     started = time.time() - 120
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(started))

@@ -7,6 +7,7 @@ import os
 import pty
 import select
 import signal
+import termios
 from pathlib import Path
 
 import pytest
@@ -137,7 +138,7 @@ def test_signals_as_events() -> None:
 def test_terminal() -> None:
     master, slave = pty.openpty()
     terminal.set_window_size(master, 33, 111)
-    assert terminal.get_window_size(slave) == (33, 111)
+    assert termios.tcgetwinsize(slave) == (33, 111)
     terminal.unlock(master)
     again = terminal.open_slave(master)
     assert os.ttyname(again) == os.ttyname(slave)

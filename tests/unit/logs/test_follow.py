@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
-from helpers.logs import Clock
+from helpers.logs import Clock, Piece, write_log
 
 from pysup.supervisor.logs import reader
 from pysup.supervisor.logs.cursor import Chunk
@@ -214,3 +214,24 @@ async def test_raw_reading_of_what_is_rotated_away_is_a_gap(tmp_path: Path, writ
     found = [(chunk.stream, chunk.data or chunk.lost, offset) async for chunk, offset in chunks]
     kept = [(1, LINE, number * 4096) for number in (3, 4, 5)]
     assert found == [(GAP, 2 * 4096 - 100, 2 * 4096), *kept]
+
+
+async def test_others_are_served_while_lines_of_one_stream_are_looked_for(tmp_path: Path) -> None:
+    """Thousands of records of the other stream are gone through before anything is found."""
+    write_log(tmp_path, [*[Piece(1, b"out\n")] * 20_000, Piece(2, b"err\n")])
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    found = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(count_turns)
+        async for lot in follow(str(tmp_path), None, Query(streams=frozenset({2}))):
+            found += lot
+        nursery.cancel_scope.cancel()
+    assert [entry.data for entry in found] == [b"err\n"]
+    assert turns > 1

@@ -6,13 +6,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from helpers.logs import Piece, bytes_of, lines_of, write_log
+from helpers.logs import Piece, bytes_of, lines_of, span, write_log
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pysup.supervisor.logs import cursor, segment, tail, writer
 from pysup.supervisor.logs.lines import Entry
-from pysup.supervisor.logs.reader import LogReader, Query, span
+from pysup.supervisor.logs.reader import LogReader, Query
 from pysup.supervisor.logs.records import GAP, Record
 from pysup.supervisor.logs.writer import LogWriter
 
@@ -104,6 +104,31 @@ def test_bytes_dropped_by_rotation_are_told_by_the_span(tmp_path: Path) -> None:
     write_log(tmp_path, [Piece(1, b"x" * 99 + b"\n")] * 10, max_size=164, max_files=3)
     assert span(str(tmp_path)) == (700, 1000)
     assert len(list(LogReader(str(tmp_path)).select(Query()))) == 3
+
+
+def cut_log(tmp_path: Path, *pieces: Piece) -> LogReader:
+    """A log whose first segment, which ends within a line of each stream, was rotated away."""
+    write_log(tmp_path, [Piece(1, b"one\ntwo"), Piece(2, b"err")])
+    writer = LogWriter.open(str(tmp_path), clock=lambda: 2000)
+    assert writer.retire(1)
+    for stream, data, _ in pieces:
+        writer.write(stream, data)
+    writer.close()
+    for kind in ("log", "idx"):
+        (tmp_path / f"00000001.{kind}").unlink()
+    return LogReader(str(tmp_path))
+
+
+@pytest.mark.parametrize("query", [Query(), Query(lines=False), Query(since=1), Query(tail=9)])
+def test_a_log_begins_with_a_line_where_rotation_has_cut_one(tmp_path: Path, query: Query) -> None:
+    reader = cut_log(tmp_path, Piece(1, b"rest\nthree\n"), Piece(2, b"more\nnew\n"), Piece(1, b"four\n"))
+    assert bytes_of(reader.select(query)) == {1: b"three\nfour\n", 2: b"new\n"}
+
+
+@pytest.mark.parametrize("query", [Query(), Query(lines=False), Query(since=1), Query(tail=9)])
+def test_a_line_without_an_end_is_shown_as_far_as_there_is_any_of_it(tmp_path: Path, query: Query) -> None:
+    reader = cut_log(tmp_path, Piece(1, b"\r50%"), Piece(2, b"more\nnew\n"), Piece(1, b"\r99%"))
+    assert bytes_of(reader.select(query)) == {1: b"\r50%\r99%", 2: b"new\n"}
 
 
 def test_a_segment_rotated_away_while_it_is_read_is_a_gap_with_its_count(tmp_path: Path) -> None:

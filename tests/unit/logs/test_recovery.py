@@ -9,12 +9,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from helpers.logs import Clock, Piece, bytes_of, write_log
+from helpers.logs import Clock, Piece, bytes_of, span, write_log
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pysup.supervisor.logs.lines import Entry
-from pysup.supervisor.logs.reader import LogReader, Query, span
+from pysup.supervisor.logs.reader import LogReader, Query
 from pysup.supervisor.logs.records import SIZE, STDERR, STDOUT, Record
 from pysup.supervisor.logs.writer import LogWriter
 

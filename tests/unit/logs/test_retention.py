@@ -5,12 +5,14 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from helpers.logs import Piece, write_log
+import trio
+import trio.testing
+from helpers.logs import Piece, span, write_log
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pysup.supervisor.logs.budget import Budget
-from pysup.supervisor.logs.reader import LogReader, Query, span
+from pysup.supervisor.logs.reader import LogReader, Query
 from pysup.supervisor.logs.retention import Stored, Usage, choose, remove, retire, size, stored, usage
 from pysup.supervisor.logs.writer import LogWriter
 
@@ -95,16 +97,30 @@ def test_the_newest_segments_go_where_even_they_are_too_much(tmp_path: Path) -> 
     assert retire(stored(tmp_path.as_posix()), 1, budget) == []
 
 
-def test_an_alarm_comes_before_the_total_is_reached(tmp_path: Path) -> None:
+async def is_alarmed(budget: Budget) -> bool:
+    told = []
+
+    async def listen() -> None:
+        await budget.wait_alarm()
+        told.append(1)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(listen)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    return bool(told)
+
+
+async def test_an_alarm_comes_before_the_total_is_reached(tmp_path: Path) -> None:
     budget = Budget(16000)
     budget.measured(14000)
     writer = LogWriter.open(str(tmp_path / "log"), budget=budget)
     alarms = []
     for _ in range(3):
         writer.write(1, b"x" * 500)
-        alarms.append(budget.alarmed)
+        alarms.append(await is_alarmed(budget))
     assert alarms == [False, True, True]
     budget.measured(16000)
     writer.write(1, b"x" * 500)
-    assert not budget.alarmed, "nothing could be freed: look again when as much again was written"
+    assert not await is_alarmed(budget), "nothing could be freed: look again when as much again was written"
     writer.close()

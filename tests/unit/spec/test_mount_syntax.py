@@ -12,7 +12,6 @@ from pysup.supervisor.spec.mount_syntax import (
     From,
     clean,
     parse_mount,
-    parse_tmpfs,
     parse_volume,
     parse_volumes_from,
 )
@@ -111,11 +110,6 @@ def test_any_text_is_a_mount_or_a_value_error(text: str) -> None:
 def test_a_relative_source_is_taken_from_the_directory_given() -> None:
     assert parse_mount("type=bind,src=./a,dst=/b", cwd="/home/me")["Source"] == "/home/me/a"
     assert parse_mount("type=bind,src=./a,dst=/b")["Source"] == "./a"
-
-
-def test_tmpfs_is_split_at_the_first_colon() -> None:
-    assert parse_tmpfs("/run:size=64m,mode=755") == ("/run", "size=64m,mode=755")
-    assert parse_tmpfs("/run") == ("/run", "")
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_containers_of_steps(conn: Connection) -> None:
             created_at=1,
         )
         builds.add_container(conn, letter * 64)
-    containers.set_state(conn, "e" * 64, "removed", removed_at=5)
+    containers.update(conn, "e" * 64, state="removed", removed_at=5)
     assert builds.list_containers(conn) == ["f" * 64]
     builds.release_container(conn, "f" * 64)
     assert builds.list_containers(conn) == []

@@ -131,7 +131,7 @@ class Store(RuleBasedStateMachine):
                 self.conn, container_id=container_id, number=number, started_at=self.tick(), cause="manual",
                 asked_by="test",
             )  # fmt: skip
-            containers.set_state(self.conn, container_id, "running", run_number=number)
+            containers.update(self.conn, container_id, state="running", run_number=number)
         life.ends.append(None)
 
     @rule(container_id=ids, code=st.integers(0, 255))
@@ -142,7 +142,7 @@ class Store(RuleBasedStateMachine):
         with self.transaction():
             ended = {"ended_at": self.tick(), "exit_code": code, "ended_by": "itself"}
             runs.update(self.conn, container_id, len(life.ends), **ended)
-            containers.set_state(self.conn, container_id, "exited", exit_code=code)
+            containers.update(self.conn, container_id, state="exited", exit_code=code)
         life.ends[-1] = code
 
     @rule(container_id=ids, name=NAMES)
@@ -163,7 +163,7 @@ class Store(RuleBasedStateMachine):
         if life is not None and None not in life.ends:
             life.removed_at = self.tick()
             with self.transaction():
-                containers.set_state(self.conn, container_id, "removed", removed_at=life.removed_at)
+                containers.update(self.conn, container_id, state="removed", removed_at=life.removed_at)
 
     @rule(container_id=consumes(ids))
     def forget(self, container_id: str) -> None:

@@ -107,6 +107,19 @@ def test_runs_go_with_their_container(conn: Connection) -> None:
     assert runs.list_runs(conn, full("a1")) == []
 
 
+def test_only_a_run_that_nobody_ended_has_failed(conn: Connection) -> None:
+    add(conn, "a1", "web")
+    ends = [("itself", 0), ("itself", 1), ("oom", 137), ("lost", 255), ("timeout", 143), ("unhealthy", 0)]
+    wanted = [("stop", 143), ("kill", 137), ("shutdown", 143), ("restart", 128)]
+    for number, (ended_by, exit_code) in enumerate([*ends, *wanted], 1):
+        runs.begin(
+            conn, container_id=full("a1"), number=number, started_at=1, cause="manual", asked_by="test"
+        )
+        runs.update(conn, full("a1"), number, ended_at=2, exit_code=exit_code, ended_by=ended_by)
+    assert conn.execute("SELECT runs, failed FROM totals").fetchall() == [(10, 5)]
+    assert conn.execute("SELECT run FROM failures ORDER BY run").fetchall() == [(run,) for run in range(2, 7)]
+
+
 def test_events_are_read_after_an_id_and_between_times(conn: Connection) -> None:
     ids = [
         events.add(
