@@ -12,8 +12,8 @@ BLOCK = 64 << 10
 """Bytes that are read at once, and the largest chunk that is returned."""
 FEW, MANY = 32, 2048
 """Records that are read at once: few at first, since the place that is looked for may be near."""
-AT_ONCE = 512
-"""Records that one call goes through: some milliseconds' work."""
+SEARCHED = 32
+"""Records of other streams that one call goes through."""
 ENDLESS = 1 << 63
 """An offset that no log reaches."""
 
@@ -94,7 +94,7 @@ class Cursor:
         return None
 
     def _next_here(self, end: int) -> Chunk | None:
-        for _ in range(AT_ONCE):
+        for _ in range(SEARCHED):
             following = self._following(end)
             stop = end if following is None else min(following.offset, end)
             if self._current is not None and self.offset < stop:
@@ -124,7 +124,7 @@ class Cursor:
 
     def _take(self, record: Record, stop: int, end: int) -> Chunk:
         """Bytes from the current chunk, and from the next ones of its stream if they are to be merged."""
-        last = self._number + AT_ONCE
+        last = self._number + MANY
         while self.merge and stop < end and stop - self.offset < BLOCK and self._number < last:
             following = self._following(end)
             if following is None or following.kind != record.kind:

@@ -19,8 +19,8 @@ from pysup.supervisor.logs.records import STDOUT
 
 _SECOND = 1_000_000_000
 _MANY = 256
-_PIECE = 0.005
-"""Seconds after which others are served, whatever has been found until then."""
+_IDLE = 64
+"""Steps of a search (cursor.SEARCHED) that take some milliseconds."""
 _SEARCHES = trio.CapacityLimiter(4)
 """Logs that are searched at once for where their last lines begin: each in a thread, as it may be all of a log."""
 
@@ -68,28 +68,25 @@ async def _lots(directory: str, feed: Feed | None, query: Query) -> AsyncGenerat
 
 
 def _together(steps: Iterable[list[Entry]]) -> Iterator[list[Entry]]:
-    """To send each line for itself takes ten times as long; others are served between two lots of them."""
+    """To send each line for itself takes ten times as long; others are served between two lots of them.
+
+    Many steps that give nothing are a lot, too, whatever has been found before them.
+    """
     lot: list[Entry] = []
-    size = 0
-    for entry in _paced(steps):
-        if entry is not None:
+    size = idle = 0
+    for entries in steps:
+        idle += not entries
+        for entry in entries:
             lot.append(entry)
             size += len(entry.data)
-        if entry is None or len(lot) == _MANY or size >= BLOCK:
+            if len(lot) == _MANY or size >= BLOCK:
+                yield lot
+                lot, size = [], 0
+        if idle == _IDLE:
             yield lot
-            lot, size = [], 0
+            lot, size, idle = [], 0, 0
     if lot:
         yield lot
-
-
-def _paced(steps: Iterable[list[Entry]]) -> Iterator[Entry | None]:
-    """None: it is time for others, whatever has been found."""
-    due = time.monotonic() + _PIECE
-    for entries in steps:
-        yield from entries
-        if time.monotonic() >= due:
-            yield None
-            due = time.monotonic() + _PIECE
 
 
 async def _opened(
