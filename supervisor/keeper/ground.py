@@ -50,18 +50,47 @@ def check(settings: Settings) -> None:
         )
 
 
-def make_directories(settings: Settings) -> None:
-    """Make the state and run directories if they are missing."""
-    for path, mode in ((settings.root, 0o710), (settings.run, 0o755)):
-        try:
-            os.makedirs(path, exist_ok=True)
-            found = stat.S_IMODE(os.stat(path).st_mode)
-            if found & stat.S_ISVTX:
-                raise CannotStart(f"cannot start the daemon: {path} is a directory for everybody, like /tmp")
-            if found & ~mode:
-                os.chmod(path, mode)
-        except OSError as error:
-            raise CannotStart(f"cannot start the daemon: {path}: {error.strerror}") from error
+class Directories:
+    """The state and run directories, as far as they are made for this daemon."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._made: list[str] = []
+
+    def make(self) -> None:
+        """Make those that are missing. Raises CannotStart."""
+        for path, mode in ((self._settings.root, 0o710), (self._settings.run, 0o755)):
+            try:
+                self._make_with_parents(path)
+                found = stat.S_IMODE(os.stat(path).st_mode)
+                if found & stat.S_ISVTX:
+                    raise CannotStart(
+                        f"cannot start the daemon: {path} is a directory for everybody, like /tmp"
+                    )
+                if found & ~mode:
+                    os.chmod(path, mode)
+            except OSError as error:
+                raise CannotStart(f"cannot start the daemon: {path}: {error.strerror}") from error
+
+    def _make_with_parents(self, path: str) -> None:
+        missing = []
+        while not os.path.isdir(path):
+            missing.append(path)
+            path = os.path.dirname(os.path.abspath(path))
+        for one in reversed(missing):
+            os.mkdir(one)
+            self._made.append(one)
+
+    def remove_unused(self) -> None:
+        """A daemon that was refused leaves nothing of what was made for it; only what has something in it stays."""
+        for path in reversed(self._made):
+            with contextlib.suppress(OSError):
+                if (
+                    os.listdir(path) == [os.path.basename(self._settings.lock)]
+                    and path == self._settings.root
+                ):
+                    os.unlink(self._settings.lock)
+                os.rmdir(path)
 
 
 def take_lock(settings: Settings) -> int:

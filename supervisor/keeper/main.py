@@ -30,18 +30,28 @@ def run(settings: Settings, engine_argv: list[str] | None = None) -> int:
     ground.check(settings)
     program.protect()
     _open_standard_streams()
-    ground.make_directories(settings)
+    directories, refused = ground.Directories(settings), True
     try:
-        lock_fd = ground.take_lock(settings)
+        directories.make()
+        code = _serve_new(settings, engine_argv or ENGINE_ARGV)
+        refused = code != 0
     except ground.InUse as error:
-        if systemd.leave_to(error.owner):
-            return 0
-        raise
+        if not systemd.leave_to(error.owner):
+            raise
+        return 0
+    finally:
+        if refused:
+            directories.remove_unused()
+    return code
+
+
+def _serve_new(settings: Settings, engine_argv: list[str]) -> int:
+    lock_fd = ground.take_lock(settings)
     ground.sign_lock(lock_fd, settings.lock)
     table = Table()
     listening.listen_tcp(settings.tcp, table)
     listen_fd = ground.listen(settings)
-    return _serve(Handover(settings, engine_argv or ENGINE_ARGV, listen_fd, lock_fd, table))
+    return _serve(Handover(settings, engine_argv, listen_fd, lock_fd, table))
 
 
 def adopt(document_fd: int) -> int:
