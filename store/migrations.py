@@ -32,6 +32,7 @@ from pysup.store import (
     m0013_endings,
     m0014_joined_ranges,
     m0015_ipvlan,
+    m0016_graces,
 )
 from pysup.store.views import VIEWS
 
@@ -67,6 +68,7 @@ MIGRATIONS = (
     Migration(m0013_endings.NAME, m0013_endings.apply),
     Migration(m0014_joined_ranges.NAME, m0014_joined_ranges.apply),
     Migration(m0015_ipvlan.NAME, m0015_ipvlan.apply),
+    Migration(m0016_graces.NAME, m0016_graces.apply),
 )
 
 

@@ -49,6 +49,8 @@ class Run:
     """While its end is on its way: the signal that it was sent for it; 0: none."""
     kill_at: int | None = None
     """While it is being stopped: when it will be killed; None: never."""
+    grace: int | None = None
+    """The same, in nanoseconds from when it was asked for: no clock makes it longer."""
 
     @property
     def begun_anew(self) -> bool:

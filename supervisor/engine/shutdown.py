@@ -20,7 +20,7 @@ ACTIVE = ("starting", "running", "paused", "stopping", "backoff")
 
 
 async def stop_all(engine: Engine) -> None:
-    """Stop all containers at once, each with its own signal and time; returns when none runs.
+    """Stop all containers at once, each with its own signal and time; returns when none runs that can be killed.
 
     Builds come first: a RUN that would be ended is no RUN that has failed.
     """

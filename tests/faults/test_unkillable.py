@@ -22,17 +22,21 @@ pytestmark = pytest.mark.kernel
 
 @contextlib.contextmanager
 def silent_server(mortal: Mortal, place: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A file server on a directory that the daemon sees; its end sets all free that wait for it."""
+    """A file server on a directory that the daemon sees; its end sets all free that wait for it.
+
+    The daemon may end meanwhile: its mount namespace is held.
+    """
     place.mkdir(parents=True)
     program = [sys.executable, "-P", str(silent_fuse.__file__), str(place)]
-    command = ["nsenter", "--target", str(mortal.pid), "--mount", *program]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
-        try:
-            assert server.stdout is not None and server.stdout.readline() == b"ready\n"
-            yield server
-        finally:
-            server.communicate()
-            subprocess.run([*command[:4], "umount", str(place)], check=True)
+    with Path(f"/proc/{mortal.pid}/ns/mnt").open("rb") as seen:
+        enter = ["nsenter", f"--mount=/proc/{os.getpid()}/fd/{seen.fileno()}"]
+        with subprocess.Popen([*enter, *program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+            try:
+                assert server.stdout is not None and server.stdout.readline() == b"ready\n"
+                yield server
+            finally:
+                server.communicate()
+                subprocess.run([*enter, "umount", str(place)], check=True)
 
 
 def waits(pid: int) -> bool:
@@ -64,6 +68,30 @@ def test_a_container_that_cannot_be_killed_ends_nobody_else(mortal: Mortal, tmp_
     assert stop.wait(WITHIN) == 0
     assert state(mortal) == [("exited", 137)]
     mortal.pysup("rm", "stuck", check=True)
+
+
+def test_a_container_that_cannot_be_killed_does_not_keep_the_daemon(mortal: Mortal, tmp_path: Path) -> None:
+    """It leaves, and says so; the next one has lost the run, and what is left of it goes when it can."""
+    shown = tmp_path / "shown"
+    with silent_server(mortal, shown / "mute") as server:
+        words = ["--net", "none", "--stop-timeout", "0", "-v", f"{shown}:/x", "host", "cat", "/x/mute/file"]
+        mortal.pysup("run", "-d", "--name", "stuck", *words, check=True)
+        pid = mortal.inspect("stuck")["State"]["Pid"]  # type: ignore[index]
+        until(lambda: waits(pid), "a question to the server")
+        assert mortal.stop() == 0
+        told = mortal.log.read_text()
+        assert "cannot stop container stuck: not even SIGKILL ends all its processes" in told
+        assert "killing the engine" not in told
+        os.kill(pid, 0)
+        mortal.start()
+        until(lambda: state(mortal) == [("exited", 255)], "the end that was lost")
+        assert mortal.pysup("run", "--rm", "--net", "none", "host", "echo", "here").stdout == "here\n"
+        server.communicate()
+    until(lambda: not Path(f"/proc/{pid}").exists(), "its end, at last")
+    mortal.pysup("rm", "stuck", check=True)
+    mortal.kill("engine")
+    mortal.wait_until_it_serves()
+    assert mortal.cgroups() == set()
 
 
 def test_what_a_crash_has_left_and_cannot_be_killed_keeps_no_daemon_down(

@@ -130,12 +130,15 @@ class Container(Lifecycle):
                 command.reply.settle()
             case State.STARTING:
                 self._run_in_progress.abandon(self._asked(command), command.caller)
-                self._stoppers.append(command.reply)
+                self._waiting_with(command).append(command.reply)
             case State.RUNNING | State.PAUSED | State.STOPPING:
                 await self._stop_run(command, self.record.make)
-                self._stoppers.append(command.reply)
+                self._waiting_with(command).append(command.reply)
             case _:
                 raise NotModified(f"cannot stop container {self._name}: it is not running")
+
+    def _waiting_with(self, command: commands.Stop) -> list[Reply]:
+        return self._leavers if command.ended_by == "shutdown" else self._stoppers
 
     async def _on_restart(self, command: commands.Restart) -> None:
         match self.record.state:

@@ -24,20 +24,29 @@ class Ending(NamedTuple):
     signal: int = 0
     kill_at: int | None = None
     """Nanoseconds since the epoch; None: its end is waited for, however long it takes."""
+    grace: int | None = None
+    """Nanoseconds to that time from when it was asked for. An engine that comes after a clock was set back waits no
+    longer than this.
+    """
 
     @classmethod
     def of_row(cls, row: Row | None) -> Ending:
         """As an earlier engine has left it."""
-        return cls() if row is None else cls(row.ended_by or "itself", row.end_signal, row.kill_at)
+        return cls() if row is None else cls(row.ended_by or "itself", row.end_signal, row.kill_at, row.grace)
 
     def columns(self) -> dict[str, object]:
         """Of the run's row."""
-        return {"ended_by": self.by, "end_signal": self.signal, "kill_at": self.kill_at}
+        return {
+            "ended_by": self.by,
+            "end_signal": self.signal,
+            "kill_at": self.kill_at,
+            "grace": self.grace,
+        }
 
     def killed(self, signal: int, spec: ContainerSpec) -> Ending:
         """Another one, if this signal is one by which people end things, and nobody has stopped it; else itself."""
         ends = signal in policy.ENDING_SIGNALS or signal == spec.stop_signal
-        return Ending("kill", signal, self.kill_at) if ends and self.by in NOT_STOPPED else self
+        return self._replace(by="kill", signal=signal) if ends and self.by in NOT_STOPPED else self
 
     def asked(self, command: Stop, spec: ContainerSpec, now_ns: int) -> Ending:
         """The end that follows when a stop is asked for, perhaps another one: the sooner of the two times counts."""
@@ -45,8 +54,10 @@ class Ending(NamedTuple):
         timeout = spec.stop_timeout if command.timeout is None else command.timeout
         wanted = math.inf if timeout < 0 else now_ns + timeout * 1e9
         before = math.inf if self.kill_at is None else self.kill_at
-        due = min(wanted, before)
-        return Ending(latest(self.by, command.ended_by), signal, None if due >= _LATEST else int(due))
+        by, due = latest(self.by, command.ended_by), min(wanted, before)
+        if due >= _LATEST:
+            return Ending(by, signal)
+        return Ending(by, signal, int(due), max(0, int(due) - now_ns))
 
 
 def latest(before: str, asked: str) -> str:

@@ -32,7 +32,7 @@ from pysup.supervisor.engine.containers.stdio import ContainerStdio
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.surely import surely
 from pysup.supervisor.engine.volumes.uses import tell_of
-from pysup.supervisor.errors import Conflict
+from pysup.supervisor.errors import Conflict, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +75,8 @@ class Lifecycle(Actor):
         self._run: Run | None = None
         self._starters: list[Reply] = []
         self._stoppers: list[Reply] = []
+        self._leavers: list[Reply] = []
+        """Stoppers for the daemon's end, which does not wait for what cannot be killed."""
         self._removers: list[commands.Remove] = []
         self._restarter = DAEMON
         self._holders = 0
@@ -204,8 +206,8 @@ class Lifecycle(Actor):
             await self._begin_end(run.ending, run.ended_for, self._surely)
 
     def _set_run_deadline(self) -> None:
-        longest = self.record.spec.run_timeout
-        self._deadline = self._from_now(longest, self.record.row.started_at) if longest > 0 else math.inf
+        longest, began = self.record.spec.run_timeout, self.record.row.started_at or self._parts.now_ns()
+        self._deadline = self._at(began + int(longest * 1e9), longest) if longest > 0 else math.inf
 
     async def _on_probed(self, news: Probed) -> None:
         """A result may come late, when the run is over or somebody has paused it."""
@@ -256,7 +258,7 @@ class Lifecycle(Actor):
         await run.done.wait()
         self._run = None
         await next_step.take()
-        for reply in taken(self._stoppers):
+        for reply in (*taken(self._stoppers), *taken(self._leavers)):
             reply.settle()
         self._refuse_starters()
 
@@ -292,11 +294,9 @@ class Lifecycle(Actor):
         return NextStep(Change(), self._wait_for_retry)
 
     async def _wait_for_retry(self) -> None:
-        """No longer than the delay, however far a clock was set back since (a machine that boots without one)."""
         row = self.record.row
         if self.record.state is State.BACKOFF:
-            latest = trio.current_time() + row.last_delay
-            self._deadline = min(latest, self._from_now(0, row.next_start_at))
+            self._deadline = self._at(row.next_start_at, row.last_delay)
 
     # -- what is due ----------------------------------------------------------------------------------------
 
@@ -305,16 +305,29 @@ class Lifecycle(Actor):
             case State.BACKOFF:
                 await self._begin_surely(Event.DUE)
             case State.STOPPING:
-                await self._run_in_progress.end_by_force()
+                if not await self._run_in_progress.end_by_force():
+                    self._let_leavers_go()
             case State.RUNNING | State.PAUSED:
                 await self._stop_by_itself("timeout")
             case _:
                 pass
 
-    def _from_now(self, seconds: float, since_ns: int | None) -> float:
-        """The trio clock's time at ``seconds`` after a time of the wall clock."""
-        passed = 0.0 if since_ns is None else (self._parts.now_ns() - since_ns) / 1e9
-        return trio.current_time() + seconds - passed
+    def _at(self, due_ns: int | None, longest: float) -> float:
+        """The trio clock's time at a moment of the wall clock (None: now), or of ``longest`` seconds from now.
+
+        The sooner one, since the clock may have been set back meanwhile (a machine that boots without one).
+        """
+        left = 0.0 if due_ns is None else (due_ns - self._parts.now_ns()) / 1e9
+        return trio.current_time() + min(left, longest)
+
+    def _let_leavers_go(self) -> None:
+        for reply in taken(self._leavers):
+            reply.fail(
+                Unavailable(
+                    f"cannot stop container {self._name}: not even SIGKILL ends all its processes; "
+                    "the next daemon will find what is left of it"
+                )
+            )
 
     # -- stopping -------------------------------------------------------------------------------------------
 
@@ -347,8 +360,9 @@ class Lifecycle(Actor):
         )
 
     def _set_kill_deadline(self) -> None:
-        kill_at = self._run_in_progress.ending.kill_at
-        self._deadline = math.inf if kill_at is None else self._from_now(0, kill_at)
+        _, _, kill_at, grace = self._run_in_progress.ending
+        longest = math.inf if grace is None else grace / 1e9
+        self._deadline = math.inf if kill_at is None else self._at(kill_at, longest)
 
     # -- removing -------------------------------------------------------------------------------------------
 

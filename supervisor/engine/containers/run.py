@@ -301,6 +301,8 @@ class Run:
 
     async def _remove_cgroup(self) -> None:
         assert self.cgroup is not None  # noqa: S101 - pushed after it was made
+        if not self.committed.is_set() and self.cgroup.processes():
+            return  # the engine leaves, and what nobody could kill stays
         try:
             with trio.CancelScope(shield=True):
                 await self.cgroup.remove()
@@ -341,8 +343,8 @@ class Run:
         if self.cgroup is not None:
             await self.cgroup.kill(signal.SIGKILL)
 
-    async def end_by_force(self) -> None:
-        """kill_all(), where nobody waits to hear that it cannot be.
+    async def end_by_force(self) -> bool:
+        """kill_all(), where nobody waits to hear that it cannot be; whether nothing is left.
 
         What the kernel cannot end now, in the hands of a disk or of a server that does not answer, has the signal, and
         ends later.
@@ -351,6 +353,8 @@ class Run:
             await self.kill_all()
         except (OSError, PysupError) as error:
             log.warning("%s: %s", self._what, error)
+            return False
+        return True
 
     async def freeze(self) -> None:
         """Stop all its processes where they are. Raises Unavailable, Conflict: none of them is stopped."""

@@ -26,9 +26,11 @@ def spec(stop_timeout: float = 10) -> ContainerSpec:
 
 
 def test_a_stop_is_as_the_container_says_where_it_says_nothing() -> None:
-    assert Ending().asked(Stop(DAEMON), spec(), NOW) == Ending("stop", signal.SIGQUIT, NOW + 10 * SECOND)
+    assert Ending().asked(Stop(DAEMON), spec(), NOW) == Ending(
+        "stop", signal.SIGQUIT, NOW + 10 * SECOND, 10 * SECOND
+    )
     own = Stop(DAEMON, signal=2, timeout=0.5)
-    assert Ending().asked(own, spec(), NOW) == Ending("stop", 2, NOW + SECOND // 2)
+    assert Ending().asked(own, spec(), NOW) == Ending("stop", 2, NOW + SECOND // 2, SECOND // 2)
     assert Ending().asked(Stop(DAEMON, timeout=-1), spec(), NOW).kill_at is None
     assert Ending().asked(Stop(DAEMON), spec(-1), NOW).kill_at is None
 
@@ -51,6 +53,7 @@ def test_the_sooner_time_counts(asked: list[tuple[str, int | None]], own: int) -
     waits = [own if timeout is None else timeout for _, timeout in asked]
     limits = [wait for wait in waits if wait >= 0]
     assert ending.kill_at == (NOW + min(limits) * SECOND if limits else None)
+    assert ending.grace == (min(limits) * SECOND if limits else None)
 
 
 @pytest.mark.parametrize(

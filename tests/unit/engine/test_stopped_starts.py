@@ -56,7 +56,7 @@ async def test_it_is_stopped_as_was_asked_by_whom_it_was(nursery: trio.Nursery) 
         (Told("start", {}, DAEMON),),
         (Told("kill", {"signal": "2"}, SOMEBODY),),
     ]
-    assert (run.ending, run.ended_for) == (Ending("stop", 2, NOW + SECOND), SOMEBODY)
+    assert (run.ending, run.ended_for) == (Ending("stop", 2, NOW + SECOND, SECOND), SOMEBODY)
 
 
 async def test_the_daemon_s_end_leaves_it_stopped(nursery: trio.Nursery) -> None:

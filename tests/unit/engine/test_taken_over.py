@@ -38,8 +38,9 @@ class TakenOver:
     async def thaw(self) -> None:
         await self._note("thaw")
 
-    async def end_by_force(self) -> None:
+    async def end_by_force(self) -> bool:
         await self._note("kill")
+        return True
 
     async def _note(self, call: str) -> None:
         await trio.lowlevel.checkpoint()
@@ -83,6 +84,22 @@ async def test_a_clock_that_was_set_back_makes_no_back_off_longer(
     before = trio.current_time()
     await waiting._resumed()
     assert before + wait <= waiting._deadline <= trio.current_time() + wait
+
+
+@pytest.mark.parametrize("hours", [0, 1])
+async def test_a_clock_that_was_set_back_makes_no_end_longer(nursery: trio.Nursery, hours: int) -> None:
+    """Neither that of a stop, nor that of a run which may take only so long."""
+    parts = cast("Any", SimpleNamespace(now_ns=lambda: NOW - hours * 3600 * SECOND))
+    host = {"Pysup": {"RunTimeout": 20}}
+    spec = normalise({"Image": "x", "Cmd": ["x"], "HostConfig": host}, {}).spec
+    for state, left in (("stopping", 90), ("running", 20)):
+        adopting = Container(parts, Record(parts, container(state=state, started_at=NOW), spec), nursery)
+        adopting._children = nursery
+        adopting._run = cast("Any", TakenOver(Ending("stop", 15, NOW + 90 * SECOND, 90 * SECOND)))
+        if state == "running":
+            adopting._run.ending = Ending()
+        await adopting._adopted(None)
+        assert adopting._deadline == pytest.approx(trio.current_time() + left, abs=1)
 
 
 @pytest.mark.parametrize("state", ["running", "paused"])
