@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 from pysup.supervisor.logs import files
@@ -94,7 +95,7 @@ class Cursor:
         return None
 
     def _next_here(self, end: int) -> Chunk | None:
-        for _ in range(SEARCHED):
+        for searched in itertools.count(1):
             following = self._following(end)
             stop = end if following is None else min(following.offset, end)
             if self._current is not None and self.offset < stop:
@@ -106,7 +107,9 @@ class Cursor:
             self._step(following)
             if following.kind == GAP:
                 return Chunk(following.time, GAP, b"", following.value)
-        return Chunk(self._current.time, self._current.kind, b"") if self._current else None
+            if searched >= SEARCHED and self._current is not None:
+                return Chunk(self._current.time, self._current.kind, b"")
+        return None
 
     def _following(self, end: int) -> Record | None:
         """The record after the current one, if it is settled."""

@@ -45,7 +45,7 @@ def test_what_a_policy_starts_nobody_has_asked_for(daemon: Daemon) -> None:
     starts = callers(daemon, "start")
     assert starts == [("start", "docker", 0, True), ("start", "pysup", 0, False)]
     asked = daemon.pysup("history", "--format", "{{.AskedBy}}", "again", check=True).stdout.splitlines()
-    assert asked[0].startswith("docker (pid ") and asked[1:] == ["pysup"]
+    assert asked[0].startswith("docker (pid ") and asked[1:] == ["restart policy"]
     daemon.pysup("rm", "again", check=True)
 
 
