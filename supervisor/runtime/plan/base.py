@@ -32,6 +32,8 @@ class Default(NamedTuple):
 
     target: str
     steps: list[Step]
+    ahead: tuple[Step, ...] = ()
+    """Steps before those, which need nothing of the container: they can be done on the stage."""
 
 
 def defaults(spec: ContainerSpec, facts: Facts) -> Iterator[Default]:
@@ -41,7 +43,7 @@ def defaults(spec: ContainerSpec, facts: Facts) -> Iterator[Default]:
     yield _tmpfs("/dev", MS_NOSUID | MS_STRICTATIME, "mode=755,size=65536k")
     yield _pts(spaces, facts)
     yield _sys(spec, facts)
-    yield Default(CGROUPS, _cgroups(spec, facts))
+    yield _cgroups(spec, facts)
     yield from _ipc(spec, facts)
     if is_host_image(spec):
         yield _tmpfs("/run", MS_NOSUID | MS_NODEV, "mode=755")
@@ -128,20 +130,20 @@ def _ipc(spec: ContainerSpec, facts: Facts) -> Iterator[Default]:
         yield _tmpfs("/dev/shm", PLAIN, f"mode=1777,size={spec.shm_size}")  # noqa: S108
 
 
-def _cgroups(spec: ContainerSpec, facts: Facts) -> list[Step]:
+def _cgroups(spec: ContainerSpec, facts: Facts) -> Default:
     """The container's own cgroups, read-only (CVE-2022-0492), and no hierarchy that it is not in.
 
     In a cgroup namespace a mount begins at the container's cgroup; without one of its own, that directory is bound.
     Where /sys is the host's, its cgroup mount is covered first: the kernel refuses one file system twice in one place.
     """
     spaces, views = spec.namespaces, facts.cgroup_views
-    if any(not view.name for view in views):
-        cover = [tmpfs(CGROUPS, PLAIN, "mode=755")] if _binds_sys(spaces, facts) else []
-        return [*cover, *(_cgroup(spec, view, CGROUPS) for view in views)]
-    steps = [tmpfs(CGROUPS, PLAIN, "mode=755")]
-    steps += [_cgroup(spec, view, f"{CGROUPS}/{view.name}") for view in views]
+    ground = tmpfs(CGROUPS, PLAIN, "mode=755")
+    if facts.is_unified:
+        cover = [ground] if _binds_sys(spaces, facts) else []
+        return Default(CGROUPS, [*cover, *(_cgroup(spec, view, CGROUPS) for view in views)])
+    steps = [_cgroup(spec, view, f"{CGROUPS}/{view.name}") for view in views]
     steps += [["symlink", view.name, f"{CGROUPS}/{other}"] for view in views for other in _other_names(view)]
-    return [*steps, tmpfs(CGROUPS, MS_REMOUNT | MS_BIND | MS_RDONLY | PLAIN, "")]
+    return Default(CGROUPS, [*steps, tmpfs(CGROUPS, MS_REMOUNT | MS_BIND | MS_RDONLY | PLAIN, "")], (ground,))
 
 
 def _cgroup(spec: ContainerSpec, view: CgroupView, target: str) -> Step:

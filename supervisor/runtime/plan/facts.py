@@ -121,3 +121,8 @@ class Facts:
     """Overlays that were kept of the run before; each name is that of a descriptor."""
     ground: str = ""
     """A host directory with nothing but what mounts lie on (rootfs.make_ground()); empty: there is none."""
+
+    @property
+    def is_unified(self) -> bool:
+        """Whether the container sees cgroups of version 2, which is one mount at /sys/fs/cgroup itself."""
+        return any(not view.name for view in self.cgroup_views)

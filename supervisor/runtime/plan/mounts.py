@@ -30,7 +30,7 @@ def mount_steps(
     """
     return [
         *(["place", top] for top in staged),
-        *(step for one in fresh(spec, facts) if not on_stage(one.target, staged) for step in one.steps),
+        *(step for one in fresh(spec, facts) for step in _off_stage(one, staged)),
         *covers(spec, facts),
         *([] if "/dev" in staged else device_steps(spec, facts)),
         *later(spec, facts, sources),
@@ -39,7 +39,23 @@ def mount_steps(
 
 def on_stage(path: str, staged: tuple[str, ...]) -> bool:
     """Whether a path is made on the stage: all below what is staged but cgroups, which are the container's own."""
-    return path in staged or (path.startswith(_inside(staged)) and not within(path, base.CGROUPS))
+    return path in staged or (_is_inside(path, staged) and not within(path, base.CGROUPS))
+
+
+def steps_on_stage(default: base.Default, staged: tuple[str, ...]) -> list[Step]:
+    """What of a default mount is done on the stage."""
+    if on_stage(default.target, staged):
+        return [*default.ahead, *default.steps]
+    return [*default.ahead] if _is_inside(default.target, staged) else []
+
+
+def _off_stage(default: base.Default, staged: tuple[str, ...]) -> list[Step]:
+    """The rest of it."""
+    return [*default.ahead, *default.steps][len(steps_on_stage(default, staged)) :]
+
+
+def _is_inside(path: str, staged: tuple[str, ...]) -> bool:
+    return path.startswith(_inside(staged))
 
 
 @lru_cache(maxsize=8)

@@ -14,10 +14,12 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from pysup.supervisor.runtime.plan import mounts, namespaces
-from pysup.supervisor.runtime.plan.facts import Facts, Machine, Step
+from pysup.supervisor.runtime.plan.facts import CgroupView, Facts, Machine, Step
 from pysup.supervisor.spec.container import ContainerSpec, Namespaces, Process, Rootfs, Security
 
 _TOPS = ("/proc", "/dev", "/sys")
+_UNIFIED = (CgroupView("", "cgroup2", "", ""),)
+"""Stands for whichever cgroup of version 2."""
 
 
 class Stage(NamedTuple):
@@ -36,7 +38,7 @@ def usual(facts: Facts) -> Iterable[Stage]:
     """The stages of containers that ask for nothing special: of a first run, and of one with a network already."""
     bare = ContainerSpec(hostname="", process=Process(()), rootfs=Rootfs(()))
     for held in ((), namespaces.outliving(bare.namespaces)):
-        yield _stage(bare.namespaces, bare.security, bare.shm_size, facts.machine, facts.stage, held)
+        yield _stage(bare.namespaces, bare.security, bare.shm_size, facts, held)
 
 
 def stage_of(spec: ContainerSpec, facts: Facts) -> Stage | None:
@@ -46,7 +48,14 @@ def stage_of(spec: ContainerSpec, facts: Facts) -> Stage | None:
     kept = all(_apart(mount.target) and "slave" not in mount.propagation for mount in spec.mounts)
     if not (own and kept) or spec.sysctls or facts.devices:
         return None
-    return _stage(spaces, spec.security, spec.shm_size, facts.machine, facts.stage, facts.held)
+    return _stage(spaces, spec.security, spec.shm_size, facts, facts.held)
+
+
+def _stage(
+    spaces: Namespaces, security: Security, shm_size: int, facts: Facts, held: tuple[str, ...]
+) -> Stage:
+    views = _UNIFIED if facts.is_unified else ()
+    return _made(spaces, security, shm_size, facts.machine, facts.stage, held, views)
 
 
 def _apart(target: str) -> bool:
@@ -54,8 +63,14 @@ def _apart(target: str) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _stage(  # noqa: PLR0917
-    spaces: Namespaces, security: Security, shm_size: int, machine: Machine, place: str, held: tuple[str, ...]
+def _made(  # noqa: PLR0917
+    spaces: Namespaces,
+    security: Security,
+    shm_size: int,
+    machine: Machine,
+    place: str,
+    held: tuple[str, ...],
+    views: tuple[CgroupView, ...],
 ) -> Stage:
     """A network that is joined comes later, and /sys with it: a mount of it shows the network's devices."""
     spec = ContainerSpec(
@@ -66,17 +81,12 @@ def _stage(  # noqa: PLR0917
         security=security,
         shm_size=shm_size,
     )
-    facts = Facts(machine=machine, directory="", stage=place, held=held)
+    facts = Facts(machine=machine, directory="", stage=place, held=held, cgroup_views=views)
     tops = tuple(top for top in _TOPS if top != "/sys" or not facts.held)
     steps = [
         ["propagation", "private"],
         ["stage", facts.stage],
-        *(
-            step
-            for one in mounts.fresh(spec, facts)
-            if mounts.on_stage(one.target, tops)
-            for step in one.steps
-        ),
+        *(step for one in mounts.fresh(spec, facts) for step in mounts.steps_on_stage(one, tops)),
         *mounts.device_steps(spec, facts),
         *namespaces.network_steps(spec.namespaces, facts),
         *(step for step in mounts.mask_steps(spec, facts) if mounts.on_stage(step[1], tops)),

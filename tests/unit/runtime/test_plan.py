@@ -232,9 +232,14 @@ def test_exec(chosen: Namespaces, tty: bool) -> None:
     assert ("console" in names) == tty
 
 
-@given(specs, st.sampled_from([(), ("net",)]))
-def test_a_stage_takes_steps_away_and_changes_none(spec: ContainerSpec, held: tuple[str, ...]) -> None:
-    found = facts(held=held)
+UNIFIED = plan.CgroupView("", "cgroup2", "", "/cg/pysup/abc")
+
+
+@given(specs, st.sampled_from([(), ("net",)]), st.booleans())
+def test_a_stage_takes_steps_away_and_changes_none(
+    spec: ContainerSpec, held: tuple[str, ...], unified: bool
+) -> None:
+    found = facts(held=held, **({"cgroup_views": (UNIFIED,)} if unified else {}))
     stage = plan.stage_of(spec, found)
     whole = plan.build(spec, found)
     if stage is None:
@@ -245,6 +250,13 @@ def test_a_stage_takes_steps_away_and_changes_none(spec: ContainerSpec, held: tu
     assert [step[1] for step in rest if step[0] == "place"] == list(stage.tops)
     assert ("/sys" in stage.tops) == (not held)
     assert DIRECTORY not in json.dumps(stage.steps), "nothing of the container is on the stage"
+
+
+def test_what_cgroups_are_shown_in_is_on_the_stage_where_they_are_several() -> None:
+    for views, there in (((), True), ((UNIFIED,), False)):
+        stage = plan.stage_of(host_image(), facts(cgroup_views=views))
+        assert stage is not None
+        assert ("/sys/fs/cgroup" in [step[3] for step in stage.steps if step[0] == "mount"]) == there
 
 
 def test_what_is_not_usual_has_no_stage() -> None:
