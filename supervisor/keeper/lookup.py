@@ -41,10 +41,19 @@ def existing(context: Context, path: str) -> int:
     return open_in(context, path, os.O_PATH | os.O_DIRECTORY)
 
 
-def refuse_link(context: Context, path: str) -> None:
-    """Raises KernelError (ELOOP) if a directory is reached through a symbolic link."""
-    flags = os.O_PATH | os.O_DIRECTORY
-    context.system.close(open_in(context, path, flags, resolve=paths.NO_LINKS))
+def plain_directory(context: Context, path: str, mode: int = 0o755) -> int:
+    """As directory(), for what may be no link, nor lie behind one: raises KernelError (ELOOP) then."""
+    try:
+        return _existing_plain(context, path)
+    except KernelError as error:
+        if error.errno != errno.ENOENT:
+            raise
+    context.system.close(directory(context, path, mode=mode))
+    return _existing_plain(context, path)
+
+
+def _existing_plain(context: Context, path: str) -> int:
+    return open_in(context, path, os.O_PATH | os.O_DIRECTORY, resolve=paths.NO_LINKS)
 
 
 def directory(context: Context, path: str, links: int = 0, mode: int = 0o755) -> int:

@@ -118,10 +118,9 @@ def mount(  # noqa: PLR0917
     """Mount a new file system on a directory of the container, reached by descriptor and named "."."""
     if _mounted_in_holder(context, fstype, source, target, flags, data):
         return
-    fd = lookup.directory(context, target, mode=_NEW_TMPFS if fstype == "tmpfs" else 0o755)
+    find = lookup.plain_directory if target in _NO_LINKS else lookup.directory
+    fd = find(context, target, mode=_NEW_TMPFS if fstype == "tmpfs" else 0o755)
     try:
-        if target in _NO_LINKS:
-            lookup.refuse_link(context, target)
         if not flags & mounts.MS_REMOUNT:
             mountable.check(context, fd, fstype=fstype)
         if fstype == "tmpfs" and "mode=" not in data:

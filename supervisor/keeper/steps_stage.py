@@ -23,9 +23,8 @@ def place(context: Context, top: str) -> None:
     """
     tree = context.system.open_tree(context.stage, top.lstrip("/"), clone=False)
     try:
-        fd = lookup.directory(context, top)
+        fd = lookup.plain_directory(context, top)
         try:
-            lookup.refuse_link(context, top)
             context.system.move_mount(tree, fd)
         finally:
             context.system.close(fd)
