@@ -31,8 +31,19 @@ _EFFECTLESS = {
     "open_tree": (-1, ""),
     "setns": (-1, 0),
     "drop_bounding": ([-1],),
+    "chdir": ("",),
+    "fchdir": (-1,),
+    "mkdir": ("",),
+    "umount": ("",),
+    "pivot_root": ("", ""),
+    "fchown": (-1, -1, -1),
+    "setresgid": (-1, -1, -1),
+    "setresuid": (-1, -1, -1),
+    "execve": ("", ["true"], {}),
 }
-"""Calls that are made with arguments that the kernel refuses, so that their wrappers have run too."""
+"""Calls that are made with arguments that the kernel refuses, or that change nothing, so that their wrappers have run
+too, and what they call in libraries has been looked for (ld.so(8)).
+"""
 
 
 class Rehearsal(System):
