@@ -23,6 +23,9 @@ from pysup.supervisor.kernel import process, signals
 
 LEAVE_WITHIN = 5.0
 """Seconds that an engine may take to end after it sent Shutdown."""
+ORPHANS_AFTER = 0.25
+"""Seconds that a dead orphan may wait to be reaped: each end of a container is a signal, too, and one look is enough
+for many."""
 STOP_TRIES = 3
 """So many engines in a row may die while a stop is asked for; then the keeper ends the containers itself."""
 
@@ -40,6 +43,7 @@ class Keeper:
         self._delay = 0.0
         self._start_at: float | None = time.monotonic()
         self._leave_at: float | None = None
+        self._reap_at: float | None = None
         self._stop_signal = kept.stop_signal
         self._deaths_while_stopping = 0
         self._upgrading = False
@@ -69,14 +73,16 @@ class Keeper:
             self._service.stock.refill()
         if self._service.births.due is not None:
             self._service.births.give_up(now)
+        if self._reap_at is not None and now >= self._reap_at:
+            self._reap_orphans()
         if self._leave_at is not None and now >= self._leave_at:
             self._leave_at = None
             self._kill_engine("it did not end after its last message")
 
     def _patience(self, now: float) -> float | None:
         """Seconds until something is due; None: nothing is."""
-        moments = (self._start_at, self._leave_at, self._service.stock.due, self._service.births.due)
-        due = [at for at in moments if at is not None]
+        own = (self._start_at, self._leave_at, self._reap_at)
+        due = [at for at in (*own, self._service.stock.due, self._service.births.due) if at is not None]
         return max(0.0, min(due) - now) if due else None
 
     def _log(self, text: str) -> None:
@@ -224,7 +230,7 @@ class Keeper:
     def _on_signals(self) -> None:
         for number in signals.take_signals(self._signal_fd):
             if number == signal.SIGCHLD:
-                self._reap_orphans()
+                self._reap_at = self._reap_at or time.monotonic() + ORPHANS_AFTER
             elif number in (signal.SIGHUP, signal.SIGUSR2):
                 self._start_upgrade()
             else:
@@ -235,6 +241,7 @@ class Keeper:
         """Reap the dead that became ours (as PID 1, or as subreaper); entries and the engine have their own
         way.
         """
+        self._reap_at = None
         keep = self._kept.table.pids()
         engine_pid = self._engine.pid if self._engine is not None else 0
         for pid in process.children():
