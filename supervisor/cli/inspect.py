@@ -163,11 +163,12 @@ def show(given: Given, find: Find) -> int:
 
 
 def rendered(found: Sequence[Any], form: str) -> str:
-    """An indented array, one compact line each (``json``), or a template's output each."""
-    if not form:
-        return json.dumps(found, indent=4, ensure_ascii=False) + "\n"
+    """An array, indented or in one line (``json``), or a template's output each."""
+    if form in {"", "json"}:
+        indent, separators = (4, None) if not form else (None, (",", ":"))
+        return json.dumps(found, indent=indent, separators=separators, ensure_ascii=False) + "\n"
     from pysup.supervisor.cli.template import Template
     from pysup.supervisor.cli.zero_values import with_zeros
 
-    template = Template("{{json .}}" if form == "json" else form)
+    template = Template(form)
     return "".join(template.render(with_zeros(one)) + "\n" for one in found)

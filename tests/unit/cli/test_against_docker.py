@@ -245,6 +245,7 @@ def outputs(host: str, words: list[str]) -> list[tuple[int, str]]:
         ["inspect", "-f", '{{index .Config.Labels "none"}}|{{.NetworkSettings.Networks}}', "bare"],
         ["inspect", "-f", "{{.State.Pid}} {{.Name}} {{.Config.Env}}", "web"],
         ["inspect", "-f", "{{json .Config.Labels}}", "web"],
+        ["inspect", "-f", "json", "web", "bare"],
         ["inspect", "-f", '{{index .Config.Labels "x.y"}}{{index .Config.Labels "none"}}', "web"],
         ["inspect", "-f", "{{range .Config.Env}}{{println .}}{{end}}", "web"],
         [

@@ -268,7 +268,7 @@ def test_prune_report() -> None:
 def test_inspect_forms() -> None:
     assert inspect.rendered([{"A": 1}], "") == '[\n    {\n        "A": 1\n    }\n]\n'
     assert inspect.rendered([], "") == "[]\n"
-    assert inspect.rendered([{"A": 1}, {"A": 2}], "json") == '{"A":1}\n{"A":2}\n'
+    assert inspect.rendered([{"A": 1}, {"A": 2}], "json") == '[{"A":1},{"A":2}]\n'
     assert inspect.rendered([{"A": 1}], "{{.A}}") == "1\n"
 
 
