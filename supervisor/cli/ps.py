@@ -16,6 +16,8 @@ from pysup.supervisor.cli.ports import displayed
 
 ID_LENGTH = 12
 _COMMAND_LENGTH = 20
+_COUNTED = 120
+"""Seconds; a time that is longer is told in minutes, hours, days."""
 
 PS = Syntax(
     "ps",
@@ -98,11 +100,18 @@ def status(raw: Any, now: float) -> str:
             if own.get("GaveUpReason")
             else str(raw["Status"])
         )
-    words = str(raw["Status"]).split(")")[0]
-    left = max(0, round(due - now))
-    return (
-        f"{words}) in {left} second{'s' * (left != 1)}" if "(" in words else f"Restarting in {left} seconds"
-    )
+    words, closed, _ago = str(raw["Status"]).partition(")")
+    return f"{words if closed else 'Restarting'}{closed} in {_left(max(0, round(due - now)))}"
+
+
+def _left(seconds: int) -> str:
+    """To the second where somebody may be waiting for it."""
+    from pysup.supervisor.spec.units import human_duration
+
+    if seconds < _COUNTED:
+        return f"{seconds} second{'s' * (seconds != 1)}"
+    about = human_duration(seconds)
+    return about[:1].lower() + about[1:]
 
 
 def size_text(raw: Any) -> str:

@@ -111,6 +111,11 @@ def test_the_next_attempt_is_in_the_status() -> None:
     assert ps.status(waiting, 60.0) == "Restarting (1) in 4 seconds"
     assert ps.status(waiting, 63.3) == "Restarting (1) in 1 second"
     assert ps.status(waiting, 99.0) == "Restarting (1) in 0 seconds"
+    assert ps.status({**waiting, "Status": "Restarting"}, 63.3) == "Restarting in 1 second"
+    late = {**waiting, "Pysup": {"NextStartAt": "1970-01-01T01:00:00Z"}}
+    assert ps.status(late, 3600 - 119.0) == "Restarting (1) in 119 seconds"
+    assert ps.status(late, 3600 - 120.0) == "Restarting (1) in 2 minutes"
+    assert ps.status(late, 2.0) == "Restarting (1) in about an hour"
     assert ps.status(container(), 60.0) == "Up 2 hours"
 
 
