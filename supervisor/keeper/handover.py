@@ -11,7 +11,7 @@ import os
 import sys
 from typing import NoReturn
 
-from pysup.supervisor.keeper import table
+from pysup.supervisor.keeper import ground, table
 from pysup.supervisor.keeper.ground import CannotStart
 from pysup.supervisor.keeper.table import Handover
 from pysup.supervisor.kernel import files, program, signals
@@ -48,6 +48,7 @@ def begin(settings: Settings) -> NoReturn:
 
     A signal that comes meanwhile waits, until the keeper can take it.
     """
+    ground.check(settings)
     signals.block_all()
     try:
         program.execute([*_MODULE, "--settings", settings.to_json()])

@@ -27,7 +27,6 @@ def run(settings: Settings, engine_argv: list[str] | None = None) -> int:
     """Be the daemon of this root until it is shut down; the exit code. Raises PysupError if it cannot
     start.
     """
-    ground.check(settings)
     program.protect()
     _open_standard_streams()
     directories, refused = ground.Directories(settings), True
