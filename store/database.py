@@ -109,6 +109,9 @@ def _claim(conn: Connection) -> None:
     conn.execute("ROLLBACK")
 
 
+_NO_FILE_SYSTEM = "its disk fails, or has a file system without what a database needs (shared maps, locks)"
+
+
 @contextmanager
 def _explained(path: str) -> Iterator[None]:
     try:
@@ -117,6 +120,8 @@ def _explained(path: str) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in DAMAGED:
             raise Corrupt(path, str(error)) from error
+        if code == sqlite3.SQLITE_IOERR:
+            raise CannotOpen(path, f"{error} ({error.sqlite_errorname}): {_NO_FILE_SYSTEM}") from error
         raise CannotOpen(path, _cause(path) or str(error)) from error
     except OSError as error:
         raise CannotOpen(path, error.strerror or str(error)) from error

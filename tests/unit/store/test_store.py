@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -80,6 +81,24 @@ def test_what_is_not_ours_is_left_as_it_is(tmp_path: Path) -> None:
         open_or_create(str(tmp_path))
     with pytest.raises(CannotOpen):
         open_or_create(str(tmp_path / "missing" / "pysup.db"))
+
+
+NO_FILE_GROWS = """
+import resource, signal, sys
+from pysup.store.database import open_or_create
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+open_or_create(sys.argv[1])
+"""
+
+
+def test_a_file_system_that_is_none_for_a_database_is_told_as_that(tmp_path: Path) -> None:
+    path = tmp_path / "pysup.db"
+    open_or_create(str(path)).close()
+    words = [sys.executable, "-c", NO_FILE_GROWS, str(path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    told = rf"CannotOpen: cannot open {path}: disk I/O error \(SQLITE_IOERR_\w+\): its disk fails, or has a file system"
+    assert re.search(told, done.stderr), done.stderr
 
 
 def test_a_newer_database_is_left_as_it_is(tmp_path: Path) -> None:
