@@ -53,7 +53,11 @@ class Command(NamedTuple):
 
 def once(client: Client, name: str, command: Command) -> Any:
     """The answer; None where only a later engine could tell that it is done. Raises RunFailure as again() does."""
-    before = client.get(path(name, "json"))
+    look = partial(client.get, path(name, "json"))
+    try:
+        before = look()
+    except Lost:
+        before = again(look)
     try:
         return command.send(client, name)
     except Lost:

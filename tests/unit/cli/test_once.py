@@ -146,6 +146,12 @@ def test_what_cannot_be_done_is_told_by_the_next_engine(capsys: pytest.CaptureFi
     assert capsys.readouterr().err == f"pysup: {GONE}\n"
 
 
+def test_the_look_before_may_be_cut_off_as_well() -> None:
+    with playing(CUT_OFF, shown(), DONE) as (address, played):
+        assert run(["pause", "web"], address) == 0
+    assert asked(played.requests[-1]) == "POST /containers/web/pause"
+
+
 @pytest.mark.parametrize(("events", "code"), [(STARTED, 0), (NO_EVENT, 1)])
 def test_a_start_of_what_removes_itself_is_known_by_its_events(events: Scene, code: int) -> None:
     scenes = [shown("created", 0), CUT_OFF, MISSING, events, *([] if code == 0 else [MISSING])]
