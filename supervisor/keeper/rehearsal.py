@@ -24,7 +24,7 @@ ROUNDS = 16
 _REAL = frozenset(
     ("openat2", "open", "close", "fstat", "filesystem_type", "getcwd", "permitted", "last_cap", "readlink")
 )
-_EFFECTLESS = {
+_EFFECTLESS: dict[str, tuple[Any, ...]] = {
     "mount": ("none", "", "", 0, "size=1"),
     "mount_setattr": (-1,),
     "move_mount": (-1, -1),

@@ -6,6 +6,7 @@ descriptors the library would end the whole process (abort(3)). It ends when its
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -29,20 +30,24 @@ def main(fd: int, home: int | None = None) -> None:
     """
     if home is not None:
         process.setns(home, process.CLONE_NEWNET)
-    sock = socket.socket(fileno=fd)
-    while True:
-        try:
-            data, fds, _flags, _address = socket.recv_fds(sock, 16, 2)
-        except ConnectionResetError:  # the engine was killed before it had read an answer
-            return
-        if not data:
-            return
-        try:
-            outcome, text = _answer(*fds)
-        finally:
-            for one in fds:
-                os.close(one)
-        send(sock, outcome, text)
+    killed = (ConnectionResetError, BrokenPipeError)  # the engine was, before it had its answer
+    with socket.socket(fileno=fd) as sock, contextlib.suppress(*killed):
+        while _serve_one(sock):
+            pass
+
+
+def _serve_one(sock: socket.socket) -> bool:
+    """Answer one message; False at the end."""
+    data, fds, _flags, _address = socket.recv_fds(sock, 16, 2)
+    if not data:
+        return False
+    try:
+        outcome, text = _answer(*fds)
+    finally:
+        for one in fds:
+            os.close(one)
+    send(sock, outcome, text)
+    return True
 
 
 def _answer(commands: int, namespace: int | None = None) -> tuple[bytes, str]:

@@ -182,6 +182,14 @@ def test_what_an_answer_brings_stays_in_the_engine() -> None:
         os.close(fd)
 
 
+def test_an_engine_that_is_killed_before_it_is_answered_ends_the_process_quietly() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        nft_worker.send(ours, b"list tables", "list tables")
+        ours.close()  # the question is there, and nobody to take the answer
+        nft_worker.main(theirs.detach())
+
+
 def workers() -> list[int]:
     """Children of any of our threads (proc_tid_children(5)) that have libnftables."""
     found = [
