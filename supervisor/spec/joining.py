@@ -66,8 +66,9 @@ def joined(body: Fields, host: Fields) -> tuple[Joining, ...]:
         if default in given and name == BRIDGE:
             given[BRIDGE] = given.pop(default)._replace(network=BRIDGE)
     first = given.pop(name, Joining(name))
-    if body.text("MacAddress") and not first.mac:
-        first = first._replace(mac=_mac(body, body.text("MacAddress")))
+    mac = body.text("MacAddress")  # where clients before API 1.44 (docker 25) send it
+    if mac and not first.mac:
+        first = first._replace(mac=_mac(body, mac), asked={**first.asked, "MacAddress": mac})
     if links and not links_of(first.asked):
         first = first._replace(asked={**first.asked, "Links": links})
     return (first, *given.values())

@@ -98,7 +98,7 @@ def test_lists_of_what_there_is_none_of(daemon: Daemon) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ("run", "--device", "vendor.com/gpu=all", "host", "true"),
+        ("run", "--gpus", "all", "host", "true"),
         ("network", "create", "-d", "overlay", "x"),
     ],
 )

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from helpers.daemon import Daemon
 from helpers.mortal import until
-from helpers.network_use import address, clear_networks, fetch, networks_of, ok, refused, serve
+from helpers.network_use import address, clear_networks, fetch, networks_of, ok, ports, refused, serve
 
 pytestmark = pytest.mark.kernel
 
@@ -168,7 +168,8 @@ def test_a_link_can_be_removed_while_the_container_runs(shared: Daemon) -> None:
     ok(shared, "restart", "-t", "0", "asker")
     assert "store" not in ok(shared, "exec", "asker", "cat", "/etc/hosts")
     assert shared.pysup("rm", "--link", "asker/db", check=True).stdout == "asker/db\n"
-    assert "has no link of this name" in refused(shared, "rm", "--link", "asker/db")
+    assert "has no link of this name" in shared.pysup("rm", "--link", "asker/db").stderr
+    refused(shared, "rm", "--link", "asker/db")  # for docker 20.10 there is no such container
     assert "a link is CONTAINER/ALIAS" in refused(shared, "rm", "--link", "asker")
     assert "No such container: asker/db" in refused(shared, "rm", "asker/db")
 
@@ -196,7 +197,8 @@ def test_an_endpoint_has_options(shared: Daemon) -> None:
     sysctl = f"driver-opt={OPTION}.sysctls=net.ipv4.conf.IFNAME.log_martians=1"
     wanted = f"name=bridge,driver-opt={OPTION}.ifname=lan0,{sysctl},link-local-ip=169.254.8.8"
     look = "ip -j addr show lan0; cat /proc/sys/net/ipv4/conf/lan0/log_martians"
-    found, martians = ok(shared, "run", "--rm", "--network", wanted, "host", "sh", "-c", look).splitlines()
+    asked = ("run", "--rm", "--network", wanted, "host", "sh", "-c", look)
+    found, martians = shared.pysup(*asked, check=True).stdout.splitlines()  # docker 20.10: no link-local-ip
     addresses = json.loads(found)[0]["addr_info"]
     assert [(one["local"], one["prefixlen"]) for one in addresses][1] == ("169.254.8.8", 16)
     assert martians == "1"
@@ -238,10 +240,10 @@ def test_ports_change_while_the_container_runs(shared: Daemon) -> None:
     with pytest.raises(ConnectionRefusedError):
         fetch(18090)
     both = "80/tcp -> 0.0.0.0:18092\n80/tcp -> 127.0.0.1:18091\n80/tcp -> [::]:18092\n"
-    assert ok(shared, "port", "web") == both
+    assert ports(shared, "web") == both
     assert ok(shared, "inspect", "-f", "{{.State.Pid}}", "web") == pid
     ok(shared, "restart", "-t", "0", "web")
-    assert ok(shared, "port", "web") == both
+    assert ports(shared, "web") == both
     ok(shared, "stop", "-t", "0", "web")
     shared.pysup("update", "--publish-rm", "80", "web", check=True)
     ok(shared, "start", "web")

@@ -27,6 +27,7 @@ from helpers.network_use import (
     fetch,
     networks_of,
     ok,
+    ports,
     refused,
     serve,
     wait_for_line,
@@ -84,8 +85,10 @@ def test_a_published_port_leads_into_the_container_from_everywhere(shared: Daemo
     hairpin = f"http://{gateway}:18080/"
     assert ok(shared, "exec", "web", "python3", "-c", FETCH, hairpin) == "200\n"
     assert ok(shared, "run", "--rm", "host", "python3", "-c", FETCH, hairpin) == "200\n"
-    assert ok(shared, "port", "web") == "80/tcp -> 0.0.0.0:18080\n80/tcp -> [::]:18080\n"
-    assert "0.0.0.0:18080->80/tcp, [::]:18080->80/tcp" in ok(shared, "ps")
+    assert ports(shared, "web") == "80/tcp -> 0.0.0.0:18080\n80/tcp -> [::]:18080\n"
+    listed = "0.0.0.0:18080->80/tcp, [::]:18080->80/tcp"
+    assert listed in ok(shared, "ps").replace(" :::", " [::]:")
+    assert listed in shared.pysup("ps", check=True).stdout
     assert "web" in ok(shared, "ps", "--filter", "publish=18080", "--format", "{{.Names}}")
     ok(shared, "stop", "-t", "1", "web")
     with pytest.raises(ConnectionRefusedError):
@@ -240,9 +243,7 @@ def test_two_prunes_at_once_remove_each_network_once(shared: Daemon) -> None:
         (("network", "create", "bridge"), "already exists"),
         (("network", "create", "-d", "overlay", "x"), "overlay"),
         (("network", "rm", "bridge"), "pre-defined"),
-        (("network", "rm", "nope"), "not found"),
         (("run", "--rm", "--network", "nope", "host", "true"), "network nope not found"),
-        (("run", "--rm", "--ip", "10.99.0.1", "host", "true"), "in no subnet"),
         (("run", "--rm", "-p", "80:80/icmp", "host", "true"), "proto"),
         (
             ("network", "create", "-o", "com.docker.network.bridge.name=averyverylongname", "x"),
@@ -252,6 +253,14 @@ def test_two_prunes_at_once_remove_each_network_once(shared: Daemon) -> None:
 )
 def test_what_cannot_be_is_said(shared: Daemon, words: tuple[str, ...], told: str) -> None:
     assert told in refused(shared, *words)
+
+
+def test_what_docker_20_10_tells_in_words_of_its_own_is_said(shared: Daemon) -> None:
+    """That client has its own text for what is not found, and sends no address for the default network."""
+    assert "nope" in refused(shared, "network", "rm", "nope")
+    assert "network nope not found" in shared.pysup("network", "rm", "nope").stderr
+    told = shared.pysup("run", "--rm", "--ip", "10.99.0.1", "host", "true").stderr
+    assert "in no subnet" in told
 
 
 def test_overlaps_are_refused_by_name(shared: Daemon) -> None:

@@ -64,6 +64,11 @@ def address(daemon: Daemon, name: str, network: str = "bridge") -> str:
     return str(networks_of(daemon, name)[network]["IPAddress"])
 
 
+def ports(daemon: Daemon, name: str) -> str:
+    """What ``docker port`` prints, an address of IPv6 in brackets, as clients from 25 on write it."""
+    return ok(daemon, "port", name).replace(" :::", " [::]:")
+
+
 def clear_networks(daemon: Daemon) -> None:
     """Remove all containers and networks of a test; what is left is an error."""
     ids = daemon.docker("ps", "-aq").stdout.split()

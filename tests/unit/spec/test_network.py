@@ -69,7 +69,8 @@ def test_the_network_of_the_mode_comes_first() -> None:
     assert made[1].aliases == ("x",)
     assert [one.network for one in places({}, {"default": {"MacAddress": "02-00-00-00-00-0A"}})] == ["bridge"]
     assert places({}, {"default": {"MacAddress": "02-00-00-00-00-0A"}})[0].mac == "02:00:00:00:00:0a"
-    assert places({}, MacAddress="02:00:00:00:00:01")[0].mac == "02:00:00:00:00:01"
+    (alone,) = places({}, MacAddress="02:00:00:00:00:01")
+    assert alone.mac == alone.asked["MacAddress"] == "02:00:00:00:00:01"
     assert places({"NetworkMode": "none"}, {"none": {}}) == ()
 
 

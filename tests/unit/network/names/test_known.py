@@ -62,7 +62,7 @@ def test_an_answer_has_the_id_of_its_question() -> None:
     assert records(answers[0]) == records(answers[1]) == {"10.0.0.0"}
 
 
-ANSWER = dns.message.make_response(dns.message.make_query("a", "A")).to_wire()
+ANSWER = dns.message.make_response(dns.message.from_wire(question("a"))).to_wire()
 TRUNCATED = ANSWER[:2] + bytes([ANSWER[2] | 2]) + ANSWER[3:]
 
 
@@ -75,6 +75,7 @@ TRUNCATED = ANSWER[:2] + bytes([ANSWER[2] | 2]) + ANSWER[3:]
         (question("a") + bytes(500), ANSWER, False),
         (question("a"), ANSWER + bytes(500), False),
     ],
+    ids=["small", "cut off", "takes turns", "large question", "large answer"],
 )
 def test_only_small_answers_that_stay_the_same_are_kept(packet: bytes, answer: bytes, kept: bool) -> None:
     answers, zone = Known(), Zone(())

@@ -124,12 +124,13 @@ def test_an_answer_is_cut_to_what_the_client_takes(payload: int, over_tcp: bool)
 @pytest.mark.parametrize(
     ("packet", "rcode"),
     [
-        (dns.message.make_query("web", "A", use_edns=1).to_wire(), dns.rcode.BADVERS),
-        (dns.message.make_query("web", "AXFR").to_wire(), dns.rcode.REFUSED),
-        (dns.update.Update("web").to_wire(), dns.rcode.NOTIMP),
-        (dns.message.make_query("web", "A").to_wire()[:-1], dns.rcode.FORMERR),
+        (dns.message.make_query("web", "A", use_edns=1, id=1).to_wire(), dns.rcode.BADVERS),
+        (dns.message.make_query("web", "AXFR", id=2).to_wire(), dns.rcode.REFUSED),
+        (dns.update.Update("web", id=3).to_wire(), dns.rcode.NOTIMP),
+        (dns.message.make_query("web", "A", id=4).to_wire()[:-1], dns.rcode.FORMERR),
         (bytes.fromhex("123401000000000000000000"), dns.rcode.FORMERR),
     ],
+    ids=["EDNS 1", "AXFR", "UPDATE", "cut off", "no question"],
 )
 def test_what_cannot_be_answered_is_told(packet: bytes, rcode: dns.rcode.Rcode) -> None:
     reply = wire.read(packet, over_tcp=False)
