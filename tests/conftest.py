@@ -34,3 +34,17 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
     """A running daemon; after the test it must end by SIGTERM and leave nothing behind."""
     with Daemon(tmp_path) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """One daemon for all tests of a module, which leave nothing in it."""
+    with Daemon(tmp_path_factory.mktemp("daemon")) as running:
+        yield running
+
+
+@pytest.fixture
+def tidy(shared: Daemon) -> Iterator[Daemon]:
+    """The module's daemon, which has no container when a test begins."""
+    yield shared
+    shared.remove_containers()

@@ -20,6 +20,12 @@ BOUND = 30.0
 """Seconds after which a test that waits has failed."""
 
 
+@pytest.fixture
+def daemon(tidy: Daemon) -> Daemon:
+    """One for all tests of the module."""
+    return tidy
+
+
 def run(daemon: Daemon, *words: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[str]:
     return daemon.pysup("run", "--rm", *words, stdin=stdin)
 
@@ -288,12 +294,14 @@ def test_several_are_stopped_side_by_side(daemon: Daemon, tmp_path: Path) -> Non
 
 
 def test_history_says_who_asked_for_a_restart(daemon: Daemon) -> None:
-    daemon.pysup("run", "-d", "--name", "web", "--stop-timeout", "0", "host", "sleep", "1000", check=True)
-    daemon.pysup("restart", "web", check=True)
-    runs = json.loads(daemon.pysup("query", "--json", "select * from history", check=True).stdout)
+    daemon.pysup("run", "-d", "--name", "asked", "--stop-timeout", "0", "host", "sleep", "1000", check=True)
+    daemon.pysup("restart", "asked", check=True)
+    runs = json.loads(
+        daemon.pysup("query", "--json", "select * from history where name = 'asked'", check=True).stdout
+    )
     assert [(run["cause"], run["ended_by"]) for run in runs] == [("manual", "restart"), ("manual", None)]
     assert not any("pid 0" in run["asked_by"] for run in runs)
-    daemon.pysup("rm", "-f", "web", check=True)
+    daemon.pysup("rm", "-f", "asked", check=True)
 
 
 def test_info_version_images_and_df(daemon: Daemon) -> None:

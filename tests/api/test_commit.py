@@ -116,7 +116,7 @@ def test_a_running_container_goes_on_whatever_becomes_of_the_commit(daemon: Daem
         first = run_in(daemon, "cat /count")
         while run_in(daemon, "cat /count") == first:
             time.sleep(0.01)
-    assert daemon.inspect("busy")["State"]["Status"] == "running"  # type: ignore[index]
+    assert daemon.inspect("busy")["State"]["Status"] == "running"
     assert {"count", "copy"} <= set(run(daemon, "busy:1", "ls /").split())
     refused = daemon.pysup("commit", "-c", "CMD", "busy")
     assert (refused.returncode, "no argument" in refused.stderr) == (1, True)
@@ -133,8 +133,8 @@ def test_one_that_a_user_paused_stays_paused(daemon: Daemon) -> None:
     daemon.pysup("run", "-d", "--name", "paused", "base:1", "sleep", "600", check=True)
     daemon.pysup("pause", "paused", check=True)
     daemon.pysup("commit", "paused", check=True)
-    assert daemon.inspect("paused")["State"]["Status"] == "paused"  # type: ignore[index]
-    (pid,) = [daemon.inspect("paused")["State"]["Pid"]]  # type: ignore[index]
+    assert daemon.inspect("paused")["State"]["Status"] == "paused"
+    (pid,) = [daemon.inspect("paused")["State"]["Pid"]]
     assert "FROZEN" in _freezer(daemon, pid)
     daemon.pysup("unpause", "paused", check=True)
     daemon.pysup("rm", "-f", "paused", check=True)

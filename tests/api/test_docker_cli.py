@@ -27,6 +27,12 @@ BOUND = 60.0
 FOREVER = ("sleep", "infinity")
 
 
+@pytest.fixture
+def daemon(tidy: Daemon) -> Daemon:
+    """One for all tests of the module."""
+    return tidy
+
+
 def ok(daemon: Daemon, *words: str, stdin: bytes | None = None) -> str:
     """What docker prints; it must succeed."""
     done = daemon.docker(*words, stdin=stdin, timeout=BOUND)

@@ -18,9 +18,9 @@ pytestmark = [
 
 
 @pytest.fixture
-def client(daemon: Daemon) -> Iterator[docker.DockerClient]:
+def client(tidy: Daemon) -> Iterator[docker.DockerClient]:
     """A client that negotiates the version, as from_env() does."""
-    found = docker.DockerClient(base_url=f"unix://{daemon.socket}", version="auto", timeout=60)
+    found = docker.DockerClient(base_url=f"unix://{tidy.socket}", version="auto", timeout=60)
     yield found
     found.close()
 

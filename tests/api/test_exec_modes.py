@@ -64,7 +64,7 @@ def test_it_has_what_the_first_process_has(shared: Daemon, name: str) -> None:
         while told.count(b"\n") < 5:
             select.select([stream], [], [])
             told += b"".join(data for _, data in stream.receive() or [])
-        first = shared.inspect(name)["State"]["Pid"]  # type: ignore[index]
+        first = shared.inspect(name)["State"]["Pid"]
         pid = client.get(f"/exec/{made}/json")["Pid"]
         assert confinement(pid) == confinement(int(first))  # type: ignore[arg-type]
     client.close()

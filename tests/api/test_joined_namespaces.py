@@ -48,7 +48,7 @@ def refused(daemon: Daemon, *words: str) -> str:
 
 def links(daemon: Daemon, name: str) -> dict[str, str]:
     """The namespaces of a container's first process."""
-    pid = daemon.inspect(name)["State"]["Pid"]  # type: ignore[index]
+    pid = daemon.inspect(name)["State"]["Pid"]
     return {
         kind: os.readlink(f"/proc/{pid}/ns/{kind}") for kind in ("pid", "ipc", "uts", "net", "cgroup", "user")
     }
@@ -311,12 +311,12 @@ def test_the_policy_waits_for_who_is_to_be_joined(shared: Daemon) -> None:
         pass
     assert "cannot join the processes of container joinee: it is not running" in rows[0]["error"]
     shared.pysup("start", "joinee", check=True)
-    while shared.inspect("waiter")["State"]["Status"] != "running":  # type: ignore[index]
+    while shared.inspect("waiter")["State"]["Status"] != "running":
         pass
     assert links(shared, "waiter")["pid"] == links(shared, "joinee")["pid"]
     shared.pysup("stop", "waiter", "joinee", check=True)
     assert "it is not running" in refused(shared, "start", "waiter")
-    assert shared.inspect("waiter")["State"]["Status"] == "exited"  # type: ignore[index]
+    assert shared.inspect("waiter")["State"]["Status"] == "exited"
     shared.pysup("rm", "waiter", "joinee", check=True)
 
 
@@ -342,7 +342,7 @@ def test_a_daemon_starts_what_is_joined_first(tmp_path: Path) -> None:
         (tmp_path / "dir").unlink()
         names = ("base", "guest", "last", "late")
         for _ in range(500):
-            states = [daemon.inspect(name)["State"]["Status"] for name in names]  # type: ignore[index]
+            states = [daemon.inspect(name)["State"]["Status"] for name in names]
             if states == ["running"] * 4:
                 break
         assert states == ["running"] * 4

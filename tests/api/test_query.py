@@ -17,21 +17,21 @@ from pysup.store.views import TABLES, VIEWS
 pytestmark = pytest.mark.kernel
 
 
-def test_every_form_and_every_view(daemon: Daemon) -> None:
-    daemon.pysup("run", "--name", "one", "host", "sh", "-c", "exit 3", check=False)
+def test_every_form_and_every_view(tidy: Daemon) -> None:
+    tidy.pysup("run", "--name", "one", "host", "sh", "-c", "exit 3", check=False)
     sql = "select name, state, exit_code from container"
     row = {"name": "one", "state": "exited", "exit_code": 3}
-    assert json.loads(daemon.pysup("query", "--json", sql, check=True).stdout) == [row]
-    assert json.loads(daemon.pysup("query", "--nl", sql, check=True).stdout) == row
-    table = daemon.pysup("query", "--csv", sql, check=True).stdout
+    assert json.loads(tidy.pysup("query", "--json", sql, check=True).stdout) == [row]
+    assert json.loads(tidy.pysup("query", "--nl", sql, check=True).stdout) == row
+    table = tidy.pysup("query", "--csv", sql, check=True).stdout
     assert list(csv.reader(io.StringIO(table))) == [["name", "state", "exit_code"], ["one", "exited", "3"]]
-    assert daemon.pysup("query", "-p", "n", "one", "select state from container where name = :n").stdout == (
+    assert tidy.pysup("query", "-p", "n", "one", "select state from container where name = :n").stdout == (
         "STATE\nexited\n"
     )
-    listed = daemon.pysup("query", "--tables", check=True).stdout
+    listed = tidy.pysup("query", "--tables", check=True).stdout
     assert all(name in listed for name in [*TABLES, *(view.name for view in VIEWS)])
     for view in VIEWS:
-        daemon.pysup("query", f"select * from {view.name}", check=True)  # noqa: S608 - our own names
+        tidy.pysup("query", f"select * from {view.name}", check=True)  # noqa: S608 - our own names
 
 
 def test_the_schema_makes_such_a_database(daemon: Daemon) -> None:
@@ -45,10 +45,10 @@ def test_the_schema_makes_such_a_database(daemon: Daemon) -> None:
 @pytest.mark.parametrize(
     "sql", ["delete from container", "pragma user_version = 5", "attach '/tmp/x' as x", "selec"]
 )
-def test_what_is_no_question_is_refused(daemon: Daemon, sql: str) -> None:
-    refused = daemon.pysup("query", sql)
+def test_what_is_no_question_is_refused(tidy: Daemon, sql: str) -> None:
+    refused = tidy.pysup("query", sql)
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
-    assert refused.stderr.startswith(f"pysup: cannot query {daemon.root}/pysup.db: ")
+    assert refused.stderr.startswith(f"pysup: cannot query {tidy.root}/pysup.db: ")
 
 
 def test_a_stopped_daemons_store_can_be_read(daemon: Daemon) -> None:

@@ -17,6 +17,12 @@ from pysup.supervisor.errors import NotFound, Unavailable
 pytestmark = [pytest.mark.kernel, pytest.mark.parametrize("backend", ["asyncio", "trio"])]
 
 
+@pytest.fixture
+def daemon(tidy: Daemon) -> Daemon:
+    """One for all tests of the module."""
+    return tidy
+
+
 def use(daemon: Daemon, backend: str, body: Callable[[Pysup], Awaitable[None]]) -> None:
     async def main() -> None:
         with anyio.fail_after(60):
@@ -44,6 +50,7 @@ def test_the_life_of_a_container(daemon: Daemon, backend: str) -> None:
 
 def test_attach_exec_and_events(daemon: Daemon, backend: str) -> None:
     async def body(pysup: Pysup) -> None:
+        begun = time.time()
         container = await pysup.create("host", ["cat"], OpenStdin=True, StdinOnce=True)
         async with pysup.attach(container) as streams:
             await pysup.start(container)
@@ -55,7 +62,7 @@ def test_attach_exec_and_events(daemon: Daemon, backend: str) -> None:
         assert await pysup.wait(container) == 0
         actions = [
             event["Action"]
-            async for event in pysup.events(since=1, until=time.time())
+            async for event in pysup.events(since=begun, until=time.time())
             if event["Action"] == "die"
         ]
         assert actions == ["die"]

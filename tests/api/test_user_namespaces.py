@@ -27,7 +27,7 @@ def run(daemon: Daemon, *words: str) -> str:
 
 def links(daemon: Daemon, name: str) -> list[str]:
     """Of the user and network namespace of its first process."""
-    pid = daemon.inspect(name)["State"]["Pid"]  # type: ignore[index]
+    pid = daemon.inspect(name)["State"]["Pid"]
     return [os.readlink(f"/proc/{pid}/ns/{kind}") for kind in ("user", "net")]
 
 
@@ -132,7 +132,7 @@ def test_each_container_has_ids_that_no_other_one_has(shared: Daemon) -> None:
     assert chosen["UsernsMode"] == "auto:size=2000"  # type: ignore[index]
     assert chosen["Pysup"]["IdRange"] == {"Start": rows[1]["start"], "Size": 2000}  # type: ignore[index]
     assert shared.pysup("exec", "two", "stat", "-c", "%u", "/v/one", "/etc/passwd").stdout == "0\n0\n"
-    pid = shared.inspect("two")["State"]["Pid"]  # type: ignore[index]
+    pid = shared.inspect("two")["State"]["Pid"]
     assert os.stat(f"/proc/{pid}").st_uid == rows[1]["start"]
     shared.pysup("rm", "-f", "one", check=True)
     assert uid_map(shared, "--userns", "auto:size=2000") == [0, rows[0]["start"], 2000], "it is free again"

@@ -54,7 +54,7 @@ def test_a_container_that_cannot_be_killed_ends_nobody_else(mortal: Mortal, tmp_
     with silent_server(mortal, shown / "mute"):
         words = ["--net", "none", "-v", f"{shown}:/x", "host", "cat", "/x/mute/file"]
         mortal.pysup("run", "-d", "--name", "stuck", *words, check=True)
-        pid = mortal.inspect("stuck")["State"]["Pid"]  # type: ignore[index]
+        pid = mortal.inspect("stuck")["State"]["Pid"]
         until(lambda: waits(pid), "a question to the server")
         engine = mortal.engine
         stop = subprocess.Popen(mortal.command("stop", "-t", "0", "stuck"), stdout=subprocess.DEVNULL)

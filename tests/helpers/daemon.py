@@ -6,7 +6,6 @@ Its network namespace is that of the tests (own_network.py), never the machine's
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import signal
@@ -17,6 +16,11 @@ import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
+
+from pysup.supervisor.client import core
+from pysup.supervisor.client.sync import Client
+from pysup.supervisor.errors import NotFound
 
 from . import own_network
 
@@ -144,10 +148,24 @@ class Daemon:
             check=False,
         )
 
-    def inspect(self, name: str) -> dict[str, object]:
-        """The inspect document of a container."""
-        found: dict[str, object] = json.loads(self.pysup("inspect", name, check=True).stdout)[0]
+    def client(self) -> Client:
+        """A connection of one's own to the API."""
+        return Client(f"unix://{self.socket}")
+
+    def inspect(self, name: str) -> dict[str, Any]:
+        """The inspect document of a container, or of an image."""
+        with contextlib.closing(self.client()) as client:
+            try:
+                found: dict[str, Any] = client.get(core.container_path(name, "json"))
+            except NotFound:
+                found = client.get(f"/images/{core.segment(name)}/json")
         return found
+
+    def remove_containers(self) -> None:
+        """All of them, whether they run or not, with the volumes that have no name."""
+        with contextlib.closing(self.client()) as client:
+            for one in client.get("/containers/json", query={"all": "1"}):
+                client.delete(core.container_path(one["Id"]), query={"force": "1", "v": "1"})
 
     # -- afterwards ------------------------------------------------------------------------------------------
 

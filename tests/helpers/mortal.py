@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 from helpers.daemon import ENDS_WITHIN, Daemon, children, is_engine
 
-from pysup.supervisor.client.sync import Client
 from pysup.supervisor.errors import Unavailable
 
 WITHIN = 60.0
@@ -58,10 +57,6 @@ class Mortal(Daemon):
         """Have both executed anew."""
         self._before = self.engine
         os.kill(self.keeper, signal.SIGUSR2)
-
-    def client(self) -> Client:
-        """A connection of one's own."""
-        return Client(f"unix://{self.socket}")
 
     def serves(self) -> bool:
         """Whether it answers."""

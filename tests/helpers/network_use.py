@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import subprocess
 from contextlib import closing
@@ -56,7 +55,7 @@ def fetch(port: int, address: str = "127.0.0.1") -> bytes:
 
 
 def networks_of(daemon: Daemon, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(ok(daemon, "inspect", name))[0]["NetworkSettings"]["Networks"]
+    found: dict[str, Any] = daemon.inspect(name)["NetworkSettings"]["Networks"]
     return found
 
 
@@ -71,9 +70,8 @@ def ports(daemon: Daemon, name: str) -> str:
 
 def clear_networks(daemon: Daemon) -> None:
     """Remove all containers and networks of a test; what is left is an error."""
-    ids = daemon.docker("ps", "-aq").stdout.split()
-    if ids:
-        daemon.docker("rm", "-fv", *ids)
-    daemon.docker("network", "prune", "-f")
-    left = daemon.docker("network", "ls", "--format", "{{.Name}}").stdout.split()
+    daemon.remove_containers()
+    with closing(daemon.client()) as client:
+        client.post("/networks/prune")
+        left = [one["Name"] for one in client.get("/networks")]
     assert sorted(left) == ["bridge", "host", "none"]

@@ -27,6 +27,12 @@ PAST_FILTERS = (335, 336)
 """uretprobe and uprobe of x86-64: the kernel's own trampolines make them, and filters are not asked."""
 
 
+@pytest.fixture
+def daemon(tidy: Daemon) -> Daemon:
+    """One for all tests of the module."""
+    return tidy
+
+
 def out(daemon: Daemon, *words: str) -> list[str]:
     """The lines that a container printed, which must end well."""
     done = daemon.pysup("run", "--rm", *words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,16 @@ MIB = 1 << 20
 
 
 @pytest.fixture
+def daemon(tidy: Daemon) -> Daemon:
+    """One for all tests of the module."""
+    return tidy
+
+
+@pytest.fixture
 def client(daemon: Daemon) -> Iterator[Client]:
-    """The daemon's API; all containers are removed afterwards, so that the cgroups can be looked for."""
-    found = Client(f"unix://{daemon.socket}")
-    yield found
-    for row in found.get("/containers/json", query={"all": "1"}):
-        found.delete(f"/containers/{row['Id']}", query={"force": "1"})
-    found.close()
+    """The daemon's API."""
+    with closing(daemon.client()) as found:
+        yield found
 
 
 def start(client: Client, argv: list[str], **host_config: Any) -> str:
