@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -108,10 +109,17 @@ def in_user_namespace(base: Path, argv: list[str]) -> list[list[Any]]:
     return [["user_namespace"], *(step for step in steps if step[0] not in ("device", "mask", "rlimit"))]
 
 
+def let_everybody_through(directory: Path) -> None:
+    """To a new directory of the tests: those above it that are pytest's are closed to others."""
+    for path in (directory, *directory.parents):
+        if path.stat().st_mode & stat.S_IXOTH:
+            break
+        path.chmod(0o711)
+
+
 async def test_user_namespace(keeper: KeeperProcess, tmp_path: Path) -> None:
     """Root inside is another id outside; the maps are there before the first step that needs them."""
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        os.chmod(parent, 0o755)  # noqa: S103 - its own new directories
+    let_everybody_through(tmp_path)
     layer = mounts.open_tree(AT_FDCWD, "/")  # the host's root without the mounts below, which would be locked
     async with linked(keeper) as link:
         steps = in_user_namespace(
@@ -152,8 +160,7 @@ async def namespace(link: Link, maps: str) -> AsyncIterator[int]:
 async def test_born_in_a_user_namespace_that_is_there(keeper: KeeperProcess, tmp_path: Path) -> None:
     """Again and again, each a child of the keeper, with namespaces of its own or the host's."""
     script = "cat /proc/self/uid_map; readlink /proc/self/ns/user /proc/self/ns/net"
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        os.chmod(parent, 0o755)  # noqa: S103 - its own new directories
+    let_everybody_through(tmp_path)
     async with linked(keeper) as link, namespace(link, "0 100000 65536\n") as user:
         found = []
         for name in ("c1", "c2"):
