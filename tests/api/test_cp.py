@@ -61,7 +61,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 @pytest.fixture(autouse=True)
 def _no_box(daemon: Daemon) -> Iterator[None]:
     yield
-    daemon.pysup("rm", "-fv", "box")
+    daemon.remove_containers()
 
 
 @pytest.fixture(params=BOXES, ids=" ".join)

@@ -50,8 +50,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortal]:
 def daemon(shared: Mortal) -> Iterator[Mortal]:
     """No container is left."""
     yield shared
-    for name in shared.docker("ps", "-aq").stdout.split():
-        shared.pysup("rm", "-f", name, check=True)
+    shared.remove_containers()
 
 
 def start(daemon: Daemon, *words: str) -> None:

@@ -10,6 +10,7 @@ import sqlite3
 import stat
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -27,11 +28,10 @@ VALUE = "correct-horse-battery-staple"
 def clean(shared: Daemon) -> Iterator[None]:
     """No container and no secret, before and after."""
     yield
-    ids = shared.docker("ps", "-aq").stdout.split()
-    if ids:
-        shared.docker("rm", "-f", *ids)
-    for name in shared.pysup("secret", "ls", "-q").stdout.split():
-        shared.pysup("secret", "rm", name, check=True)
+    shared.remove_containers()
+    with closing(shared.client()) as client:
+        for one in client.get("/pysup/secrets"):
+            client.delete(f"/pysup/secrets/{one['Name']}")
     assert _rows(shared, "secret") == _rows(shared, "secret_use") == 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import docker
@@ -19,10 +20,9 @@ pytestmark = pytest.mark.kernel
 def clean(shared: Daemon) -> Iterator[None]:
     """No container and no volume, before and after."""
     yield
-    ids = shared.docker("ps", "-aq").stdout.split()
-    if ids:
-        shared.docker("rm", "-fv", *ids)
-    shared.docker("volume", "prune", "-af")
+    shared.remove_containers()
+    with closing(shared.client()) as client:
+        client.post("/volumes/prune", query={"filters": '{"all": ["true"]}'})
     assert volumes(shared) == []
     assert list((shared.root / "volumes").iterdir()) == []
 

@@ -27,7 +27,8 @@ VIRTIOFSD = ("/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd")
 BOUND = 1800
 """Seconds for everything."""
 MEMORY = "3g"
-PYTEST = ["-m", "pytest", "-q", "-m", "vm", "-p", "no:cacheprovider", "--basetemp=/run/pytest"]
+SELECTED = [sys.executable, "-m", "pytest", "-q", "-m", "vm", "-p", "no:cacheprovider"]
+BASE = "--basetemp=/run/pytest"
 """/run is a tmpfs there; the rest of the tree is an overlay, which cannot hold the upper layer of another one.
 
 /tmp stays the machine's: the checkout may lie in it.
@@ -37,12 +38,11 @@ PYTEST = ["-m", "pytest", "-q", "-m", "vm", "-p", "no:cacheprovider", "--basetem
 def main(arguments: list[str]) -> int:
     """Boot, run, power off; the command's exit code."""
     with_systemd = arguments == ["--systemd"]
-    command = (
-        [sys.executable, "-m", "tests.vm.unit"] if with_systemd else arguments or [sys.executable, *PYTEST]
-    )
+    selection = compile_everything()
+    tests = [*SELECTED, BASE, "--durations=40", *selection]
+    command = [sys.executable, "-m", "tests.vm.unit"] if with_systemd else arguments or tests
     settings = f"export CI=true HOME=/root PATH={shlex.quote(os.environ['PATH'])}"
     script = f"cd {shlex.quote(str(TOP))} && {settings} && {shlex.join(command)}"
-    compile_everything()
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pysup-vm-")))
         package = kernel.fetch(CACHE)
@@ -73,12 +73,16 @@ def _under_systemd(script: str) -> tuple[list[str], dict[str, str]]:
     return argv, systemd.files(script, Path(sys.executable).parent / "pysup")
 
 
-def compile_everything() -> None:
-    """Write the byte code here, where it takes seconds; in the guest it would take minutes, and be lost."""
+def compile_everything() -> list[str]:
+    """Write the byte code here, where it takes seconds; in the guest it would take minutes, and be lost.
+
+    Returns the files with tests marked ``vm``: to collect all the others would take the guest ten minutes.
+    """
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    collect = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-m", "vm", "-p", "no:cacheprovider"]
-    for argv in ([sys.executable, "-m", "compileall", "-q", "supervisor", "store", sys.prefix], collect):
-        subprocess.run(argv, cwd=TOP, env=environment, stdout=subprocess.DEVNULL, check=False)
+    run = partial(subprocess.run, cwd=TOP, env=environment, stdout=subprocess.PIPE, text=True)
+    run([sys.executable, "-m", "compileall", "-q", "supervisor", "store", sys.prefix], check=False)
+    collected = run([*SELECTED, "--collect-only"], check=True).stdout.splitlines()
+    return sorted({line.partition("::")[0] for line in collected if "::" in line})
 
 
 def _share(socket: Path) -> list[str]:
