@@ -91,16 +91,23 @@ def test_containers_volumes_and_logs(daemon: Daemon) -> None:
     daemon.pysup("volume", "rm", "full", check=True)
 
 
+def without_the_time(found: Any) -> Any:
+    """A container's status says for how many seconds it has been so."""
+    return found | {"Containers": [one | {"Status": ""} for one in found["Containers"]]}
+
+
 def test_only_what_is_asked_for_is_measured(daemon: Daemon) -> None:
-    whole = document(daemon, "/system/df")
+    whole = without_the_time(document(daemon, "/system/df"))
     fields = {"container": "Containers", "image": "Images", "volume": "Volumes", "build-cache": "BuildCache"}
     for kind, field in fields.items():
         found = document(daemon, f"/v1.47/system/df?type={kind}")
+        found = without_the_time(found) if kind == "container" else found
         assert found[field] == whole[field]
         assert [found[other] for other in fields.values() if other != field] == [None] * 3
     two = document(daemon, "/system/df?type=image&type=volume")
     assert (two["LayersSize"], two["Volumes"]) == (whole["LayersSize"], whole["Volumes"])
-    assert document(daemon, "/v1.41/system/df?type=x") == whole, "older versions do not know it"
+    older = document(daemon, "/v1.41/system/df?type=x")
+    assert without_the_time(older) == whole, "older versions do not know it"
     assert "unknown object type: 'x'" in document(daemon, "/system/df?type=image&type=x")["message"]
 
 
