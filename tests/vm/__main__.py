@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
     """Boot, run, power off; the command's exit code."""
     with_systemd = arguments == ["--systemd"]
     selection = compile_everything()
-    tests = [*SELECTED, BASE, "--durations=40", *selection]
+    tests = [*SELECTED, BASE, "--durations=10", *selection]
     command = [sys.executable, "-m", "tests.vm.unit"] if with_systemd else arguments or tests
     settings = f"export CI=true HOME=/root PATH={shlex.quote(os.environ['PATH'])}"
     script = f"cd {shlex.quote(str(TOP))} && {settings} && {shlex.join(command)}"
