@@ -106,7 +106,7 @@ def _detailed(usage: Any) -> str:
 
 def _templated(usage: Any, form: str) -> str:
     """One document with a list of each kind; what a template makes of it."""
-    from pysup.supervisor.cli.inspect import rendered
+    from pysup.supervisor.cli.inspect import rendered_alone
 
     if form == "raw" or form.startswith("table"):
         raise UsageError(f"cannot format: {form!r} is not supported with --verbose; json and templates are")
@@ -117,7 +117,7 @@ def _templated(usage: Any, form: str) -> str:
         "Volumes": _VOLUMES.rows(usage.get("Volumes") or [], short=False),
         "BuildCache": _BUILDS.rows(usage.get("BuildCache") or [], short=False),
     }
-    return rendered([document], form)
+    return rendered_alone(document, form)
 
 
 _IMAGES = Listing(

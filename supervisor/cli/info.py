@@ -12,7 +12,7 @@ from pysup.supervisor import __version__
 from pysup.supervisor.cli import shown
 from pysup.supervisor.cli.connection import API_VERSION, connect
 from pysup.supervisor.cli.flags import Syntax, text
-from pysup.supervisor.cli.inspect import rendered
+from pysup.supervisor.cli.inspect import rendered_alone
 from pysup.supervisor.errors import NotFound, PysupError
 from pysup.supervisor.spec.architecture import go_name
 
@@ -52,7 +52,7 @@ def info(argv: Sequence[str]) -> int:
     with suppress(NotFound):  # a daemon of docker's
         facts["Pysup"] = client.get("/pysup/info")
     if form:
-        shown.write(rendered([facts], form))
+        shown.write(rendered_alone(facts, form))
         return 0
     for line in info_lines(facts):
         print(line)
@@ -137,7 +137,7 @@ def version(argv: Sequence[str]) -> int:
     except PysupError as failure:
         error = failure
     if form:
-        shown.write(rendered([facts], form))
+        shown.write(rendered_alone(facts, form))
     else:
         for line in version_lines(facts):
             print(line)

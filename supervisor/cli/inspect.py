@@ -167,6 +167,15 @@ def rendered(found: Sequence[Any], form: str) -> str:
     if form in {"", "json"}:
         indent, separators = (4, None) if not form else (None, (",", ":"))
         return json.dumps(found, indent=indent, separators=separators, ensure_ascii=False) + "\n"
+    return _through(form, found)
+
+
+def rendered_alone(document: Any, form: str) -> str:
+    """A document that is no list's: in one line (``json``), or a template's output."""
+    return _through("{{json .}}" if form == "json" else form, [document])
+
+
+def _through(form: str, found: Sequence[Any]) -> str:
     from pysup.supervisor.cli.template import Template
     from pysup.supervisor.cli.zero_values import with_zeros
 

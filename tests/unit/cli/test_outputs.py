@@ -275,6 +275,8 @@ def test_inspect_forms() -> None:
     assert inspect.rendered([], "") == "[]\n"
     assert inspect.rendered([{"A": 1}, {"A": 2}], "json") == '[{"A":1},{"A":2}]\n'
     assert inspect.rendered([{"A": 1}], "{{.A}}") == "1\n"
+    assert inspect.rendered_alone({"A": 1}, "json") == '{"A":1}\n'
+    assert inspect.rendered_alone({"A": 1}, "{{.A}}") == "1\n"
 
 
 def test_info_shows_what_the_machine_has() -> None:
