@@ -27,7 +27,9 @@ VIRTIOFSD = ("/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd")
 BOUND = 1800
 """Seconds for everything."""
 MEMORY = "3g"
+PROCESSORS = 2
 SELECTED = [sys.executable, "-m", "pytest", "-q", "-m", "vm", "-p", "no:cacheprovider"]
+SIDE_BY_SIDE = ["-n", str(PROCESSORS), "--dist", "loadfile"]
 BASE = "--basetemp=/run/pytest"
 """/run is a tmpfs there; the rest of the tree is an overlay, which cannot hold the upper layer of another one.
 
@@ -39,7 +41,7 @@ def main(arguments: list[str]) -> int:
     """Boot, run, power off; the command's exit code."""
     with_systemd = arguments == ["--systemd"]
     selection = compile_everything()
-    tests = [*SELECTED, BASE, "--durations=10", *selection]
+    tests = [*SELECTED, *SIDE_BY_SIDE, BASE, "--durations=10", *selection]
     command = [sys.executable, "-m", "tests.vm.unit"] if with_systemd else arguments or tests
     settings = f"export CI=true HOME=/root PATH={shlex.quote(os.environ['PATH'])}"
     script = f"cd {shlex.quote(str(TOP))} && {settings} && {shlex.join(command)}"
@@ -96,7 +98,7 @@ def _share(socket: Path) -> list[str]:
 
 def _boot(image: Path, initrd: Path, socket: Path) -> list[str]:
     return [
-        "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", MEMORY,
+        "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(PROCESSORS), "-m", MEMORY,
         "-object", f"memory-backend-memfd,id=mem,size={MEMORY},share=on", "-numa", "node,memdev=mem",
         "-chardev", f"socket,id=fs,path={socket}",
         "-device", "vhost-user-fs-pci,chardev=fs,tag=machine,queue-size=1024",
