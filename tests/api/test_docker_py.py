@@ -126,7 +126,7 @@ def test_what_interfaces_have_carried(client: docker.DockerClient) -> None:
     box.remove(force=True)
 
 
-def test_output_that_is_not_kept(client: docker.DockerClient, daemon: Daemon) -> None:
+def test_output_that_is_not_kept(client: docker.DockerClient, tidy: Daemon) -> None:
     none = {"type": "none"}
     assert client.containers.run("host", ["echo", "x"], log_config=none, remove=True) is None
     box = client.containers.run("host", ["echo", "x"], log_config=none, detach=True)
@@ -135,8 +135,7 @@ def test_output_that_is_not_kept(client: docker.DockerClient, daemon: Daemon) ->
         box.logs()
     box.remove()
     assert (
-        daemon.docker("run", "--rm", "--log-driver", "none", "host", "echo", "attached").stdout
-        == "attached\n"
+        tidy.docker("run", "--rm", "--log-driver", "none", "host", "echo", "attached").stdout == "attached\n"
     )
 
 

@@ -1,6 +1,6 @@
 """A real daemon for a test: in a mount namespace of its own, with its own --root, --run and cgroup.
 
-Its network namespace is that of the tests (own_network.py), never the machine's.
+Its network namespace is that of the tests (own_network.py), or one of its own, never the machine's.
 """
 
 from __future__ import annotations
@@ -31,9 +31,12 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 
 class Daemon:
-    """``with Daemon(directory) as daemon``: ready when the block begins, gone without a trace after it."""
+    """``with Daemon(directory) as daemon``: ready when the block begins, gone without a trace after it.
 
-    def __init__(self, directory: Path, *options: str) -> None:
+    ``apart``: in a network namespace of its own, for one with bridges beside another that owns those of the tests'.
+    """
+
+    def __init__(self, directory: Path, *options: str, apart: bool = False) -> None:
         name = uuid.uuid4().hex[:8]
         self.root = directory / "root"
         self.run_dir = directory / "run"
@@ -42,6 +45,7 @@ class Daemon:
         self.cgroup = f"pysup-test-{name}"
         self.log = directory / "daemon.log"
         self.options = options
+        self._apart = apart
         self._process: subprocess.Popen[bytes] | None = None
 
     # -- life ------------------------------------------------------------------------------------------------
@@ -69,7 +73,7 @@ class Daemon:
         own_network.enter()
         with _notify_socket(self.run_dir.parent) as notify, self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                ["unshare", "--mount", "--propagation", "private", *self.command("daemon"), *self.options],
+                [*self._namespaces(), *self.command("daemon"), *self.options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -82,6 +86,11 @@ class Daemon:
                 os.close(pidfd)
             if notify not in readable or b"READY=1" not in notify.recv(4096):
                 raise AssertionError("the daemon did not start:\n" + self.log.read_text(errors="replace"))
+
+    def _namespaces(self) -> list[str]:
+        """The command before the daemon's, which executes it in its own place."""
+        own = ["unshare", "--mount", "--propagation", "private"]
+        return [*own, "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh"] if self._apart else own
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """End it by a signal and return its exit code."""
