@@ -47,6 +47,11 @@ def holders_of(protocol: str, port: int) -> list[Holder]:
     return _holders(addresses)
 
 
+def processes_with(inode: str) -> list[Holder]:
+    """All that have the socket of this number, by their pids; of those that can be seen."""
+    return _holders({inode: ""})
+
+
 def only_connections(port: int) -> bool:
     """Whether TCP connections have a port, and nobody who listens there or is bound to it."""
     held = [*_listed("tcp", port, connections=False), *bound_sockets.bound(port)]
