@@ -30,6 +30,7 @@ from pysup.supervisor.engine.files.differences import differences
 from pysup.supervisor.engine.images.commit import Wanted, commit
 from pysup.supervisor.engine.limited import limited
 from pysup.supervisor.engine.log_sources import LogSource, log_source
+from pysup.supervisor.engine.networks import ownership
 from pysup.supervisor.engine.networks.explaining import Explanation, explain_port
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import Conflict, NotFound, PysupError
@@ -287,4 +288,5 @@ class Engine:
         """What this machine can and cannot do, and what each lack costs."""
         layers = {"write layers": await upper_layers.feature(self.parts)}
         found = {**probe(), **layers, **await self.parts.networks.features()}
+        found["networks"] = await ownership.feature(self.parts.link)
         return limited(found, self.parts.hierarchy)

@@ -13,6 +13,7 @@ touch nothing else. Chains and priorities, beside which other firewalls' tables 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address
 from typing import NamedTuple
@@ -74,6 +75,14 @@ def whole(
     if listed:
         parts.append(publish(listed))
     return "\n".join(parts)
+
+
+_GUARDED = re.compile(r"nfproto ipv([46]) drop")
+
+
+def guarded_in(strangers: str) -> frozenset[int]:
+    """The IP versions that a table guards, by its chain of strangers as nft(8) lists it."""
+    return frozenset(map(int, _GUARDED.findall(strangers)))
 
 
 def spare(device: str) -> str:

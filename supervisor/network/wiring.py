@@ -66,7 +66,7 @@ async def ensure_bridge(host: Netlink, bridge: Bridge) -> int:
     if found is None or not _is_ours(found, bridge.mac):
         raise Conflict(f"cannot make bridge {bridge.name}: there is another interface of this name")
     wanted = [messages.add_address(found.index, address, subnet) for address, subnet in bridge.addresses]
-    await host.ask(*wanted, messages.set_up(found.index, bridge.name))
+    await host.ask(*wanted, messages.set_up(found.index, bridge.name, mtu=bridge.mtu))
     return found.index
 
 

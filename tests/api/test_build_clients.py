@@ -171,7 +171,7 @@ def test_base_images_come_from_registries(daemon: Daemon, tmp_path: Path) -> Non
 
 def test_a_daemon_that_is_stopped_ends_builds_at_once_and_leaves_nothing(tmp_path: Path) -> None:
     told: list[Told] = []
-    with Daemon(tmp_path) as daemon:
+    with Daemon(tmp_path, apart=True) as daemon:
         daemon.pysup("load", stdin=docker_archive(BASE), check=True)
         archive = context("FROM base:1\nRUN sleep 1000\n")
         client = threading.Thread(target=lambda: told.append(build(daemon, archive)))

@@ -22,10 +22,10 @@ NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
 
 class Prepared(Daemon):
-    """A daemon whose mount namespace is changed before it starts."""
+    """A daemon whose mount namespace is changed before it starts; mostly one beside the module's."""
 
-    def __init__(self, directory: Path, prepare: str = "true") -> None:
-        super().__init__(directory)
+    def __init__(self, directory: Path, prepare: str = "true", *, apart: bool = True) -> None:
+        super().__init__(directory, apart=apart)
         self._prepare = prepare
 
     def command(self, *arguments: str) -> list[str]:
@@ -62,7 +62,7 @@ def assert_told(done: subprocess.CompletedProcess[str], code: int, *words: str) 
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
-    with Prepared(tmp_path_factory.mktemp("daemon")) as started:
+    with Prepared(tmp_path_factory.mktemp("daemon"), apart=False) as started:
         yield started
 
 

@@ -508,4 +508,4 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
             root = Path(f"/proc/{daemon.engine_pid}/root{daemon.root}")
             assert [*stored(root), *(root / "images/partial").iterdir()] == []
         daemon.pysup("load", stdin=oci_archive(Image([BASE], {}, ["good:1"])), check=True)
-        assert daemon.docker("run", "--rm", "good:1", "echo", "well").stdout == "well\n"
+        assert daemon.docker("run", "--rm", "--network", "none", "good:1", "echo", "well").stdout == "well\n"

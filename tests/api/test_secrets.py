@@ -221,7 +221,7 @@ def test_the_keys_of_the_daemon_are_hidden_where_the_machine_s_files_are_shown(t
 def test_secrets_survive_the_death_of_engine_and_daemon(tmp_path: Path) -> None:
     file = tmp_path / "own"
     file.write_text("mine")
-    daemon = Daemon(tmp_path)
+    daemon = Daemon(tmp_path, apart=True)
     with daemon:
         make(daemon)
         words = ["--name", "web", "--stop-signal", "KILL", "--secret", "token", "--secret", f"src={file}"]

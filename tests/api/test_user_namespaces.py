@@ -159,7 +159,7 @@ def test_files_are_copied_with_the_containers_ids(shared: Daemon, tmp_path: Path
 
 
 def test_a_daemons_default(tmp_path: Path) -> None:
-    with Daemon(tmp_path, "--userns", "auto:size=3000", "--userns-pool", "500000:4000") as daemon:
+    with Daemon(tmp_path, "--userns", "auto:size=3000", "--userns-pool", "500000:4000", apart=True) as daemon:
         assert uid_map(daemon) == [0, 500000, 3000]
         assert uid_map(daemon, "--userns", "host") == [0, 0, 4294967295]
         assert uid_map(daemon, *MAPPED) == [0, 100000, 65536]

@@ -7,6 +7,7 @@ import socket
 import subprocess
 
 from pysup.supervisor.kernel import net, process
+from pysup.supervisor.network import owner
 
 _OWN = "/proc/thread-self/ns/net"
 _OUTSIDE = os.stat(_OWN).st_ino
@@ -26,8 +27,10 @@ def enter() -> None:
 
 
 def clear() -> None:
-    """Remove the bridges and the rules that a daemon leaves for its next start."""
+    """Remove the bridges and the rules that a daemon leaves for its next start, unless another one has them."""
     devices = [name for _, name in socket.if_nameindex() if name.startswith(("pysup", "br-"))]
+    if devices and owner.owner() is not None:
+        return
     for device in devices:
         subprocess.run(["ip", "link", "delete", device], check=True)
     if devices:

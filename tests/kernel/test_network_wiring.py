@@ -56,6 +56,8 @@ async def test_a_bridge_is_made_once_and_what_somebody_took_away_comes_back() ->
         assert await ensure_bridge(host, BRIDGE) == index
         assert {"10.9.0.1", "fd09::1"} <= addresses(here, "pysup0")
         assert await is_bridge(host, index)
+        assert await ensure_bridge(host, replace(BRIDGE, mtu=1400)) == index
+        assert json.loads(ip("-j", "link", "show", "pysup0", inside=here))[0]["mtu"] == PLUG.mtu
         ip("link", "del", "pysup0", inside=here)
         assert not await is_bridge(host, index)
         assert await ensure_bridge(host, BRIDGE) != index

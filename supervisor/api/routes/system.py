@@ -11,6 +11,7 @@ from pysup.supervisor.api.router import Route
 from pysup.supervisor.api.wire import Request, Response, json_response
 from pysup.supervisor.engine.engine import Engine
 from pysup.supervisor.engine.limited import no_way_out
+from pysup.supervisor.engine.networks import ownership
 from pysup.supervisor.engine.upper_layers import lack
 from pysup.supervisor.runtime.cgroups.none import WHY as NO_CGROUPS
 from pysup.supervisor.runtime.filesystems import type_of
@@ -50,7 +51,8 @@ async def _warnings(engine: Engine) -> list[str]:
     limits = "" if engine.parts.hierarchy.version else f"no limits, no pause: {NO_CGROUPS}"
     cause = await lack(engine.parts)
     starts = f"containers cannot start: {cause}" if cause else ""
-    return [f"WARNING: {told}" for told in (limits, no_way_out(), starts) if told]
+    networks = (await ownership.feature(engine.parts.link))["cost"]
+    return [f"WARNING: {told}" for told in (limits, no_way_out(), networks, starts) if told]
 
 
 async def get_info(engine: Engine, _request: Request) -> Response:

@@ -41,8 +41,9 @@ from pysup.supervisor.engine.networks.forwarding import (
     sysctl_of,
 )
 from pysup.supervisor.engine.networks.home import Home
+from pysup.supervisor.engine.networks.ownership import WITHOUT_NETWORK
 from pysup.supervisor.engine.networks.places import Place
-from pysup.supervisor.engine.networks.table import WITHOUT_NETWORK, Table
+from pysup.supervisor.engine.networks.table import Table
 from pysup.supervisor.engine.news import Happening, NewsDesk
 from pysup.supervisor.errors import PysupError, Unavailable
 from pysup.supervisor.network import wiring
@@ -91,6 +92,7 @@ class Fabric:
     async def _make(self, network_id: str) -> int:
         """What it gives is right even if somebody finds the bridge broken again before this ends (_repaired)."""
         network, subnets = await self._described(network_id)
+        await self.table.own(f"make network {network.name}")
         if not network.internal:
             await self.home.lead_out()
         ruled = ruled_of(network, subnets)
@@ -155,14 +157,18 @@ class Fabric:
         return await self.beside.trouble(network)
 
     async def remove(self, network: Network) -> None:
-        """Take a network's bridge and its rules away; it does not matter if they are gone."""
+        """Take a network's bridge and its rules away; it does not matter if they are gone.
+
+        The default network's is called and known alike by all daemons, so it may be that of another one.
+        """
         async with self._turn:
             described = await self._described(network.id)
             self._bridges.pop(network.id, None)
             self._unrepaired.discard(network.id)
             if self.table.knows(network.id) or (not self.table.founded and await self._has_bridge(network)):
                 await self.table.take_out(network, ruled_of(*described))
-            await wiring.remove_bridge(self._host, network.device, mac_of_bridge(network))
+            if self.home.ownership.is_ours or not network.builtin:
+                await wiring.remove_bridge(self._host, network.device, mac_of_bridge(network))
 
     async def _has_bridge(self, network: Network) -> bool:
         return await wiring.has_bridge(self._host, network.device, mac_of_bridge(network))

@@ -15,28 +15,32 @@ from functools import partial
 
 import trio
 
-from pysup.supervisor.engine.networks.held import HOME, WAY_OUT
+from pysup.supervisor.engine.networks.held import HOME, NAMESPACE, WAY_OUT
+from pysup.supervisor.engine.networks.ownership import Ownership
 from pysup.supervisor.errors import Unavailable
 from pysup.supervisor.keeper.link import Link
 from pysup.supervisor.kernel import netns
 from pysup.supervisor.network import uplink
 from pysup.supervisor.network.inside import run_inside
+from pysup.supervisor.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_NAMESPACE, _EXIT = "net", "exit"
+_EXIT = "exit"
 
 
 class Home:
     """One for each daemon."""
 
-    def __init__(self, link: Link, namespace: int | None, path: str) -> None:
-        """``namespace``: a descriptor that is held; None: the daemon's own. ``path``: see uplink.begin()."""
+    def __init__(self, link: Link, namespace: int | None, settings: Settings) -> None:
+        """``namespace``: a descriptor that is held; None: the daemon's own."""
         self.namespace = namespace
+        self.ownership = Ownership(link, namespace, settings.root)
         self.mtu = 0 if namespace is None else uplink.MTU
         """Of interfaces whose network does not say; 0: the kernel's default."""
         self._link = link
-        self._path = path
+        self._path = settings.network_path
+        """See uplink.begin()."""
         self._index = 0
         """The number of the way out's interface, if one was needed."""
         self._lost = False
@@ -83,11 +87,11 @@ class Home:
         return True
 
 
-async def find_home(link: Link, path: str) -> Home:
-    """The daemon's; it is made if need be. What an engine has left at ``path`` goes. Raises OSError."""
+async def find_home(link: Link, settings: Settings) -> Home:
+    """The daemon's; it is made if need be. What an engine has left at its path goes. Raises OSError."""
     if netns.is_governed():
-        return Home(link, None, path)
-    uplink.clear(path)
+        return Home(link, None, settings)
+    uplink.clear(settings.network_path)
     if not link.held(HOME):
-        await link.hold(HOME, {_NAMESPACE: await trio.to_thread.run_sync(netns.new_namespace)})
-    return Home(link, link.held(HOME)[_NAMESPACE], path)
+        await link.hold(HOME, {NAMESPACE: await trio.to_thread.run_sync(netns.new_namespace)})
+    return Home(link, link.held(HOME)[NAMESPACE], settings)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import logging
 import secrets
-import socket
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -79,6 +78,8 @@ class Networks:
         self._settings = settings
         self._news = news
         self._fabric: Fabric | None = None
+        self._were_in_use = False
+        """Whether containers ran on networks when the engine before this one ended."""
         self._features: dict[str, Feature] = {}
         self._turn = trio.Lock()
 
@@ -92,7 +93,7 @@ class Networks:
     async def _begun(self) -> Fabric:
         healing, homes = [await _imported(name) for name in ("healing", "home")]
         try:
-            home: Home = await homes.find_home(self._link, self._settings.network_path)
+            home: Home = await homes.find_home(self._link, self._settings)
         except OSError as error:
             raise Unavailable(f"cannot make a network namespace without root: {error}") from error
         self.firewall.settle(home.namespace)
@@ -117,6 +118,8 @@ class Networks:
         A bridge that is made otherwise now goes before its row is changed: those who were on it have ended.
         """
         conn, settings = self._store.read(), self._settings
+        self._were_in_use = bool(endpoints.alive_networks(conn))
+        held.adopt(self._link)
         missing, changed = builtin.missing(conn, settings), builtin.change(conn, settings)
         if changed is not None and changed.rebuilt:
             await (await self.fabric()).remove(changed.row)
@@ -136,21 +139,16 @@ class Networks:
         """Take back, meanwhile, what an engine that was killed led to containers that had ended before.
 
         Where none of our bridges is there, none was led to: nothing is imported, and nothing of the machine's touched.
+        What there is may be another daemon's, unless this one owned the networks, or was killed while they were in use.
         """
-        if self._has_bridges():
+        owned = bool(self._link.held(held.OWNER)) or self._were_in_use
+        if owned and held.has_bridges(self._link, networks.list_networks(self._store.read())):
             self._nursery.start_soon(self._tidy)
-
-    def _has_bridges(self) -> bool:
-        if not netns.is_governed() and not self._link.held(held.HOME):
-            return False
-        namespace = None if netns.is_governed() else self._link.held(held.HOME)["net"]
-        there = {name for _, name in netns.run_inside(namespace, socket.if_nameindex)}
-        rows = networks.list_networks(self._store.read())
-        return any(row.driver == BRIDGE and row.device in there for row in rows)
 
     async def _tidy(self) -> None:
         try:
-            await (await self.fabric()).table.tidy()
+            with suppress(Conflict):  # another daemon's by now, with a table of its own
+                await (await self.fabric()).table.tidy()
         except (PysupError, StoreError, OSError) as error:
             log.error("cannot tidy up the rules of networks: %s", error)
 

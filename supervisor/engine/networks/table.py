@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 
 import trio
@@ -18,8 +19,9 @@ from pysup.store.store import Store
 from pysup.supervisor.engine.networks.descriptions import all_ruled, devices
 from pysup.supervisor.engine.networks.forwarding import Forwarding
 from pysup.supervisor.engine.networks.home import Home
+from pysup.supervisor.engine.networks.ownership import WITHOUT_NETWORK
 from pysup.supervisor.engine.networks.places import all_published
-from pysup.supervisor.errors import Unavailable
+from pysup.supervisor.errors import Conflict, Unavailable
 from pysup.supervisor.network import rules
 from pysup.supervisor.network.firewall import Firewall
 from pysup.supervisor.network.hooks import droppers
@@ -34,8 +36,6 @@ log = logging.getLogger(__name__)
 
 _MANY = 1000
 """Ports that were taken back, before it is asked which of them rows still tell of."""
-
-WITHOUT_NETWORK = "--network none and host work without it"
 
 
 class Table:
@@ -93,17 +93,26 @@ class Table:
         self._ruled.discard(network.id)
 
     async def tidy(self) -> None:
-        """Bring the table of an earlier engine to what there should be, if there is one. Raises Unavailable."""
+        """Bring the table of an earlier engine to what there should be, if there is one. Raises as found()."""
         async with self.turn:
-            if not self._founded and await self._is_there():
+            if not self._founded and await self._strangers():
                 await self.found()
 
-    async def _is_there(self) -> bool:
+    async def _strangers(self) -> str:
+        """The chain that drops what others forward, as nft lists it; empty: there is no table."""
         try:
-            await self._firewall.apply(f"list chain {rules.TABLE} strangers", "look for the table")
+            return await self._firewall.apply(f"list chain {rules.TABLE} strangers", "look for the table")
         except Unavailable:
-            return False
-        return True
+            return ""
+
+    async def own(self, what: str) -> None:
+        """Own the networks, to do ``what``. Another daemon had them before: what it guarded is guarded on.
+
+        Raises Conflict: another daemon has them; Unavailable.
+        """
+        if not self._home.ownership.is_ours:
+            with self._forwarding.claimed(rules.guarded_in(await self._strangers())):
+                await self._home.ownership.take(what)
 
     # -- others ----------------------------------------------------------------------------------------------
 
@@ -174,9 +183,10 @@ class Table:
         """Make the table, in one transaction: all networks that are there or in use, and all ports.
 
         So no network is without its rules while an engine that has just begun looks at one container after the other.
-        Raises Unavailable.
+        Raises Unavailable, Conflict: another daemon owns the networks.
         """
         self._founded = False
+        await self.own("set up the firewall")
         ruled = await self._store.query(partial(all_ruled, known=tuple(self._raised())))
         ports = (self._published | await self._rows()) - self._withdrawn
         self._spared = await self._neighbours()
@@ -212,6 +222,7 @@ class Table:
         except Unavailable as error:
             log.warning("%s; making the table anew", error)
         try:
-            await self.found()
+            with suppress(Conflict):  # it is another daemon's, and has nothing of ours
+                await self.found()
         except Unavailable as error:
             log.warning("%s", error)

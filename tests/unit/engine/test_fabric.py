@@ -12,6 +12,7 @@ from pysup.supervisor.engine.networks import fabric as fabrics
 from pysup.supervisor.engine.networks.fabric import Fabric
 from pysup.supervisor.engine.networks.home import Home
 from pysup.supervisor.errors import Conflict, Unavailable
+from pysup.supervisor.settings import Settings
 
 NETWORK = "n" * 64
 NOBODY = cast("Any", None)
@@ -28,7 +29,7 @@ def fabric(monkeypatch: pytest.MonkeyPatch) -> Fabric:
     monkeypatch.setattr(fabrics, "Netlink", lambda _namespace: None)
     monkeypatch.setattr(Fabric, "_tell_repair", yes)
     monkeypatch.setattr(Fabric, "_is_in_use", yes)
-    return Fabric(NOBODY, NOBODY, NOBODY, NOBODY, Home(NOBODY, None, ""))
+    return Fabric(NOBODY, NOBODY, NOBODY, NOBODY, Home(NOBODY, None, Settings("", "")))
 
 
 async def test_a_bridge_that_breaks_again_while_it_is_made_anew_is_made_once_more(

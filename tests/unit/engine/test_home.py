@@ -13,6 +13,7 @@ from pysup.supervisor.engine.networks.home import Home, find_home
 from pysup.supervisor.errors import Unavailable
 from pysup.supervisor.kernel import mounts, netns
 from pysup.supervisor.network import uplink
+from pysup.supervisor.settings import Settings
 
 
 class Refusing:
@@ -46,7 +47,7 @@ async def test_a_program_that_nobody_can_hold_is_told_to_end(monkeypatch: pytest
     with pytest.raises(
         Unavailable, match=r"cannot give networks a way out without root: .*Too many references"
     ):
-        await Home(cast("Any", Refusing()), 0, "").lead_out()
+        await Home(cast("Any", Refusing()), 0, Settings("", "")).lead_out()
     assert os.read(theirs, 1) == b"", "its pipe has ended"
     os.close(theirs)
 
@@ -59,5 +60,5 @@ async def test_what_an_engine_left_that_was_killed_meanwhile_goes(
     monkeypatch.setattr(mounts, "umount", lambda path, _flags: umounted.append(path))
     left = tmp_path / "network"
     left.touch()
-    assert (await find_home(cast("Any", Refusing()), str(left))).namespace == 0
+    assert (await find_home(cast("Any", Refusing()), Settings("", str(tmp_path)))).namespace == 0
     assert (umounted, left.exists()) == ([str(left)], False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, cast
 
@@ -11,8 +13,8 @@ import trio
 from pysup.store.networks import Network
 from pysup.supervisor.engine.networks.places import all_published
 from pysup.supervisor.engine.networks.table import Table
-from pysup.supervisor.errors import Unavailable
-from pysup.supervisor.network.rules import ANY, Published, element
+from pysup.supervisor.errors import Conflict, Unavailable
+from pysup.supervisor.network.rules import ANY, Published, Ruled, element
 
 NOBODY = cast("Any", None)
 NETWORK = Network("1" * 64, "mine", "bridge", "br0", False, False, True, False, {}, {}, {}, 1)
@@ -36,14 +38,36 @@ async def test_a_network_that_is_made_does_not_fail_for_a_warning_that_cannot_be
 
 
 class Played:
-    """A store with rows of ports, a firewall, what is guarded, and a home, all in one."""
+    """A store with rows of ports, a firewall, what is guarded, a home, and who owns it, all in one."""
 
     namespace = None
-    guarded = frozenset[int]()
+    is_ours = True
 
     def __init__(self) -> None:
         self.rows = [PORT]
         self.applied = ""
+        self.guarded = frozenset[int]()
+        self.other = ""
+
+    @property
+    def ownership(self) -> Played:
+        return self
+
+    async def take(self, what: str) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.other:
+            raise Conflict(f"cannot {what}: {self.other} owns the networks")
+        self.is_ours = True
+
+    @contextmanager
+    def claimed(self, versions: frozenset[int]) -> Iterator[None]:
+        before = self.guarded
+        self.guarded |= versions
+        try:
+            yield
+        except BaseException:
+            self.guarded = before
+            raise
 
     async def query(self, asked: object) -> object:
         await trio.lowlevel.checkpoint()
@@ -53,6 +77,8 @@ class Played:
 
     async def apply(self, commands: str, _what: str) -> str:
         await trio.lowlevel.checkpoint()
+        if commands.startswith("list chain"):
+            return 'meta nfproto ipv6 drop comment "not forwarded before"'
         self.applied = commands
         return ""
 
@@ -95,3 +121,35 @@ async def test_what_was_taken_back_is_not_kept_for_ever() -> None:
     for port in range(1, 1100):
         await table.unpublish([PORT._replace(host_port=port)])
     assert len(table._withdrawn) < 1000
+
+
+async def test_another_daemons_table_is_left_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    played = Played()
+    played.is_ours, played.other = False, "another pysup daemon"
+    table = played.table()
+    for change in (
+        table.found,
+        table.tidy,
+        partial(table.add, NETWORK, Ruled("br0", ("10.9.0.0/24",))),
+        partial(table.publish, [PORT]),
+    ):
+        with pytest.raises(
+            Conflict, match="cannot set up the firewall: another pysup daemon owns the networks"
+        ):
+            await change()
+    await table.unpublish([PORT])
+    await table.take_out(NETWORK, Ruled("br0", ("10.9.0.0/24",)))
+    await table.spare_neighbours()
+    assert (played.applied, played.guarded, table.founded, caplog.text) == ("", frozenset(), False, "")
+
+
+async def test_what_the_owner_before_guarded_is_guarded_on() -> None:
+    """Forwarding is on by now, and only the table tells that it was not."""
+    played = Played()
+    played.is_ours = False
+    table = played.table()
+    await table.own("make network mine")
+    await table.found()
+    assert played.guarded == {6}
+    assert "strangers meta nfproto ipv6 drop" in played.applied
+    assert "strangers meta nfproto ipv4 drop" not in played.applied
