@@ -17,12 +17,13 @@ import trio
 
 from pysup.store import runs
 from pysup.store.errors import NameTaken, StoreError
-from pysup.supervisor.engine.containers import commands, policy
+from pysup.supervisor.engine.callers import DAEMON, Caller
+from pysup.supervisor.engine.containers import commands, policy, turns
 from pysup.supervisor.engine.containers.actor import Message
 from pysup.supervisor.engine.containers.commands import Command, Due, Exited, Failed, Probed, Ready, Reply
 from pysup.supervisor.engine.containers.ending import Ending
 from pysup.supervisor.engine.containers.lifecycle import Lifecycle
-from pysup.supervisor.engine.containers.record import Change, Told
+from pysup.supervisor.engine.containers.record import NOTHING, Change, Columns, Told
 from pysup.supervisor.engine.containers.sequel import BY_HAND
 from pysup.supervisor.engine.containers.states import ALIVE, RESTING, Event, State
 from pysup.supervisor.engine.containers.updates import apply_update
@@ -106,7 +107,7 @@ class Container(Lifecycle):
         beginning = self._beginning(Event.START, command.cause, command.caller)
         creation = command.creation or Change()
         await self._begin(partial(self.record.make, creation.then(beginning)), command.caller)
-        self._starters.append(command.reply)
+        self._answers.starters.append(command.reply)
         return None
 
     def _is_followed(self, run: int | None) -> bool:
@@ -117,7 +118,7 @@ class Container(Lifecycle):
         """Once that is known."""
         row = self.record.row
         if self.record.state is State.STARTING:
-            self._starters.append(reply)
+            self._answers.starters.append(reply)
         elif row.failed_step:
             reply.fail(Unavailable(row.error))
         else:
@@ -126,53 +127,50 @@ class Container(Lifecycle):
     async def _on_stop(self, command: commands.Stop) -> None:
         match self.record.state:
             case State.BACKOFF:
-                await self._cancel_back_off(command)
+                by_hand = command.ended_by == "stop"
+                await self._cancel_back_off(command.caller, BY_HAND if by_hand else NOTHING)
+                if by_hand and self.record.spec.auto_remove:
+                    await self._remove()
                 command.reply.settle()
             case State.STARTING:
                 self._run_in_progress.abandon(self._asked(command), command.caller)
-                self._waiting_with(command).append(command.reply)
+                self._answers.await_end(command)
             case State.RUNNING | State.PAUSED | State.STOPPING:
                 await self._stop_run(command, self.record.make)
-                self._waiting_with(command).append(command.reply)
+                self._answers.await_end(command)
             case _:
                 raise NotModified(f"cannot stop container {self._name}: it is not running")
-
-    def _waiting_with(self, command: commands.Stop) -> list[Reply]:
-        return self._leavers if command.ended_by == "shutdown" else self._stoppers
 
     async def _on_restart(self, command: commands.Restart) -> None:
         match self.record.state:
             case State.STARTING:
-                self._starters.append(command.reply)
+                self._answers.starters.append(command.reply)
             case _ if self._is_followed(command.run):
                 self._tell_how_it_began(command.reply)
             case State.RUNNING | State.PAUSED | State.STOPPING:
                 await self._stop_run(command, self.record.make)
                 self._restarter = command.caller
-                self._starters.append(command.reply)
+                self._answers.starters.append(command.reply)
             case _:
                 await self._on_start(commands.Start(command.caller, reply=command.reply))
 
-    async def _cancel_back_off(self, command: commands.Stop) -> None:
-        by_hand = command.ended_by == "stop"
-        columns = {"next_start_at": None, **(BY_HAND if by_hand else {})}
-        await self.record.step(Event.STOP, told=[Told("stop", {}, command.caller)], columns=columns)
+    async def _cancel_back_off(self, caller: Caller, columns: Columns) -> None:
+        columns = {"next_start_at": None, **columns}
+        await self.record.step(Event.STOP, told=[Told("stop", {}, caller)], columns=columns)
         self._deadline = math.inf
-        if by_hand and self.record.spec.auto_remove:
-            await self._remove()
 
     async def _on_kill(self, command: commands.Kill) -> None:
         if self.record.state not in ALIVE or self.record.state is State.STARTING:
             raise Conflict(f"cannot kill container {self._name}: it is not running")
         run, sent = self._run_in_progress, command.signal
         ending = run.ending.killed(sent, self.record.spec)
-        also = None if ending is run.ending else self._run_columns(**ending.columns())
+        also = None if ending is run.ending else turns.of_run(self.record, **ending.columns())
         await self.record.note([Told("kill", {"signal": str(sent)}, command.caller)], also=also)
         if ending is not run.ending:
             run.ending, run.ended_for, self._killed_at = ending, command.caller, trio.current_time()
         if sent == signal.SIGKILL:  # answered when it has ended, as by docker
             await run.kill_all()
-            self._stoppers.append(command.reply)
+            self._answers.stoppers.append(command.reply)
         else:
             run.signal(sent)
             command.reply.settle()
@@ -250,38 +248,32 @@ class Container(Lifecycle):
         """The policy changed while a retry was waited for: the new delay counts from the end of the run."""
         row, restart = self.record.row, self.record.spec.restart
         if restart.name == "no":
-            columns = {"next_start_at": None, "desired": "rest"}
-            await self.record.step(Event.STOP, told=[Told("stop")], columns=columns)
-            self._deadline = math.inf
-            return
+            return await self._cancel_back_off(DAEMON, {"desired": "rest"})
         delay = policy.changed_delay(before, restart, row.last_delay)
         due_ns = (row.finished_at or self._parts.now_ns()) + int(delay * 1e9)
         await self.record.note(columns={"next_start_at": due_ns, "last_delay": delay})
-        await self._wait_for_retry()
+        return await self._wait_for_retry()
 
     async def _on_remove(self, command: commands.Remove) -> None:
         state = self.record.state
-        if state in RESTING:
-            self._removers.append(command)
-            return await self._remove()
-        if not command.force:
+        if state not in RESTING and not command.force:
             raise Conflict(
                 f"cannot remove container {self._name}: container is {state}: "
                 "stop the container before removing or force remove"
             )
         if state is State.BACKOFF:
-            told = Told("stop", {}, command.caller)
-            await self.record.step(Event.STOP, told=[told], columns={"next_start_at": None})
-            self._removers.append(command)
+            await self._cancel_back_off(command.caller, NOTHING)
+        if self.record.state in RESTING:
+            self._answers.removers.append(command)
             return await self._remove()
         run = self._run_in_progress
         ending = run.ending._replace(by="stop")
         if state is State.STARTING:
-            self._removers.append(command)
+            self._answers.removers.append(command)
             run.abandon(ending, command.caller)
             return None
-        await self.record.note(columns=BY_HAND, also=self._run_columns(**ending.columns()))
-        self._removers.append(command)
+        await self.record.note(columns=BY_HAND, also=turns.of_run(self.record, **ending.columns()))
+        self._answers.removers.append(command)
         run.ending, run.ended_for = ending, command.caller
         await run.kill_all()
         return None

@@ -40,6 +40,10 @@ class Health(NamedTuple):
     log: str = "[]"
     """JSON: docker's HealthcheckResult of the last probes."""
 
+    def columns(self) -> dict[str, object]:
+        """Of the container's row."""
+        return {"health": self.status, "failing_streak": self.streak, "health_log": self.log}
+
 
 def judged(health: Health, probe: Probe, check: HealthCheck, started_at: int) -> Health:
     """The health after a probe; ``started_at``: when the run began, ns. A failure while it starts is forgiven."""
