@@ -15,22 +15,20 @@ from typing import Any
 
 import trio
 
-from pysup.store import runs
 from pysup.store.errors import NameTaken, StoreError
-from pysup.supervisor.engine.callers import DAEMON, Caller
-from pysup.supervisor.engine.containers import commands, policy, turns
+from pysup.supervisor.engine.callers import Caller
+from pysup.supervisor.engine.containers import commands, turns
 from pysup.supervisor.engine.containers.actor import Message
+from pysup.supervisor.engine.containers.adopted_run import AdoptedRun
 from pysup.supervisor.engine.containers.commands import Command, Due, Exited, Failed, Probed, Ready, Reply
-from pysup.supervisor.engine.containers.ending import Ending
 from pysup.supervisor.engine.containers.lifecycle import Lifecycle
 from pysup.supervisor.engine.containers.record import NOTHING, Change, Columns, Told
-from pysup.supervisor.engine.containers.sequel import BY_HAND
+from pysup.supervisor.engine.containers.sequel import BY_HAND, reconsidered
 from pysup.supervisor.engine.containers.states import ALIVE, RESTING, Event, State
 from pysup.supervisor.engine.containers.updates import apply_update
 from pysup.supervisor.engine.networks.hot_plugging import connect, disconnect, unlink
 from pysup.supervisor.errors import Conflict, NotFound, NotModified, PysupError, Unavailable
 from pysup.supervisor.keeper.link import Entry
-from pysup.supervisor.spec.container import RestartPolicy
 
 log = logging.getLogger(__name__)
 
@@ -40,20 +38,18 @@ class Container(Lifecycle):
 
     def adopt(self, entry: Entry | None) -> None:
         """Carry on, after the engine was started anew, with what the keeper has of the last run."""
-        number = self.record.row.run_number
-        self._run = self._new_run(number)
-        self._run.ending = Ending.of_row(runs.get(self._parts.store.read(), self.record.id, number))
+        run = self._run = self._new_run(AdoptedRun, self.record.row.run_number)
         self._killed_at = trio.current_time()
-        self._begin_task(partial(self._adopted, entry))
+        self._begin_task(partial(self._adopted, run, entry))
 
     def resume(self) -> None:
         """Carry on without a run: in back-off, or at rest with something still to do."""
         self._begin_task(self._resumed)
 
-    async def _adopted(self, entry: Entry | None) -> None:
-        run = self._run_in_progress
+    async def _adopted(self, run: AdoptedRun, entry: Entry | None) -> None:
         run.find(entry)
-        self._children.start_soon(run.perform_adopted, entry, self.record.state is State.STARTING)
+        was_starting = self.record.state is State.STARTING
+        self._children.start_soon(partial(run.carry_on, entry, was_starting=was_starting))
         match self.record.state:
             case State.STOPPING:
                 run.signal(run.ending.signal or self.record.spec.stop_signal)
@@ -227,7 +223,10 @@ class Container(Lifecycle):
         before = self.record.spec.restart
         warnings = await apply_update(self._parts, self.record, self._run, command)
         if self.record.state is State.BACKOFF:
-            await self._reconsider_back_off(before)
+            await self.record.make(
+                reconsidered(self.record.row, before, self.record.spec, self._parts.now_ns())
+            )
+            await self._wait_for_retry()
         elif self.record.state in {State.RUNNING, State.PAUSED}:
             self._set_run_deadline()
         command.reply.settle(warnings)
@@ -243,16 +242,6 @@ class Container(Lifecycle):
     async def _on_unlink(self, command: commands.Unlink) -> None:
         await unlink(self._parts, self.record, self._run, command)
         command.reply.settle()
-
-    async def _reconsider_back_off(self, before: RestartPolicy) -> None:
-        """The policy changed while a retry was waited for: the new delay counts from the end of the run."""
-        row, restart = self.record.row, self.record.spec.restart
-        if restart.name == "no":
-            return await self._cancel_back_off(DAEMON, {"desired": "rest"})
-        delay = policy.changed_delay(before, restart, row.last_delay)
-        due_ns = (row.finished_at or self._parts.now_ns()) + int(delay * 1e9)
-        await self.record.note(columns={"next_start_at": due_ns, "last_delay": delay})
-        return await self._wait_for_retry()
 
     async def _on_remove(self, command: commands.Remove) -> None:
         state = self.record.state

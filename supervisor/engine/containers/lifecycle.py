@@ -7,7 +7,7 @@ import math
 import signal
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import trio
 
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 KILL_GRACE = 10.0
 """Seconds after ``kill`` in which an exit still counts as caused by it."""
+
+R = TypeVar("R", bound=Run)
 
 
 class NextStep(NamedTuple):
@@ -60,7 +62,7 @@ class Lifecycle(Owner):
 
     async def _begin(self, commit: Callable[[], Awaitable[None]], caller: Caller = DAEMON) -> None:
         """Commit the next run's row. While the disk is waited for, the run prepares what needs no row."""
-        self._run = self._new_run(self.record.row.run_number + 1)
+        self._run = self._new_run(Run, self.record.row.run_number + 1)
         self._run.started_for = caller
         self._children.start_soon(self._run.perform)
         try:
@@ -75,13 +77,13 @@ class Lifecycle(Owner):
     async def _perform_next_run(self, caller: Caller = DAEMON) -> None:
         """Its row was committed with the end of the run before."""
         self._deadline = math.inf
-        self._run = self._new_run(self.record.row.run_number)
+        self._run = self._new_run(Run, self.record.row.run_number)
         self._run.started_for = caller
         self._run.begun.set()
         self._children.start_soon(self._run.perform)
 
-    def _new_run(self, number: int) -> Run:
-        return Run(
+    def _new_run(self, kind: type[R], number: int) -> R:
+        return kind(
             self._parts, self.record, number=number, stdio=self.stdio, layers=self.layers, report=self.tell
         )
 
@@ -146,8 +148,9 @@ class Lifecycle(Owner):
         self._wait_for(due.until_force(self._run_in_progress.ending, self._parts.now_ns()))
 
     async def _wait_for_retry(self) -> None:
-        if self.record.state is State.BACKOFF:
-            self._wait_for(due.until_retry(self.record.row, self._parts.now_ns()))
+        """Where there is none, for nothing."""
+        is_next = self.record.state is State.BACKOFF
+        self._wait_for(due.until_retry(self.record.row, self._parts.now_ns()) if is_next else math.inf)
 
     def _wait_for(self, seconds: float) -> None:
         self._deadline = trio.current_time() + seconds

@@ -7,11 +7,8 @@ Exited to the container's inbox and waits, before it reaps the zombie, until the
 from __future__ import annotations
 
 import logging
-import os
-import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from functools import partial
 
 import trio
 
@@ -23,19 +20,18 @@ from pysup.supervisor.engine.containers.kept_layers import KeptLayers, close_all
 from pysup.supervisor.engine.containers.launching import give_size, launch_run
 from pysup.supervisor.engine.containers.namespaces import HeldNamespaces, run_key
 from pysup.supervisor.engine.containers.probing import Target, keep_probing
+from pysup.supervisor.engine.containers.processes import Processes
 from pysup.supervisor.engine.containers.record import Record
 from pysup.supervisor.engine.containers.staged_child import StagedChild, early_child
-from pysup.supervisor.engine.containers.standstill import Standstill
 from pysup.supervisor.engine.containers.stdio import ContainerStdio
 from pysup.supervisor.engine.networks.sandbox import Sandbox
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.together import together
 from pysup.supervisor.engine.upper_layers import explained
 from pysup.supervisor.errors import PysupError, StartFailed
-from pysup.supervisor.keeper.context import ENGINE_IS_GONE
-from pysup.supervisor.keeper.link import Entry, Process
+from pysup.supervisor.keeper.link import Process
 from pysup.supervisor.logs.order import Order
-from pysup.supervisor.runtime import devices, host_devices, plan, proc
+from pysup.supervisor.runtime import devices, host_devices, plan
 from pysup.supervisor.runtime.cgroups.base import Cgroup
 from pysup.supervisor.runtime.devices import HostNode
 from pysup.supervisor.runtime.launch import Launched, Stdio
@@ -46,7 +42,7 @@ SETUP_WITHIN = 1.0
 """Seconds that a process which was told to go may still be set up in, when its start is to be stopped."""
 
 
-class Run:
+class Run(Processes):
     """A run in progress: what its container's task may ask of it while it lasts."""
 
     def __init__(
@@ -59,6 +55,7 @@ class Run:
         layers: KeptLayers,
         report: Callable[[News], None],
     ) -> None:
+        super().__init__(record)
         self.number = number
         self.ending = Ending()
         """As it is in the run's row."""
@@ -70,15 +67,11 @@ class Run:
         """Set by the container's task when the end is in the store: the zombie may be reaped."""
         self.done = trio.Event()
         """Set when everything is freed."""
-        self.process: Process | None = None
-        self.cgroup: Cgroup | None = None
         self._parts = parts
-        self._record = record
         self._stdio = stdio
         self._layers = layers
         self._report = report
         self._order = Order(())
-        self._standstill = Standstill()
         self._whole = trio.CancelScope()
         self._starting = trio.CancelScope()
         self._launched: Launched | None = None
@@ -88,10 +81,6 @@ class Run:
     def key(self) -> str:
         """The name of this run at the keeper."""
         return run_key(self._record.id, self.number)
-
-    @property
-    def _what(self) -> str:
-        return f"container {self._record.row.name}"
 
     # -- the task --------------------------------------------------------------------------------------------
 
@@ -113,68 +102,6 @@ class Run:
         """Its row could not be committed: what was prepared is undone, and nothing reported."""
         self._whole.cancel()
         await self.done.wait()
-
-    async def perform_adopted(self, entry: Entry | None, was_starting: bool) -> None:  # noqa: FBT001 - trio passes no keywords
-        """The same, for a run that an earlier engine started, after find(); None: the keeper knows nothing of it."""
-        self._stdio.taken_over()
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(self._remove_cgroup)
-            stack.push_async_callback(self.sandbox.close)
-            if self.process is not None:
-                stack.push_async_callback(self._parts.link.reap, self.key)
-                self._order = stack.enter_context(Order(Stdio.of(self.process.fds).outputs()))
-            if was_starting and await self._was_cut_off(entry):
-                await self._start_anew()
-            elif self.process is None:  # with the keeper went the parent of the processes, but not they
-                await self._kill_stragglers()
-                await self._end(None)
-            else:
-                await self._go_on(was_starting=was_starting)
-        self.done.set()
-
-    def find(self, entry: Entry | None) -> None:
-        """What an earlier engine made: from here on it can be frozen, thawed and signalled."""
-        self.cgroup = self._parts.hierarchy.open(self._parent, self._record.id)
-        if entry is not None:
-            self.process = self._parts.link.adopt(entry)
-
-    async def _was_cut_off(self, entry: Entry | None) -> bool:
-        """Whether the engine died before it let the process of a start go (it ends by itself then).
-
-        The kernel knows whether the program was executed, also of a zombie. Of a process that nobody can look at
-        any more, as it went with its keeper, the exit code tells, and a program may have the same one; if that went,
-        too, it most likely saw the same end as they did.
-        """
-        if entry is None or self.process is None:
-            return True
-        found = proc.standing(entry.pid)
-        if found is not None and (entry.status is None or found.parent == os.getppid()):
-            return not found.executed
-        status = await self.process.wait()
-        return status is None or os.waitstatus_to_exitcode(status) == ENGINE_IS_GONE
-
-    async def _go_on(self, *, was_starting: bool) -> None:
-        """The output flows while the network is taken over; but what is to be noted of it is there before Ready."""
-        async with together() as nursery:
-            if was_starting:
-                await self.sandbox.adopt(anew=True)
-                self._report(Ready())
-            else:
-                nursery.start_soon(partial(self.sandbox.adopt, anew=False))
-            await self._supervise()
-
-    async def _start_anew(self) -> None:
-        """The child saw that its engine was gone, and left; the start is made anew, as if asked for again.
-
-        Who is attached to it is attached to what comes in its place.
-        """
-        await self.end_by_force()
-        if self.process is not None:
-            await self.process.wait()
-        if self.ending.by == "itself":  # else somebody has asked for its end while this was found out
-            self.ending = Ending("restart")
-        self._report(Failed(StartFailed(self._what, "wait for the start", 0, "the engine died meanwhile")))
-        await self.committed.wait()
 
     async def _start(self, stack: AsyncExitStack) -> None:
         with self._starting:
@@ -265,7 +192,7 @@ class Run:
         stdio = Stdio.of(self.process.fds)
         async with self._stdio.connected(stdio, self._order, self._close_stdin) as copy_rest:
             status = await self._watch(self.process)
-            await self._kill_stragglers()
+            await self.kill_stragglers()
         copy_rest()
         await self._end(status)
 
@@ -293,11 +220,6 @@ class Run:
         self._report(Exited(status, self.cgroup.oom_kills() > 0, *self.cgroup.final_usage()))
         self.cgroup.remove_silent()
         await self.committed.wait()
-
-    async def _kill_stragglers(self) -> None:
-        """Whoever is left in the cgroup (an exec, a child with --pid host) ends with the first process."""
-        if self.cgroup is not None and self.cgroup.processes():
-            await self.end_by_force()
 
     async def _remove_cgroup(self) -> None:
         assert self.cgroup is not None  # noqa: S101 - pushed after it was made
@@ -331,43 +253,3 @@ class Run:
         gone = self._launched is not None and self._launched.gone
         due = trio.current_time() + (SETUP_WITHIN if gone else 0.0)
         self._starting.deadline = min(self._starting.deadline, due)
-
-    def signal(self, number: int) -> None:
-        """Signal the first process; nothing happens if it has ended."""
-        if self.process is not None:
-            self.process.kill(number)
-
-    async def kill_all(self) -> None:
-        """SIGKILL for every process of the cgroup, frozen ones too."""
-        self.signal(signal.SIGKILL)
-        if self.cgroup is not None:
-            await self.cgroup.kill(signal.SIGKILL)
-
-    async def end_by_force(self) -> bool:
-        """kill_all(), where nobody waits to hear that it cannot be; whether nothing is left.
-
-        What the kernel cannot end now, in the hands of a disk or of a server that does not answer, has the signal, and
-        ends later.
-        """
-        try:
-            await self.kill_all()
-        except (OSError, PysupError) as error:
-            log.warning("%s: %s", self._what, error)
-            return False
-        return True
-
-    async def freeze(self) -> None:
-        """Stop all its processes where they are. Raises Unavailable, Conflict: none of them is stopped."""
-        if self.cgroup is not None:
-            self._standstill.begin()
-            try:
-                await self.cgroup.freeze()
-            except PysupError:
-                self._standstill.end()
-                raise
-
-    async def thaw(self) -> None:
-        """Let them go on."""
-        if self.cgroup is not None:
-            await self.cgroup.thaw()
-            self._standstill.end()

@@ -10,7 +10,7 @@ from pysup.supervisor.engine.containers import policy
 from pysup.supervisor.engine.containers.outcome import Outcome
 from pysup.supervisor.engine.containers.record import Change, Columns, Told
 from pysup.supervisor.engine.containers.states import Event
-from pysup.supervisor.spec.container import ContainerSpec
+from pysup.supervisor.spec.container import ContainerSpec, RestartPolicy
 
 BY_HAND: Columns = {"desired": "stop", "stopped_by_hand": 1}
 NOT_BY_HAND: Columns = {"desired": "run", "stopped_by_hand": 0}
@@ -34,6 +34,16 @@ def sequel_of(
             return Change(told=(told,), columns={"desired": "rest", "gave_up_reason": reason})
         case _:
             return REST
+
+
+def reconsidered(row: Row, before: RestartPolicy, spec: ContainerSpec, now_ns: int) -> Change:
+    """The policy has changed while a retry is waited for: the new delay counts from the end of the run."""
+    if spec.restart.name == "no":
+        columns: Columns = {"next_start_at": None, "desired": "rest"}
+        return Change(passed=(Event.STOP,), told=(Told("stop"),), columns=columns)
+    delay = policy.changed_delay(before, spec.restart, row.last_delay)
+    due_ns = (row.finished_at or now_ns) + int(delay * 1e9)
+    return Change(columns={"next_start_at": due_ns, "last_delay": delay})
 
 
 REST = Change(columns={"desired": "rest"})

@@ -10,6 +10,7 @@ import trio
 from helpers.rows import NOW, SECOND, container
 
 from pysup.supervisor.engine.callers import DAEMON, Caller
+from pysup.supervisor.engine.containers.adopted_run import AdoptedRun
 from pysup.supervisor.engine.containers.commands import Failed, News, Ready, Remove, Stop
 from pysup.supervisor.engine.containers.container import Container
 from pysup.supervisor.engine.containers.ending import Ending
@@ -44,7 +45,7 @@ class Starting(Record):
 def started(nursery: trio.Nursery) -> tuple[Container, Run, Starting]:
     record = Starting()
     made = Container(PARTS, record, nursery)
-    made._run = run = made._new_run(1)
+    made._run = run = made._new_run(Run, 1)
     return made, run, record
 
 
@@ -79,7 +80,7 @@ async def test_a_start_that_was_cut_off_is_not_made_anew(nursery: trio.Nursery) 
     record, news = Starting(), list[News]()
     stdio = Container(PARTS, record, nursery).stdio
     for asked, after in ((Ending(), "restart"), (Ending("stop"), "stop"), (Ending("shutdown"), "shutdown")):
-        run = Run(PARTS, record, number=1, stdio=stdio, layers=KeptLayers(), report=news.append)
+        run = AdoptedRun(PARTS, record, number=1, stdio=stdio, layers=KeptLayers(), report=news.append)
         run.abandon(asked, SOMEBODY)
         run.committed.set()
         await run._start_anew()

@@ -26,7 +26,7 @@ class TakenOver:
 
     def find(self, _entry: object) -> None: ...
 
-    async def perform_adopted(self, _entry: object, _was_starting: bool) -> None:
+    async def carry_on(self, _entry: object, *, was_starting: bool) -> None:
         await trio.lowlevel.checkpoint()
 
     def signal(self, number: int) -> None:
@@ -69,7 +69,7 @@ async def test_what_is_begun_is_carried_out(
     adopting._children = nursery
     run = TakenOver(ending)
     adopting._run = cast("Any", run)
-    await adopting._adopted(None)
+    await adopting._adopted(adopting._run, None)
     assert run.calls == calls
 
 
@@ -98,7 +98,7 @@ async def test_a_clock_that_was_set_back_makes_no_end_longer(nursery: trio.Nurse
         adopting._run = cast("Any", TakenOver(Ending("stop", 15, NOW + 90 * SECOND, 90 * SECOND)))
         if state == "running":
             adopting._run.ending = Ending()
-        await adopting._adopted(None)
+        await adopting._adopted(adopting._run, None)
         assert adopting._deadline == pytest.approx(trio.current_time() + left, abs=1)
 
 
@@ -110,7 +110,7 @@ async def test_how_long_it_may_take_holds_on(nursery: trio.Nursery, state: str) 
     adopting = Container(parts, Record(parts, container(state=state, started_at=NOW), spec), nursery)
     adopting._children = nursery
     adopting._run = cast("Any", TakenOver(Ending()))
-    await adopting._adopted(None)
+    await adopting._adopted(adopting._run, None)
     assert adopting._deadline == pytest.approx(trio.current_time() + 4, abs=1)
     adopting.record.spec = replace(spec, run_timeout=0)
     adopting._set_run_deadline()
