@@ -115,7 +115,8 @@ def _rows(reader: Reader, given: Given) -> tuple[list[str], Iterable[Sequence[An
 
 
 def _tables(reader: Reader) -> tuple[list[str], Iterable[Sequence[Any]]]:
-    from pysup.store.views import TABLES, VIEWS
+    from pysup.store.tables import TABLES
+    from pysup.store.views import VIEWS
 
     about = TABLES | {view.name: view.about for view in VIEWS}
     found = reader.select(OBJECTS).fetchall()

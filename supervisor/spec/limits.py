@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 
-from pysup.supervisor.spec.container import DeviceRate, Resources, Rlimit
+from pysup.supervisor.spec.container import Rlimit
 from pysup.supervisor.spec.fields import Fields, Json
+from pysup.supervisor.spec.resources import DeviceRate, Resources
 
 MINIMUM_MEMORY = 6 << 20
 """Docker's: less than this and the set-up of a container does not fit."""

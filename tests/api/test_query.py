@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from helpers.daemon import Daemon
 
-from pysup.store.views import TABLES, VIEWS
+from pysup.store.tables import TABLES
+from pysup.store.views import VIEWS
 
 pytestmark = pytest.mark.kernel
 

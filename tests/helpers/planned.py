@@ -17,7 +17,8 @@ from pysup.supervisor.runtime import layers, machine, plan, rootfs, trees
 from pysup.supervisor.runtime.cgroups import detect
 from pysup.supervisor.runtime.cgroups.base import Cgroup, Hierarchy
 from pysup.supervisor.runtime.launch import Launched, StdioPlan, launch
-from pysup.supervisor.spec.container import ContainerSpec, Process, Resources, Rootfs
+from pysup.supervisor.spec.container import ContainerSpec, Process, Rootfs
+from pysup.supervisor.spec.resources import Resources
 
 
 def spec(*argv: str, process: dict[str, Any] | None = None, **changes: Any) -> ContainerSpec:

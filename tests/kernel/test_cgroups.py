@@ -14,7 +14,7 @@ from helpers.planned import cgroup_of, cgroup_parent
 
 from pysup.supervisor.errors import BadRequest, Conflict, PysupError
 from pysup.supervisor.runtime.cgroups.base import Cgroup
-from pysup.supervisor.spec.container import DeviceRate, Resources
+from pysup.supervisor.spec.resources import DeviceRate, Resources
 
 pytestmark = [pytest.mark.kernel, pytest.mark.vm]
 MIB = 1 << 20

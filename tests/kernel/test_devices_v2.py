@@ -13,7 +13,7 @@ import pytest
 from pysup.supervisor.runtime import devices
 from pysup.supervisor.runtime.cgroups import mounted
 from pysup.supervisor.runtime.cgroups.v2 import Version2
-from pysup.supervisor.spec.container import Resources
+from pysup.supervisor.spec.resources import Resources
 
 pytestmark = [pytest.mark.kernel, pytest.mark.vm]
 

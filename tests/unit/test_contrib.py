@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from pysup.store.database import open_or_create
-from pysup.store.views import TABLES, VIEWS
+from pysup.store.tables import TABLES
+from pysup.store.views import VIEWS
 
 CONTRIB = Path(__file__).parents[2] / "contrib"
 DATASETTE = json.loads((CONTRIB / "datasette.json").read_text())["databases"]["pysup"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pysup.store.views import TABLES, VIEWS
+from pysup.store.tables import TABLES
+from pysup.store.views import VIEWS
 from pysup.supervisor.cli.catalogue import COMMANDS, GROUPS
 
 README = (Path(__file__).parents[2] / "README.md").read_text()

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from pysup.supervisor.runtime.devices import CGROUP_RULES
 from pysup.supervisor.runtime.plan.facts import CgroupView
-from pysup.supervisor.spec.container import Resources
+from pysup.supervisor.spec.resources import Resources
 
 CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids")
 """The version 1 controllers that limits, figures and pause need; no other hierarchy is touched."""

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 
 from pysup.supervisor.errors import BadRequest
-from pysup.supervisor.spec.container import Resources
+from pysup.supervisor.spec.resources import Resources
 
 KINDS = (
     ("read_bps", "blkio.throttle.read_bps_device", "rbps"),

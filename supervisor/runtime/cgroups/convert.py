@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from pysup.supervisor.spec.container import Resources
+from pysup.supervisor.spec.resources import Resources
 
 UNLIMITED = -1
 _LEAST_SHARES, _MOST_SHARES = 2, 262144

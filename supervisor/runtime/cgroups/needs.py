@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from pysup.supervisor.errors import BadRequest, Unavailable
 from pysup.supervisor.runtime.cgroups.convert import cpu_list
-from pysup.supervisor.spec.container import Resources
+from pysup.supervisor.spec.resources import Resources
 
 VERSION_2_NAMES = {"blkio": "io", "cpuacct": "cpu"}
 

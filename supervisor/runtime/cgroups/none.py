@@ -14,7 +14,7 @@ from pysup.supervisor.runtime.cgroups.base import FinalUsage, Usage
 from pysup.supervisor.runtime.cgroups.waiting import until
 from pysup.supervisor.runtime.devices import CGROUP_RULES
 from pysup.supervisor.runtime.plan.facts import CgroupView
-from pysup.supervisor.spec.container import Resources
+from pysup.supervisor.spec.resources import Resources
 
 WHY = (
     "the daemon is an ordinary user's, without a cgroup of its own "

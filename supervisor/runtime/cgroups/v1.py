@@ -15,7 +15,7 @@ from pysup.supervisor.runtime.cgroups.mounted import Mounted
 from pysup.supervisor.runtime.cgroups.waiting import until
 from pysup.supervisor.runtime.devices import CGROUP_RULES, EVERY_DEVICE
 from pysup.supervisor.runtime.plan.facts import CgroupView
-from pysup.supervisor.spec.container import Resources
+from pysup.supervisor.spec.resources import Resources
 
 _FROZEN, _THAWED = "FROZEN", "THAWED"
 _TELLING = ("cpuacct", "memory")

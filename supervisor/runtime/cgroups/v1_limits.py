@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pysup.supervisor.errors import Unavailable
 from pysup.supervisor.runtime.cgroups import blockio, files
 from pysup.supervisor.runtime.cgroups.convert import UNLIMITED, memory_writes
-from pysup.supervisor.spec.container import Resources
+from pysup.supervisor.spec.resources import Resources
 
 _SUM = "memory.memsw.limit_in_bytes"
 _WEIGHTS = ("blkio.bfq.weight", "blkio.weight")

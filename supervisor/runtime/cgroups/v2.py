@@ -23,7 +23,7 @@ from pysup.supervisor.runtime.cgroups.base import FinalUsage, Usage
 from pysup.supervisor.runtime.cgroups.waiting import until
 from pysup.supervisor.runtime.devices import CGROUP_RULES, EVERY_DEVICE
 from pysup.supervisor.runtime.plan.facts import CgroupView
-from pysup.supervisor.spec.container import Resources
+from pysup.supervisor.spec.resources import Resources
 
 CONTROLLERS = frozenset({"cpu", "cpuset", "io", "memory", "pids"})
 """Those that limits and figures need; pause and device rules need none."""

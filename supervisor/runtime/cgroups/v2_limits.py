@@ -7,7 +7,7 @@ import os
 from pysup.supervisor.errors import Unavailable
 from pysup.supervisor.runtime.cgroups import blockio, files
 from pysup.supervisor.runtime.cgroups.convert import UNLIMITED, io_weight, swap_alone, weight_of_shares
-from pysup.supervisor.spec.container import Resources
+from pysup.supervisor.spec.resources import Resources
 
 
 def apply(wanted: Resources, directory: str) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pysup.supervisor.errors import BadRequest, Unavailable
 from pysup.supervisor.runtime.cgroups import convert, mounted, needs
-from pysup.supervisor.spec.container import Resources
+from pysup.supervisor.spec.resources import Resources
 
 
 @pytest.mark.parametrize(

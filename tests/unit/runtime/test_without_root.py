@@ -16,7 +16,7 @@ from pysup.supervisor.runtime.cgroups.detection import delegated
 from pysup.supervisor.runtime.cgroups.none import NoCgroups
 from pysup.supervisor.runtime.host_pieces import pieces
 from pysup.supervisor.settings import Settings
-from pysup.supervisor.spec.container import Resources
+from pysup.supervisor.spec.resources import Resources
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from pysup.supervisor.errors import BadRequest, Conflict, NotSupported
 from pysup.supervisor.spec import capabilities, documents, own_documents
-from pysup.supervisor.spec.container import ContainerSpec, DeviceRate, LogLimits, Mount, Rlimit
+from pysup.supervisor.spec.container import ContainerSpec, LogLimits, Mount, Rlimit
 from pysup.supervisor.spec.from_docker import Defaults, asked_root, container_spec, normalise
 from pysup.supervisor.spec.id_maps import IdMap
 from pysup.supervisor.spec.process import exec_process
+from pysup.supervisor.spec.resources import DeviceRate
 from pysup.supervisor.spec.update import merge_update
 
 ID = "0123456789abcdef" * 4
