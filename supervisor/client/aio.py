@@ -150,10 +150,7 @@ class Pysup:
         **config: Any,  # noqa: ANN401 - docker's own field names: Env, User, WorkingDir, Tty, …
     ) -> str:
         """Make a container; its id. ``config`` and ``host_config`` have docker's field names."""
-        body = _create_body(image, command, host_config, config)
-        query = {"name": name} if name else None
-        made: Json = await self.call("POST", "/containers/create", query=query, body=body)
-        return str(made["Id"])
+        return await self._made("/containers/create", name, _create_body(image, command, host_config, config))
 
     async def run(
         self,
@@ -165,9 +162,10 @@ class Pysup:
         **config: Any,  # noqa: ANN401 - as create()
     ) -> str:
         """create() and start() in one exchange; the id. A container that cannot be started does not stay."""
-        body = _create_body(image, command, host_config, config)
-        query = {"name": name} if name else None
-        made: Json = await self.call("POST", "/pysup/run", query=query, body=body)
+        return await self._made("/pysup/run", name, _create_body(image, command, host_config, config))
+
+    async def _made(self, path: str, name: str, body: Json) -> str:
+        made: Json = await self.call("POST", path, query={"name": name} if name else None, body=body)
         return str(made["Id"])
 
     async def start(self, container: str) -> None:

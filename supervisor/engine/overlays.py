@@ -17,6 +17,7 @@ import trio
 
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.images.content import TEMPORARY
+from pysup.supervisor.kernel.files import closing
 from pysup.supervisor.kernel.process import CLONE_NEWNS
 from pysup.supervisor.runtime import trees
 from pysup.supervisor.runtime.launch import StdioPlan, launch
@@ -72,11 +73,9 @@ async def mounted(parts: Parts, what: str, lower: Sequence[str], place: Scratch)
     )
     try:
         await helper.ready()
-        fd = os.open(f"/proc/{helper.process.pid}/cwd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
+        top = f"/proc/{helper.process.pid}/cwd"
+        with closing(os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as fd:
             yield fd
-        finally:
-            os.close(fd)
     finally:
         with trio.CancelScope(shield=True):
             await helper.abort()

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from pysup.supervisor.images import whiteouts
 from pysup.supervisor.images.write_layers import Rules
 from pysup.supervisor.kernel import mounts, paths
+from pysup.supervisor.kernel.files import closing
 from pysup.supervisor.kernel.libc import KernelError
 from pysup.supervisor.runtime.walking import Found, walk
 
@@ -203,10 +204,8 @@ def _below(top: int, path: str) -> Iterator[int | None]:
             raise
         yield None
         return
-    try:
+    with closing(fd):
         yield fd
-    finally:
-        os.close(fd)
 
 
 def _capability(directory: int, name: str) -> bytes | None:

@@ -21,6 +21,7 @@ from pysup.supervisor.images import attributes
 from pysup.supervisor.images.tar_stream import BadArchive, Stream, content, members, write_all, write_extents
 from pysup.supervisor.images.unpack import parts_of
 from pysup.supervisor.kernel import mounts, paths
+from pysup.supervisor.kernel.files import closing
 from pysup.supervisor.runtime import trees
 from pysup.supervisor.runtime.walking import walk
 
@@ -237,10 +238,8 @@ class _Parents:
             if error.errno == errno.ENOENT:
                 raise FileNotFoundError(error.errno, error.strerror) from error
             raise
-        try:
+        with closing(fd):
             yield fd
-        finally:
-            os.close(fd)
 
     def forget(self) -> None:
         """Something was taken away."""

@@ -5,11 +5,12 @@ What is not known beforehand is read from descriptors: a file that became shorte
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
+
+from pysup.supervisor.kernel.files import data_of
 
 XATTR = "SCHILY.xattr."
 """What the record of an extended attribute begins with, as star, GNU tar and docker have it."""
@@ -118,26 +119,12 @@ def _extents(fd: int, size: int) -> list[Extent] | None:
     """Where data is; None if there are no holes worth speaking of."""
     if os.fstat(fd).st_blocks * 512 + _WORTH_A_MAP > size:
         return None
-    found = list(_data(fd, size))
+    found = list(data_of(fd, size))
     gap = _BLOCK
     while len(found) > _MOST_EXTENTS:
         gap *= 8
         found = _joined(found, gap)
     return found if size - sum(length for _, length in found) >= _WORTH_A_MAP else None
-
-
-def _data(fd: int, size: int) -> Iterator[Extent]:
-    place = 0
-    while place < size:
-        try:
-            begin = os.lseek(fd, place, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:  # nothing but a hole is left
-                return
-            raise
-        place = min(os.lseek(fd, begin, os.SEEK_HOLE), size)
-        if begin < place:
-            yield begin, place - begin
 
 
 def _joined(extents: list[Extent], gap: int) -> list[Extent]:

@@ -22,7 +22,7 @@ import os
 import stat
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -37,6 +37,7 @@ from pysup.supervisor.images.documents import OCI_LAYER
 from pysup.supervisor.images.layers import LAYERS, Layer, publish
 from pysup.supervisor.images.tar_writing import TarWriter, add_attributes, entry_of
 from pysup.supervisor.kernel import mounts, paths
+from pysup.supervisor.kernel.files import closing
 from pysup.supervisor.runtime import trees
 from pysup.supervisor.runtime.walking import Found, walk
 from pysup.supervisor.volumes.copying import Inode, Owners, copy_tree
@@ -110,13 +111,8 @@ class Stage:
         trees.remove(self._directory)
 
 
-@contextlib.contextmanager
-def _opened(path: str) -> Iterator[int]:
-    fd = os.open(path, _DIRECTORY)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
+def _opened(path: str) -> contextlib.AbstractContextManager[int]:
+    return closing(os.open(path, _DIRECTORY))
 
 
 class _Archiving:
@@ -281,11 +277,6 @@ def _is_opaque_at(parent: int, name: str, rules: Rules) -> bool:
         return whiteouts.is_opaque(directory, to_users=rules.to_users)
 
 
-@contextlib.contextmanager
-def _below(top: int, path: str) -> Iterator[int]:
+def _below(top: int, path: str) -> contextlib.AbstractContextManager[int]:
     """A directory, reached through no link."""
-    fd = mounts.openat2(top, path or ".", _DIRECTORY, resolve=paths.BELOW)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
+    return closing(mounts.openat2(top, path or ".", _DIRECTORY, resolve=paths.BELOW))

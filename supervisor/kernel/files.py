@@ -1,5 +1,5 @@
 """Descriptors, pipes, memory files, file systems: close_range(2), F_SETPIPE_SZ of fcntl(2), memfd_create(2),
-syncfs(2), renameat2(2).
+syncfs(2), renameat2(2), SEEK_DATA of lseek(2).
 """
 
 from __future__ import annotations
@@ -24,6 +24,15 @@ _syncfs = libc.bind_waiting("syncfs", libc.c_int)
 def close_range(first: int, last: int = _LAST) -> None:
     """Close every descriptor from ``first`` to ``last``. close_range(2), Linux 5.9."""
     libc.syscall(_SYS_CLOSE_RANGE, "close_range", first, last, 0)
+
+
+@contextlib.contextmanager
+def closing(fd: int) -> Iterator[int]:
+    """Close a descriptor after the block."""
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def set_pipe_size(fd: int, size: int) -> int:
@@ -111,11 +120,8 @@ def syncfs(path: str) -> None:
 
     Raises OSError, also for what could not be written since the last time (Linux 5.8).
     """
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    with closing(os.open(path, os.O_RDONLY | os.O_CLOEXEC)) as fd:
         libc.check(_syncfs(fd), "syncfs")
-    finally:
-        os.close(fd)
 
 
 @contextlib.contextmanager
@@ -124,20 +130,29 @@ def duplicate(fd: int) -> Iterator[int]:
 
     A number alone could be another file's by the time that it is used.
     """
-    copy = os.dup(fd)
-    try:
+    with closing(os.dup(fd)) as copy:
         yield copy
-    finally:
-        os.close(copy)
 
 
 def sync_directory(path: str) -> None:
     """Have the names in a directory on the disk. fsync(2)."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    with closing(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as fd:
         os.fsync(fd)
-    finally:
-        os.close(fd)
+
+
+def data_of(fd: int, size: int) -> Iterator[tuple[int, int]]:
+    """Offset and length of what is data in the first ``size`` bytes of a file; the rest is holes. lseek(2)."""
+    place = 0
+    while place < size:
+        try:
+            begin = os.lseek(fd, place, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # nothing but a hole is left
+                return
+            raise
+        place = min(os.lseek(fd, begin, os.SEEK_HOLE), size)
+        if begin < place:
+            yield begin, place - begin
 
 
 def rename_to_free(old: str, new: str, old_dir: int, new_dir: int) -> bool:

@@ -11,10 +11,10 @@ import contextlib
 import errno
 import os
 import posixpath
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from pysup.supervisor.kernel import mounts, paths
+from pysup.supervisor.kernel.files import closing
 from pysup.supervisor.kernel.libc import KernelError
 
 _MOST_LINKS = 40
@@ -54,14 +54,10 @@ def locate(root: int, path: str) -> Located:
     return Located(fd, full, os.fstat(fd))
 
 
-@contextlib.contextmanager
-def directory(root: int, path: str) -> Iterator[int]:
+def directory(root: int, path: str) -> contextlib.AbstractContextManager[int]:
     """A directory for reading and for making names in, whatever links lead to it. Raises KernelError."""
-    fd = mounts.openat2(root, _relative(absolute(path)), os.O_RDONLY | os.O_DIRECTORY, resolve=paths.INSIDE)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
+    flags = os.O_RDONLY | os.O_DIRECTORY
+    return closing(mounts.openat2(root, _relative(absolute(path)), flags, resolve=paths.INSIDE))
 
 
 def _look(root: int, path: str, *, follow: bool) -> int:

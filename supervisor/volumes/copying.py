@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pysup.supervisor.kernel import mounts, paths
+from pysup.supervisor.kernel.files import closing, data_of
 from pysup.supervisor.runtime.walking import reopened
 from pysup.supervisor.spec.id_maps import IdMap
 
@@ -96,13 +97,8 @@ def _wanted(copy: _Copy, here: int, status: os.stat_result) -> bool:
     return status.st_dev == os.fstat(here).st_dev and (status.st_dev, status.st_ino) not in copy.hidden
 
 
-@contextlib.contextmanager
-def _opened(top: int, path: str) -> Iterator[int]:
-    fd = mounts.openat2(top, path or ".", _DIRECTORY, resolve=paths.BELOW_ON_ONE_MOUNT)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
+def _opened(top: int, path: str) -> contextlib.AbstractContextManager[int]:
+    return closing(mounts.openat2(top, path or ".", _DIRECTORY, resolve=paths.BELOW_ON_ONE_MOUNT))
 
 
 def _like_source(copy: _Copy, path: str) -> None:
@@ -166,19 +162,11 @@ def _copy_special(copy: _Copy, name: str, here: int, there: int, status: os.stat
 
 
 def copy_content(source: int, target: int) -> None:
-    """The bytes of a file; where it has holes, so has the copy (lseek(2), SEEK_DATA)."""
+    """The bytes of a file; where it has holes, so has the copy."""
     size = os.fstat(source).st_size
     os.ftruncate(target, size)
-    place = 0
-    while place < size:
-        try:
-            begin = os.lseek(source, place, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:  # nothing but a hole is left
-                return
-            raise
-        place = os.lseek(source, begin, os.SEEK_HOLE)
-        _copy_range(source, target, begin, place)
+    for begin, length in data_of(source, size):
+        _copy_range(source, target, begin, begin + length)
 
 
 def _copy_range(source: int, target: int, begin: int, end: int) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from pysup.supervisor.kernel import mounts, paths
-from pysup.supervisor.kernel.files import rename_to_free, sync_directory, syncfs
+from pysup.supervisor.kernel.files import closing, rename_to_free, sync_directory, syncfs
 from pysup.supervisor.runtime import trees
 from pysup.supervisor.volumes.copying import Inode, Owners, copy_tree, make_alike
 from pysup.supervisor.volumes.directories import data_of
@@ -109,10 +109,8 @@ def _directory_in(image: Image, path: str) -> Iterator[int | None]:
             raise
         yield None
         return
-    try:
+    with closing(fd):
         yield fd if image.has(fd) else None
-    finally:
-        os.close(fd)
 
 
 def _give(data: str, owners: Owners) -> None:
@@ -136,13 +134,8 @@ def _stage(place: Place, source: int, owners: Owners, hidden: Collection[Inode])
     sync_directory(os.path.dirname(place.copy))
 
 
-@contextlib.contextmanager
-def _opened(path: str) -> Iterator[int]:
-    fd = os.open(path, _DIRECTORY | os.O_NOFOLLOW)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
+def _opened(path: str) -> contextlib.AbstractContextManager[int]:
+    return closing(os.open(path, _DIRECTORY | os.O_NOFOLLOW))
 
 
 def finish(place: Place) -> None:

@@ -6,9 +6,9 @@ import contextlib
 import errno
 import os
 import posixpath
-from collections.abc import Iterator
 
 from pysup.supervisor.images.directories import INSIDE
+from pysup.supervisor.kernel.files import closing
 from pysup.supervisor.kernel.libc import KernelError
 from pysup.supervisor.kernel.mounts import openat2
 
@@ -55,14 +55,9 @@ def _directory(root: int, path: str, parent: int, owner: tuple[int, int], links:
     return fd
 
 
-@contextlib.contextmanager
-def opened(root: int, path: str, owner: tuple[int, int]) -> Iterator[int]:
+def opened(root: int, path: str, owner: tuple[int, int]) -> contextlib.AbstractContextManager[int]:
     """make_directories() for the block."""
-    fd = make_directories(root, path, owner)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
+    return closing(make_directories(root, path, owner))
 
 
 def is_directory(root: int, path: str) -> bool:

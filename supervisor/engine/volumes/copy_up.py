@@ -6,13 +6,14 @@ Layers are read as overlayfs shows them, in a mount namespace that is gone after
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, asynccontextmanager
 
 from pysup.store import volumes
 from pysup.supervisor.engine.containers.user_namespaces import maps_volumes
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.volumes.uses import shown_volumes
+from pysup.supervisor.kernel.files import closing
 from pysup.supervisor.kernel.process import CLONE_NEWNS
 from pysup.supervisor.runtime import plan
 from pysup.supervisor.runtime.launch import StdioPlan, launch
@@ -101,10 +102,5 @@ async def _merged(parts: Parts, spec: ContainerSpec, container_id: str) -> Async
         await helper.abort()
 
 
-@contextmanager
-def _opened(path: str) -> Iterator[int]:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
+def _opened(path: str) -> AbstractContextManager[int]:
+    return closing(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
