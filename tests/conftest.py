@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from helpers import own_network
 from helpers.daemon import Daemon
+from helpers.registries import Registry
 from hypothesis import settings
 
 if os.geteuid() == 0:  # here, and not in a fixture: before any thread is made
@@ -41,6 +42,13 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """One daemon for all tests of a module, which leave nothing in it."""
     with Daemon(tmp_path_factory.mktemp("daemon")) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """A registry for all tests of a module."""
+    with Registry(tmp_path_factory.mktemp("registry")) as started:
+        yield started
 
 
 @pytest.fixture

@@ -49,12 +49,6 @@ def image(text: str = "hello", **others: str) -> Image:
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    with Registry(tmp_path_factory.mktemp("registry")) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     with Daemon(tmp_path_factory.mktemp("pulling"), "--max-download-attempts", "2") as started:
         yield started
@@ -282,18 +276,12 @@ def test_two_pulls_at_once_share_the_download(daemon: Daemon) -> None:
 
 def test_a_pull_goes_on_after_the_engine_was_killed(daemon: Daemon) -> None:
     never = threading.Event()
-
-    def stop(handler: Handler, content: Content) -> None:
-        handler.send_head(content)
-        handler.wfile.write(handler.part(content)[: 3 << 20])
-        never.wait(WITHIN)
-
     made = Image([layer(("file", {}, random.Random(1).randbytes(4 << 20)))])
     digest = digest_of(made.blobs[0])
     path, partial = f"/v2/a/blobs/{digest}", daemon.root / "images/partial" / digest.removeprefix("sha256:")
     with HostileRegistry() as registry, ThreadPoolExecutor(1) as pool:
         name = registry.add("a", "1", made)
-        registry.misbehave(path, stop)
+        registry.misbehave(path, breaks_off_after(3 << 20, never))
         pulling = pool.submit(daemon.pysup, "pull", name)
         until(lambda: partial.exists() and partial.stat().st_size >= 2 << 20, "2 MiB are there")
         os.kill(daemon.engine_pid, signal.SIGKILL)

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from helpers.hostile_registry import WITHIN, Content, Handler, HostileRegistry
+from helpers.hostile_registry import HostileRegistry, breaks_off_after
 from helpers.image_store import everything
 from helpers.images import Image, busybox, layer
 from helpers.mortal import Mortal, until
@@ -26,12 +26,6 @@ ROUNDS = int(os.environ.get("PYSUP_TORTURE_ROUNDS", "2"))
 SEED = int(os.environ.get("PYSUP_TORTURE_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 LATEST = 1.0
 """Seconds after the beginning of a command until which the kill comes: it takes about as long."""
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    with Registry(tmp_path_factory.mktemp("registry")) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
@@ -82,18 +76,12 @@ def test_a_push_goes_on_with_the_next_engine(mortal: Mortal, registry: Registry,
 
 def test_a_pull_goes_on_with_the_next_daemon(mortal: Mortal) -> None:
     end = threading.Event()
-
-    def stop(handler: Handler, content: Content) -> None:
-        handler.send_head(content)
-        handler.wfile.write(handler.part(content)[: 3 << 20])
-        end.wait(WITHIN)
-
     made = Image([layer(("file", {}, random.Random(1).randbytes(4 << 20)))])
     digest = digest_of(made.blobs[0])
     path, beginning = f"/v2/a/blobs/{digest}", mortal.root / "images/partial" / digest.removeprefix("sha256:")
     with HostileRegistry() as hostile, ThreadPoolExecutor(1) as pool:
         name = hostile.add("a", "1", made)
-        hostile.misbehave(path, stop)
+        hostile.misbehave(path, breaks_off_after(3 << 20, end))
         pulling = pool.submit(mortal.pysup, "pull", name)
         until(lambda: beginning.exists() and beginning.stat().st_size >= 2 << 20, "2 MiB are there")
         mortal.kill("keeper", "engine")

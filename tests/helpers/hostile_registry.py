@@ -52,12 +52,14 @@ def answers(status: int, **headers: str) -> Misdeed:
     return act
 
 
-def breaks_off_after(size: int) -> Misdeed:
-    """Send the head and some bytes, then close the connection."""
+def breaks_off_after(size: int, end: threading.Event | None = None) -> Misdeed:
+    """Send the head and some bytes, then close the connection: at once, or when the test says so."""
 
     def act(handler: Handler, content: Content) -> None:
         handler.send_head(content)
         handler.wfile.write(handler.part(content)[:size])
+        if end is not None:
+            end.wait(WITHIN)
         handler.close_connection = True
 
     return act

@@ -8,6 +8,8 @@ from pysup.store import containers, networks
 from pysup.store.endpoints import Endpoint
 from pysup.store.networks import Network, Subnet
 
+from . import rows
+
 
 def full(begin: str) -> str:
     """An id that begins so."""
@@ -26,9 +28,7 @@ def add_network(conn: Connection, begin: str, name: str, subnet: str, gateway: s
 
 def add_container(conn: Connection, begin: str, state: str = "created") -> None:
     """A container, named as its id begins."""
-    containers.insert(
-        conn, id=full(begin), name=begin, image_id="sha256:1", image_ref="host", config={}, host_config={}, created_at=1
-    )  # fmt: skip
+    rows.insert(conn, full(begin), begin)
     containers.update(conn, full(begin), state=state)
 
 

@@ -1,11 +1,13 @@
-"""Store rows for tests that need no store."""
+"""Rows of containers, for tests that need no store, and for tests of the store."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
+from sqlite3 import Connection
 from typing import Any
 
+from pysup.store import containers
 from pysup.store.containers import Container
 from pysup.supervisor.spec.from_docker import normalise
 from pysup.supervisor.spec.network import with_default
@@ -45,3 +47,19 @@ def container(body: dict[str, Any] | None = None, **columns: Any) -> Container:
         host_config=json.dumps(made.host_config),
     )
     return replace(plain, **columns)
+
+
+def insert(
+    conn: Connection, container_id: str, name: str, *, image_id: str = "sha256:1", created_at: int = 1
+) -> None:
+    """A container that was only created."""
+    containers.insert(
+        conn,
+        id=container_id,
+        name=name,
+        image_id=image_id,
+        image_ref="host",
+        config={"Cmd": ["true"]},
+        host_config={},
+        created_at=created_at,
+    )

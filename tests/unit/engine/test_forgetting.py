@@ -11,6 +11,8 @@ from sqlite3 import Connection
 from types import SimpleNamespace
 from typing import Any, cast
 
+from helpers import rows
+
 from pysup.store import containers, events, execs
 from pysup.store.store import Store
 from pysup.supervisor.engine.images.admission import Admissions
@@ -50,16 +52,7 @@ def add_event(conn: Connection, age: int) -> None:
 
 
 def add_removed(conn: Connection, age: int) -> None:
-    containers.insert(
-        conn,
-        id=CONTAINER,
-        name="web",
-        image_id="",
-        image_ref="host",
-        config={},
-        host_config={},
-        created_at=1,
-    )
+    rows.insert(conn, CONTAINER, "web")
     containers.update(conn, CONTAINER, state="removed", removed_at=(NOW - age) * SECOND)
 
 

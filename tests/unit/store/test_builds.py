@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlite3 import Connection
 
 import pytest
+from helpers import rows
 
 from pysup.store import builds, containers, images
 from pysup.store.builds import BuildStep
@@ -67,9 +68,7 @@ def test_what_goes_with_an_image(conn: Connection) -> None:
     assert builds.unneeded_above(conn, of("b")) == [], "c needs it, too"
     images.delete(conn, of("c"))
     assert builds.unneeded_above(conn, of("b")) == [of("a")]
-    containers.insert(
-        conn, id="f" * 64, name="x", image_id=of("a"), image_ref="a", config={}, host_config={}, created_at=1
-    )
+    rows.insert(conn, "f" * 64, "x", image_id=of("a"))
     assert builds.in_use(conn) == {of("a")}
     assert builds.unneeded_above(conn, of("b")) == []
 
@@ -86,16 +85,7 @@ def test_a_newer_step_takes_the_place_of_an_older_one_which_stays_a_step(conn: C
 
 def test_containers_of_steps(conn: Connection) -> None:
     for letter in "ef":
-        containers.insert(
-            conn,
-            id=letter * 64,
-            name=letter,
-            image_id="",
-            image_ref="",
-            config={},
-            host_config={},
-            created_at=1,
-        )
+        rows.insert(conn, letter * 64, letter)
         builds.add_container(conn, letter * 64)
     containers.update(conn, "e" * 64, state="removed", removed_at=5)
     assert builds.list_containers(conn) == ["f" * 64]

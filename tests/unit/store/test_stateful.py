@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlite3 import Connection
 
 import pytest
+from helpers import rows
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -106,10 +107,7 @@ class Store(RuleBasedStateMachine):
         return nullcontext() if holder is None else pytest.raises(NameTaken, match=holder)
 
     def _insert(self, conn: Connection, container_id: str, name: str) -> None:
-        containers.insert(
-            conn, id=container_id, name=name, image_id="sha256:1", image_ref="host", config={}, host_config={},
-            created_at=self.tick(),
-        )  # fmt: skip
+        rows.insert(conn, container_id, name, created_at=self.tick())
 
     def _tell(self, conn: Connection, container_id: str, action: str) -> None:
         events.add(

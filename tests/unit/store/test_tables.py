@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlite3 import Connection, IntegrityError
 
 import pytest
+from helpers import rows
 
 from pysup.store import containers, events, execs, images, runs
 from pysup.store.database import open_or_create
@@ -27,16 +28,7 @@ def full(begin: str) -> str:
 
 
 def add(conn: Connection, container_id: str, name: str) -> None:
-    containers.insert(
-        conn,
-        id=full(container_id),
-        name=name,
-        image_id="sha256:1",
-        image_ref="host",
-        config={"Cmd": ["true"]},
-        host_config={},
-        created_at=1,
-    )
+    rows.insert(conn, full(container_id), name)
 
 
 def test_a_container_is_found_by_id_name_and_unique_prefix(conn: Connection) -> None:

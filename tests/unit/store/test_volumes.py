@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlite3 import Connection, IntegrityError
 
 import pytest
+from helpers import rows
 
 from pysup.store import containers, volumes
 from pysup.store.database import open_or_create
@@ -18,16 +19,7 @@ def conn(tmp_path: Path) -> Iterator[Connection]:
     """A store with the containers a and b, and the volumes data and unnamed."""
     found = open_or_create(str(tmp_path / "pysup.db"))
     for letter in "ab":
-        containers.insert(
-            found,
-            id=letter * 64,
-            name=letter,
-            image_id="",
-            image_ref="host",
-            config={},
-            host_config={},
-            created_at=1,
-        )
+        rows.insert(found, letter * 64, letter)
     for name in ("data", "unnamed"):
         volumes.insert(
             found, name=name, created_at=5, labels={"k": "v"}, options={}, anonymous=name != "data"
