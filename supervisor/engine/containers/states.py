@@ -1,6 +1,6 @@
 """The container's life as one table: every pair of state and event is legal here or nowhere.
 
-Pure. containers/container.py is the only caller of next_state(); contrib/ARCHITECTURE.md draws the same table and a
+Pure. containers/record.py is the only caller of next_state(); contrib/ARCHITECTURE.md draws the same table and a
 test compares the two.
 """
 
