@@ -150,11 +150,8 @@ class _Below:
         above, name = posixpath.split(path)
         for layer in self._having(above):
             with _below(self._layers[layer], above) as directory:
-                if directory is None:
-                    continue
-                try:
-                    status = os.lstat(name, dir_fd=directory)
-                except FileNotFoundError:
+                status = _status_in(directory, name)
+                if directory is None or status is None:
                     continue
                 if whiteouts.hides(status):
                     return None
@@ -180,11 +177,8 @@ class _Below:
     def _look(self, layers: Sequence[int], above: str, name: str) -> Iterator[int]:
         for layer in layers:
             with _below(self._layers[layer], above) as directory:
-                if directory is None:
-                    continue
-                try:
-                    status = os.lstat(name, dir_fd=directory)
-                except FileNotFoundError:
+                status = _status_in(directory, name)
+                if directory is None or status is None:
                     continue
                 if not stat.S_ISDIR(status.st_mode):
                     return
@@ -206,6 +200,14 @@ def _below(top: int, path: str) -> Iterator[int | None]:
         return
     with closing(fd):
         yield fd
+
+
+def _status_in(directory: int | None, name: str) -> os.stat_result | None:
+    """None: there is nothing of this name."""
+    try:
+        return None if directory is None else os.lstat(name, dir_fd=directory)
+    except FileNotFoundError:
+        return None
 
 
 def _capability(directory: int, name: str) -> bytes | None:
