@@ -206,7 +206,7 @@ def test_a_subpath_stays_in_the_volume(daemon: Daemon, subpath: str) -> None:
 def test_a_killed_engine_leaves_nothing_half(tmp_path: Path) -> None:
     many: list[Member] = [("data", DIRECTORY, b"")]
     many += [(f"data/{number}", {}, b"x" * 1000) for number in range(3000)]
-    with Mortal(tmp_path) as daemon:
+    with Mortal(tmp_path, apart=True) as daemon:
         image = load(daemon, "many:1", layer(*many))
         volume = daemon.root / "volumes" / "half"
         asking = subprocess.Popen(
