@@ -25,6 +25,7 @@ from pysup.supervisor.api.server import App, serve
 from pysup.supervisor.api.tls import server_context
 from pysup.supervisor.daemon_log import configure
 from pysup.supervisor.engine.boot import boot
+from pysup.supervisor.engine.containers.directories_ahead import DirectoriesAhead
 from pysup.supervisor.engine.containers.id_ranges import IdRanges
 from pysup.supervisor.engine.containers.launching import default_filter, make_directories, order_stages
 from pysup.supervisor.engine.engine import Engine
@@ -136,6 +137,7 @@ def _assemble(settings: Settings, store: Store, link: Link, nursery: trio.Nurser
         upper_layers=OnMount(settings.images_dir),
         filters=Filters(settings.filters_dir),
         images=Images(store, settings, trash),
+        directories=DirectoriesAhead(settings.containers_dir),
         id_ranges=IdRanges(store.read, settings),
         volumes=Volumes(store, settings, news=news, trash=trash, disk=disk),
         secrets=Secrets(store, settings, news),
@@ -166,6 +168,7 @@ async def _live(engine: Engine, nursery: trio.Nursery, listen_fd: int) -> None:
     nursery.start_soon(forget_in_time, parts)
     nursery.start_soon(keep_logs_bounded, parts)
     nursery.start_soon(_make_default_filter, parts)
+    nursery.start_soon(parts.directories.keep_filled)
     await _try_write_layer(parts)
     await order_stages(parts)
     app = app_for(engine)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import trio
 
 from pysup.store.store import Store
+from pysup.supervisor.engine.containers.directories_ahead import DirectoriesAhead
 from pysup.supervisor.engine.containers.id_ranges import IdRanges
 from pysup.supervisor.engine.images.images import Images
 from pysup.supervisor.engine.networks.networks import Networks
@@ -41,6 +42,7 @@ class Parts:
     filters: Filters
     images: Images
     volumes: Volumes
+    directories: DirectoriesAhead
     id_ranges: IdRanges
     secrets: Secrets
     networks: Networks

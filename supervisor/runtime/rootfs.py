@@ -35,12 +35,17 @@ ff02::2\tip6-allrouters
 """What docker writes for a container without an address (moby libnetwork/etchosts)."""
 
 
-def create(directory: str, spec: ContainerSpec) -> None:
-    """Make the directories; the container's root owns them. Raises OSError; remove() cleans up after it."""
-    ids = plan.root_ids(spec.namespaces)
+def make(directory: str) -> None:
+    """Make what every container has, with nothing of any in it. Raises OSError, and leaves what there is then."""
     os.makedirs(directory, 0o700, exist_ok=True)
     for name, mode in _MODES.items():
         os.mkdir(f"{directory}/{name}", mode)
+    _make_etc_files(directory)
+
+
+def furnish(directory: str, spec: ContainerSpec) -> None:
+    """Make it this container's, after make(): its root owns it. Raises OSError."""
+    ids = plan.root_ids(spec.namespaces)
     if spec.namespaces.user == "private":
         for name in _MAPPED:
             os.mkdir(f"{directory}/{name}", 0o755)
@@ -54,8 +59,7 @@ def make_ground(directory: str) -> None:
     """Make the lowest layer of all containers, which only has what their mounts lie on. Raises OSError."""
     for name in ("dev", "etc", "proc", "sys"):
         os.makedirs(f"{directory}/{name}", 0o755, exist_ok=True)
-    for name in plan.ETC_FILES:
-        _write(f"{directory}/etc/{name}", "", _ROOT)
+    _make_etc_files(directory)
 
 
 def _give_away(directory: str, ids: tuple[int, int]) -> None:
@@ -168,6 +172,11 @@ def _write(path: str, content: str, ids: tuple[int, int]) -> None:
             os.ftruncate(fd, len(data))
     finally:
         os.close(fd)
+
+
+def _make_etc_files(directory: str) -> None:
+    for name in plan.ETC_FILES:
+        _write(f"{directory}/etc/{name}", "", _ROOT)
 
 
 def _etc(spec: ContainerSpec) -> dict[str, str]:

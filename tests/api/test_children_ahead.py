@@ -1,4 +1,7 @@
-"""Children made ahead (keeper/stock.py): a container from the stock is like any other, and never out of date."""
+"""Children made ahead (keeper/stock.py): a container from the stock is like any other, and never out of date.
+
+So are the directories that are made ahead (engine/containers/directories_ahead.py).
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ from pathlib import Path
 import pytest
 from helpers.daemon import CGROUPS, READY_WITHIN, Daemon, children
 from helpers.mortal import until
+
+from pysup.supervisor.engine.containers.directories_ahead import AHEAD
 
 pytestmark = pytest.mark.kernel
 
@@ -39,6 +44,10 @@ class Stocked(Daemon):
     def rows(self, sql: str) -> list[dict[str, int]]:
         found: list[dict[str, int]] = json.loads(self.pysup("query", "--json", sql, check=True).stdout)
         return found
+
+    def directories(self) -> set[str]:
+        """What lies where the containers' directories do, and is no container's."""
+        return {path.name for path in (self.root / "containers").iterdir() if path.name.startswith(".")}
 
     def stocked(self) -> set[int]:
         """Wait until the shelves are full: three children for each of two stages; none on cgroup v2."""
@@ -187,6 +196,23 @@ def test_spare_children_that_were_killed_do_no_harm(daemon: Stocked) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "there\n", "")
 
 
+def test_directories_that_were_made_ahead_are_taken_and_made_anew(daemon: Stocked) -> None:
+    until(lambda: len(daemon.directories()) == AHEAD, "directories ahead")
+    before = {path.stat().st_ino for path in (daemon.root / "containers").iterdir()}
+    made = daemon.pysup("create", "host", "true", check=True).stdout.strip()
+    assert (daemon.root / "containers" / made).stat().st_ino in before
+    until(lambda: len(daemon.directories()) == AHEAD, "directories ahead")
+    daemon.pysup("rm", made, check=True)
+
+
+def test_directories_of_a_killed_engine_go_with_the_next(daemon: Stocked) -> None:
+    until(lambda: len(daemon.directories()) == AHEAD, "directories ahead")
+    before, engine = daemon.directories(), daemon.engine_pid
+    os.kill(engine, signal.SIGKILL)
+    until(lambda: len(daemon.directories() - before) == AHEAD, "new ones")
+    assert not daemon.directories() & before
+
+
 def test_they_end_with_the_daemon(tmp_path: Path) -> None:
     with Stocked(tmp_path) as daemon:
         pidfds = [os.pidfd_open(pid) for pid in daemon.stocked()]
@@ -198,3 +224,4 @@ def test_they_end_with_the_daemon(tmp_path: Path) -> None:
         finally:
             os.close(pidfd)
         raise AssertionError("a spare child outlives its keeper")
+    assert daemon.directories() == set()

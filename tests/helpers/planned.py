@@ -95,7 +95,8 @@ async def running(
     """A started container, ended and removed after the block."""
     directory = base / "container"
     async with cgroup_of(wanted.resources) as cgroup:
-        rootfs.create(str(directory), wanted)
+        rootfs.make(str(directory))
+        rootfs.furnish(str(directory), wanted)
         try:
             yield await start(link, directory, wanted, cgroup, **changes), cgroup
         finally:

@@ -34,7 +34,8 @@ async def waiting(keeper: KeeperProcess, base: Path, wanted: ContainerSpec) -> A
     """A child that has done every step before its exec, and waits for the engine's word."""
     directory = base / "container"
     async with linked(keeper) as link, planned.cgroup_of(wanted.resources) as cgroup:
-        rootfs.create(str(directory), wanted)
+        rootfs.make(str(directory))
+        rootfs.furnish(str(directory), wanted)
         try:
             facts = planned.facts(directory, cgroup)
             with layers.detached(wanted, facts) as attached:

@@ -183,7 +183,9 @@ def _check_sources(spec: ContainerSpec) -> None:
 def _make_directories(parts: Parts, spec: ContainerSpec, container_id: str) -> None:
     directory = parts.settings.container_dir(container_id)
     try:
-        rootfs.create(directory, spec)
+        if not parts.directories.take(directory):
+            rootfs.make(directory)
+        rootfs.furnish(directory, spec)
     except OSError as error:
         parts.trash.throw(directory)
         raise Unavailable(

@@ -105,6 +105,8 @@ class CgroupV1:
         self._path = path
         self._parent_stays = parent_stays
         self._unique = [f"{mount.path}/{path}" for mount in mounts]
+        self._left = self._unique
+        """Those that are not removed yet."""
         self._directories = {
             controller: f"{mount.path}/{path}" for mount in mounts for controller in mount.controllers
         }
@@ -208,17 +210,14 @@ class CgroupV1:
     def remove_silent(self) -> None:
         """Remove what tells nothing of the run, as far as it is empty: all but usage and OOM kills."""
         telling = {self._where(controller) for controller in _TELLING}
-        for directory in self._unique:
-            if directory not in telling:
-                with contextlib.suppress(OSError):
-                    tree.removed(directory)
+        self._left = [one for one in self._left if one in telling or not _removed_quietly(one)]
 
     def remove_now(self) -> bool:
         """Remove what can be removed at once; True if that is all."""
-        busy = [directory for directory in self._unique if not tree.removed(directory)]
-        for directory in self._unique if not (busy or self._parent_stays) else ():
+        self._left = [directory for directory in self._left if not tree.removed(directory)]
+        for directory in self._unique if not (self._left or self._parent_stays) else ():
             parents.remove_unused(directory.rpartition("/")[0])
-        return not busy
+        return not self._left
 
     async def remove(self) -> None:
         """Remove all directories. Raises Conflict if one stays busy."""
@@ -227,6 +226,12 @@ class CgroupV1:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+def _removed_quietly(directory: str) -> bool:
+    with contextlib.suppress(OSError):
+        return tree.removed(directory)
+    return False
 
 
 def _make(directory: str) -> None:

@@ -98,7 +98,8 @@ def test_write_layer_of_a_mapped_root(tmp_path: Path) -> None:
         namespaces=Namespaces(user="private", uid_maps=maps, gid_maps=maps),
     )  # fmt: skip
     directory = tmp_path / "c"
-    rootfs.create(str(directory), spec)
+    rootfs.make(str(directory))
+    rootfs.furnish(str(directory), spec)
     assert (directory / "etc" / "hostname").read_text() == "box\n"
     assert (directory / "upper").stat().st_uid == 100000
     (directory / "logs").mkdir()

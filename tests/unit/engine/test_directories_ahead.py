@@ -1,0 +1,78 @@
+"""Directories that are made ahead: like those that are made for a container, and never a reason to fail."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trio
+import trio.lowlevel
+import trio.testing
+
+from pysup.supervisor.engine.containers import directories_ahead
+from pysup.supervisor.engine.containers.directories_ahead import AHEAD, REFILL_AFTER, DirectoriesAhead
+from pysup.supervisor.runtime import rootfs
+
+
+def tree(top: Path) -> Iterator[tuple[str, int]]:
+    """Every name below with its mode."""
+    for path in sorted(top.rglob("*")):
+        yield str(path.relative_to(top)), path.stat().st_mode
+
+
+async def filled(directories: DirectoriesAhead, parent: Path, nursery: trio.Nursery) -> None:
+    """Until there are all of them."""
+    nursery.start_soon(directories.keep_filled)
+    while len(os.listdir(parent)) < AHEAD:
+        await trio.lowlevel.checkpoint()
+
+
+async def test_one_that_is_taken_is_as_one_that_is_made(
+    tmp_path: Path, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    directories = DirectoriesAhead(str(tmp_path))
+    assert not directories.take(str(tmp_path / "early"))
+    await filled(directories, tmp_path, nursery)
+    assert directories.take(str(tmp_path / "taken"))
+    rootfs.make(str(tmp_path / "made"))
+    assert list(tree(tmp_path / "taken")) == list(tree(tmp_path / "made"))
+    assert len(list(tree(tmp_path / "made"))) == 6
+    assert (tmp_path / "taken").stat().st_mode == (tmp_path / "made").stat().st_mode
+    before = trio.current_time()
+    await filled(directories, tmp_path, nursery)
+    assert trio.current_time() - before <= REFILL_AFTER
+
+
+async def test_what_somebody_has_removed_is_not_waited_for(tmp_path: Path, nursery: trio.Nursery) -> None:
+    directories = DirectoriesAhead(str(tmp_path))
+    await filled(directories, tmp_path, nursery)
+    first, *others = sorted(tmp_path.iterdir())
+    for path in others:
+        path.rename(tmp_path.parent / path.name)
+    assert directories.take(str(tmp_path / "taken"))
+    assert not directories.take(str(tmp_path / "second"))
+    assert not first.exists() and not (tmp_path / "second").exists()
+
+
+async def test_nothing_is_left_at_the_end_or_of_one_that_cannot_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directories = DirectoriesAhead(str(tmp_path))
+    async with trio.open_nursery() as nursery:
+        await filled(directories, tmp_path, nursery)
+        nursery.cancel_scope.cancel()
+    assert os.listdir(tmp_path) == []
+
+    def half(path: str) -> None:
+        os.makedirs(f"{path}/upper")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(directories_ahead.rootfs, "make", half)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(directories.keep_filled)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        assert not directories.take(str(tmp_path / "taken"))
+        nursery.cancel_scope.cancel()
+    assert os.listdir(tmp_path) == []
