@@ -54,9 +54,9 @@ def positioned(stream: int, data: bytes, mark: Mark) -> bytes:
     return _HEAD.pack(stream, len(data), *mark) + data
 
 
-def last_frame() -> bytes:
-    """After it nothing comes."""
-    return positioned(END, b"", Mark(0))
+def last_frame(told: bytes = b"") -> bytes:
+    """After it nothing comes. ``told``: a document about the end."""
+    return positioned(END, told, Mark(0))
 
 
 def position_header(mark: Mark) -> tuple[str, str]:

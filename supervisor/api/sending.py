@@ -8,6 +8,7 @@ from functools import lru_cache
 import h11
 
 from pysup.supervisor import __version__
+from pysup.supervisor.api.resumption import POSITIONED
 from pysup.supervisor.api.router import MAXIMUM
 from pysup.supervisor.api.transport import Transport
 from pysup.supervisor.api.wire import Streamed
@@ -83,6 +84,7 @@ class RawDuplex:
     async def begin(self, content_type: str, *headers: tuple[str, str]) -> None:
         """Send the head: 101 to those who asked for an upgrade, else 200 without a length (docker's old way)."""
         self.begun = True
+        self._head_is_read = content_type == POSITIONED  # pysup's own clients lose nothing
         every = [*headers_for(content_type), *headers]
         if self._upgrade:
             head = _raw_head("101 UPGRADED", [("Connection", "Upgrade"), ("Upgrade", "tcp"), *every])

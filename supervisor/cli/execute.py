@@ -42,19 +42,18 @@ def execute(argv: Sequence[str]) -> int:
     if not detached:
         attached.check_terminal(tty=given.on("tty"), stdin=given.on("interactive"))
     detach.parse(given.text("detach-keys"))
-    client = connect()
-    identity = client.post(path(given.words[0], "exec"), body)["Id"]
-    start = {"Detach": detached, "Tty": given.on("tty")} | _console(given)
+    client, where = connect(), path(given.words[0], "exec")
     if detached:
-        return _begin(client, identity, start)
+        return _begin(client, where, body)
     with as_run_failure():
-        return _follow(client, identity, start, given)
+        return _follow(client, where, body, given)
 
 
-def _begin(client: Client, identity: str, start: dict[str, Any]) -> int:
+def _begin(client: Client, where: str, body: dict[str, Any]) -> int:
     """Nobody waits for its end, so no code is the program's: 1 if it cannot be executed, as docker's."""
+    identity = client.post(where, body)["Id"]
     try:
-        client.post(f"/exec/{identity}/start", start)
+        client.post(f"/exec/{identity}/start", {"Detach": True, "Tty": body["Tty"]})
     except PysupError as error:
         raise PysupError(str(error)) from None
     return 0
@@ -75,22 +74,19 @@ def _body(given: Given) -> dict[str, Any]:
         "User": given.text("user"),
         "WorkingDir": given.text("workdir"),
     }
-    return body | _console(given)
-
-
-def _console(given: Given) -> dict[str, Any]:
     now = tty.size() if given.on("tty") else None
-    return {"ConsoleSize": list(now)} if now else {}
+    return body | ({"ConsoleSize": list(now)} if now else {})
 
 
-def _follow(client: Client, identity: str, start: dict[str, Any], given: Given) -> int:
-    plan = Plan(
-        tty=given.on("tty"),
-        stdin=given.on("interactive"),
-        detach_keys=given.text("detach-keys"),
-        resize=attached.resizer(client, f"/exec/{identity}"),
-    )
-    with client.hijack(f"/exec/{identity}/start", start, query={"refusal": "1", "end": "1"}) as stream:
+def _follow(client: Client, where: str, body: dict[str, Any], given: Given) -> int:
+    """All in one exchange (POST /pysup/containers/{id}/exec)."""
+    with client.hijack(f"/pysup{where}", body) as stream:
+        plan = Plan(
+            tty=given.on("tty"),
+            stdin=given.on("interactive"),
+            detach_keys=given.text("detach-keys"),
+            resize=attached.resizer(client, f"/exec/{stream.exec}"),
+        )
         try:
             with Session(stream, plan) as session:
                 session.run()
@@ -98,11 +94,4 @@ def _follow(client: Client, identity: str, start: dict[str, Any], given: Given) 
             return attached.told_to_leave()
         if stream.lost:  # what the process wrote last went with the engine, whatever has become of it
             raise Lost
-    return _exit_code(client.get(f"/exec/{identity}/json"))
-
-
-def _exit_code(found: Any) -> int:
-    """Raises Lost if it still runs: the stream has ended, so it was not the process that ended it."""
-    if found.get("Running"):
-        raise Lost
-    return int(found.get("ExitCode") or 0)
+        return int(stream.end["ExitCode"])

@@ -228,11 +228,10 @@ class Pysup:
     async def exec(self, container: str, command: Sequence[str], **options: Any) -> ExecResult:  # noqa: ANN401 - docker's fields
         """Run a command inside a running container to its end. Raises Lost if its output was broken off."""
         body = {"Cmd": list(command), "AttachStdout": True, "AttachStderr": True, **options}
-        made: Json = await self.call("POST", container_path(container, "exec"), body=body)
         output: dict[int, bytearray] = {1: bytearray(), 2: bytearray()}
-        start = partial(self._begin, "POST", f"/exec/{made['Id']}/start", {"end": "1"}, {"Detach": False})
-        async with await start(upgrade=True) as opened:
-            async for stream, data in Attached(opened):
+        path = f"/pysup{container_path(container, 'exec')}"
+        async with await self._begin("POST", path, None, body, upgrade=True) as opened:
+            attached = Attached(opened)
+            async for stream, data in attached:
                 output[stream] += data
-        facts: Json = await self.call("GET", f"/exec/{made['Id']}/json")
-        return ExecResult(int(facts["ExitCode"]), bytes(output[1]), bytes(output[2]))
+        return ExecResult(int(attached.end["ExitCode"]), bytes(output[1]), bytes(output[2]))

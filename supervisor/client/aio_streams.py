@@ -179,6 +179,11 @@ class Attached:
             self._ready += self._frames.feed(data)
         return self._ready.popleft()
 
+    @property
+    def end(self) -> Any:  # noqa: ANN401 - JSON
+        """At the end: the document about it; None if there is none."""
+        return core.document_of(self._frames.end)
+
     async def send(self, data: bytes) -> None:
         """Write to the process's stdin. Raises Unavailable."""
         await self._opened.send(data)

@@ -20,6 +20,8 @@ class Frames:
         """Behind the frames that were given out: what ``resume=`` takes. Empty where there are no positions."""
         self.ended = content_type != POSITIONED
         """Whether an end of the connection is the end of the output: always, where there are no positions."""
+        self.end = b""
+        """What the last frame tells."""
         self._positioned = content_type == POSITIONED
         self._multiplexed = content_type == MULTIPLEXED
         self._head = _POSITIONED_HEAD if self._positioned else _HEAD
@@ -38,16 +40,16 @@ class Frames:
             if len(data) < end:
                 break
             if self._positioned:
-                self._note(data[at:begin])
+                self._note(data[at:begin], data[begin:end])
             if not self.ended or self._multiplexed:
                 found.append((data[at], data[begin:end]))
             at = end
         self._buffer = data[at:]
         return found
 
-    def _note(self, head: bytes) -> None:
+    def _note(self, head: bytes, data: bytes) -> None:
         if head[0] == _END:
-            self.ended = True
+            self.ended, self.end = True, data
             return
         offset, skip, opened = head[8:16], head[16:20], head[20]
         self.position = f"{int.from_bytes(offset, 'big')}.{int.from_bytes(skip, 'big')}.{opened}"

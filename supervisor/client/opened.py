@@ -90,6 +90,8 @@ class Stream:
     def __init__(self, opened: Opened) -> None:
         self.run = opened.header("pysup-run")
         """The number of the container's run; empty if the daemon does not tell."""
+        self.exec = opened.header("pysup-exec")
+        """The id of the exec; empty if it is none."""
         self._sock = opened.sock
         self._sock.setblocking(False)  # noqa: FBT003 - socket's own signature
         self._frames = opened.frames()
@@ -104,6 +106,11 @@ class Stream:
     def lost(self) -> bool:
         """At the end: whether the output was broken off."""
         return not self._frames.ended
+
+    @property
+    def end(self) -> Any:  # noqa: ANN401 - JSON
+        """At the end: the document about it; None if there is none."""
+        return core.document_of(self._frames.end)
 
     def fileno(self) -> int:
         """The socket's descriptor."""

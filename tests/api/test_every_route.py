@@ -20,7 +20,9 @@ from pysup.supervisor.client.responses import Response
 pytestmark = pytest.mark.kernel
 
 WITHIN = 20.0
-ENDLESS = re.compile(r"/(wait|attach|start|stats|export)$|^/events$|^/exec/|^/auth$|^/distribution/")
+ENDLESS = re.compile(
+    r"/(wait|attach|start|stats|export)$|^/events$|^/exec/|^/pysup/containers/{id}/exec$|^/auth$|^/distribution/"
+)
 """These may take as long as a container lives, are as long as the machine (an export of what the host image shows), or
 ask registries that cannot be reached (500): tests of their own ask them.
 """

@@ -6,6 +6,7 @@ import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from pysup.supervisor.client.opened import Stream
 from pysup.supervisor.client.sync import Client
 from tests.bench.common import command, goal, ratio, report, take_turns
 from tests.bench.lab import Lab
@@ -20,7 +21,8 @@ def measure(lab: Lab) -> None:
     with started(lab.pysup, *lab.peers) as name:
         client = lab.pysup.client()
         subjects: dict[str, Callable[[], object]] = {
-            "pysup API": lambda: through_api(client, name),
+            "pysup API": lambda: at_once(client, name),
+            "pysup API, docker's way": lambda: through_api(client, name),
             "pysup exec": lambda: lab.pysup.exec(name, TRUE),
         }
         for peer in lab.peers:
@@ -52,14 +54,28 @@ def named(peer: Peer) -> str:
     return f"{NAME}-{peer.name.replace(' ', '-')}"
 
 
+def at_once(client: Client, name: str) -> None:
+    """Everything in one exchange."""
+    body = {"Cmd": [TRUE], "AttachStdout": True, "AttachStderr": True}
+    with client.hijack(f"/pysup/containers/{name}/exec", body) as stream:
+        read_to_end(stream)
+        if stream.end["ExitCode"] != 0:
+            raise SystemExit("the exec failed")
+
+
 def through_api(client: Client, name: str) -> None:
-    """Create, start, the streams to their end, and the exit code."""
+    """Create, start, the streams to their end, and the exit code: docker's three exchanges."""
     body = {"Cmd": [TRUE], "AttachStdout": True, "AttachStderr": True}
     made = client.post(f"/containers/{name}/exec", body)
     with client.hijack(f"/exec/{made['Id']}/start", {"Detach": False, "Tty": False}) as stream:
-        while True:
-            select.select([stream], [], [])
-            if stream.receive() is None:
-                break
+        read_to_end(stream)
     if client.get(f"/exec/{made['Id']}/json")["ExitCode"] != 0:
         raise SystemExit("the exec failed")
+
+
+def read_to_end(stream: Stream) -> None:
+    """All of a process's output."""
+    while True:
+        select.select([stream], [], [])
+        if stream.receive() is None:
+            return

@@ -263,9 +263,8 @@ def _copied_in(client: Client, container: str, number: int) -> str:
 
 def _executed(client: Client, container: str) -> str:
     body = {"Cmd": SHOW, "WorkingDir": "/v/x", "AttachStdout": True}
-    made = client.post(f"/containers/{container}/exec", body)["Id"]
     try:
-        with client.hijack(f"/exec/{made}/start", {"Detach": False}, query={"refusal": "1"}) as stream:
+        with client.hijack(f"/pysup/containers/{container}/exec", body) as stream:
             found = b""
             while (pieces := stream.receive()) is not None:
                 found += b"".join(data for _, data in pieces)

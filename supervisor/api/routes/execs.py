@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from pysup.supervisor.api.render.execs import inspect_exec
 from pysup.supervisor.api.resumption import POSITIONED, last_frame, positioned
@@ -18,6 +19,8 @@ from pysup.supervisor.logs.lines import Mark
 from pysup.supervisor.spec.detach_keys import parse_detach_keys
 from pysup.supervisor.spec.fields import Fields
 
+EXEC = "Pysup-Exec"
+"""The header with the id of the exec whose streams follow."""
 _STDERR = 2
 
 
@@ -28,12 +31,7 @@ async def create_exec(engine: Engine, request: Request) -> Response:
 
 
 async def start_exec(engine: Engine, request: Request) -> Response | Hijacked:
-    """POST /exec/{id}/start. What is wrong in itself is refused before the connection is taken over.
-
-    ``?refusal=1`` (pysup's own): so is a program that cannot be executed, with its exit code; docker's clients
-    read that from the stream. ``?end=1``: the output comes in the frames of api/resumption.py, of which the last
-    says that it is the last: so a client knows when it was broken off. There is no place to go on at.
-    """
+    """POST /exec/{id}/start. What is wrong in itself is refused before the connection is taken over."""
     body = Fields("start exec", await request.json())
     row = engine.execs.find(request.params["id"])
     rows, columns = body.size("ConsoleSize")
@@ -42,30 +40,56 @@ async def start_exec(engine: Engine, request: Request) -> Response | Hijacked:
         session.abandon()
         await engine.execs.start(session)
         return empty(200)
-    keys = parse_detach_keys(json.loads(row.process).get("DetachKeys") or "") if session.tty else b""
-    refuses, tells_end = request.query.flag("refusal"), request.query.flag("end")
+    keys = _detach_keys(session, json.loads(row.process))
     plain = body.flag("Tty")  # this and not the exec's own decides how the output comes
-    kind = POSITIONED if tells_end else content_type(request, tty=plain)
-    encode = _placeless if tells_end else raw if plain else frame
+    kind, encode = content_type(request, tty=plain), raw if plain else frame
 
     async def run(duplex: Duplex) -> None:
         """The head goes before the process is there: docker-py loses what comes in one packet with it."""
         try:
-            if refuses:
-                await engine.execs.start(session)
             await duplex.begin(kind)
-            if not refuses and not await _started(engine, session, duplex, encode):
+            if not await _started(engine, session, duplex, encode):
                 return
             if session.tty and rows and columns:
                 session.resize(rows, columns)
-            into = session if session.has_stdin else None
-            await copy_both_ways(duplex, session.chunks(), into, encode=encode, keys=keys)
-            if tells_end:
-                await duplex.send_all(last_frame())
+            await _copy(session, duplex, encode, keys)
         finally:
             session.abandon()
 
     return Hijacked(run)
+
+
+async def exec_at_once(engine: Engine, request: Request) -> Hijacked:
+    """POST /pysup/containers/{id}/exec: create, start, output and exit code in one exchange; docker needs three.
+
+    The body is that of a create. A program that cannot be executed is an error answer. The output comes in the frames
+    of api/resumption.py, a terminal's too, and the last one has ``{"ExitCode"}``: without it, the output was broken
+    off. There is no place to go on at.
+    """
+    body = await request.json()
+    session = engine.execs.begin(request.params["id"], body, request.caller)
+    keys = _detach_keys(session, body)
+
+    async def run(duplex: Duplex) -> None:
+        try:
+            await engine.execs.start(session)
+            await duplex.begin(POSITIONED, (EXEC, session.id))
+            await _copy(session, duplex, _placeless, keys)
+            if session.exit_code is not None:
+                await duplex.send_all(last_frame(json.dumps({"ExitCode": session.exit_code}).encode()))
+        finally:
+            session.abandon()
+
+    return Hijacked(run)
+
+
+def _detach_keys(session: ExecSession, body: Mapping[str, str]) -> bytes:
+    return parse_detach_keys(body.get("DetachKeys") or "") if session.tty else b""
+
+
+async def _copy(session: ExecSession, duplex: Duplex, encode: Encode, keys: bytes) -> None:
+    into = session if session.has_stdin else None
+    await copy_both_ways(duplex, session.chunks(), into, encode=encode, keys=keys)
 
 
 def _placeless(stream: int, data: bytes) -> bytes:
@@ -96,6 +120,7 @@ async def resize_exec(engine: Engine, request: Request) -> Response:
 
 ROUTES = (
     Route("POST", "/containers/{id}/exec", create_exec),
+    Route("POST", "/pysup/containers/{id}/exec", exec_at_once),
     Route("POST", "/exec/{id}/start", start_exec),
     Route("GET", "/exec/{id}/json", get_exec),
     Route("POST", "/exec/{id}/resize", resize_exec),

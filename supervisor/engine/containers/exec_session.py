@@ -27,12 +27,15 @@ class ExecSession:
     left is read from copies of its descriptors, which keep neither it nor its container from their end.
     """
 
-    def __init__(self, *, tty: bool, has_stdin: bool) -> None:
+    def __init__(self, exec_id: str, *, tty: bool, has_stdin: bool) -> None:
+        self.id = exec_id
+        self.exit_code: int | None = None
+        """Once its end is committed."""
         self.tty = tty
         self.has_stdin = has_stdin
         self.started = Reply()
         self.perform: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
-        """Runs the exec to its end (execs.py)."""
+        """Runs the exec to its end (execution.py)."""
         self._stdin = Stdin()
         self._send, self._receive = trio.open_memory_channel[tuple[int, bytes]](0)
         self._master: int | None = None

@@ -7,34 +7,41 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from functools import partial
 from sqlite3 import Connection
-from typing import Any
+from typing import Any, NamedTuple
 
 import trio
 
 from pysup.store import containers, execs
-from pysup.store.containers import Container as ContainerRow
-from pysup.store.errors import Missing, StoreError
+from pysup.store.errors import Missing
 from pysup.store.execs import Exec as Row
 from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.engine.containers.container import Container
 from pysup.supervisor.engine.containers.exec_session import ExecSession
-from pysup.supervisor.engine.containers.launching import give_size, launch_exec
+from pysup.supervisor.engine.containers.execution import CREATED, Creation, Exec, commit_end
 from pysup.supervisor.engine.containers.outcome import LOST, exit_code_of
 from pysup.supervisor.engine.containers.record import Told, add_event
 from pysup.supervisor.engine.containers.states import State
 from pysup.supervisor.engine.news import Happening
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.surely import surely
-from pysup.supervisor.errors import NOT_EXECUTABLE, Conflict, ExecFailed, NotFound, PysupError, StartFailed
+from pysup.supervisor.errors import Conflict, NotFound
 from pysup.supervisor.keeper.link import Entry
 from pysup.supervisor.keeper.link import Process as KeeperProcess
-from pysup.supervisor.runtime.launch import Launched
 from pysup.supervisor.spec.container import Process
 from pysup.supervisor.spec.process import exec_process
+
+
+class Draft(NamedTuple):
+    """An exec that is checked, and not there yet."""
+
+    id: str
+    container: Container
+    process: Process
+    creation: Creation
 
 
 class Execs:
@@ -48,31 +55,23 @@ class Execs:
 
     async def create(self, ref: str, body: dict[str, Any], caller: Caller) -> str:
         """Note what is to be executed; returns the exec's id."""
-        container = self._container(ref)
-        _refuse_unless_running(container)
-        if "detachKeys" in body:  # docker-py's; Go reads names in any case
-            body = {"DetachKeys": body["detachKeys"], **body}
-        process = exec_process(body, container.record.spec.process)
-        exec_id, now = secrets.token_hex(32), self._parts.now_ns()
-        row = container.record.row
+        drafted = self._draft(ref, body, caller)
+        row = drafted.container.record.row
 
         def write(conn: Connection) -> None:
-            if containers.get(conn, row.id) is None:  # --rm, just now
+            if not drafted.creation.insert(conn):  # --rm, just now
                 raise NotFound(f"cannot exec in container {row.name}: No such container: {row.name}")
-            execs.insert(
-                conn,
-                id=exec_id,
-                container_id=row.id,
-                run_number=row.run_number,
-                process=body,
-                created_at=now,
-            )
-            command = " ".join(process.argv)
-            add_event(conn, now, row, Told(f"exec_create: {command}", {"execID": exec_id}, caller))
+            for told in drafted.creation.told:
+                add_event(conn, self._parts.now_ns(), row, told)
 
         await self._parts.store.write(write)
-        self._parts.news.publish(Happening("exec", exec_id, "exec_create"))
-        return exec_id
+        self._parts.news.publish(Happening("exec", drafted.id, "exec_create"))
+        return drafted.id
+
+    def begin(self, ref: str, body: dict[str, Any], caller: Caller) -> ExecSession:
+        """Create and open in one: the row is committed with the start. Raises as create() and open() do."""
+        drafted = self._draft(ref, body, caller)
+        return self._opened(drafted.id, drafted.container, drafted.process, caller, drafted.creation)
 
     def open(self, exec_id: str, caller: Caller) -> ExecSession:
         """Everything is in place for start(). Raises NotFound, Conflict if it was started before."""
@@ -82,10 +81,33 @@ class Execs:
         container = self._container(row.container_id)
         _refuse_unless_running(container)
         process = exec_process(json.loads(row.process), container.record.spec.process)
-        session = ExecSession(tty=process.tty, has_stdin=process.open_stdin)
-        session.perform = Exec(self._parts, container, row, process, session, caller).perform
-        self._sessions[row.id] = session
+        return self._opened(row.id, container, process, caller, CREATED)
+
+    def _opened(
+        self, exec_id: str, container: Container, process: Process, caller: Caller, creation: Creation
+    ) -> ExecSession:
+        session = ExecSession(exec_id, tty=process.tty, has_stdin=process.open_stdin)
+        session.perform = Exec(self._parts, container, process, session, caller, creation).perform
+        self._sessions[exec_id] = session
         return session
+
+    def _draft(self, ref: str, body: dict[str, Any], caller: Caller) -> Draft:
+        container = self._container(ref)
+        _refuse_unless_running(container)
+        if "detachKeys" in body:  # docker-py's; Go reads names in any case
+            body = {"DetachKeys": body["detachKeys"], **body}
+        process = exec_process(body, container.record.spec.process)
+        exec_id, row = secrets.token_hex(32), container.record.row
+        insert = partial(
+            _insert,
+            id=exec_id,
+            container_id=row.id,
+            run_number=row.run_number,
+            process=body,
+            created_at=self._parts.now_ns(),
+        )
+        told = Told(f"exec_create: {' '.join(process.argv)}", {"execID": exec_id}, caller)
+        return Draft(exec_id, container, process, Creation(insert, (told,)))
 
     async def start(self, session: ExecSession) -> None:
         """Execute it; returns when the program runs. Raises StartFailed."""
@@ -136,7 +158,7 @@ class Execs:
         """Its container may be removed by now; where nothing is remembered of that, the exec's row went with it."""
         container = containers.get(self._parts.store.read(), row.container_id)
         if container is not None:
-            await commit_end(self._parts, row, container, code)
+            await commit_end(self._parts, row.id, container, code)
 
     async def _perform(self, session: ExecSession) -> None:
         try:
@@ -147,127 +169,7 @@ class Execs:
     def close(self, session: ExecSession) -> None:
         """Nothing more comes of it; also for a session that was never started."""
         session.ended()
-        self._sessions = {key: other for key, other in self._sessions.items() if other is not session}
-
-
-class Exec:
-    """One exec from its start to its end: a task of the engine's nursery."""
-
-    def __init__(  # noqa: PLR0917
-        self,
-        parts: Parts,
-        container: Container,
-        row: Row,
-        process: Process,
-        session: ExecSession,
-        caller: Caller,
-    ) -> None:
-        self._parts = parts
-        self._container = container
-        self._row = row
-        self._process = process
-        self._session = session
-        self._caller = caller
-        self._key = f"exec/{row.id}"
-
-    @property
-    def _what(self) -> str:
-        return f"exec in container {self._container.record.row.name}"
-
-    async def perform(self) -> None:
-        """Start it, copy its output to the session; meanwhile wait for its end, commit that, and reap it."""
-        try:
-            launched = await self._launch()
-        except StoreError as error:  # nothing of it is there: it may be started again
-            self._session.started.fail(error)
-            return
-        except (PysupError, OSError) as error:
-            failure = ExecFailed(error) if isinstance(error, StartFailed) else error
-            await surely(self._what, partial(self._commit_failure, failure))
-            self._session.started.fail(failure)
-            return
-        self._session.started.settle()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._session.copy)
-            await self._supervise(launched)
-
-    async def _launch(self) -> Launched:
-        """What has ended may be reaped already: the number of its pidfd could be another process's."""
-        run, record = self._container.run, self._container.record
-        if run is None or run.process is None or run.process.status is not None or run.cgroup is None:
-            raise Conflict(f"cannot exec in container {record.row.name}: it has ended")
-        launched = await launch_exec(
-            self._parts,
-            record,
-            target=run.process.pidfd,
-            cgroup=run.cgroup,
-            key=self._key,
-            process=self._process,
-        )
-        try:
-            await self._commit(
-                Told("exec_start", {"execID": self._row.id}, self._caller),
-                state="running",
-                pid=launched.process.pid,
-                started_at=self._parts.now_ns(),
-            )
-            await launched.ready()
-            give_size(launched, self._process)
-            self._session.connect(launched.stdio, self._close_stdin)
-        except BaseException:
-            await launched.abort()
-            raise
-        await launched.go()
-        return launched
-
-    async def _supervise(self, launched: Launched) -> None:
-        """Until the process itself has ended, and that is committed: a child that it leaves behind may hold the pipes
-        for ever, and a client may never read what it has written. While it is not reaped, its container cannot end
-        (pid_namespaces(7)).
-        """
-        try:
-            code = exit_code_of(await launched.process.wait())
-            self._session.process_ended()
-            end = partial(commit_end, self._parts, self._row, self._container.record.row, code)
-            await surely(self._what, end)
-        finally:
-            await self._parts.link.reap(self._key)
-
-    async def _close_stdin(self) -> None:
-        await self._parts.link.release(self._key, ["stdin"])
-
-    async def _commit_failure(self, error: Exception) -> None:
-        code = error.exit_code if isinstance(error, ExecFailed) else NOT_EXECUTABLE
-        await self._commit(
-            state="exited", error=str(error), exit_code=code, pid=0, ended_at=self._parts.now_ns()
-        )
-
-    async def _commit(self, *told: Told, **columns: object) -> None:
-        await commit(self._parts, self._row, self._container.record.row, told, columns)
-
-
-async def commit_end(parts: Parts, row: Row, container: ContainerRow, code: int) -> None:
-    """Note the end of an exec, with its event."""
-    told = Told("exec_die", {"execID": row.id, "exitCode": str(code)})
-    columns = {"state": "exited", "exit_code": code, "pid": 0, "ended_at": parts.now_ns()}
-    await commit(parts, row, container, [told], columns)
-
-
-async def commit(
-    parts: Parts, row: Row, container: ContainerRow, told: Sequence[Told], columns: Mapping[str, object]
-) -> None:
-    """Change an exec's row with its events; nothing, if the container was removed meanwhile, execs and all."""
-
-    def write(conn: Connection) -> None:
-        if execs.get(conn, row.id) is None:
-            return
-        execs.update(conn, row.id, **columns)
-        for one in told:
-            add_event(conn, parts.now_ns(), container, one)
-
-    await parts.store.write(write)
-    for one in told:
-        parts.news.publish(Happening("exec", row.id, one.action))
+        self._sessions.pop(session.id, None)
 
 
 def _refuse_unless_running(container: Container) -> None:
@@ -276,3 +178,10 @@ def _refuse_unless_running(container: Container) -> None:
         raise Conflict(f"cannot exec in container {record.row.name}: it is paused; unpause it first")
     if record.state is not State.RUNNING:
         raise Conflict(f"cannot exec in container {record.row.name}: container {record.id} is not running")
+
+
+def _insert(conn: Connection, *, container_id: str, **columns: Any) -> bool:  # noqa: ANN401 - of execs.insert()
+    if containers.get(conn, container_id) is None:
+        return False
+    execs.insert(conn, container_id=container_id, **columns)
+    return True

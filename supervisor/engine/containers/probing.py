@@ -77,7 +77,7 @@ async def _probe(parts: Parts, record: Record, check: HealthCheck, target: Targe
 
 async def _performed(parts: Parts, launched: Launched, output: bytearray) -> int:
     """Its exit code; whatever happens, it is gone afterwards. What it writes is read to the end, and kept in part."""
-    session = ExecSession(tty=False, has_stdin=False)
+    session = ExecSession(launched.process.key, tty=False, has_stdin=False)
     try:
         try:
             session.connect(launched.stdio, trio.lowlevel.checkpoint)

@@ -18,7 +18,7 @@ class Written:
     """An exec whose process is the test: its session, and its standard output (1) and error (2)."""
 
     def __init__(self) -> None:
-        self.session = ExecSession(tty=False, has_stdin=False)
+        self.session = ExecSession("e", tty=False, has_stdin=False)
         self.ends = {1: os.pipe(), 2: os.pipe()}
         stdio = Stdio(stdout=self.ends[1][0], stderr=self.ends[2][0])
         self.session.connect(stdio, trio.lowlevel.checkpoint)

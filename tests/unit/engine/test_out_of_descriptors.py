@@ -12,7 +12,7 @@ import trio
 from helpers.rows import NOW, container
 
 from pysup.supervisor.engine.callers import DAEMON
-from pysup.supervisor.engine.containers import exec_session, execs, probing
+from pysup.supervisor.engine.containers import exec_session, execution, probing
 from pysup.supervisor.engine.containers.exec_session import ExecSession
 from pysup.supervisor.engine.containers.namespaces import HeldNamespaces
 from pysup.supervisor.keeper.link import Process as KeeperProcess
@@ -23,7 +23,7 @@ from pysup.supervisor.spec.container import Process
 class Child:
     """In place of a Launched."""
 
-    process = SimpleNamespace(pid=7)
+    process = SimpleNamespace(key="exec/e", pid=7)
     stdio = Stdio()
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ async def test_an_exec(monkeypatch: pytest.MonkeyPatch) -> None:
         await trio.lowlevel.checkpoint()
         written.append(change)
 
-    monkeypatch.setattr(execs, "launch_exec", launch)
+    monkeypatch.setattr(execution, "launch_exec", launch)
     parts = SimpleNamespace(
         now_ns=lambda: NOW,
         store=SimpleNamespace(write=write),
@@ -70,10 +70,10 @@ async def test_an_exec(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     run = SimpleNamespace(process=SimpleNamespace(status=None, pidfd=-1), cgroup=object())
     of = SimpleNamespace(run=run, record=SimpleNamespace(row=container()))
-    session, row = ExecSession(tty=False, has_stdin=False), SimpleNamespace(id="e")
-    one = execs.Exec(*cast("Any", (parts, of, row, Process(argv=("true",)), session, DAEMON)))
+    session = ExecSession("e", tty=False, has_stdin=False)
+    one = execution.Exec(*cast("Any", (parts, of, Process(argv=("true",)), session, DAEMON)))
     await one.perform()
-    assert child.calls == ["ready", "abort"]
+    assert child.calls == ["abort"]
     assert len(written) == 2  # that it runs, and that it does not
     with pytest.raises(OSError, match="Too many open files"):
         await session.started.get()

@@ -1,0 +1,128 @@
+"""POST /pysup/containers/{id}/exec: creation, start, output and exit code in one exchange."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from helpers.daemon import Daemon
+
+from pysup.supervisor.client.opened import Stream
+from pysup.supervisor.client.sync import Client
+from pysup.supervisor.errors import BadRequest, Conflict, NotFound, PysupError
+
+pytestmark = pytest.mark.kernel
+
+
+@pytest.fixture
+def box(tidy: Daemon) -> Iterator[Client]:
+    """A client of a daemon with a running container of this name."""
+    tidy.pysup("run", "-d", "--name", "box", "host", "sleep", "1000", check=True)
+    with contextlib.closing(Client(f"unix://{tidy.socket}")) as client:
+        yield client
+
+
+@contextlib.contextmanager
+def executed(client: Client, *argv: str, **options: Any) -> Iterator[Stream]:
+    body = {"Cmd": list(argv), "AttachStdout": True, "AttachStderr": True, **options}
+    with client.hijack("/pysup/containers/box/exec", body) as stream:
+        yield stream
+
+
+def output(stream: Stream) -> list[tuple[int, bytes]]:
+    found: list[tuple[int, bytes]] = []
+    while True:
+        select.select([stream], [], [])
+        chunks = stream.receive()
+        if chunks is None:
+            return found
+        found += chunks
+
+
+def row_of(daemon: Daemon, stream: Stream) -> dict[str, Any]:
+    (row,) = (row for row in query(daemon, "select * from exec") if row["id"] == stream.exec)
+    return row
+
+
+def query(daemon: Daemon, sql: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(daemon.pysup("query", "--json", sql, check=True).stdout)
+    return found
+
+
+def test_output_comes_in_order_and_the_code_with_the_end(box: Client, tidy: Daemon) -> None:
+    with executed(box, "sh", "-c", "echo one; echo two >&2; exit 7") as stream:
+        assert output(stream) == [(1, b"one\n"), (2, b"two\n")]
+        assert (stream.lost, stream.end) == (False, {"ExitCode": 7})
+    row = row_of(tidy, stream)
+    assert (row["state"], row["exit_code"], row["pid"]) == ("exited", 7, 0)
+    assert row["created_at"] <= row["started_at"] <= row["ended_at"]
+    told = query(
+        tidy, "select action, caller_uid from event where action like 'exec%' order by id desc limit 3"
+    )
+    assert [event["action"].partition(":")[0] for event in told] == ["exec_die", "exec_start", "exec_create"]
+    assert {event["caller_uid"] for event in told[1:]} == {os.getuid()}
+    assert box.get(f"/exec/{stream.exec}/json")["ExitCode"] == 7
+
+
+def test_input_goes_to_the_process_and_its_end_too(box: Client) -> None:
+    with executed(box, "sort", AttachStdin=True) as stream:
+        assert stream.send_some(b"b\na\n") == 4
+        stream.close_write()
+        assert output(stream) == [(1, b"a\nb\n")]
+        assert stream.end == {"ExitCode": 0}
+
+
+def test_a_terminal_has_its_size_from_the_beginning(box: Client) -> None:
+    with executed(box, "stty", "size", Tty=True, AttachStdin=True, ConsoleSize=[11, 22]) as stream:
+        assert b"".join(data for _, data in output(stream)) == b"11 22\r\n"
+        assert stream.end == {"ExitCode": 0}
+
+
+@pytest.mark.parametrize(("program", "code"), [("no-such-program", 127), ("/etc", 126)])
+def test_what_cannot_be_executed_is_an_error_answer_and_a_row(
+    box: Client, tidy: Daemon, program: str, code: int
+) -> None:
+    with pytest.raises(PysupError) as caught, executed(box, program):
+        pass
+    assert caught.value.exit_code == code  # type: ignore[attr-defined]
+    (row,) = query(tidy, "select state, exit_code, error from exec order by created_at desc limit 1")
+    assert (row["state"], row["exit_code"]) == ("exited", code)
+    assert row["error"] == str(caught.value)
+
+
+def test_what_is_refused_leaves_no_row(box: Client, tidy: Daemon) -> None:
+    before = query(tidy, "select id from exec")
+    with pytest.raises(BadRequest, match="no exec command"), executed(box):
+        pass
+    with (
+        pytest.raises(NotFound, match="No such container: nobody"),
+        box.hijack("/pysup/containers/nobody/exec", {}),
+    ):
+        pass
+    tidy.pysup("pause", "box", check=True)
+    with pytest.raises(Conflict, match="it is paused"), executed(box, "true"):
+        pass
+    assert query(tidy, "select id from exec") == before
+
+
+def test_a_client_that_leaves_lets_it_run_on(box: Client, tidy: Daemon) -> None:
+    with executed(box, "sh", "-c", "echo up; read line; sleep 1000", AttachStdin=True) as stream:
+        select.select([stream], [], [])
+    row = row_of(tidy, stream)
+    assert row["state"] == "running"
+    os.kill(row["pid"], signal.SIGKILL)
+
+
+def test_an_engine_that_is_killed_breaks_it_off(box: Client, tidy: Daemon) -> None:
+    with executed(box, "sh", "-c", "echo up; exec sleep 1000") as stream:
+        select.select([stream], [], [])
+        os.kill(tidy.engine_pid, signal.SIGKILL)
+        output(stream)
+        assert stream.lost
+    os.kill(row_of(tidy, stream)["pid"], signal.SIGKILL)
