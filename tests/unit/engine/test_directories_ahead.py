@@ -12,7 +12,7 @@ import trio.lowlevel
 import trio.testing
 
 from pysup.supervisor.engine.containers import directories_ahead
-from pysup.supervisor.engine.containers.directories_ahead import AHEAD, REFILL_AFTER, DirectoriesAhead
+from pysup.supervisor.engine.containers.directories_ahead import AHEAD, QUIET, DirectoriesAhead
 from pysup.supervisor.runtime import rootfs
 
 
@@ -22,10 +22,10 @@ def tree(top: Path) -> Iterator[tuple[str, int]]:
         yield str(path.relative_to(top)), path.stat().st_mode
 
 
-async def filled(directories: DirectoriesAhead, parent: Path, nursery: trio.Nursery) -> None:
+async def filled(directories: DirectoriesAhead, nursery: trio.Nursery) -> None:
     """Until there are all of them."""
     nursery.start_soon(directories.keep_filled)
-    while len(os.listdir(parent)) < AHEAD:
+    while len(directories._ready) < AHEAD:
         await trio.lowlevel.checkpoint()
 
 
@@ -34,20 +34,33 @@ async def test_one_that_is_taken_is_as_one_that_is_made(
 ) -> None:
     directories = DirectoriesAhead(str(tmp_path))
     assert not directories.take(str(tmp_path / "early"))
-    await filled(directories, tmp_path, nursery)
+    await filled(directories, nursery)
     assert directories.take(str(tmp_path / "taken"))
     rootfs.make(str(tmp_path / "made"))
     assert list(tree(tmp_path / "taken")) == list(tree(tmp_path / "made"))
     assert len(list(tree(tmp_path / "made"))) == 6
     assert (tmp_path / "taken").stat().st_mode == (tmp_path / "made").stat().st_mode
-    before = trio.current_time()
-    await filled(directories, tmp_path, nursery)
-    assert trio.current_time() - before <= REFILL_AFTER
+
+
+async def test_in_a_rush_none_is_made(
+    tmp_path: Path, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    directories = DirectoriesAhead(str(tmp_path))
+    await filled(directories, nursery)
+    taken = 0
+    for number in range(3 * AHEAD):
+        taken += directories.take(str(tmp_path / f"taken-{number}"))
+        await trio.sleep(QUIET * 0.9)
+    assert taken == AHEAD
+    assert not list(tmp_path.glob(".ahead-*"))
+    await trio.sleep(QUIET)
+    while len(list(tmp_path.glob(".ahead-*"))) < AHEAD:
+        await trio.lowlevel.checkpoint()
 
 
 async def test_what_somebody_has_removed_is_not_waited_for(tmp_path: Path, nursery: trio.Nursery) -> None:
     directories = DirectoriesAhead(str(tmp_path))
-    await filled(directories, tmp_path, nursery)
+    await filled(directories, nursery)
     first, *others = sorted(tmp_path.iterdir())
     for path in others:
         path.rename(tmp_path.parent / path.name)
@@ -61,7 +74,7 @@ async def test_nothing_is_left_at_the_end_or_of_one_that_cannot_be_made(
 ) -> None:
     directories = DirectoriesAhead(str(tmp_path))
     async with trio.open_nursery() as nursery:
-        await filled(directories, tmp_path, nursery)
+        await filled(directories, nursery)
         nursery.cancel_scope.cancel()
     assert os.listdir(tmp_path) == []
 
