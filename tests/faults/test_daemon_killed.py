@@ -159,6 +159,29 @@ def test_a_program_that_ends_as_a_start_does_that_was_cut_off(mortal: Mortal, sh
     pace.close()
 
 
+def test_a_retry_whose_start_was_cut_off(mortal: Mortal, shared: Path) -> None:
+    """What comes in its place is the same retry: of the policy's, and counted once."""
+    start(mortal, shared, "looping", "exit 1", "--restart", "on-failure:9", "--restart-delay", "1h")
+    until(lambda: state(mortal, "looping") == "backoff", "the first back-off")
+    assert mortal.engine is not None
+    os.kill(mortal.engine, signal.SIGSTOP)
+    with contextlib.closing(sqlite3.connect(mortal.root / "pysup.db")) as conn, conn:
+        conn.execute("UPDATE container SET state = 'starting', run_number = 2, next_start_at = NULL")
+        retry = "SELECT container_id, 2, started_at, 'policy', 'restart policy' FROM run"
+        conn.execute(f"INSERT INTO run (container_id, number, started_at, cause, asked_by) {retry}")
+    mortal.kill("engine")
+    mortal.wait_until_it_serves()
+    until(lambda: state(mortal, "looping") == "backoff", "the second back-off")
+    sql = "SELECT number, exit_code, ended_by, cause, asked_by <> 'restart policy' FROM run ORDER BY number"
+    assert rows(mortal, sql) == [
+        (1, 1, "itself", "manual", 1),
+        (2, 128, "restart", "policy", 0),
+        (3, 1, "itself", "policy", 0),
+    ]
+    assert rows(mortal, "SELECT retries FROM container") == [(2,)]
+    mortal.pysup("rm", "-f", "looping", check=True)
+
+
 def pidfds(pid: int | None) -> int:
     """How many processes this process holds on to."""
     with contextlib.suppress(FileNotFoundError, PermissionError):

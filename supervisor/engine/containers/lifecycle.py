@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeVar
 
 import trio
 
+from pysup.store import runs
 from pysup.store.errors import StoreError
 from pysup.supervisor.engine.callers import DAEMON, Caller
 from pysup.supervisor.engine.containers import commands, due, policy, turns
@@ -56,6 +57,12 @@ class Lifecycle(Owner):
 
     def _beginning(self, event: Event, cause: str, caller: Caller = DAEMON) -> Change:
         return turns.begun(self.record, event, cause, self._parts.now_ns(), caller)
+
+    def _beginning_anew(self) -> Change:
+        """In place of the run in progress, whose start was cut off."""
+        cut_off = runs.get(self._parts.store.read(), self.record.id, self._run_in_progress.number)
+        assert cut_off is not None  # noqa: S101 - it was committed when it was begun
+        return turns.begun_anew(self.record, cut_off, self._parts.now_ns())
 
     async def _begin_surely(self, event: Event) -> None:
         await self._begin(partial(self._surely, self._beginning(event, "policy")))
@@ -222,6 +229,8 @@ class Lifecycle(Owner):
         if self._answers.removers or (self.record.spec.auto_remove and not restart and not retry):
             removal = self._removal()
             return NextStep(removal.change, partial(self._finish_removal, removal))
+        if outcome.begun_anew:
+            return NextStep(self._beginning_anew(), self._perform_next_run)
         if restart:
             begin = self._beginning(Event.START, "manual", self._restarter)
             return NextStep(begin, partial(self._perform_next_run, self._restarter))

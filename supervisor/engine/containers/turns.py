@@ -33,6 +33,16 @@ FIRST_OF_A_SERIES: Columns = {"retries": 0, "last_delay": 0.0, "recent_restarts"
 
 def begun(record: Record, event: Event, cause: str, now_ns: int, caller: Caller = DAEMON) -> Change:
     """The next run, on paper: its row is there before its process is."""
+    fresh = {} if event is Event.DUE else FIRST_OF_A_SERIES
+    return _begun(record, event, cause, BEGUN_BY.get(cause, str(caller)), now_ns).then(Change(columns=fresh))
+
+
+def begun_anew(record: Record, cut_off: runs.Run, now_ns: int) -> Change:
+    """The run that takes the place of one whose start was cut off: asked for by the same, and no further retry."""
+    return _begun(record, Event.START, cut_off.cause, cut_off.asked_by, now_ns)
+
+
+def _begun(record: Record, event: Event, cause: str, asked_by: str, now_ns: int) -> Change:
     number = record.row.run_number + 1
     begin = partial(
         runs.begin,
@@ -40,11 +50,10 @@ def begun(record: Record, event: Event, cause: str, now_ns: int, caller: Caller 
         number=number,
         started_at=now_ns,
         cause=cause,
-        asked_by=BEGUN_BY.get(cause, str(caller)),
+        asked_by=asked_by,
     )
-    fresh = {} if event is Event.DUE else FIRST_OF_A_SERIES
     watched = "" if record.spec.health is None else STARTING
-    columns = {**BEGUN, **fresh, "run_number": number, **Health(watched).columns()}
+    columns = {**BEGUN, "run_number": number, **Health(watched).columns()}
     return Change(passed=(event,), columns=columns, writes=(begin, *tell_of(record, "mount")))
 
 
