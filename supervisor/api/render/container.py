@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from pysup.store.containers import Container
 from pysup.supervisor.api.render import networks
@@ -61,28 +62,51 @@ def own_facts(row: Container) -> Json:
 # -- the list ------------------------------------------------------------------------------------------------
 
 
+class _Known(NamedTuple):
+    """What an entry has of a container's documents; shared by all its entries, and never changed."""
+
+    command: str
+    exposed: tuple[str, ...]
+    labels: Json
+    mode: str
+    hostname: str
+    mounts: list[Json]
+
+
+@lru_cache(maxsize=1024)
+def _known(config_text: str, host_text: str, container_id: str, volumes: str) -> _Known:
+    """Half of what a list costs: who asks again is told the same."""
+    config, host_config = json.loads(config_text), json.loads(host_text)
+    return _Known(
+        command=_one_line(command(config)),
+        exposed=tuple(config.get("ExposedPorts") or ()),
+        labels=config.get("Labels") or {},
+        mode=networks.network_mode(host_config),
+        hostname=config.get("Hostname") or "",
+        mounts=mount_points(config, host_config, container_id, volumes),
+    )
+
+
 def list_entry(
     row: Container, now_ns: int, volumes: str, attached: Attached, sizes: Sizes | None = None
 ) -> Json:
     """One entry of GET /containers/json. ``volumes``: the directory of all volumes."""
-    config, host_config = json.loads(row.config), json.loads(row.host_config)
-    mode = networks.network_mode(host_config)
+    known = _known(row.config, row.host_config, row.id, volumes)
+    names = networks.dns_names(row.name, row.id, known.hostname)
     entry = {
         "Id": row.id,
         "Names": [f"/{row.name}", *attached.called],
         "Image": row.image_ref or row.image_id,
         "ImageID": row.image_id,
-        "Command": _one_line(command(config)),
+        "Command": known.command,
         "Created": row.created_at // _BILLION,
-        "Ports": networks.port_list(attached, config.get("ExposedPorts") or (), row.state),
-        "Labels": config.get("Labels") or {},
+        "Ports": networks.port_list(attached, known.exposed, row.state),
+        "Labels": known.labels,
         "State": state_word(row),
         "Status": status_text(row, now_ns),
-        "HostConfig": {"NetworkMode": mode},
-        "NetworkSettings": {
-            "Networks": networks.endpoints(mode, attached, _dns_names(row, config), row.state)
-        },
-        "Mounts": mount_points(config, host_config, row.id, volumes),
+        "HostConfig": {"NetworkMode": known.mode},
+        "NetworkSettings": {"Networks": networks.endpoints(known.mode, attached, names, row.state)},
+        "Mounts": known.mounts,
         "Pysup": own_facts(row),
     }
     return entry if sizes is None else {**entry, "SizeRw": sizes.rw, "SizeRootFs": sizes.root}
