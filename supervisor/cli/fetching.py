@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from typing import Any
 
-from pysup.supervisor.cli.connection import Client
+from pysup.supervisor.cli.again import again
+from pysup.supervisor.cli.connection import Client, path
 from pysup.supervisor.cli.flags import Given
+from pysup.supervisor.client.responses import Lost
 from pysup.supervisor.errors import NotFound
 from pysup.supervisor.spec.reference import Reference, looks_like_id, parse_reference
 
@@ -31,7 +35,21 @@ def create(client: Client, given: Given, body: dict[str, Any], query: dict[str, 
 
 
 def _create(client: Client, body: dict[str, Any], query: dict[str, str]) -> dict[str, Any]:
-    answer: dict[str, Any] = client.post("/containers/create", body, query=query or None)
+    """The id is chosen here: where the answer is lost with the engine, the next one is asked whether it is there."""
+    chosen = os.urandom(32).hex()
+
+    def ask() -> Any:
+        return client.post("/containers/create", body, query=query | {"id": chosen})
+
+    def find() -> Any:
+        with suppress(NotFound):
+            return {"Id": client.get(path(chosen, "json"))["Id"]}
+        return ask()
+
+    try:
+        answer: dict[str, Any] = ask()
+    except Lost:
+        answer = again(find)
     return answer
 
 

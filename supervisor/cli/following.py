@@ -61,7 +61,13 @@ class Following:
         self._waiting: Waiting | None = None
 
     def open(self) -> Stream:
-        """Attach, and arm the wait."""
+        """Attach, and arm the wait; nothing has begun yet, so it can be done anew."""
+        try:
+            return self._open()
+        except Lost:
+            return again(self._open)
+
+    def _open(self) -> Stream:
         self._stream = self._attach({})
         self._run = self._stream.run
         self._waiting = self._wait()

@@ -58,6 +58,15 @@ def once(client: Client, name: str, command: Command) -> Any:
         before = look()
     except Lost:
         before = again(look)
+    return _once(client, name, before, command)
+
+
+def first_start(client: Client, container: str) -> None:
+    """Start one that was just created: what there is to see before is known. Raises as once() does."""
+    _once(client, container, {"Id": container, "Pysup": {"RunNumber": 0}}, Command("start", is_done=has_run))
+
+
+def _once(client: Client, name: str, before: Json, command: Command) -> Any:
     try:
         return command.send(client, name)
     except Lost:

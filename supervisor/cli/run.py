@@ -12,6 +12,7 @@ from pysup.supervisor.cli.connection import Client, path
 from pysup.supervisor.cli.failures import as_run_failure
 from pysup.supervisor.cli.flags import Given, Syntax
 from pysup.supervisor.cli.following import follow
+from pysup.supervisor.cli.once import first_start
 from pysup.supervisor.cli.session import Plan
 from pysup.supervisor.errors import PysupError
 
@@ -76,7 +77,7 @@ def _start_detached(client: Client, container: str) -> int:
 def _start(client: Client, container: str) -> None:
     """Start; a container that cannot be started was of no use to anybody: it does not stay."""
     try:
-        client.post(path(container, "start"))
+        first_start(client, container)
     except PysupError:
         _discard(client, container)
         raise

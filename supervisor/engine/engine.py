@@ -67,9 +67,14 @@ class Engine:
         name: str | None,
         caller: Caller,
         also: Callable[[str], Change] | None = None,
+        *,
+        chosen: str = "",
     ) -> Draft:
-        """Make a container from docker's create body. ``also``: what is committed with it, by its id."""
-        drafted = await self.draft(body, name, caller)
+        """Make a container from docker's create body. ``also``: what is committed with it, by its id.
+
+        ``chosen``: the id that it shall have, which whoever asks knows also if the answer does not come.
+        """
+        drafted = await draft(self.parts, body, name, caller, chosen=chosen)
         change = drafted.change if also is None else drafted.change.then(also(drafted.id))
         async with refusable(self.parts, drafted, caller):
             await drafted.record.make(change)

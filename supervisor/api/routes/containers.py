@@ -16,11 +16,12 @@ from pysup.supervisor.spec.signals import parse_signal
 
 
 async def create_container(engine: Engine, request: Request) -> Response:
-    """POST /containers/create."""
+    """POST /containers/create?id=. ``id`` (pysup's own): which it shall have."""
     body, platform = await request.json(), platform_of_query(request.query)
     if platform is not None and isinstance(body, dict) and isinstance(body.get("Image"), str):
         engine.images.check_platform(body["Image"], platform)
-    created = await engine.create(body, request.query.text("name") or None, request.caller)
+    name, chosen = request.query.text("name") or None, request.query.text("id")
+    created = await engine.create(body, name, request.caller, chosen=chosen)
     return json_response({"Id": created.id, "Warnings": created.warnings}, 201)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -48,6 +49,8 @@ from pysup.supervisor.spec.mounts import with_inherited
 from pysup.supervisor.spec.names import check_name, random_name
 from pysup.supervisor.spec.secrets import without_values
 
+_ID = re.compile(r"[0-9a-f]{64}")
+
 
 class Draft(NamedTuple):
     """A container that is checked and has its directories; it is there once ``change`` is committed."""
@@ -62,17 +65,27 @@ class Draft(NamedTuple):
         return self.record.id
 
 
-async def draft(parts: Parts, body: dict[str, Any], name: str | None, caller: Caller) -> Draft:
-    """Prepare a container from docker's create body; to be used in refusable().
+async def draft(
+    parts: Parts, body: dict[str, Any], name: str | None, caller: Caller, *, chosen: str = ""
+) -> Draft:
+    """Prepare a container from docker's create body; to be used in refusable(). ``chosen``: the id it shall have.
 
     Raises BadRequest, NotSupported, NotFound (the image), Unavailable (a controller, a full disk), Conflict.
     """
-    container_id = token_hex(32)
+    container_id = _checked_id(parts, chosen) if chosen else token_hex(32)
     try:
         return await _draft(parts, body, check_name(name) if name else "", container_id, caller)
     except BaseException:
         parts.id_ranges.forget(container_id)
         raise
+
+
+def _checked_id(parts: Parts, chosen: str) -> str:
+    if not _ID.fullmatch(chosen):
+        raise BadRequest(f"cannot create container: invalid id {chosen[:64]!r}: it is 64 hexadecimal digits")
+    if containers.get(parts.store.read(), chosen) is not None:
+        raise Conflict(f"cannot create container: the id {chosen} is taken")
+    return chosen
 
 
 async def _draft(parts: Parts, body: dict[str, Any], given: str, container_id: str, caller: Caller) -> Draft:

@@ -164,3 +164,37 @@ def test_a_daemon_that_is_gone_ends_the_command(capsys: pytest.CaptureFixture[st
     with playing(shown(), CUT_OFF, CUT_OFF, CUT_OFF, CUT_OFF) as (address, _):
         assert run(["pause", "web"], address) == 125
     assert capsys.readouterr().err == "pysup: cannot reach the daemon: it closed the connection\n"
+
+
+CREATED = answer("201 Created", {"Id": "c1", "Warnings": []})
+NEW = shown("created", 0)
+
+
+@pytest.mark.parametrize(
+    ("scenes", "wanted"),
+    [
+        ((CUT_OFF, MISSING, CREATED, DONE), ["POST create", "GET json", "POST create", "POST start"]),
+        ((CUT_OFF, NEW, DONE), ["POST create", "GET json", "POST start"]),
+        (
+            (CREATED, CUT_OFF, NEW, DONE),
+            ["POST create", "POST start", "GET json", "POST start?run=0"],
+        ),
+        ((CREATED, CUT_OFF, MISSING, STARTED), ["POST create", "POST start", "GET json", "GET /events"]),
+    ],
+)
+def test_a_run_is_created_and_started_once(
+    scenes: Sequence[Scene], wanted: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with playing(*scenes) as (address, played):
+        assert run(["run", "-d", "host", "true"], address) == 0
+    assert capsys.readouterr() == ("c1\n", "")
+    requests = [asked(request) for request in played.requests]
+    ids = {request.partition("?id=")[2] for request in requests if "create" in request}
+    assert len(ids) == 1 and all(len(found) == 64 for found in ids)
+    assert [shortened(request.partition("?id=")[0]) for request in requests] == wanted
+
+
+def shortened(request: str) -> str:
+    """Without the container."""
+    method, _, target = request.partition(" ")
+    return f"{method} {'/events' if target.startswith('/events') else target.rpartition('/')[2]}"
