@@ -17,7 +17,7 @@ from pysup.supervisor.runtime import rootfs, trees
 
 _PREFIX = ".ahead-"
 AHEAD = 4
-QUIET = 0.05
+QUIET = 0.025
 """Seconds in which none was taken, after which those that lack are made. In a rush it is cheaper that each start makes
 its own.
 """
