@@ -111,6 +111,20 @@ def test_what_is_refused_leaves_no_row(box: Client, tidy: Daemon) -> None:
     assert query(tidy, "select id from exec") == before
 
 
+@pytest.mark.parametrize("route", ["/containers/box/exec", "/pysup/containers/box/exec"])
+@pytest.mark.parametrize("body", [5, True, [], ["detachKeys"], "detachKeys", {"detachKeys": 5}, {"Cmd": 5}])
+def test_a_body_that_is_of_another_kind_is_a_bad_request(box: Client, route: str, body: object) -> None:
+    with pytest.raises(BadRequest, match="cannot create exec: .* must be"), box.hijack(route, body):
+        pass
+
+
+def test_detach_keys_are_read_in_the_spelling_of_docker_py_too(box: Client) -> None:
+    with executed(box, "cat", Tty=True, AttachStdin=True, detachKeys="x") as stream:
+        assert stream.send_some(b"x") == 1
+        output(stream)
+        assert stream.lost  # it runs on: there is no exit code
+
+
 def test_a_client_that_leaves_lets_it_run_on(box: Client, tidy: Daemon) -> None:
     with executed(box, "sh", "-c", "echo up; read line; sleep 1000", AttachStdin=True) as stream:
         select.select([stream], [], [])

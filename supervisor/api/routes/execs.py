@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from pysup.supervisor.api.render.execs import inspect_exec
 from pysup.supervisor.api.resumption import POSITIONED, last_frame, positioned
@@ -26,7 +27,7 @@ _STDERR = 2
 
 async def create_exec(engine: Engine, request: Request) -> Response:
     """POST /containers/{id}/exec."""
-    exec_id = await engine.execs.create(request.params["id"], await request.json(), request.caller)
+    exec_id = await engine.execs.create(request.params["id"], await _asked(request), request.caller)
     return json_response({"Id": exec_id}, 201)
 
 
@@ -66,7 +67,7 @@ async def exec_at_once(engine: Engine, request: Request) -> Hijacked:
     of api/resumption.py, a terminal's too, and the last one has ``{"ExitCode"}``: without it, the output was broken
     off. There is no place to go on at.
     """
-    body = await request.json()
+    body = await _asked(request)
     session = engine.execs.begin(request.params["id"], body, request.caller)
     keys = _detach_keys(session, body)
 
@@ -81,6 +82,14 @@ async def exec_at_once(engine: Engine, request: Request) -> Hijacked:
             session.abandon()
 
     return Hijacked(run)
+
+
+async def _asked(request: Request) -> dict[str, Any]:
+    """The body of a create. docker-py's is ``detachKeys``: Go reads names in any case."""
+    body = await request.json()
+    asked = Fields("create exec", body)
+    keys = {"DetachKeys": asked.raw("detachKeys")} if "detachKeys" in asked else {}
+    return {**keys, **(body or {})}
 
 
 def _detach_keys(session: ExecSession, body: Mapping[str, str]) -> bytes:

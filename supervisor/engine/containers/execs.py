@@ -94,8 +94,6 @@ class Execs:
     def _draft(self, ref: str, body: dict[str, Any], caller: Caller) -> Draft:
         container = self._container(ref)
         _refuse_unless_running(container)
-        if "detachKeys" in body:  # docker-py's; Go reads names in any case
-            body = {"DetachKeys": body["detachKeys"], **body}
         process = exec_process(body, container.record.spec.process)
         exec_id, row = secrets.token_hex(32), container.record.row
         insert = partial(
