@@ -7,6 +7,7 @@ import json
 import os
 import select
 import signal
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -114,7 +115,7 @@ def test_what_is_refused_leaves_no_row(box: Client, tidy: Daemon) -> None:
 @pytest.mark.parametrize("route", ["/containers/box/exec", "/pysup/containers/box/exec"])
 @pytest.mark.parametrize("body", [5, True, [], ["detachKeys"], "detachKeys", {"detachKeys": 5}, {"Cmd": 5}])
 def test_a_body_that_is_of_another_kind_is_a_bad_request(box: Client, route: str, body: object) -> None:
-    with pytest.raises(BadRequest, match="cannot create exec: .* must be"), box.hijack(route, body):
+    with pytest.raises(BadRequest, match=r"cannot create exec: .* must be"), box.hijack(route, body):
         pass
 
 
@@ -123,6 +124,25 @@ def test_detach_keys_are_read_in_the_spelling_of_docker_py_too(box: Client) -> N
         assert stream.send_some(b"x") == 1
         output(stream)
         assert stream.lost  # it runs on: there is no exit code
+
+
+def test_a_client_that_leaves_before_the_start_leaves_an_exec_that_others_can_start(
+    box: Client, tidy: Daemon
+) -> None:
+    exec_id = box.post("/containers/box/exec", {"Cmd": ["true"]})["Id"]
+    with socket.socket(socket.AF_UNIX) as leaver:
+        leaver.connect(str(tidy.socket))
+        leaver.sendall(
+            f"POST /exec/{exec_id}/start HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode()
+        )
+    assert any(_is_started(box, exec_id) for _ in range(100))  # at the first try, or just after it has left
+
+
+def _is_started(client: Client, exec_id: str) -> bool:
+    with contextlib.suppress(Conflict):
+        client.post(f"/exec/{exec_id}/start", {"Detach": True})
+        return True
+    return False
 
 
 def test_a_client_that_leaves_lets_it_run_on(box: Client, tidy: Daemon) -> None:

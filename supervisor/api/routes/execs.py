@@ -36,26 +36,24 @@ async def start_exec(engine: Engine, request: Request) -> Response | Hijacked:
     body = Fields("start exec", await request.json())
     row = engine.execs.find(request.params["id"])
     rows, columns = body.size("ConsoleSize")
-    session = engine.execs.open(row.id, request.caller)
+    plain = body.flag("Tty")  # this and not the exec's own decides how the output comes
     if body.flag("Detach"):
+        session = engine.execs.open(row.id, request.caller)
         session.abandon()
         await engine.execs.start(session)
         return empty(200)
-    keys = _detach_keys(session, json.loads(row.process))
-    plain = body.flag("Tty")  # this and not the exec's own decides how the output comes
     kind, encode = content_type(request, tty=plain), raw if plain else frame
 
     async def run(duplex: Duplex) -> None:
         """The head goes before the process is there: docker-py loses what comes in one packet with it."""
-        try:
+        session = engine.execs.open(row.id, request.caller)
+        with engine.execs.attended(session):
             await duplex.begin(kind)
             if not await _started(engine, session, duplex, encode):
                 return
             if session.tty and rows and columns:
                 session.resize(rows, columns)
-            await _copy(session, duplex, encode, keys)
-        finally:
-            session.abandon()
+            await _copy(session, duplex, encode, _detach_keys(session, json.loads(row.process)))
 
     return Hijacked(run)
 
@@ -68,18 +66,15 @@ async def exec_at_once(engine: Engine, request: Request) -> Hijacked:
     off. There is no place to go on at.
     """
     body = await _asked(request)
-    session = engine.execs.begin(request.params["id"], body, request.caller)
-    keys = _detach_keys(session, body)
 
     async def run(duplex: Duplex) -> None:
-        try:
+        session = engine.execs.begin(request.params["id"], body, request.caller)
+        with engine.execs.attended(session):
             await engine.execs.start(session)
             await duplex.begin(POSITIONED, (EXEC, session.id))
-            await _copy(session, duplex, _placeless, keys)
+            await _copy(session, duplex, _placeless, _detach_keys(session, body))
             if session.exit_code is not None:
                 await duplex.send_all(last_frame(json.dumps({"ExitCode": session.exit_code}).encode()))
-        finally:
-            session.abandon()
 
     return Hijacked(run)
 

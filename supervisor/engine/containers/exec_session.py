@@ -33,6 +33,8 @@ class ExecSession:
         """Once its end is committed."""
         self.tty = tty
         self.has_stdin = has_stdin
+        self.begun = False
+        """Somebody has asked for its start."""
         self.started = Reply()
         self.perform: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
         """Runs the exec to its end (execution.py)."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from functools import partial
 from sqlite3 import Connection
 from typing import Any, NamedTuple
@@ -107,8 +108,19 @@ class Execs:
         told = Told(f"exec_create: {' '.join(process.argv)}", {"execID": exec_id}, caller)
         return Draft(exec_id, container, process, Creation(insert, (told,)))
 
+    @contextmanager
+    def attended(self, session: ExecSession) -> Iterator[None]:
+        """Its client is there. One that leaves before start() leaves nothing; after it the process runs on."""
+        try:
+            yield
+        finally:
+            session.abandon()
+            if not session.begun:
+                self._close(session)
+
     async def start(self, session: ExecSession) -> None:
         """Execute it; returns when the program runs. Raises StartFailed."""
+        session.begun = True
         self._nursery.start_soon(self._perform, session)
         await session.started.get()
 
@@ -162,10 +174,10 @@ class Execs:
         try:
             await session.perform()
         finally:
-            self.close(session)
+            self._close(session)
 
-    def close(self, session: ExecSession) -> None:
-        """Nothing more comes of it; also for a session that was never started."""
+    def _close(self, session: ExecSession) -> None:
+        """Nothing more comes of it."""
         session.ended()
         self._sessions.pop(session.id, None)
 
