@@ -153,6 +153,26 @@ def test_a_client_that_leaves_lets_it_run_on(box: Client, tidy: Daemon) -> None:
     os.kill(row["pid"], signal.SIGKILL)
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_client_that_leaves_gives_no_more_input(box: Client, at_once: bool) -> None:
+    body = {"Cmd": ["sh", "-c", "echo up; cat; exit 5"], "AttachStdin": True, "AttachStdout": True}
+    if at_once:
+        with box.hijack("/pysup/containers/box/exec", body) as stream:
+            select.select([stream], [], [])
+        exec_id = stream.exec
+    else:
+        exec_id = box.post("/containers/box/exec", body)["Id"]
+        with box.hijack(f"/exec/{exec_id}/start", {}) as stream:
+            select.select([stream], [], [])
+    assert any(box.get(f"/exec/{exec_id}/json")["ExitCode"] == 5 for _ in range(1000))
+
+
+def test_an_exec_that_nobody_follows_reads_the_end_of_its_input(box: Client) -> None:
+    exec_id = box.post("/containers/box/exec", {"Cmd": ["cat"], "AttachStdin": True})["Id"]
+    box.post(f"/exec/{exec_id}/start", {"Detach": True})
+    assert any(box.get(f"/exec/{exec_id}/json")["ExitCode"] == 0 for _ in range(1000))
+
+
 def test_an_engine_that_is_killed_breaks_it_off(box: Client, tidy: Daemon) -> None:
     with executed(box, "sh", "-c", "echo up; exec sleep 1000") as stream:
         select.select([stream], [], [])

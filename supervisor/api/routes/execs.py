@@ -39,8 +39,8 @@ async def start_exec(engine: Engine, request: Request) -> Response | Hijacked:
     plain = body.flag("Tty")  # this and not the exec's own decides how the output comes
     if body.flag("Detach"):
         session = engine.execs.open(row.id, request.caller)
-        session.abandon()
-        await engine.execs.start(session)
+        with engine.execs.attended(session):
+            await engine.execs.start(session)
         return empty(200)
     kind, encode = content_type(request, tty=plain), raw if plain else frame
 

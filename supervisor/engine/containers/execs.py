@@ -110,13 +110,18 @@ class Execs:
 
     @contextmanager
     def attended(self, session: ExecSession) -> Iterator[None]:
-        """Its client is there. One that leaves before start() leaves nothing; after it the process runs on."""
+        """Its client is there. One that leaves before start() leaves nothing; after it the process runs on.
+
+        Then there is no more input, save for a terminal, which has no end of file (moby, container/stream/attach.go).
+        """
         try:
             yield
         finally:
             session.abandon()
             if not session.begun:
                 self._close(session)
+            elif session.has_stdin and not session.tty:
+                self._nursery.start_soon(session.close_stdin)
 
     async def start(self, session: ExecSession) -> None:
         """Execute it; returns when the program runs. Raises StartFailed."""
