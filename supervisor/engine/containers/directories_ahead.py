@@ -50,8 +50,9 @@ class DirectoriesAhead:
                     self._taken = trio.Event()
                     await trio.sleep(QUIET)
         finally:
-            while self._ready:
-                trees.remove(self._ready.popleft())
+            with contextlib.suppress(OSError):  # a disk that went read-only: the next start removes them
+                while self._ready:
+                    trees.remove(self._ready.popleft())
 
     def _fill(self) -> None:
         """Where none can be made (a full disk), a start will tell why."""

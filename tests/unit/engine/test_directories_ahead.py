@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,3 +90,16 @@ async def test_nothing_is_left_at_the_end_or_of_one_that_cannot_be_made(
         assert not directories.take(str(tmp_path / "taken"))
         nursery.cancel_scope.cancel()
     assert os.listdir(tmp_path) == []
+
+
+async def test_an_end_on_a_disk_that_is_read_only_by_now_is_an_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: str) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+
+    monkeypatch.setattr(directories_ahead.trees, "remove", refuse)
+    async with trio.open_nursery() as nursery:
+        await filled(DirectoriesAhead(str(tmp_path)), nursery)
+        nursery.cancel_scope.cancel()
+    assert len(os.listdir(tmp_path)) == AHEAD
