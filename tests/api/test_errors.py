@@ -42,8 +42,8 @@ class Prepared(Daemon):
         return Path(f"/proc/{self.pid}/root{self.root}")
 
     def directories(self) -> list[Path]:
-        """The write layers that are there; the logs of a removed container stay for a while."""
-        return list((self.seen_root / "containers").glob("*/upper"))
+        """The write layers of containers; the logs of a removed one stay for a while."""
+        return list((self.seen_root / "containers").glob("[!.]*/upper"))
 
     def assert_nothing_is_left(self) -> None:
         """No row, no directory, no cgroup, no process, no mount."""
@@ -90,6 +90,15 @@ def test_a_run_that_cannot_be(daemon: Prepared, words: list[str], code: int, tol
         assert done.returncode == code and told[0] in done.stderr, done
     else:
         assert_told(done, code, *told)
+    daemon.assert_nothing_is_left()
+
+
+def test_a_run_without_rm_that_cannot_be(daemon: Prepared) -> None:
+    """Its history stays for a while; no directory does, as there is no log."""
+    assert_told(daemon.pysup("run", "--name", "never", "host", "nosuchprogram"), 127, "not found")
+    assert list((daemon.seen_root / "containers").glob("[!.]*")) == []
+    assert "not found" in daemon.pysup("history", "never", check=True).stdout
+    assert daemon.pysup("logs", "never", check=True).stdout == ""
     daemon.assert_nothing_is_left()
 
 

@@ -1,7 +1,7 @@
 """The end of a container: its row first, so that a crash in between leaves only files, which the next start removes.
 
 With --rm the row goes at once, and the log as soon as those who are attached have read it; else the row stays,
-removed, for as long as logs and history are kept.
+removed, for as long as logs and history are kept. What never ran has no log to keep.
 """
 
 from __future__ import annotations
@@ -73,13 +73,17 @@ class Removal:
         await stdio.unattended()
         self._remove_files()
 
+    @property
+    def _has_log(self) -> bool:
+        """Whether something stays that can be read later: what never ran has printed nothing."""
+        has_run = self._record.row.started_at is not None
+        return self._remembered and self._record.spec.log.kept and has_run
+
     def _remove_files(self) -> None:
         """What cannot be removed now is, with the row gone, a leftover that the engine's next start removes."""
         directory = self._parts.settings.container_dir(self._record.id)
         try:
-            logs = () if self._record.spec.log.kept else (f"{directory}/logs",)
-            parts = (*rootfs.parts(directory), *logs) if self._remembered else (directory,)
-            self._parts.trash.throw(*parts)
+            self._parts.trash.throw(*(rootfs.parts(directory) if self._has_log else (directory,)))
         except OSError as error:
             log.error("cannot remove %s: %s", directory, error.strerror)
         self._record.publish(self._destroyed)
