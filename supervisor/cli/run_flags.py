@@ -32,7 +32,11 @@ _PROCESS = (
     switch("init", "Run an init inside the container that forwards signals and reaps processes"),
     text("stop-signal", "Signal to stop the container"),
     number("stop-timeout", "Timeout (in seconds) to stop a container"),
-    Flag("timeout", kinds.DURATION, "The longest that one run may take; it is stopped then"),
+    Flag(
+        "timeout",
+        kinds.DURATION,
+        "The longest that one run may take; it is killed then, without a stop signal",
+    ),
     many("cap-add", "Add Linux capabilities"),
     many("cap-drop", "Drop Linux capabilities"),
     many("security-opt", "Security Options"),

@@ -129,10 +129,9 @@ class Lifecycle(Owner):
     async def _end_unhealthy(self, how: str) -> None:
         """The restart policy decides what follows, as if it had failed by itself."""
         if how == "stop":
-            await self._stop_by_itself("unhealthy")
-        elif how == "kill":  # without the stop signal before it, which a program may take for a wish
-            await self._stop_by_itself("unhealthy", signal.SIGKILL)
-            await self._run_in_progress.end_by_force()
+            await self._stop_run(commands.Stop(DAEMON, ended_by="unhealthy"), self._surely)
+        elif how == "kill":
+            await self._kill_run("unhealthy")
 
     # -- what is due ----------------------------------------------------------------------------------------
 
@@ -144,15 +143,19 @@ class Lifecycle(Owner):
                 if not await self._run_in_progress.end_by_force():
                     self._answers.not_ended(self._name)
             case State.RUNNING | State.PAUSED:
-                await self._stop_by_itself("timeout")
+                await self._kill_run("timeout")
             case _:
                 pass
 
     def _set_run_deadline(self) -> None:
-        self._wait_for(due.until_too_long(self.record.row, self.record.spec, self._parts.now_ns()))
+        self._wait_for(self._until_too_long())
 
     def _set_kill_deadline(self) -> None:
-        self._wait_for(due.until_force(self._run_in_progress.ending, self._parts.now_ns()))
+        by_force = due.until_force(self._run_in_progress.ending, self._parts.now_ns())
+        self._wait_for(min(by_force, self._until_too_long()))
+
+    def _until_too_long(self) -> float:
+        return due.until_too_long(self.record.row, self.record.spec, self._parts.now_ns())
 
     async def _wait_for_retry(self) -> None:
         """Where there is none, for nothing."""
@@ -164,8 +167,10 @@ class Lifecycle(Owner):
 
     # -- stopping -------------------------------------------------------------------------------------------
 
-    async def _stop_by_itself(self, ended_by: str, number: int | None = None) -> None:
-        await self._stop_run(commands.Stop(DAEMON, signal=number, ended_by=ended_by), self._surely)
+    async def _kill_run(self, ended_by: str) -> None:
+        """Without the stop signal before it, which a program may take for a wish."""
+        at_once = commands.Stop(DAEMON, signal=signal.SIGKILL, timeout=0, ended_by=ended_by)
+        await self._stop_run(at_once, self._surely)
 
     async def _stop_run(self, command: commands.Stop, commit: Callable[[Change], Awaitable[None]]) -> None:
         """Begin the end of the run; where that was begun already, the last wish and the sooner time count."""

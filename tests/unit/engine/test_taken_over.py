@@ -88,11 +88,11 @@ async def test_a_clock_that_was_set_back_makes_no_back_off_longer(
 
 @pytest.mark.parametrize("hours", [0, 1])
 async def test_a_clock_that_was_set_back_makes_no_end_longer(nursery: trio.Nursery, hours: int) -> None:
-    """Neither that of a stop, nor that of a run which may take only so long."""
+    """Neither that of a stop, nor that of a run which may take only so long: that holds for a stop, too."""
     parts = cast("Any", SimpleNamespace(now_ns=lambda: NOW - hours * 3600 * SECOND))
-    host = {"Pysup": {"RunTimeout": 20}}
-    spec = normalise({"Image": "x", "Cmd": ["x"], "HostConfig": host}, {}).spec
-    for state, left in (("stopping", 90), ("running", 20)):
+    for state, longest, left in (("stopping", 0, 90), ("stopping", 20, 20), ("running", 20, 20)):
+        host = {"Pysup": {"RunTimeout": longest}}
+        spec = normalise({"Image": "x", "Cmd": ["x"], "HostConfig": host}, {}).spec
         adopting = Container(parts, Record(parts, container(state=state, started_at=NOW), spec), nursery)
         adopting._children = nursery
         adopting._run = cast("Any", TakenOver(Ending("stop", 15, NOW + 90 * SECOND, 90 * SECOND)))
