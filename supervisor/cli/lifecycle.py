@@ -14,7 +14,16 @@ from pysup.supervisor.cli.again import wait_again
 from pysup.supervisor.cli.connection import Client, connect, path
 from pysup.supervisor.cli.failures import RunFailure
 from pysup.supervisor.cli.flags import Flag, Given, Syntax, number, switch, text
-from pysup.supervisor.cli.once import Command, got_signal, is_called, is_paused, is_removed, is_unpaused, once
+from pysup.supervisor.cli.once import (
+    Command,
+    got_signal,
+    has_no_link,
+    is_called,
+    is_paused,
+    is_removed,
+    is_unpaused,
+    once,
+)
 from pysup.supervisor.client.responses import Lost
 from pysup.supervisor.errors import NotFound, PysupError
 
@@ -178,6 +187,7 @@ def rm(argv: Sequence[str]) -> int:
     return each(given.words, action)
 
 
-def _remove_link(client: Client, name: str) -> str:
-    client.delete(path(name), query={"link": "1"})
-    return name
+def _remove_link(client: Client, link: str) -> str:
+    name, _, alias = link.strip("/").partition("/")
+    once(client, name, Command("", {"link": "1"}, is_done=has_no_link(alias), link=alias))
+    return link

@@ -35,19 +35,21 @@ def may_be_repeated(_loss: Loss) -> bool:
 
 
 class Command(NamedTuple):
-    """What is asked of a container. Without a verb: its removal."""
+    """What is asked of a container. Without a verb: its removal, or that of a link of its."""
 
     verb: str
     query: Mapping[str, str] | None = None
     body: object = None
     is_done: Callable[[Loss], bool] = may_be_repeated
     """Whether there is nothing left to ask for. Raises PysupError where that cannot be known."""
+    link: str = ""
+    """The alias."""
 
     def send(self, client: Client, name: str, further: Mapping[str, str] | None = None) -> Any:
         """Ask for it; the answer."""
         query = {**(self.query or {}), **(further or {})}
         if not self.verb:
-            return client.delete(path(name), query=query)
+            return client.delete(path(name, *filter(None, [self.link])), query=query)
         return client.post(path(name, self.verb), self.body, query=query)
 
 
@@ -121,6 +123,22 @@ def has_other_ports(loss: Loss) -> bool:
     """Of an update, which is done wholly or not at all: a port cannot be taken away twice."""
     ports = "PortBindings"
     return loss.now is not None and loss.now["HostConfig"][ports] != loss.before["HostConfig"][ports]
+
+
+def has_no_link(alias: str) -> Callable[[Loss], bool]:
+    """Of the removal of a link. One that was not there before either is for the daemon to refuse."""
+
+    def is_done(loss: Loss) -> bool:
+        return loss.now is None or (alias in _links(loss.before) and alias not in _links(loss.now))
+
+    return is_done
+
+
+def _links(document: Json) -> set[str]:
+    """By alias: ``db``, ``db:ALIAS`` on a network of one's own, ``/db:/web/ALIAS`` on the default one."""
+    networks = (document.get("NetworkSettings") or {}).get("Networks") or {}
+    links = [link for one in (document["HostConfig"], *networks.values()) for link in one.get("Links") or []]
+    return {link.rpartition(":")[2].rpartition("/")[2] for link in links}
 
 
 def got_signal(signal: str) -> Callable[[Loss], bool]:

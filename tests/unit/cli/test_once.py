@@ -112,6 +112,15 @@ def case(words: str, before: Scene, *later: Scene, again: str = "") -> Any:
         ),
         case("update --publish-rm 80 web", shown(**OTHER_PORTS), shown()),
         case("rm web", shown("exited"), MISSING),
+        case("rm --link web/db", shown(Links=["/sql:/web/db"]), shown(Links=[])),
+        case("rm --link web/db", shown(Links=["db", "sql:x"]), shown(Links=["sql:x"])),
+        case(
+            "rm --link /web/db",
+            shown(Links=["sql:db"]),
+            shown(Links=["sql:db"]),
+            DONE,
+            again="DELETE /containers/c1/db?link=1&run=3",
+        ),
         case("rm -f web", shown(), shown(), DONE, again="DELETE /containers/c1?force=1&run=3"),
     ],
 )
@@ -119,7 +128,7 @@ def test_what_is_done_is_not_asked_for_again(
     words: str, scenes: Sequence[Scene], again: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert play(words.split(), scenes) == (0, again)
-    told = "" if words.startswith("rename") else "web\n"
+    told = "" if words.startswith("rename") else words.rsplit(maxsplit=1)[-1] + "\n"
     assert capsys.readouterr() == (told, "")
 
 
