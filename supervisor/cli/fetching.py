@@ -11,7 +11,7 @@ from pysup.supervisor.cli.again import again
 from pysup.supervisor.cli.connection import Client, path
 from pysup.supervisor.cli.flags import Given
 from pysup.supervisor.client.responses import Lost
-from pysup.supervisor.errors import NotFound
+from pysup.supervisor.errors import BadRequest, NotFound
 from pysup.supervisor.spec.reference import Reference, looks_like_id, parse_reference
 
 ALWAYS, MISSING = "always", "missing"
@@ -50,6 +50,10 @@ def _create(client: Client, body: dict[str, Any], query: dict[str, str]) -> dict
         answer: dict[str, Any] = ask()
     except Lost:
         answer = again(find)
+    except BadRequest as error:  # in docker's words alone, which docker's clients compare
+        if str(error).startswith("cannot "):
+            raise
+        raise BadRequest(f"cannot create container: {error}") from None
     return answer
 
 

@@ -81,6 +81,12 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
         (["--user", "u" * 60_000, "host", "true"], 125, ["unable to find user uuu", "…"]),
         (["host", "/" + "a" * 100_000], 126, ["/aaa", "…: file name too long"]),
         (["--net", "nosuchnet", "host", "true"], 125, ["nosuchnet"]),
+        (
+            ["--log-driver", "foo", "host", "true"],
+            125,
+            ["cannot create container", "no log driver named 'foo'"],
+        ),
+        (["--log-opt", "foo=1", "host", "true"], 125, ["cannot create container", "--log-opt 'foo'"]),
         (["--swarm-flag", "host", "true"], 125, ["swarm-flag"]),
     ],
 )
