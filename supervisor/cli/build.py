@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, TextIO
 from urllib.parse import urlencode
 
-from pysup.supervisor.cli import build_context, docker_config, kinds, reading
+from pysup.supervisor.cli import build_context, docker_config, judged, kinds, reading
 from pysup.supervisor.cli.connection import connect
-from pysup.supervisor.cli.create_body import extra_host, ulimit
+from pysup.supervisor.cli.create_body import ulimit
 from pysup.supervisor.cli.failures import RunFailure
 from pysup.supervisor.cli.flags import (
+    BAD_FLAG,
     CONTENT_TRUST,
     Flag,
     Given,
@@ -43,8 +44,8 @@ BUILD = Syntax(
     "[OPTIONS] PATH | -",
     "Build an image from a Dockerfile",
     (
-        many("add-host", 'Add a custom host-to-IP mapping ("host:ip")'),
-        many("build-arg", "Set build-time variables"),
+        many("add-host", 'Add a custom host-to-IP mapping ("host:ip")', kind=judged.EXTRA_HOST),
+        many("build-arg", "Set build-time variables", kind=kinds.ENV),
         many("cache-from", "Images to consider as cache sources", kind=kinds.Kind("strings", str, many=True)),
         text("cgroup-parent", 'Set the parent cgroup for the "RUN" instructions during build'),
         switch("compress", "Compress the build context using gzip"),
@@ -58,9 +59,9 @@ BUILD = Syntax(
         switch("force-rm", "Always remove intermediate containers"),
         text("iidfile", "Write the image ID to the file"),
         text("isolation", "Container isolation technology"),
-        many("label", "Set metadata for an image"),
+        many("label", "Set metadata for an image", kind=kinds.LABEL),
         Flag("memory", kinds.BYTES, "Memory limit", short="m"),
-        Flag("memory-swap", kinds.BYTES, "Swap limit equal to memory plus swap: -1 to enable unlimited swap"),
+        Flag("memory-swap", kinds.SWAP, "Swap limit equal to memory plus swap: -1 to enable unlimited swap"),
         text("network", 'Set the networking mode for the "RUN" instructions during build', default="default"),
         switch("no-cache", "Do not use cache when building the image"),
         text("platform", "Set platform of the base images"),
@@ -70,7 +71,7 @@ BUILD = Syntax(
         many("security-opt", "Security options", kind=kinds.Kind("strings", str, many=True)),
         Flag("shm-size", kinds.BYTES, 'Size of "/dev/shm"'),
         lacking("squash", kinds.BOOL, "Squash newly built layers", "layers are what the cache and registries share"),
-        many("tag", 'Name and optionally a tag in the "name:tag" format', short="t"),
+        many("tag", 'Name and optionally a tag in the "name:tag" format', short="t", kind=judged.TAG),
         text("target", "Set the target build stage to build"),
         many("ulimit", "Ulimit options", kind=kinds.Kind("ulimit", str, many=True)),
         *(
@@ -196,7 +197,7 @@ def _query(given: Given, dockerfile: str) -> dict[str, Any]:
         "ulimits": [_checked("ulimit", limit, ulimit) for limit in given.many("ulimit")],
     }
     query |= {name: json.dumps(value) for name, value in documents.items() if value}
-    return query | {"t": given.many("tag"), "extrahosts": [extra_host(one) for one in given.many("add-host")]}
+    return query | {"t": given.many("tag"), "extrahosts": given.many("add-host")}
 
 
 def _arguments(words: Iterable[str]) -> dict[str, str | None]:
@@ -210,7 +211,8 @@ def _checked(flag: str, value: str, read: Callable[[str], Any]) -> Any:
         return read(value)
     except ValueError as error:
         raise UsageError(
-            f'cannot parse the arguments: invalid argument "{value}" for "--{flag}" flag: {error}'
+            f'cannot parse the arguments: invalid argument "{value}" for "--{flag}" flag: {error}',
+            BAD_FLAG,
         ) from None
 
 

@@ -55,7 +55,11 @@ def device(text: str) -> dict[str, Any]:
     """An entry of Devices. Raises ValueError."""
     from pysup.supervisor.spec.devices import parse_device
 
-    return parse_device(text)
+    found = parse_device(text)
+    for path in (found["PathOnHost"], found["PathInContainer"]):
+        if not path.startswith("/") and "=" not in path:  # VENDOR/CLASS=NAME is CDI's
+            raise ValueError(f"{path} is not an absolute path")
+    return found
 
 
 def device_rule(text: str) -> str:

@@ -97,17 +97,11 @@ def _networked(body: dict[str, Any], given: Given) -> dict[str, Any]:
         PortBindings=ports,
         Links=links,
         DnsOptions=[*given.many("dns-option"), *given.many("dns-opt")],
-        ExtraHosts=[extra_host(text) for text in given.many("add-host")],
+        ExtraHosts=given.many("add-host"),
     )
     return body | _unempty(
         ExposedPorts=exposed, NetworkingConfig={"EndpointsConfig": endpoints} if endpoints else {}
     )
-
-
-def extra_host(text: str) -> str:
-    """``host=ip`` is the newer way to write ``host:ip``."""
-    name, equals, address = text.partition("=")
-    return f"{name}:{address.removeprefix('[').removesuffix(']')}" if equals else text
 
 
 def _refuse_conflicts(given: Given, *, detach: bool) -> None:
@@ -180,6 +174,8 @@ def _health(given: Given) -> dict[str, Any]:
         made["Test"] = ["CMD-SHELL", given.text("health-cmd")]
     if "health-retries" in given.changed:
         made["Retries"] = given.number("health-retries")
+        if made["Retries"] < 0:
+            raise UsageError("cannot parse the arguments: --health-retries cannot be negative")
     if given.on("no-healthcheck"):
         if made:
             raise UsageError("--no-healthcheck conflicts with --health-* options")

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 Json = dict[str, Any]
 _DEFAULTS = ("default", "bridge")
+_NOBODYS = (*_DEFAULTS, "host", "none")
+"""Not made by a person."""
 _FIELDS = ("name", "alias", "ip", "ip6", "mac-address", "link-local-ip", "driver-opt", "gw-priority")
 
 
@@ -30,6 +32,10 @@ def networking(networks: Sequence[str], own: Own) -> tuple[str, Json]:
             f"network {next(name for name in names if names.count(name) > 1)!r} is specified twice"
         )
     first, settings = parsed[0]
+    if any(endpoint.get("Aliases") for name, endpoint in parsed if name in _DEFAULTS) or (
+        own.aliases and first in _NOBODYS
+    ):
+        raise ValueError("network-scoped aliases are only supported for user-defined networks")
     endpoints = dict(parsed[1:])
     if first in _DEFAULTS:  # links on it are HostConfig's alone
         own = own._replace(links=())

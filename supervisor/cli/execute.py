@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pysup.supervisor.cli import attached, detach, kvfile, tty
+from pysup.supervisor.cli import attached, detach, kinds, kvfile, tty
 from pysup.supervisor.cli.connection import Client, connect, path
 from pysup.supervisor.cli.failures import as_run_failure
 from pysup.supervisor.cli.flags import Given, Syntax, many, switch, text
@@ -20,7 +20,7 @@ EXECUTE = Syntax(
     (
         switch("detach", "Detached mode: run command in the background", short="d"),
         text("detach-keys", "Override the key sequence for detaching a container"),
-        many("env", "Set environment variables", short="e"),
+        many("env", "Set environment variables", short="e", kind=kinds.ENV),
         many("env-file", "Read in a file of environment variables"),
         switch("interactive", "Keep STDIN open even if not attached", short="i"),
         switch("privileged", "Give extended privileges to the command"),

@@ -35,10 +35,11 @@ def code_of(error: PysupError) -> int:
 
 @contextmanager
 def as_run_failure() -> Iterator[None]:
-    """Give every failure inside the block the exit code of a run."""
+    """Give every failure inside the block the exit code of a run, where it has none of its own."""
     try:
         yield
-    except UsageError:
+    except UsageError as error:
+        error.exit_code = BAD_FLAG if error.exit_code is None else error.exit_code
         raise
     except PysupError as error:
         raise RunFailure(str(error), code_of(error)) from None

@@ -19,17 +19,28 @@ from pysup.supervisor.cli.kinds import Kind
 from pysup.supervisor.errors import BadRequest, NotSupported
 
 BAD_FLAG = 125
-"""Docker's exit code, for every command, when a flag cannot be parsed or is not supported."""
+"""Docker's exit code, for every command, when a flag cannot be parsed or is not supported; of run and create also when
+what it says is found wrong later."""
 BAD_WORDS = 1
-"""Docker's exit code when the count of words is wrong, the command is unknown, or what flags say together is wrong."""
+"""Docker's exit code when the count of words is wrong, the command is unknown, or what flags say is found wrong later,
+alone or together."""
 
 
 class UsageError(BadRequest):
-    """The command line is wrong; ``exit_code`` is what the process ends with."""
+    """The command line is wrong; ``exit_code`` is what the process ends with.
 
-    def __init__(self, text: str, exit_code: int = BAD_FLAG) -> None:
+    None: what the command has for it, BAD_FLAG of run and create (failures.as_run_failure), else BAD_WORDS.
+    """
+
+    def __init__(self, text: str, exit_code: int | None = None) -> None:
         super().__init__(text)
         self.exit_code = exit_code
+
+
+class NotThere(NotSupported):
+    """A flag or command of docker's that this command line does not know yet."""
+
+    exit_code = BAD_FLAG
 
 
 class HelpWanted(Exception):
@@ -110,7 +121,7 @@ class Syntax(NamedTuple):
     """Flags may follow words. False: the first word ends the flags (run, create, exec, top)."""
 
     def parse(self, argv: Sequence[str]) -> Given:
-        """What the words say. Raises HelpWanted, UsageError, NotSupported."""
+        """What the words say. Raises HelpWanted, UsageError, NotThere."""
         given = _Parser(self).parse(argv)
         self._check_words(given.words)
         return given
@@ -204,7 +215,7 @@ class _Parser:
         except (ValueError, BadRequest) as error:
             self.syntax.refuse(f'invalid argument "{text}" for "{flag.spelled}" flag: {error}')
         if flag.lacking and value != flag.initial():
-            raise NotSupported(
+            raise NotThere(
                 f"cannot use 'pysup {self.syntax.name} --{flag.name}': it is not supported yet ({flag.lacking})"
             )
         self.given.changed.add(flag.name)

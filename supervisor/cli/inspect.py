@@ -79,7 +79,7 @@ def inspect(argv: Sequence[str]) -> int:
     kind = given.text("type")
     finders: dict[str, Find] = {"": _either(given), "container": _container(given), "image": _image}
     finders |= {"volume": _volume, "network": _network}
-    if kind not in finders:
+    if kind not in finders or ("type" in given.changed and not kind):
         raise UsageError(
             f"cannot inspect: unknown type {kind!r} (there are {', '.join(filter(None, finders))})", 1
         )

@@ -72,6 +72,13 @@ def read_size(text: str) -> int:
     return -1 if text == "-1" else parse_size(text)
 
 
+def read_own_size(text: str) -> int:
+    """The same of what cannot be unlimited."""
+    from pysup.supervisor.spec.units import parse_size
+
+    return parse_size(text)
+
+
 def read_duration(text: str) -> float:
     """``1m30s``, or a plain number of seconds, to seconds."""
     from pysup.supervisor.spec.units import parse_duration
@@ -79,13 +86,37 @@ def read_duration(text: str) -> float:
     return parse_duration(text)
 
 
+def read_filter(text: str) -> str:
+    """NAME=VALUE, or nothing (opts.FilterOpt)."""
+    if text and "=" not in text:
+        raise ValueError("bad format of filter (expected name=value)")
+    return text
+
+
+def read_env(text: str) -> str:
+    """NAME=VALUE, or NAME, which takes the caller's value (opts.ValidateEnv)."""
+    if not text.partition("=")[0]:
+        raise ValueError(f"invalid environment variable: {text}")
+    return text
+
+
+def read_label(text: str) -> str:
+    """NAME=VALUE, or NAME (opts.ValidateLabel)."""
+    if not text.partition("=")[0].strip():
+        raise ValueError(f"invalid label '{text}': empty name")
+    return text
+
+
 BOOL = Kind("", read_bool, zero=False, bare="true")
 TEXT = Kind("string", str)
 INT = Kind("int", read_int, zero=0)
 UINT16 = Kind("uint16", read_uint16, zero=0)
 NANO = Kind("decimal", read_nano, zero=0)
-BYTES = Kind("bytes", read_size, zero=0)
+BYTES = Kind("bytes", read_own_size, zero=0)
+SWAP = Kind("bytes", read_size, zero=0)
 DURATION = Kind("duration", read_duration, zero=0.0)
 LIST = Kind("list", str, many=True)
 MAP = Kind("map", str, many=True)
-FILTER = Kind("filter", str, many=True)
+FILTER = Kind("filter", read_filter, many=True)
+ENV = Kind("list", read_env, many=True)
+LABEL = Kind("list", read_label, many=True)

@@ -26,23 +26,13 @@ def environment(
 
 def _word(word: str, caller: Mapping[str, str]) -> str:
     name, equals, _ = word.partition("=")
-    if not name:
-        raise UsageError(
-            f'cannot parse the arguments: invalid argument "{word}" for "-e, --env" flag: no variable name'
-        )
     return word if equals or name not in caller else f"{name}={caller[name]}"
 
 
 def mapping(files: Iterable[str], words: Iterable[str], flag: str = "--label-file") -> dict[str, str]:
     """NAME=VALUE lines and words as a dict; a name alone has an empty value; later ones win."""
     lines = [line for path in files for line in read(path, flag, lambda _name: "")]
-    return {name: value for name, _, value in map(_label, [*lines, *words])}
-
-
-def _label(word: str) -> tuple[str, str, str]:
-    if word.partition("=")[0].strip() == "":
-        raise UsageError(f"cannot parse the arguments: invalid label {word!r}: empty name")
-    return word.partition("=")
+    return {name: value for name, _, value in (word.partition("=") for word in [*lines, *words])}
 
 
 def read(path: str, flag: str, lookup: Lookup) -> Iterator[str]:

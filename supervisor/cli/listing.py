@@ -157,12 +157,10 @@ def write(listing: Listing, rows: Sequence[Any], given: Given, *, short: bool = 
 
 
 def filters(given: Given) -> dict[str, list[str]]:
-    """``--filter key=value …`` as the API takes it. Raises UsageError without ``=``."""
+    """``--filter key=value …`` as the API takes it."""
     made: dict[str, list[str]] = {}
-    for one in given.many("filter"):
-        name, equals, value = one.partition("=")
-        if not equals:
-            raise flags.UsageError(f"cannot parse the arguments: invalid filter {one!r} (it is NAME=VALUE)")
+    for one in filter(None, given.many("filter")):
+        name, _, value = one.partition("=")
         made.setdefault(name.strip().lower(), []).append(value.strip())
     return made
 

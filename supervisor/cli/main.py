@@ -1,9 +1,9 @@
 """The entry point: global options, then the command, then one line for whatever went wrong.
 
-Exit codes are docker's: 125 a flag is wrong, or the daemon refused a run; 126 and 127 the container's command
-cannot be executed or found; the container's own code (128+n for signal n) from run, start -a, attach and
-exec; 1 for every other failure, an unknown command and a wrong count of words included. The one own code is
-2, for a wrong use of what docker has not (daemon). Ctrl-C is 130 and a closed pipe 141, both without a word.
+Exit codes are docker's: 125 a flag cannot be parsed, or a run was refused, by whom ever; 126 and 127 the
+container's command cannot be executed or found; the container's own code (128+n for signal n) from run, start -a,
+attach and exec; 1 for every other failure, an unknown command and a wrong count of words included. The one own
+code is 2, for a wrong use of what docker has not (daemon). Ctrl-C is 130 and a closed pipe 141, both without a word.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from contextlib import suppress
 from pysup.supervisor import __version__
 from pysup.supervisor.cli import catalogue, flags, kinds, shown
 from pysup.supervisor.cli.catalogue import Entry
-from pysup.supervisor.cli.flags import Flag, Given, HelpWanted, Syntax, UsageError, suggestion
-from pysup.supervisor.errors import NotSupported, PysupError
+from pysup.supervisor.cli.flags import Flag, Given, HelpWanted, NotThere, Syntax, UsageError, suggestion
+from pysup.supervisor.errors import PysupError
 
 INTERRUPTED = 130
 CLOSED_PIPE = 141
@@ -93,8 +93,8 @@ def _open_standard_streams() -> None:
 
 
 def _code_of(error: PysupError) -> int:
-    default = flags.BAD_FLAG if isinstance(error, NotSupported) else 1
-    return int(getattr(error, "exit_code", default))
+    named = getattr(error, "exit_code", None)
+    return 1 if named is None else int(named)
 
 
 def dispatch(argv: Sequence[str]) -> int:
@@ -147,7 +147,7 @@ def _run(words: Sequence[str], commands: Mapping[str, Entry], group: str = "") -
         return _group(name, argv)
     for full in (group + name, name):
         if why := catalogue.LACKING.get(full):
-            raise NotSupported(f"cannot run 'pysup {full}': it is not supported yet ({why})")
+            raise NotThere(f"cannot run 'pysup {full}': it is not supported yet ({why})")
     known = [*commands, *(() if group else catalogue.GROUPS)]
     raise UsageError(
         f"cannot run {group}{name!r}: unknown command{suggestion(name, known)} (see 'pysup {group}--help')",
@@ -167,8 +167,11 @@ def _perform(entry: Entry, argv: Sequence[str]) -> int:
 
 def _group(group: str, argv: Sequence[str]) -> int:
     summary, commands = catalogue.GROUPS[group]
-    if argv and argv[0] not in ("--help", "-h"):
-        return _run(argv, commands, f"{group} ")
+    words: list[str] = []
+    with suppress(HelpWanted):
+        words = Syntax(group, "COMMAND", summary, most=None, interspersed=False).parse(argv).words
+    if words:
+        return _run(words, commands, f"{group} ")
     from pysup.supervisor.cli.usage import group_help
 
     print(group_help(group, summary, commands))

@@ -9,8 +9,7 @@ from pysup.supervisor.cli.flags import UsageError
 
 def api_time(text: str, now: float | None = None) -> str:
     """Unix seconds of ``42m`` (before now), a Unix time, a date or a date and time (local without a zone)."""
-    number = text.removeprefix("-")
-    if number.replace(".", "", 1).isdigit() and number.isascii():
+    if text.replace(".", "", 1).isdigit() and text.isascii():
         return text
     from pysup.supervisor.spec.units import parse_duration
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from pysup.supervisor.cli import connection, kvfile, timetext
+from pysup.supervisor.cli import connection, judged, kvfile, timetext
 from pysup.supervisor.cli.connection import Client, segment
 from pysup.supervisor.cli.endpoints import Own, networking
 from pysup.supervisor.cli.flags import (
@@ -21,7 +21,7 @@ from pysup.supervisor.cli.flags import (
     switch,
     text,
 )
-from pysup.supervisor.cli.kinds import BOOL, MAP, TEXT
+from pysup.supervisor.cli.kinds import BOOL, LABEL, MAP, TEXT
 from pysup.supervisor.cli.lifecycle import each
 from pysup.supervisor.cli.listing import FORMAT, LABELS, Column, Listing, filter_flag, filters, write
 from pysup.supervisor.cli.ps import short_id
@@ -44,7 +44,7 @@ CREATE = Syntax(
         switch("ipv4", "Enable IPv4 address assignment", default=True),
         switch("ipv6", "Enable IPv6 address assignment"),
         switch("internal", "Restrict external access to the network"),
-        many("label", "Set metadata on a network"),
+        many("label", "Set metadata on a network", kind=LABEL),
         many("opt", "Set driver specific options", short="o", kind=MAP),
         switch("attachable", "Enable manual container attachment (every network of pysup has it)"),
         text("ipam-driver", "IP Address Management Driver (default)", default="default"),
@@ -86,7 +86,7 @@ CONNECT = Syntax(
         text("ip6", "IPv6 address (e.g., 2001:db8::33)"),
         number("gw-priority", "Highest gw-priority provides the default gateway"),
         many("driver-opt", "Driver options for the network", kind=MAP),
-        many("link", "Add link to another container, by an alias (CONTAINER:ALIAS)"),
+        many("link", "Add link to another container, by an alias (CONTAINER:ALIAS)", kind=judged.LINK),
         many("link-local-ip", "Add a link-local address for the container"),
     ),
     2,

@@ -19,7 +19,7 @@ LIMITS: tuple[Flag, ...] = (
     text("cpuset-mems", "MEMs in which to allow execution (0-3, 0,1)"),
     Flag("memory", kinds.BYTES, "Memory limit", "m"),
     Flag("memory-reservation", kinds.BYTES, "Memory soft limit"),
-    Flag("memory-swap", kinds.BYTES, "Swap limit equal to memory plus swap: '-1' to enable unlimited swap"),
+    Flag("memory-swap", kinds.SWAP, "Swap limit equal to memory plus swap: '-1' to enable unlimited swap"),
     number("pids-limit", "Tune container pids limit (set -1 for unlimited)"),
 )
 

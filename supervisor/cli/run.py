@@ -27,7 +27,8 @@ RUN = Syntax(
 def create(argv: Sequence[str]) -> int:
     """``pysup create``: prints the id."""
     given = CREATE.parse(argv)
-    body = create_body.build(given)
+    with as_run_failure():
+        body = create_body.build(given)
     client = connection.connect(start=not given.on("no-autostart"))
     print(make(client, given, body))
     return 0
@@ -37,10 +38,11 @@ def run(argv: Sequence[str]) -> int:
     """``pysup run``."""
     given = RUN.parse(argv)
     detached = given.on("detach")
-    body = create_body.build(given, detach=detached)
+    with as_run_failure():
+        body = create_body.build(given, detach=detached)
+    detach.parse(given.text("detach-keys"))
     if not detached:
         attached.check_terminal(tty=given.on("tty"), stdin=body["AttachStdin"])
-    detach.parse(given.text("detach-keys"))
     with as_run_failure():
         client = connection.connect(start=not given.on("no-autostart"))
         container = make(client, given, _sized(body))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pysup.supervisor.cli import kinds, resources
+from pysup.supervisor.cli import judged, kinds, resources
 from pysup.supervisor.cli.flags import CONTENT_TRUST, Flag, lacking, many, number, switch, text
 
 _DEVICES = "devices come with a later version"
@@ -12,7 +12,7 @@ _IDENTITY = (
     text("name", "Assign a name to the container"),
     text("hostname", "Container host name", short="h"),
     text("domainname", "Container NIS domain name"),
-    many("label", "Set meta data on a container", short="l"),
+    many("label", "Set meta data on a container", short="l", kind=kinds.LABEL),
     many("label-file", "Read in a line delimited file of labels"),
     many("annotation", "Add an annotation to the container", kind=kinds.MAP),
     text("cidfile", "Write the container ID to the file"),
@@ -23,7 +23,7 @@ _PROCESS = (
     many("attach", "Attach to STDIN, STDOUT or STDERR", short="a"),
     switch("interactive", "Keep STDIN open even if not attached", short="i"),
     switch("tty", "Allocate a pseudo-TTY", short="t"),
-    many("env", "Set environment variables", short="e"),
+    many("env", "Set environment variables", short="e", kind=kinds.ENV),
     many("env-file", "Read in a file of environment variables"),
     text("entrypoint", "Overwrite the default ENTRYPOINT of the image"),
     text("workdir", "Working directory inside the container", short="w"),
@@ -44,13 +44,13 @@ _PROCESS = (
     many("device", "Add a host device to the container: HOST[:CONTAINER][:rwm]"),
     many("device-cgroup-rule", "Add a rule to the cgroup allowed devices list"),
     many("ulimit", "Ulimit options: name=soft[:hard]", kind=kinds.Kind("ulimit", str, many=True)),
-    many("sysctl", "Sysctl options", kind=kinds.MAP),
+    many("sysctl", "Sysctl options", kind=judged.SYSCTL),
 )
 
 _FILES = (
     text("rootfs", "Use this directory as the read-only root, instead of an IMAGE"),
     switch("read-only", "Mount the container's root filesystem as read only"),
-    many("volume", "Bind mount a volume", short="v"),
+    many("volume", "Bind mount a volume", short="v", kind=judged.VOLUME),
     text("volume-driver", "Optional volume driver for the container (local)"),
     many("volumes-from", "Mount volumes from the specified container(s): CONTAINER[:ro]"),
     many("mount", "Attach a filesystem mount to the container", kind=kinds.Kind("mount", str, many=True)),
@@ -62,33 +62,33 @@ _FILES = (
 )
 
 _NAMESPACES = (
-    text("pid", "PID namespace to use (private, host, container:NAME)"),
+    Flag("pid", judged.NAMESPACE, "PID namespace to use (private, host, container:NAME)"),
     text("ipc", "IPC mode to use (private, shareable, none, host, container:NAME)"),
-    text("uts", "UTS namespace to use (private, host, container:NAME)"),
-    text("cgroupns", "Cgroup namespace to use (private, host, container:NAME)"),
+    Flag("uts", judged.NAMESPACE, "UTS namespace to use (private, host, container:NAME)"),
+    Flag("cgroupns", judged.NAMESPACE, "Cgroup namespace to use (private, host, container:NAME)"),
     text("userns", "User namespace to use (auto[:OPTIONS], private, host, container:NAME)"),
     many("uidmap", "Map user ids of the container: container:host:size"),
     many("gidmap", "Map group ids of the container: container:host:size"),
 )
 
 _NETWORK = (
-    Flag("network", kinds.Kind("network", str, many=True), "Connect a container to a network"),
-    Flag("net", kinds.Kind("network", str, many=True), "Same as --network", hidden=True),
+    Flag("network", judged.NETWORK, "Connect a container to a network"),
+    Flag("net", judged.NETWORK, "Same as --network", hidden=True),
     many("network-alias", "Add network-scoped alias for the container"),
     Flag("net-alias", kinds.LIST, "Same as --network-alias", hidden=True),
     text("ip", "IPv4 address (e.g., 172.30.100.104)"),
     text("ip6", "IPv6 address (e.g., 2001:db8::33)"),
-    many("link", "Add link to another container: CONTAINER[:ALIAS]"),
+    many("link", "Add link to another container: CONTAINER[:ALIAS]", kind=judged.LINK),
     many("link-local-ip", "Container IPv4/IPv6 link-local addresses"),
-    text("mac-address", "Container MAC address (e.g., 92:d0:c6:0a:29:33)"),
+    Flag("mac-address", judged.MAC, "Container MAC address (e.g., 92:d0:c6:0a:29:33)"),
     many("publish", "Publish a container's port(s) to the host", short="p"),
     switch("publish-all", "Publish all exposed ports to random ports", short="P"),
     many("expose", "Expose a port or a range of ports"),
-    many("dns", "Set custom DNS servers"),
+    many("dns", "Set custom DNS servers", kind=judged.ADDRESS),
     many("dns-option", "Set DNS options"),
     Flag("dns-opt", kinds.LIST, "Same as --dns-option", hidden=True),
-    many("dns-search", "Set custom DNS search domains"),
-    many("add-host", "Add a custom host-to-IP mapping (host:ip)"),
+    many("dns-search", "Set custom DNS search domains", kind=judged.SEARCH),
+    many("add-host", "Add a custom host-to-IP mapping (host:ip)", kind=judged.EXTRA_HOST),
 )
 
 _RATES = (

@@ -10,7 +10,7 @@ from typing import Any
 from pysup.supervisor.cli import kvfile
 from pysup.supervisor.cli.connection import Client, connect, segment
 from pysup.supervisor.cli.flags import Syntax, UsageError, lacking, many, switch
-from pysup.supervisor.cli.kinds import TEXT
+from pysup.supervisor.cli.kinds import LABEL, TEXT
 from pysup.supervisor.cli.lifecycle import each
 from pysup.supervisor.cli.listing import FORMAT, LABELS, Column, Listing, write
 from pysup.supervisor.errors import BadRequest
@@ -20,7 +20,7 @@ CREATE = Syntax(
     "[OPTIONS] SECRET FILE|-",
     "Create a secret from a file or STDIN as content",
     (
-        many("label", "Secret labels", short="l"),
+        many("label", "Secret labels", short="l", kind=LABEL),
         lacking("driver", TEXT, "Secret driver", "pysup keeps secrets itself"),
         lacking("template-driver", TEXT, "Template driver", "a secret is what it is"),
     ),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pysup.supervisor.cli import kvfile
 from pysup.supervisor.cli.connection import Client, connect, segment
 from pysup.supervisor.cli.flags import BAD_WORDS, Syntax, UsageError, lacking, many, switch, text
-from pysup.supervisor.cli.kinds import BOOL, BYTES, LIST, MAP, TEXT
+from pysup.supervisor.cli.kinds import BOOL, BYTES, LABEL, LIST, MAP, TEXT
 from pysup.supervisor.cli.lifecycle import each
 from pysup.supervisor.cli.listing import FORMAT, LABELS, Column, Listing, filter_flag, filters, write
 
@@ -21,7 +21,7 @@ CREATE = Syntax(
     "Create a volume",
     (
         text("driver", "Specify volume driver name", short="d", default="local"),
-        many("label", "Set metadata for a volume"),
+        many("label", "Set metadata for a volume", kind=LABEL),
         many("opt", "Set driver specific options", short="o", kind=MAP),
         lacking("availability", TEXT, "Cluster Volume availability", _CLUSTER),
         lacking("group", TEXT, "Cluster Volume group (cluster volumes)", _CLUSTER),

@@ -100,7 +100,12 @@ def target(path: str, query: Query) -> str:
 
 
 def segment(name: str) -> str:
-    """A name as one segment of a path: whatever is in it, it names one thing of one kind."""
+    """A name as one segment of a path: whatever is in it, it names one thing of one kind.
+
+    Raises NotFound for the empty name, which would name all of them.
+    """
+    if not name:
+        raise NotFound("cannot find what has no name")
     plain = name.replace("_", "").replace("-", "").replace(".", "")
     if plain.isascii() and plain.isalnum():
         return name
@@ -111,9 +116,7 @@ def segment(name: str) -> str:
 
 
 def container_path(name: str, verb: str = "") -> str:
-    """``/containers/NAME/VERB``. Raises NotFound for the empty name, which would name all of them."""
-    if not name:
-        raise NotFound("cannot find a container without a name")
+    """``/containers/NAME/VERB``. Raises NotFound for the empty name."""
     return f"/containers/{segment(name)}/{verb}" if verb else f"/containers/{segment(name)}"
 
 

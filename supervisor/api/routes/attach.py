@@ -81,11 +81,12 @@ async def _copy(
 
 
 def detach_keys(request: Request, *, tty: bool) -> bytes:
-    """Only a terminal's input is watched for them."""
+    """Only a terminal's input is watched for them. Raises BadRequest, also without a terminal."""
     try:
-        return parse_detach_keys(request.query.text("detachKeys")) if tty else b""
+        keys = parse_detach_keys(request.query.text("detachKeys"))
     except ValueError as error:
         raise BadRequest(f"cannot attach: {error}") from None
+    return keys if tty else b""
 
 
 ROUTES = (Route("POST", "/containers/{id}/attach", attach_container),)

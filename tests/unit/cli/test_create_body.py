@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pysup.supervisor.cli import create_body, run_flags
+from pysup.supervisor.cli import create_body, run, run_flags
 from pysup.supervisor.cli.flags import Syntax, UsageError
 
 RUN = Syntax("run", "", "", run_flags.RUN, 0, None, interspersed=False)
@@ -73,7 +73,7 @@ def test_config(argv: list[str], field: str, value: object) -> None:
         (["--device-write-iops", "/dev/sda:9"], "BlkioDeviceWriteIOps", [{"Path": "/dev/sda", "Rate": 9}]),
         (["--ulimit", "nofile=1:2"], "Ulimits", [{"Name": "nofile", "Soft": 1, "Hard": 2}]),
         (["--ulimit", "core=-1"], "Ulimits", [{"Name": "core", "Soft": -1, "Hard": -1}]),
-        (["--sysctl", "a.b=1"], "Sysctls", {"a.b": "1"}),
+        (["--sysctl", "net.b=1"], "Sysctls", {"net.b": "1"}),
         (["--tmpfs", "/t:size=1m", "--tmpfs", "/u"], "Tmpfs", {"/t": "size=1m", "/u": ""}),
         (["-v", "/a:/b:ro"], "Binds", ["/a:/b:ro"]),
         (["-v", "./a:/b"], "Binds", [f"{os.getcwd()}/a:/b"]),
@@ -149,12 +149,37 @@ def test_detached_attaches_nothing_and_keeps_stdin_open() -> None:
         (["--security-opt", "seccomp=/nowhere"], "opening seccomp profile"),
         (["--security-opt", "seccomp=/etc/passwd"], "is not JSON"),
         (["--mount", "type=bind"], "--mount"),
+        (["--device", "sda"], "is not an absolute path"),
+        (["--health-retries", "-1"], "cannot be negative"),
     ],
 )
 def test_what_is_wrong_in_itself(argv: list[str], cause: str) -> None:
     with pytest.raises(UsageError, match=cause) as caught:
         body(*argv)
     assert str(caught.value).startswith("cannot parse the arguments: ")
+    assert caught.value.exit_code is None
+    for command in (run.run, run.create):
+        with pytest.raises(UsageError) as caught:
+            command([*argv, "host"])
+        assert caught.value.exit_code == 125
+
+
+@pytest.mark.parametrize(
+    ("argv", "cause"),
+    [
+        (["--sysctl", "net.b"], "is not allowed"),
+        (["--sysctl", "a.b=1"], "is not allowed"),
+        (["--pid", "x"], "neither private, host nor container:NAME"),
+        (["--uts", "container:"], "neither private, host nor container:NAME"),
+        (["--volume", ""], "invalid empty volume spec"),
+        (["--shm-size", "-1"], "invalid size"),
+        (["-e", "=x"], "invalid environment variable"),
+        (["-l", "=x"], "empty name"),
+    ],
+)
+def test_what_cannot_be_parsed(argv: list[str], cause: str) -> None:
+    with pytest.raises(UsageError, match=f"invalid argument .* {cause}") as caught:
+        body(*argv)
     assert caught.value.exit_code == 125
 
 

@@ -33,7 +33,7 @@ FLAGS = (
     text("user", "", short="u"),
     number("count", "", short="n", default=-1),
     many("env", "", short="e"),
-    Flag("memory", kinds.BYTES, "", "m"),
+    Flag("memory", kinds.SWAP, "", "m"),
     lacking("publish", kinds.LIST, "", "networks come later", short="p"),
     lacking("privileged", kinds.BOOL, "", "devices come later"),
 )

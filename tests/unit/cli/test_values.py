@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pysup.supervisor.cli import detach, kvfile, moment, resources, signals, timetext
+from pysup.supervisor.cli import detach, kinds, kvfile, moment, resources, signals, timetext
 from pysup.supervisor.cli.cidfile import CidFile
 from pysup.supervisor.cli.flags import UsageError
 from pysup.supervisor.errors import PysupError
@@ -63,8 +63,8 @@ def test_bad_lines(tmp_path: Path, line: str, cause: str) -> None:
 def test_a_missing_file_and_a_missing_name() -> None:
     with pytest.raises(UsageError, match="cannot read --env-file /nope: No such file"):
         kvfile.environment(["/nope"], [])
-    with pytest.raises(UsageError, match="no variable name"):
-        kvfile.environment([], ["=x"])
+    with pytest.raises(ValueError, match="invalid environment variable: =x"):
+        kinds.read_env("=x")
 
 
 def test_labels(tmp_path: Path) -> None:
@@ -104,8 +104,9 @@ def test_moments() -> None:
     assert moment.api_time("1795461245.017") == "1795461245.017"
     assert moment.api_time("10m", now=1000.0) == "400.000000000"
     assert moment.api_time("1970-01-01T00:01:00Z") == "60.000000000"
-    with pytest.raises(UsageError, match="invalid time 'yesterday'"):
-        moment.api_time("yesterday")
+    for wrong in ("yesterday", "-1"):
+        with pytest.raises(UsageError, match=f"invalid time '{wrong}'"):
+            moment.api_time(wrong)
 
 
 def test_rfc3339_times() -> None:
@@ -145,5 +146,5 @@ def test_a_cidfile_stays_only_with_an_id(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("word", ["", "=x", " =x"])
 def test_a_label_has_a_name(word: str) -> None:
-    with pytest.raises(UsageError, match="empty name"):
-        kvfile.mapping([], [word])
+    with pytest.raises(ValueError, match="empty name"):
+        kinds.read_label(word)
