@@ -68,7 +68,7 @@ class Directories:
                         f"cannot start the daemon: {path} is a directory for everybody, like /tmp"
                     )
                 if found & ~mode:
-                    os.chmod(path, mode)
+                    _close(path, mode)
             except OSError as error:
                 raise CannotStart(f"cannot start the daemon: {path}: {error.strerror}") from error
 
@@ -91,6 +91,17 @@ class Directories:
                 ):
                     os.unlink(self._settings.lock)
                 os.rmdir(path)
+
+
+def _close(path: str, mode: int) -> None:
+    """Some file systems, vfat for one, take a mode and have another. Raises CannotStart, OSError."""
+    os.chmod(path, mode)
+    kept = stat.S_IMODE(os.stat(path).st_mode)
+    if kept & ~mode:
+        raise CannotStart(
+            f"cannot start the daemon: {path}: its file system keeps no permissions: it stays open to others "
+            f"(mode {kept:o})"
+        )
 
 
 def take_lock(settings: Settings) -> int:

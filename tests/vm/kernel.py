@@ -24,6 +24,11 @@ MODULES = (
     "net/802/garp",
     "net/802/mrp",
     "net/8021q/8021q",
+    "drivers/block/loop",
+    "fs/nls/nls_cp437",
+    "fs/nls/nls_ascii",
+    "fs/fat/fat",
+    "fs/fat/vfat",
 )
 """In the order in which they need each other."""
 

@@ -34,6 +34,14 @@ def test_what_was_made_for_a_daemon_that_is_refused_goes(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_system_that_keeps_no_permissions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes the mode without a word, as vfat does."""
+    settings = Settings(root=str(tmp_path / "root"), run=str(tmp_path / "run"))
+    monkeypatch.setattr(ground.os, "chmod", lambda *_: None)
+    with pytest.raises(ground.CannotStart, match=r"its file system keeps no permissions: .* \(mode 755\)"):
+        ground.Directories(settings).make()
+
+
 def test_what_was_there_before_or_has_something_in_it_stays(tmp_path: Path) -> None:
     root, run = tmp_path / "root", tmp_path / "run"
     root.mkdir(mode=0o700)
