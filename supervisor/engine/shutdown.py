@@ -22,10 +22,11 @@ ACTIVE = ("starting", "running", "paused", "stopping", "backoff")
 async def stop_all(engine: Engine) -> None:
     """Stop all containers at once, each with its own signal and time; returns when none runs that can be killed.
 
-    Builds come first: a RUN that would be ended is no RUN that has failed.
+    Builds come first: a RUN that would be ended is no RUN that has failed. No other start begins meanwhile, and what
+    had begun before is seen: its row is written before the list is made.
     """
     await engine.builds.stop()
-    rows = await engine.parts.store.query(lambda conn: containers.list_containers(conn, ACTIVE))
+    rows = await engine.parts.store.write(lambda conn: containers.list_containers(conn, ACTIVE))
     async with trio.open_nursery() as nursery:
         for row in rows:
             nursery.start_soon(_stop, engine.roster.owner(row.id))

@@ -43,6 +43,8 @@ class Builds:
         With ``quiet`` what would have been told is sent only if the build fails.
         """
         with trio.CancelScope() as scope:
+            if self._parts.link.stop_requested.is_set():
+                scope.cancel()
             self._scopes.add(scope)
             try:
                 return await self._build(order, chunks, send)

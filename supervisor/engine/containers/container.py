@@ -100,6 +100,8 @@ class Container(Lifecycle):
         self._refuse_if_paused("start")
         if self.record.state in ALIVE:
             raise NotModified(f"cannot start container {self._name}: it is already started")
+        if self._parts.link.stop_requested.is_set():
+            raise Unavailable(f"cannot start container {self._name}: the daemon is stopping")
         beginning = self._beginning(Event.START, command.cause, command.caller)
         creation = command.creation or Change()
         await self._begin(partial(self.record.make, creation.then(beginning)), command.caller)
