@@ -24,6 +24,7 @@ _STEP = 0.01
 _TAIL = 4096
 _LOG_HEAD = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d [A-Z]+ ")
 """What the daemon's log lines begin with (daemon_log.py)."""
+_BEGINNING = re.compile(r"^cannot start the daemon:? ")
 _PING = b"GET /_ping HTTP/1.1\r\nHost: pysup\r\nConnection: close\r\n\r\n"
 
 
@@ -121,4 +122,4 @@ def _reason(log: str, begin: int) -> str:
     except OSError:
         return ""
     last = _LOG_HEAD.sub("", lines[-1], count=1) if lines else ""
-    return last.removeprefix("pysup: ").removeprefix("cannot start the daemon: ")
+    return _BEGINNING.sub("", last.removeprefix("pysup: "))

@@ -27,7 +27,13 @@ def rlimit(context: Context, name: str, soft: int, hard: int) -> None:
     """Set one limit; -1 means unlimited. setrlimit(2)."""
     if name not in RESOURCES:
         raise StepError(errno.EINVAL, f"no limit is named {name!r}")
-    context.system.setrlimit(RESOURCES[name], (soft, hard))
+    try:
+        context.system.setrlimit(RESOURCES[name], (soft, hard))
+    except (
+        ValueError
+    ):  # Python's word for EPERM; soft is not above hard, which was looked at when it was asked for
+        cause = f"operation not permitted: {hard} is more than may be had here"
+        raise StepError(errno.EPERM, cause) from None
 
 
 def oom_score_adj(context: Context, value: int) -> None:
@@ -94,12 +100,24 @@ def credentials(context: Context, bounding: list[str]) -> None:
     kept = wanted & system.permitted() if context.uid == 0 else set()
     _give_stdio(context)
     system.drop_bounding([number for number in range(system.last_cap() + 1) if number not in wanted])
-    if may_set_groups():
-        system.setgroups(context.groups)
-    system.setresgid(context.gid, context.gid, context.gid)
-    system.setresuid(context.uid, context.uid, context.uid)
+    _take_ids(context)
     system.ambient_clear()
     system.set_caps(kept, kept, ())
+
+
+def _take_ids(context: Context) -> None:
+    system, (uid, gid) = context.system, (context.uid, context.gid)
+    try:
+        if may_set_groups():
+            system.setgroups(context.groups)
+        system.setresgid(gid, gid, gid)
+        system.setresuid(uid, uid, uid)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        ids = ", ".join(map(str, (gid, *context.groups)))
+        cause = f"invalid argument: its user namespace does not have user {uid} and groups {ids}, all of them"
+        raise StepError(errno.EINVAL, cause) from None
 
 
 def _give_stdio(context: Context) -> None:

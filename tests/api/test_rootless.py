@@ -88,6 +88,15 @@ def test_what_is_limited_is_told(user: RootlessUser) -> None:
             "10.0.2.0/25 overlaps with a route of the host, 10.0.2.0/24",
         ),
         ("run --rm --oom-score-adj -5 host true", "oom_score_adj: permission denied: -5 needs"),
+        (
+            "run --rm --ulimit nofile=99999999 host true",
+            "rlimit nofile: operation not permitted: 99999999 is more than may be had here",
+        ),
+        ("run --rm -u 70000 host true", "its user namespace does not have user 70000 and groups 0, 0"),
+        (
+            "--root /root --run $HOME/other --socket $HOME/other.sock run --rm host true",
+            "pysup: cannot start the daemon: without root: ",
+        ),
     ],
 )
 def test_what_cannot_work_says_why(user: RootlessUser, command: str, said: str) -> None:

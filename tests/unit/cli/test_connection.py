@@ -102,6 +102,8 @@ def test_the_reason_is_the_last_line_of_this_start(tmp_path: Path) -> None:
         file.write("pysup: cannot start the daemon: another one (pid 3) uses /x\n")
     assert autostart._reason(str(log), begin) == "another one (pid 3) uses /x"
     assert autostart._reason(str(log), len(log.read_text())) == ""
+    log.write_text("pysup: cannot start the daemon without root: no newuidmap\n")
+    assert autostart._reason(str(log), 0) == "without root: no newuidmap"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="changes the user")
