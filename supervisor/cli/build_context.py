@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+import sys
 import tarfile
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -19,7 +20,10 @@ from pysup.supervisor.errors import PysupError
 _PIECE = 1 << 20
 _IGNORE = ".dockerignore"
 _CAPABILITY = "security.capability"
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_READ = os.O_RDONLY | sum(
+    {getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY")}
+)
+"""No platform has all of these."""
 _END = bytes(2 * tarfile.BLOCKSIZE)
 
 
@@ -169,7 +173,7 @@ class _Packing:
             status = os.fstat(file.fileno())
             entry = self._described(path, status, tarfile.REGTYPE)
             entry.size = left = status.st_size
-            if _CAPABILITY in os.listxattr(file.fileno()):
+            if sys.platform == "linux" and _CAPABILITY in os.listxattr(file.fileno()):
                 value = os.getxattr(file.fileno(), _CAPABILITY)
                 entry.pax_headers = {f"SCHILY.xattr.{_CAPABILITY}": value.decode("utf-8", "surrogateescape")}
             yield _head(entry)

@@ -18,7 +18,7 @@ class CidFile:
     def __enter__(self) -> CidFile:
         if self._path:
             try:
-                os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+                os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
             except FileExistsError:
                 raise PysupError(
                     f"cannot create container: container ID file found, make sure the other container isn't "

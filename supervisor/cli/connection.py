@@ -12,6 +12,7 @@ import _socket
 import contextlib
 import errno
 import os
+import sys
 from collections.abc import Iterator
 
 from pysup.supervisor.client.core import container_path as path
@@ -50,9 +51,8 @@ def connect(*, start: bool = True) -> Client:
     where = socket_to_use()
     if hasattr(_socket, "AF_UNIX") and not _listening(where):
         if not (start and _policy["start"]) or os.environ.get("PYSUP_AUTOSTART") == "0":
-            raise Unavailable(
-                f"cannot connect to the daemon at {where}: none is there (start it: pysup daemon)"
-            )
+            advice = "start it: pysup daemon" if sys.platform == "linux" else "one can only run on Linux"
+            raise Unavailable(f"cannot connect to the daemon at {where}: none is there ({advice})")
         from pysup.supervisor.cli import autostart
 
         autostart.start(from_environment())

@@ -14,6 +14,7 @@ from pysup.supervisor.cli import shown
 from pysup.supervisor.cli.flags import Flag, Given, Syntax, UsageError, switch
 from pysup.supervisor.cli.kinds import LIST
 from pysup.supervisor.cli.query_output import FORMATS
+from pysup.supervisor.client.core import named_host as host
 from pysup.supervisor.errors import PysupError
 
 RUN = Syntax(
@@ -47,6 +48,10 @@ def run(argv: Sequence[str]) -> int:
         shape = _shape(given)
     except UsageError as error:
         raise UsageError(str(error), MISUSE) from None
+    if (where := host()).startswith("tcp:"):
+        raise PysupError(
+            f"cannot query the daemon at {where}: its database is a file; run pysup query on its machine"
+        )
     path = settings.from_environment().database
     try:
         _answer(given, shape, Reader(path))

@@ -13,6 +13,7 @@ import pytest
 from helpers import elsewhere
 from helpers.daemon import Daemon
 from helpers.relay import relay
+from helpers.terminals import Terminal
 
 pytestmark = pytest.mark.kernel
 
@@ -37,7 +38,7 @@ def pysup(platform: str, *words: str, stdin: bytes = b"") -> subprocess.Complete
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-def test_a_remote_daemon_is_driven(platform: str, port: int) -> None:
+def test_a_remote_daemon_is_driven(platform: str, port: int, tmp_path: Path) -> None:
     def remote(*words: str) -> bytes:
         done = pysup(platform, "-H", f"tcp://127.0.0.1:{port}", *words)
         assert (done.returncode, done.stderr) == (0, b""), words
@@ -55,6 +56,12 @@ def test_a_remote_daemon_is_driven(platform: str, port: int) -> None:
     assert (done.stdout, done.stderr) == (b"out\n", b"err\n")
     assert b"die" in remote("events", "--since", "1", "--until", "0s", "--format", "{{.Action}}")
     assert len(remote("history", "far").splitlines()) == 2
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /there\n")
+    remote("build", "-q", "-t", "built:1", str(tmp_path))
+    assert b"built" in remote("images", "built")
+    remote("rmi", "built:1")
+    remote("cp", "far:/etc/passwd", str(tmp_path / "here"))
+    assert (tmp_path / "here").read_bytes()
     assert remote("images", "-q") and remote("info") and remote("version") and remote("system", "df")
     remote("rm", "far")
 
@@ -80,6 +87,27 @@ def test_what_needs_linux_says_so(platform: str, tmp_path: Path) -> None:
     assert done.returncode == 125
     assert done.stderr.startswith(b"pysup: cannot connect to the daemon at ")
     assert done.stderr.count(b"\n") == 1
+    done = pysup(platform, "-H", "tcp://127.0.0.1:9", "query", "select 1")
+    assert done.returncode == 1
+    assert done.stderr.endswith(b"its database is a file; run pysup query on its machine\n")
+
+
+def test_a_terminal_of_another_platform(port: int) -> None:
+    words = (
+        "-H",
+        f"tcp://127.0.0.1:{port}",
+        "run",
+        "--rm",
+        "-it",
+        "host",
+        "sh",
+        "-c",
+        "stty size; read x; exit $x",
+    )
+    terminal = Terminal(command("darwin", *words), rows=30, columns=90)
+    terminal.until(b"30 90\r\n")
+    terminal.type(b"7\n")
+    assert terminal.code() == 7
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)

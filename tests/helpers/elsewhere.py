@@ -5,12 +5,15 @@ What that platform lacks is taken away before anything of pysup is imported: fun
 
 from __future__ import annotations
 
+import _socket
 import importlib.abc
 import os
+import resource
 import select
 import signal
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from types import ModuleType
 
@@ -24,17 +27,79 @@ LINUX_ONLY = (
     "pyroute2",
     "trio",
 )
+_OF_OS = (
+    *(
+        "O_PATH",
+        "O_TMPFILE",
+        "O_LARGEFILE",
+        "O_DIRECT",
+        "O_NOATIME",
+        "O_RSYNC",
+        "P_PIDFD",
+        "setns",
+        "unshare",
+    ),
+    *("getxattr", "listxattr", "removexattr", "setxattr", "memfd_create", "pidfd_open", "splice", "sendfile"),
+    *(
+        "pipe2",
+        "posix_fadvise",
+        "posix_fallocate",
+        "copy_file_range",
+        "eventfd",
+        "getrandom",
+        "fdatasync",
+        "waitid",
+    ),
+    *("sched_getaffinity", "sched_setaffinity", "sched_getscheduler", "getresuid", "setresuid", "getresgid"),
+)
+_OF_SOCKETS = (
+    *("SO_PEERCRED", "SO_PASSCRED", "SO_DOMAIN", "SO_MARK", "SO_BINDTODEVICE", "SCM_CREDENTIALS"),
+    *("AF_NETLINK", "AF_PACKET", "AF_VSOCK", "AF_ALG", "SOCK_CLOEXEC", "SOCK_NONBLOCK"),
+    *(
+        "MSG_NOSIGNAL",
+        "MSG_CMSG_CLOEXEC",
+        "MSG_MORE",
+        "TCP_CORK",
+        "TCP_QUICKACK",
+        "TCP_USER_TIMEOUT",
+        "TCP_KEEPIDLE",
+    ),
+)
+_OF_SIGNALS = (
+    "SIGPWR",
+    "SIGSTKFLT",
+    "SIGPOLL",
+    "SIGCLD",
+    "SIGRTMIN",
+    "SIGRTMAX",
+    "sigtimedwait",
+    "sigwaitinfo",
+)
 ABSENT: dict[str, dict[ModuleType, tuple[str, ...]]] = {
     "darwin": {
-        os: ("pidfd_open", "splice", "memfd_create", "setns"),
+        os: _OF_OS,
         select: ("epoll",),
-        socket: ("SO_PEERCRED", "AF_NETLINK"),
+        socket: _OF_SOCKETS,
+        _socket: _OF_SOCKETS,
+        signal: _OF_SIGNALS,
+        time: ("CLOCK_BOOTTIME", "CLOCK_TAI"),
+        resource: ("prlimit", "RUSAGE_THREAD"),
     },
     "win32": {
-        os: ("pidfd_open", "splice", "memfd_create", "setns", "fork", "posix_spawn", "geteuid", "getuid"),
+        os: (
+            *_OF_OS,
+            "fork",
+            "posix_spawn",
+            "geteuid",
+            "getuid",
+            "O_NOFOLLOW",
+            "O_NONBLOCK",
+            "mkfifo",
+            "chown",
+        ),
         select: ("epoll", "poll"),
-        socket: ("SO_PEERCRED", "AF_NETLINK", "AF_UNIX", "MSG_DONTWAIT"),
-        signal: ("SIGHUP", "SIGQUIT", "SIGWINCH", "SIGTSTP", "SIGKILL", "SIGCONT", "SIGCHLD"),
+        socket: (*_OF_SOCKETS, "AF_UNIX", "MSG_DONTWAIT"),
+        signal: (*_OF_SIGNALS, "SIGHUP", "SIGQUIT", "SIGWINCH", "SIGTSTP", "SIGKILL", "SIGCONT", "SIGCHLD"),
     },
 }
 MODULES = {"darwin": LINUX_ONLY, "win32": (*LINUX_ONLY, "termios", "pwd", "grp", "resource")}
