@@ -8,7 +8,7 @@ from typing import Any
 from pysup.supervisor.cli import attached, detach, kinds, kvfile, tty
 from pysup.supervisor.cli.connection import Client, connect, path
 from pysup.supervisor.cli.failures import as_run_failure
-from pysup.supervisor.cli.flags import Given, Syntax, many, switch, text
+from pysup.supervisor.cli.flags import BAD_WORDS, Given, Syntax, many, switch, text
 from pysup.supervisor.cli.session import Detached, Plan, Session
 from pysup.supervisor.client.responses import Lost
 from pysup.supervisor.errors import PysupError
@@ -45,7 +45,7 @@ def execute(argv: Sequence[str]) -> int:
     client, where = connect(), path(given.words[0], "exec")
     if detached:
         return _begin(client, where, body)
-    with as_run_failure():
+    with as_run_failure(BAD_WORDS):  # docker's code, too, where there is no such container or it does not run
         return _follow(client, where, body, given)
 
 

@@ -20,26 +20,26 @@ class RunFailure(PysupError):
         self.exit_code = exit_code
 
 
-def code_of(error: PysupError) -> int:
-    """126 or 127 if the daemon named it, else 125; from docker's own daemon, what docker's CLI reads in the text."""
+def code_of(error: PysupError, otherwise: int = BAD_FLAG) -> int:
+    """126 or 127 if the daemon named it; from docker's own daemon, what docker's CLI reads in the text."""
     named = getattr(error, "exit_code", None)
     if isinstance(named, int):
-        return named if named in (NOT_EXECUTABLE, COMMAND_NOT_FOUND) else BAD_FLAG
+        return named if named in (NOT_EXECUTABLE, COMMAND_NOT_FOUND) else otherwise
     text = str(error).lower()
     if any(words in text for words in _NOT_FOUND) and "exec" in text:
         return COMMAND_NOT_FOUND
     if any(words in text for words in _NOT_EXECUTABLE) and "exec" in text:
         return NOT_EXECUTABLE
-    return BAD_FLAG
+    return otherwise
 
 
 @contextmanager
-def as_run_failure() -> Iterator[None]:
-    """Give every failure inside the block the exit code of a run, where it has none of its own."""
+def as_run_failure(otherwise: int = BAD_FLAG) -> Iterator[None]:
+    """Give every failure inside the block the exit code of a run (``otherwise``: exec's), where it has none itself."""
     try:
         yield
     except UsageError as error:
         error.exit_code = BAD_FLAG if error.exit_code is None else error.exit_code
         raise
     except PysupError as error:
-        raise RunFailure(str(error), code_of(error)) from None
+        raise RunFailure(str(error), code_of(error, otherwise)) from None
