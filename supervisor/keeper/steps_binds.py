@@ -193,6 +193,10 @@ def put(context: Context, tree: int, target: str) -> None:
     try:
         mountable.check(context, fd, tree=tree)
         context.system.move_mount(tree, fd)
+    except KernelError as error:
+        if error.errno == errno.EINVAL and make is lookup.file and lookup.is_directory(context, fd):
+            raise StepError(errno.EISDIR, "a file cannot be mounted on a directory") from error
+        raise
     finally:
         context.system.close(fd)
 

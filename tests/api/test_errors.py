@@ -80,6 +80,17 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
         (["--user", "nosuchuser", "host", "true"], 125, ["nosuchuser", "passwd"]),
         (["--user", "u" * 60_000, "host", "true"], 125, ["unable to find user uuu", "…"]),
         (["host", "/" + "a" * 100_000], 126, ["/aaa", "…: file name too long"]),
+        (
+            ["--ulimit", "nofile=1:2000000000", "host", "true"],
+            125,
+            ["rlimit nofile: 1:2000000000: not allowed"],
+        ),
+        (
+            ["-v", "/etc/passwd:/etc", "host", "true"],
+            125,
+            ["on /etc: a file cannot be mounted on a directory"],
+        ),
+        (["-v", "/etc:/etc/passwd", "host", "true"], 125, ["on /etc/passwd: not a directory"]),
         (["--net", "nosuchnet", "host", "true"], 125, ["nosuchnet"]),
         (
             ["--log-driver", "foo", "host", "true"],
