@@ -29,8 +29,12 @@ class Disks(Mortal):
         """What is below each of them but directories that are always there, and in the trash."""
         places = "trash images/layers images/blobs/sha256 images/.tr* volumes"
         script = f"cd {self.root}; find {places} -mindepth 1 -maxdepth 1"
-        command = ["nsenter", f"--target={self.pid}", "--mount", "sh", "-c", f"{script} 2>/dev/null; true"]
-        return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+        return set(self.inside(f"{script} 2>/dev/null; true").split())
+
+    def inside(self, script: str) -> str:
+        """What a script says in its mount namespace."""
+        command = ["nsenter", f"--target={self.pid}", "--mount", "sh", "-c", script]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.fixture
@@ -53,4 +57,16 @@ def test_what_is_removed_goes_from_its_own_disk(daemon: Disks) -> None:
         until(lambda: daemon.found() == set(), "all of it is unlinked")
         daemon.kill("engine")
         daemon.wait_until_it_serves()
+    assert "Traceback" not in daemon.log.read_text()
+
+
+def test_a_disk_that_has_gone_read_only_is_told(daemon: Disks) -> None:
+    mount = f"mount -o remount,%s {daemon.root}/containers"
+    daemon.inside(mount % "ro")
+    refused = daemon.pysup("create", "--network", "none", "host", "true")
+    assert refused.returncode != 0
+    assert "cannot create container: " in refused.stderr and "Read-only file system" in refused.stderr
+    assert "internal error" not in refused.stderr
+    daemon.inside(mount % "rw")
+    daemon.pysup("run", "--rm", "--network", "none", "host", "true", check=True)
     assert "Traceback" not in daemon.log.read_text()

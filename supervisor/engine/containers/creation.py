@@ -6,7 +6,7 @@ import os
 import random
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from secrets import token_hex
 from sqlite3 import Connection
@@ -164,7 +164,7 @@ async def refusable(parts: Parts, drafted: Draft, caller: Caller) -> AsyncIterat
             yield
     except Exception as error:
         if containers.get(parts.store.read(), drafted.id) is None:
-            parts.trash.throw(parts.settings.container_dir(drafted.id))
+            _discard_directories(parts, drafted.id)
             discard_volumes(parts, spec, drafted.id)
         if isinstance(error, Missing):
             raise Conflict(f"cannot create container: volume {error.ref} was removed meanwhile") from error
@@ -200,7 +200,13 @@ def _make_directories(parts: Parts, spec: ContainerSpec, container_id: str) -> N
             rootfs.make(directory)
         rootfs.furnish(directory, spec)
     except OSError as error:
-        parts.trash.throw(directory)
+        _discard_directories(parts, container_id)
         raise Unavailable(
             f"cannot create container: {error.filename or directory}: {error.strerror}"
         ) from error
+
+
+def _discard_directories(parts: Parts, container_id: str) -> None:
+    """What hinders that most likely refused the container, too: that is told, and the next start removes them."""
+    with suppress(OSError):
+        parts.trash.throw(parts.settings.container_dir(container_id))
