@@ -10,8 +10,6 @@ import stat
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 
-from pysup.supervisor.kernel.files import data_of
-
 XATTR = "SCHILY.xattr."
 """What the record of an extended attribute begins with, as star, GNU tar and docker have it."""
 _BLOCK = tarfile.BLOCKSIZE
@@ -119,6 +117,8 @@ def _extents(fd: int, size: int) -> list[Extent] | None:
     """Where data is; None if there are no holes worth speaking of."""
     if os.fstat(fd).st_blocks * 512 + _WORTH_A_MAP > size:
         return None
+    from pysup.supervisor.kernel.files import data_of  # noqa: PLC0415 - pysup cp needs the rest on any platform
+
     found = list(data_of(fd, size))
     gap = _BLOCK
     while len(found) > _MOST_EXTENTS:
