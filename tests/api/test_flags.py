@@ -5,9 +5,11 @@ One daemon serves all of them; each row is a container that looks at itself.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -146,6 +148,27 @@ def test_update_changes_what_runs(shared: Daemon) -> None:
     told = shared.pysup("update", "--cpus", "1000", "live")
     assert (told.returncode, told.stderr[:32]) == (1, "pysup: cannot update container: ")
     shared.pysup("rm", "-f", "live", check=True)
+
+
+def test_update_of_one_that_ends_is_for_its_next_run(shared: Daemon) -> None:
+    """Its cgroups go one after the other, and its row tells of its end when that is on the disk."""
+    host = {"NetworkMode": "none"}
+    body = {"Image": "host", "Cmd": ["sleep", "1000"], "StopSignal": "KILL", "HostConfig": host}
+
+    def update() -> None:
+        with contextlib.closing(shared.client()) as client:
+            for limit in range(20, 30):
+                client.post("/containers/ending/update", {"PidsLimit": limit})
+
+    with contextlib.closing(shared.client()) as client, ThreadPoolExecutor() as beside:
+        client.post("/containers/create", body, query={"name": "ending"})
+        for _ in range(25):
+            client.post("/containers/ending/start")
+            updates = beside.submit(update)
+            client.post("/containers/ending/kill")
+            updates.result()
+        assert client.get("/containers/ending/json")["HostConfig"]["PidsLimit"] == 29
+    shared.pysup("rm", "ending", check=True)
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ class Exec:
     async def _launch(self) -> Launched:
         """What has ended may be reaped already: the number of its pidfd could be another process's."""
         run, record = self._container.run, self._container.record
-        if run is None or run.process is None or run.process.status is not None or run.cgroup is None:
+        if run is None or run.process is None or run.ended or run.cgroup is None:
             raise Conflict(f"cannot exec in container {record.row.name}: it has ended")
         launched = await launch_exec(
             self._parts,

@@ -27,6 +27,11 @@ class Processes:
     def _what(self) -> str:
         return f"container {self._record.row.name}"
 
+    @property
+    def ended(self) -> bool:
+        """Whether the first one has ended: what is left of the run is being removed, whatever its row says still."""
+        return self.process is not None and self.process.status is not None
+
     def signal(self, number: int) -> None:
         """Signal the first process; nothing happens if it has ended."""
         if self.process is not None:

@@ -225,9 +225,10 @@ class Run(Processes):
         assert self.cgroup is not None  # noqa: S101 - pushed after it was made
         if not self.committed.is_set() and self.cgroup.processes():
             return  # the engine leaves, and what nobody could kill stays
+        cgroup, self.cgroup = self.cgroup, None
         try:
             with trio.CancelScope(shield=True):
-                await self.cgroup.remove()
+                await cgroup.remove()
         except (OSError, PysupError) as error:  # the next start of the engine tries again
             log.warning("cannot remove the cgroup of %s: %s", self._what, error)
 

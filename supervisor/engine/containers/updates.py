@@ -30,7 +30,7 @@ async def apply_update(parts: Parts, record: Record, run: Run | None, command: c
     spec = spec_of(parts.images, record.row, host_config)
     parts.hierarchy.check(spec.resources)
     async with _ports(record, run, spec) as writes:
-        if run is not None and run.cgroup is not None:
+        if run is not None and run.cgroup is not None and not run.ended:
             run.cgroup.apply(change_of(record.spec.resources, spec.resources))
         change = Change(
             told=(Told("update", {}, command.caller),), columns={"host_config": host_config}, writes=writes

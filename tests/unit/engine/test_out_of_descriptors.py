@@ -68,7 +68,7 @@ async def test_an_exec(monkeypatch: pytest.MonkeyPatch) -> None:
         store=SimpleNamespace(write=write),
         news=SimpleNamespace(publish=lambda _news: None),
     )
-    run = SimpleNamespace(process=SimpleNamespace(status=None, pidfd=-1), cgroup=object())
+    run = SimpleNamespace(process=SimpleNamespace(pidfd=-1), ended=False, cgroup=object())
     of = SimpleNamespace(run=run, record=SimpleNamespace(row=container()))
     session = ExecSession("e", tty=False, has_stdin=False)
     one = execution.Exec(*cast("Any", (parts, of, Process(argv=("true",)), session, DAEMON)))
