@@ -359,6 +359,18 @@ def test_events(daemon: Daemon) -> None:
     words = ("events", "--since", before, "--until", str(time.time()), "--filter", "container=ev")
     actions = ok(daemon, *words, "--format", "{{.Action}}").split()
     assert actions == ["create", "start", "die", "destroy"]
+    ok(daemon, "run", "-d", "--name", "again", "host", *FOREVER)
+    ok(daemon, "restart", "-t", "0", "again")
+    ok(daemon, "stop", "-t", "0", "again")
+    ok(daemon, "restart", "again")
+    told = ("events", "--since", before, "--until", str(time.time()), "--filter", "container=again")
+    assert ok(daemon, *told, "--format", "{{.Action}}").split() == [
+        *("create", "start"),
+        *("kill", "die", "stop", "start", "restart"),
+        *("kill", "die", "stop"),
+        *("start", "restart"),
+    ]
+    ok(daemon, "rm", "-f", "again")
     died = json.loads(ok(daemon, *words, "--filter", "event=die", "--format", "{{json .}}"))
     assert died["Actor"]["Attributes"]["exitCode"] == "3"
 

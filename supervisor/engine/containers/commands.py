@@ -60,6 +60,8 @@ class Start(Command):
     """For a container that is not in the store yet: its creation, committed with the start."""
     run: int | None = None
     """The run that another one is to follow: where one has, there is nothing to do (the question comes again)."""
+    is_restart: bool = False
+    """Of what did not run."""
 
 
 @dataclass(frozen=True, slots=True)

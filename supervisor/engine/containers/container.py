@@ -104,7 +104,8 @@ class Container(Lifecycle):
             raise Unavailable(f"cannot start container {self._name}: the daemon is stopping")
         beginning = self._beginning(Event.START, command.cause, command.caller)
         creation = command.creation or Change()
-        await self._begin(partial(self.record.make, creation.then(beginning)), command.caller)
+        commit = partial(self.record.make, creation.then(beginning))
+        await self._begin(commit, command.caller, is_restart=command.is_restart)
         self._answers.starters.append(command.reply)
         return None
 
@@ -150,7 +151,7 @@ class Container(Lifecycle):
                 self._restarter = command.caller
                 self._answers.starters.append(command.reply)
             case _:
-                await self._on_start(commands.Start(command.caller, reply=command.reply))
+                await self._on_start(commands.Start(command.caller, reply=command.reply, is_restart=True))
 
     async def _cancel_back_off(self, caller: Caller, columns: Columns) -> None:
         columns = {"next_start_at": None, **columns}

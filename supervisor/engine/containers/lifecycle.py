@@ -67,10 +67,12 @@ class Lifecycle(Owner):
     async def _begin_surely(self, event: Event) -> None:
         await self._begin(partial(self._surely, self._beginning(event, "policy")))
 
-    async def _begin(self, commit: Callable[[], Awaitable[None]], caller: Caller = DAEMON) -> None:
+    async def _begin(
+        self, commit: Callable[[], Awaitable[None]], caller: Caller = DAEMON, *, is_restart: bool = False
+    ) -> None:
         """Commit the next run's row. While the disk is waited for, the run prepares what needs no row."""
         self._run = self._new_run(Run, self.record.row.run_number + 1)
-        self._run.started_for = caller
+        self._run.started_for, self._run.is_restart = caller, is_restart
         self._children.start_soon(self._run.perform)
         try:
             await commit()
@@ -81,11 +83,11 @@ class Lifecycle(Owner):
         self._deadline = math.inf
         self._run.begun.set()
 
-    async def _perform_next_run(self, caller: Caller = DAEMON) -> None:
+    async def _perform_next_run(self, caller: Caller = DAEMON, *, is_restart: bool = False) -> None:
         """Its row was committed with the end of the run before."""
         self._deadline = math.inf
         self._run = self._new_run(Run, self.record.row.run_number)
-        self._run.started_for = caller
+        self._run.started_for, self._run.is_restart = caller, is_restart
         self._run.begun.set()
         self._children.start_soon(self._run.perform)
 
@@ -103,7 +105,9 @@ class Lifecycle(Owner):
     def _running(self) -> Change:
         run = self._run_in_progress
         pid = 0 if run.process is None else run.process.pid
-        return turns.running(self.record, pid, self._parts.now_ns(), run.started_for, run.sandbox.writes)
+        actions = ("start", "restart") if run.is_restart else ("start",)
+        told = tuple(Told(action, {}, run.started_for) for action in actions)
+        return turns.running(self.record, pid, self._parts.now_ns(), told, run.sandbox.writes)
 
     async def _end_if_asked_meanwhile(self) -> None:
         """A stop or removal that came when the start could no longer be abandoned."""
@@ -238,7 +242,7 @@ class Lifecycle(Owner):
             return NextStep(self._beginning_anew(), self._perform_next_run)
         if restart:
             begin = self._beginning(Event.START, "manual", self._restarter)
-            return NextStep(begin, partial(self._perform_next_run, self._restarter))
+            return NextStep(begin, partial(self._perform_next_run, self._restarter, is_restart=True))
         next_start = sequel.columns.get("next_start_at")
         if isinstance(next_start, int) and next_start <= now_ns:
             return NextStep(self._beginning(Event.DUE, "policy"), self._perform_next_run)

@@ -88,7 +88,7 @@ class Outcome:
         if self.ended_by == "lost":
             attributes["exitCodeLost"] = "true"
         oom = [Told("oom")] if self.oom_killed else []
-        stopped = [Told("stop", {}, caller)] if self.ended_by in {"stop", "shutdown"} else []
+        stopped = [Told("stop", {}, caller)] if self.ended_by in {"stop", "restart", "shutdown"} else []
         return [*oom, Told("die", attributes), *stopped]
 
     def _write_run(self, row: Row, now_ns: int) -> Write:

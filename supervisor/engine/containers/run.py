@@ -61,6 +61,8 @@ class Run(Processes):
         """As it is in the run's row."""
         self.started_for = self.ended_for = DAEMON
         """Who asked for its start, and for its end."""
+        self.is_restart = False
+        """Whether that was one: docker tells of it when it is done."""
         self.begun = trio.Event()
         """Set by the container's task when the run's row is in the store: there may be a process."""
         self.committed = trio.Event()

@@ -57,11 +57,13 @@ def _begun(record: Record, event: Event, cause: str, asked_by: str, now_ns: int)
     return Change(passed=(event,), columns=columns, writes=(begin, *tell_of(record, "mount")))
 
 
-def running(record: Record, pid: int, now_ns: int, caller: Caller, writes: tuple[Write, ...]) -> Change:
-    """The program is executed; ``caller`` asked for that, ``writes`` tell of its networks."""
+def running(
+    record: Record, pid: int, now_ns: int, told: tuple[Told, ...], writes: tuple[Write, ...]
+) -> Change:
+    """The program is executed; ``told`` says so, ``writes`` tell of its networks."""
     return Change(
         passed=(Event.READY,),
-        told=(Told("start", {}, caller),),
+        told=told,
         columns={"pid": pid, "started_at": now_ns, "finished_at": None},
         writes=(of_run(record, pid=pid, started_at=now_ns), *writes),
     )
