@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pysup.supervisor.cli.flags import BAD_FLAG, UsageError
+from pysup.supervisor.client.responses import Lost
 from pysup.supervisor.errors import COMMAND_NOT_FOUND, NOT_EXECUTABLE, PysupError
 
 _NOT_FOUND = ("executable file not found", "no such file or directory")
@@ -22,6 +23,8 @@ class RunFailure(PysupError):
 
 def code_of(error: PysupError, otherwise: int = BAD_FLAG) -> int:
     """126 or 127 if the daemon named it; from docker's own daemon, what docker's CLI reads in the text."""
+    if isinstance(error, Lost):  # whatever has become of it: that is not the command's own code
+        return BAD_FLAG
     named = getattr(error, "exit_code", None)
     if isinstance(named, int):
         return named if named in (NOT_EXECUTABLE, COMMAND_NOT_FOUND) else otherwise
