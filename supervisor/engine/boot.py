@@ -158,7 +158,7 @@ async def _take_over(engine: Engine, rows: Sequence[Row], entries: Mapping[str, 
                 await held_ports.let_go(engine.parts.link, key)
         elif key in spaces or key in (MARKER, cgroup_leftovers.LOCK, listening.KEY, *held.KEYS):
             engine.parts.link.adopt_held(entry)
-        elif key.startswith("exec/") and await engine.execs.adopt(entry):
+        elif key.startswith("exec/") and engine.execs.adopt(entry):
             continue
         elif key not in needed:
             await _end_stranger(engine, entry)

@@ -180,3 +180,14 @@ def test_an_engine_that_is_killed_breaks_it_off(box: Client, tidy: Daemon) -> No
         output(stream)
         assert stream.lost
     os.kill(row_of(tidy, stream)["pid"], signal.SIGKILL)
+
+
+@pytest.mark.parametrize("tty", [False, True])
+def test_what_nobody_follows_runs_on_when_the_engine_is_killed(box: Client, tidy: Daemon, tty: bool) -> None:
+    tidy.pysup("exec", "box", "mkfifo", "/tmp/go", check=True)
+    script = "read line < /tmp/go && head -c 300000 /dev/zero && exit 6"
+    exec_id = box.post("/containers/box/exec", {"Cmd": ["sh", "-c", script], "Tty": tty})["Id"]
+    box.post(f"/exec/{exec_id}/start", {"Detach": True, "Tty": tty})
+    os.kill(tidy.engine_pid, signal.SIGKILL)
+    tidy.pysup("exec", "box", "sh", "-c", "echo > /tmp/go", check=True)
+    assert any(box.get(f"/exec/{exec_id}/json")["ExitCode"] == 6 for _ in range(1000))

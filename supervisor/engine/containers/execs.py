@@ -32,6 +32,7 @@ from pysup.supervisor.engine.surely import surely
 from pysup.supervisor.errors import Conflict, NotFound
 from pysup.supervisor.keeper.link import Entry
 from pysup.supervisor.keeper.link import Process as KeeperProcess
+from pysup.supervisor.runtime.launch import Stdio
 from pysup.supervisor.spec.container import Process
 from pysup.supervisor.spec.process import exec_process
 
@@ -145,23 +146,31 @@ class Execs:
 
     # -- after the engine was started anew -------------------------------------------------------------------
 
-    async def adopt(self, entry: Entry) -> bool:
-        """Watch on over an exec that an earlier engine started; False if no row knows it.
-
-        Its client went with that engine: nobody reads its output, so its pipes are let go.
-        """
+    def adopt(self, entry: Entry) -> bool:
+        """Carry on with an exec that an earlier engine started; False if no row knows it."""
         row = execs.get(self._parts.store.read(), entry.key.removeprefix("exec/"))
         if row is None or row.state != "running":
             return False
-        process = self._parts.link.adopt(entry)
-        await self._parts.link.release(entry.key, list(entry.fds))
-        self._nursery.start_soon(self._watch, process, row)
+        self._nursery.start_soon(self._carry_on, self._parts.link.adopt(entry), row)
         return True
 
-    async def _watch(self, process: KeeperProcess, row: Row) -> None:
-        code = exit_code_of(await process.wait())
-        await surely(f"exec {row.id}", partial(self._note_end, row, code))
-        await self._parts.link.reap(process.key)
+    async def _carry_on(self, process: KeeperProcess, row: Row) -> None:
+        """Its client went with that engine, or there was none: it runs on as one whose client has left."""
+        link = self._parts.link
+        await link.release(process.key, ["stdin"])
+        stdio = Stdio.of(process.fds)
+        session = self._sessions[row.id] = ExecSession(row.id, tty=stdio.master is not None, has_stdin=False)
+        session.abandon()
+        try:
+            session.connect(stdio, trio.lowlevel.checkpoint)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(session.copy)
+                code = exit_code_of(await process.wait())
+                session.process_ended()
+                await surely(f"exec {row.id}", partial(self._note_end, row, code))
+                await link.reap(process.key)
+        finally:
+            self._close(session)
 
     async def note_lost(self, known: AbstractSet[str]) -> None:
         """Those that were running, and that the keeper knows nothing of: their exit code is lost."""
