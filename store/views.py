@@ -85,12 +85,13 @@ FAILURES = f"""SELECT r.* FROM history r
 WHERE {_FAILED}
 ORDER BY r.ended DESC"""
 
+# A start that an engine's death has cut off is no restart: the run in its place is.
 RESTARTS = f"""SELECT
     {_hour("r.started_at")} AS hour,
     c.name,
     count(*) AS restarts
 FROM run r JOIN container c ON c.id = r.container_id
-WHERE r.cause = 'policy'
+WHERE r.cause = 'policy' AND NOT (r.ended_by IS 'restart' AND r.failed_step <> '')
 GROUP BY hour, c.id
 ORDER BY hour DESC, restarts DESC"""
 

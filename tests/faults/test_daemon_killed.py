@@ -179,6 +179,7 @@ def test_a_retry_whose_start_was_cut_off(mortal: Mortal, shared: Path) -> None:
         (3, 1, "itself", "policy", 0),
     ]
     assert rows(mortal, "SELECT retries FROM container") == [(2,)]
+    assert rows(mortal, "SELECT sum(restarts) FROM restarts_per_hour") == [(1,)]
     mortal.pysup("rm", "-f", "looping", check=True)
 
 
