@@ -7,12 +7,19 @@ import signal
 import struct
 from collections.abc import Iterable
 
-from pysup.supervisor.kernel import libc
+from pysup.supervisor.kernel import libc, numbers
 
 _SFD_NONBLOCK = os.O_NONBLOCK
 _SFD_CLOEXEC = os.O_CLOEXEC
 _SIZE = 128
 """sizeof(struct signalfd_siginfo)"""
+
+_LIBC_OWN = (32, 33)
+"""libc uses them itself, and has nobody change them; its posix_spawn(3) leaves them ignored, which outlasts execve."""
+_NO_ACTION = bytes(64)
+"""A struct sigaction of the kernel's, with room to spare: SIG_DFL, no flags, an empty mask."""
+_MASK_SIZE = 8
+"""Bytes of the kernel's sigset_t."""
 
 _signalfd = libc.bind("signalfd", libc.c_int, libc.c_void_p, libc.c_int)
 
@@ -35,10 +42,15 @@ def take_signals(fd: int) -> list[int]:
 
 
 def default_all() -> None:
-    """Give every signal that is ignored or handled its default action, so that children need not do it."""
+    """Give every signal that is ignored or handled its default action, so that children need not do it.
+
+    Also to libc's own: for a process that has one thread, as those are between threads.
+    """
     for number in signal.valid_signals():
         if number not in (signal.SIGKILL, signal.SIGSTOP) and signal.getsignal(number) is not signal.SIG_DFL:
             signal.signal(number, signal.SIG_DFL)
+    for own in _LIBC_OWN:
+        libc.syscall(numbers.RT_SIGACTION, "rt_sigaction", own, _NO_ACTION, 0, _MASK_SIZE)
 
 
 def block_all() -> None:

@@ -7,6 +7,7 @@ import os
 import pty
 import select
 import signal
+import sys
 import termios
 from pathlib import Path
 
@@ -123,6 +124,19 @@ def test_memory_file() -> None:
     with pytest.raises(ValueError, match="longer than"):
         files.read_all(fd, len(content) - 1)
     os.close(fd)
+
+
+def test_what_posix_spawn_leaves_ignored_has_its_default_action_again(tmp_path: Path) -> None:
+    show = "print([line.split()[1] for line in open('/proc/self/status') if line.startswith('SigIgn')])"
+    script = f"from pysup.supervisor.kernel import signals; {show}; signals.default_all(); {show}"
+    with (tmp_path / "out").open("w") as out:
+        words = [sys.executable, "-c", script]
+        actions = [(os.POSIX_SPAWN_DUP2, out.fileno(), 1)]
+        pid = os.posix_spawn(words[0], words, os.environ, file_actions=actions)
+    assert os.waitpid(pid, 0)[1] == 0
+    before, after = (tmp_path / "out").read_text().splitlines()
+    assert int(before[2:-2], 16) >> 31 & 3 == 3, before
+    assert int(after[2:-2], 16) == 0
 
 
 def test_signals_as_events() -> None:
