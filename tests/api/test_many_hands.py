@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
@@ -163,3 +164,27 @@ def test_a_restart_that_a_removal_overtakes_is_answered(shared: Daemon) -> None:
     shared.pysup("rm", "-f", "slow", check=True)
     thread.join(30)
     assert said and "it was removed meanwhile" in said[0]
+
+
+def test_an_id_that_all_choose_is_one_container_s(shared: Daemon) -> None:
+    chosen, answers = "cd" * 32, list[str]()
+
+    def choose() -> None:
+        with contextlib.closing(Client(f"unix://{shared.socket}")) as client:
+            body = {"Image": "host", "Cmd": ["true"], "HostConfig": {"NetworkMode": "none"}}
+            try:
+                answers.append(client.post("/containers/create", body, query={"id": chosen})["Id"])
+            except PysupError as error:
+                answers.append(str(error))
+
+    threads = [threading.Thread(target=choose) for _ in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    refused = f"cannot create container: the id {chosen} is taken"
+    assert sorted(answers) == [*([refused] * (CLIENTS - 1)), chosen]
+    assert shared.pysup("start", "-a", chosen).returncode == 0
+    shared.pysup("rm", chosen, check=True)
+    with pytest.raises(PysupError, match=r"invalid id '\.\./x'"):
+        Client(f"unix://{shared.socket}").post("/containers/create", {"Image": "host"}, query={"id": "../x"})

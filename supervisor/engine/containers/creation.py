@@ -84,8 +84,12 @@ def _checked_id(parts: Parts, chosen: str) -> str:
     if not _ID.fullmatch(chosen):
         raise BadRequest(f"cannot create container: invalid id {chosen[:64]!r}: it is 64 hexadecimal digits")
     if containers.get(parts.store.read(), chosen) is not None:
-        raise Conflict(f"cannot create container: the id {chosen} is taken")
+        raise _id_taken(chosen)
     return chosen
+
+
+def _id_taken(container_id: str) -> Conflict:
+    return Conflict(f"cannot create container: the id {container_id} is taken")
 
 
 async def _draft(parts: Parts, body: dict[str, Any], given: str, container_id: str, caller: Caller) -> Draft:
@@ -195,6 +199,8 @@ def _check_sources(spec: ContainerSpec) -> None:
 
 def _make_directories(parts: Parts, spec: ContainerSpec, container_id: str) -> None:
     directory = parts.settings.container_dir(container_id)
+    if os.path.lexists(directory):  # one with the same id, which was chosen for both, is being made
+        raise _id_taken(container_id)
     try:
         if not parts.directories.take(directory):
             rootfs.make(directory)
