@@ -24,7 +24,7 @@ from pysup.supervisor.runtime.seccomp import compilation, selection
 from pysup.supervisor.runtime.seccomp.selection import Target
 from pysup.supervisor.spec.seccomp import UNCONFINED, Profile, parse_profile
 
-_FORMAT = 2
+_FORMAT = 3
 """To be counted up when the same input gives another program."""
 _MOST = 64
 """Programs kept in memory, and files kept on disk; the one that was not used for the longest time goes."""
