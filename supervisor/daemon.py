@@ -181,8 +181,9 @@ async def _live(engine: Engine, nursery: trio.Nursery, listen_fd: int) -> None:
     await parts.link.stop_requested.wait()
     log.info("stopping: %s", parts.link.stop_signal)
     await stop_all(engine)
-    stopped = partial(daemon_starts.stopped, start_id=start_id, stopped_at=parts.now_ns())
-    await parts.store.write(stopped)
+    if start_id is not None:
+        stopped = partial(daemon_starts.stopped, start_id=start_id, stopped_at=parts.now_ns())
+        await parts.store.write(stopped)
     parts.hierarchy.release(parts.settings.cgroup_root)
     await parts.link.shutdown(0)
 

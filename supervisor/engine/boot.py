@@ -25,6 +25,7 @@ from functools import partial
 
 from pysup.store import builds, containers, daemon_starts
 from pysup.store.containers import Container as Row
+from pysup.store.errors import StoreError
 from pysup.supervisor import __version__
 from pysup.supervisor.engine import cgroup_leftovers
 from pysup.supervisor.engine.callers import DAEMON
@@ -49,8 +50,8 @@ MARKER = "daemon/marker"
 """The keeper's entry that says: an engine of this daemon was here before."""
 
 
-async def boot(engine: Engine) -> int:
-    """Bring every container to where it should be; the id of this start's row.
+async def boot(engine: Engine) -> int | None:
+    """Bring every container to where it should be; the id of this start's row, if it could be noted.
 
     Returns when all adoptions and starts have begun, save those that wait for whose namespaces they join.
     """
@@ -84,10 +85,15 @@ def _boot_id() -> str:
         return file.read().strip()
 
 
-async def _note_start(parts: Parts, cause: str) -> int:
+async def _note_start(parts: Parts, cause: str) -> int | None:
+    """The row's id; None: it cannot be had, which is no reason not to serve."""
     boot_id = _boot_id()
     add = partial(daemon_starts.add, version=__version__, boot_id=boot_id, pid=os.getpid(), cause=cause)
-    return await parts.store.write(partial(add, started_at=parts.now_ns()))
+    try:
+        return await parts.store.write(partial(add, started_at=parts.now_ns()))
+    except StoreError as error:
+        log.error("cannot note this start: %s", error)
+        return None
 
 
 def _resume(engine: Engine, row: Row, entries: Mapping[str, Entry], *, same_daemon: bool) -> None:

@@ -64,7 +64,8 @@ class Images:
         self._trash.throw(os.path.join(self._settings.images_dir, TEMPORARY))
         await trio.to_thread.run_sync(make_directories, self._settings.images_dir)
         self._trash.throw_leftovers(self._settings.images_dir)
-        await self._store.write(_note_host)
+        if not await self._store.query(_is_host_noted):  # a full disk keeps no engine from its start
+            await self._store.write(_note_host)
         await self.admissions.sweep()
 
     # -- finding ---------------------------------------------------------------------------------------------
@@ -160,6 +161,11 @@ def _named(conn: Connection, name: Reference) -> Row | None:
     if name.digest:
         return images.with_digest(conn, name.repository, name.digest)
     return images.tagged(conn, name.repository, name.tag)
+
+
+def _is_host_noted(conn: Connection) -> bool:
+    row, named = images.get(conn, HOST_ID), images.tagged(conn, HOST, "latest")
+    return row is not None and row == named and json.loads(row.config) == host_config()
 
 
 def _note_host(conn: Connection) -> None:
