@@ -44,7 +44,8 @@ class Response:
         """Bytes of the body, or of the chunk, that are still to come; None: until the end, or no chunk begun."""
         self._chunked = False
         self._in_trailer = False
-        self._ended_by_close = False
+        self._closes = False
+        """The connection is not for another exchange: its end is that of this answer, or comes after it."""
 
     @property
     def upgraded(self) -> bool:
@@ -56,7 +57,7 @@ class Response:
         """Whether the connection may have another exchange: this answer ended by itself, with nothing behind it."""
         if not self.complete or self.upgraded or self.rest:
             return False
-        return not self._ended_by_close and self.headers.get("connection", "").lower() != "close"
+        return not self._closes and self.headers.get("connection", "").lower() != "close"
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take bytes from the connection; b"" is its end. Raises ProtocolError, Lost."""
@@ -75,7 +76,7 @@ class Response:
 
     def _on_end(self) -> None:
         if self.status and self._left is None and not self._chunked:
-            self.complete = self._ended_by_close = True
+            self.complete = self._closes = True
         elif not self.complete:
             raise Lost
 
@@ -88,6 +89,7 @@ class Response:
             data = data[end + 4 :]
             status = _status(lines[0])
             if status >= _OK or status == _UPGRADED:  # others are interim: 100 Continue
+                self._closes = lines[0].startswith("HTTP/1.0")  # RFC 9112, 9.3
                 self._begin(status, lines[1:])
                 return data
         if len(data) > MAX_HEAD:

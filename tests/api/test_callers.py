@@ -30,7 +30,7 @@ def test_who_asked_for_a_start_an_exec_and_an_end(daemon: Daemon) -> None:
     daemon.docker("exec", "box", "true")
     daemon.docker("restart", "box")
     daemon.docker("stop", "box")
-    asked = ["create", "start", "exec_create", "exec_start", "kill", "start", "kill", "stop"]
+    asked = ["create", "start", "exec_create", "exec_start", "kill", "stop", "start", "kill", "stop"]
     found = callers(daemon, "create", "start", "exec_create", "exec_start", "kill", "stop")
     assert found == [(action, "docker", os.getuid(), True) for action in asked]
     history = daemon.pysup("query", "--json", "select asked_by from run order by number", check=True).stdout

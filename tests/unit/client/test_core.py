@@ -64,6 +64,14 @@ def test_a_body_until_the_end() -> None:
     assert response.complete
 
 
+@pytest.mark.parametrize(("version", "kept"), [("1.1", True), ("1.0", False)])
+def test_an_older_server_closes_the_connection_after_its_answer(version: str, kept: bool) -> None:
+    response = Response()
+    assert response.feed(f"HTTP/{version} 200 OK\r\nContent-Length: 2\r\n\r\nok".encode()) == [b"ok"]
+    assert response.complete
+    assert response.reusable is kept
+
+
 @pytest.mark.parametrize(
     "data",
     [
