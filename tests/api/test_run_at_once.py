@@ -78,7 +78,7 @@ def test_what_cannot_be_started_does_not_stay(daemon: Daemon, auto_remove: bool)
         with pytest.raises(PysupError, match="executable file not found"):
             run(client, "no-such-program", AutoRemove=auto_remove)
         assert names(client) == []
-        assert not list((daemon.root / "containers").glob("*/upper"))
+        assert not list((daemon.root / "containers").glob("[!.]*/upper"))
 
 
 def test_a_name_that_is_taken_leaves_nothing(daemon: Daemon) -> None:
