@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,8 +34,8 @@ def run(client: Client, *argv: str, query: dict[str, str] | None = None, **host:
 
 
 def directories(daemon: Daemon) -> set[str]:
-    """Of containers; the logs of those that have gone stay for a day."""
-    return set(os.listdir(daemon.root / "containers"))
+    """Of containers, not those made ahead; the logs of those that have gone stay for a day."""
+    return {path.name for path in (daemon.root / "containers").glob("[!.]*")}
 
 
 def names(client: Client) -> list[str]:
