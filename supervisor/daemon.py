@@ -236,5 +236,9 @@ async def _follow_keeper(
     except KeeperLost as lost:
         log.warning("the keeper is gone: taking its place (%d entries)", len(lost.entries))
         become_keeper(
-            lost.entries, inherited.settings, listen_fd=inherited.listen_fd, lock_fd=inherited.lock_fd
+            lost.entries,
+            inherited.settings,
+            listen_fd=inherited.listen_fd,
+            lock_fd=inherited.lock_fd,
+            stop_signal=link.stop_signal,
         )

@@ -6,8 +6,10 @@ import _socket
 import os
 import sys
 
+from pysup.supervisor.keeper import codec
+from pysup.supervisor.keeper.protocol import Message
+from pysup.supervisor.keeper.table import Handover
 from pysup.supervisor.kernel import files, process
-from pysup.supervisor.settings import Settings
 
 ENGINE_ARGV = [sys.executable, "-P", "-m", "pysup.supervisor.engine_process"]
 
@@ -40,31 +42,34 @@ class EngineProcess:
         os.close(self.pidfd)
 
 
-def start(argv: list[str], settings: Settings, listen_fd: int, lock_fd: int, now: float) -> EngineProcess:
+def start(kept: Handover, now: float, first: Message | None = None) -> EngineProcess:
     """Start an engine that inherits stdio, its socket, the listening socket and the lock, and nothing else.
 
+    ``first``, a message without descriptors, waits in the socket before there is an engine: it outlives this process.
     It leads a process group of its own: a Ctrl-C on the terminal is for the keeper, which passes it on in
     order.
     """
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
     try:
-        for fd in (theirs.fileno(), listen_fd, lock_fd):
+        if first is not None:
+            codec.send(ours, first)
+        for fd in (theirs.fileno(), kept.listen_fd, kept.lock_fd):
             files.let_inherit(fd)
         arguments = [
             "--keeper-fd",
             str(theirs.fileno()),
             "--listen-fd",
-            str(listen_fd),
+            str(kept.listen_fd),
             "--lock-fd",
-            str(lock_fd),
+            str(kept.lock_fd),
         ]
-        command = [*argv, *arguments, "--settings", settings.to_json()]
+        command = [*kept.engine_argv, *arguments, "--settings", kept.settings.to_json()]
         pid = os.posix_spawn(command[0], command, os.environ, setsigmask=(), setpgroup=0)
     except OSError:
         ours.close()
         raise
     finally:
         theirs.close()
-        for fd in (listen_fd, lock_fd):
+        for fd in (kept.listen_fd, kept.lock_fd):
             files.keep_private(fd)
     return EngineProcess(pid, ours, now)

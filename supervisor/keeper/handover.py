@@ -57,13 +57,18 @@ def begin(settings: Settings) -> NoReturn:
 
 
 def become_keeper(handover: Handover) -> NoReturn:
-    """Replace this process's program by the keeper's. Returns only by an OSError of execve(2)."""
+    """Replace this process's program by the keeper's. Returns only by an OSError of execve(2).
+
+    A signal that comes meanwhile waits, as in begin(): it is one to the keeper already.
+    """
+    before = signals.block_all()
     document = files.memory_file("pysup-handover", table.to_json(handover))
     try:
         for fd in (document, *handover.descriptors()):
             files.let_inherit(fd)
         os.execve(PROGRAM[0], [*PROGRAM, "--adopt-fd", str(document)], os.environ)  # noqa: S606
     finally:  # this program goes on: what it starts is to have none of them
+        signals.restore(before)
         os.close(document)
         for fd in handover.descriptors():
             files.keep_private(fd)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _socket
 import argparse
+import contextlib
 from typing import NamedTuple
 
 from pysup.supervisor.keeper import codec
@@ -48,14 +49,16 @@ def inherit(arguments: list[str] | None = None) -> Inherited:
 
 
 def take_over(keeper: _socket.socket) -> list[Packet]:
-    """All that the keeper says up to the end of its list; up to its own end, if it is killed meanwhile."""
+    """All that the keeper says up to the end of its list; up to its own end, if it is killed meanwhile.
+
+    What it had said before anybody asked (Stop) is there even then.
+    """
     said: list[Packet] = []
-    try:
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         codec.send(keeper, List())
+    with contextlib.suppress(ConnectionResetError):
         while (received := codec.receive(keeper, codec.BLOCKING)) is not None:
             said.append(Packet(*received))
             if isinstance(received[0], Listed):
                 break
-    except (BrokenPipeError, ConnectionResetError):
-        pass
     return said

@@ -260,12 +260,17 @@ def become_keeper(
     *,
     listen_fd: int,
     lock_fd: int,
+    stop_signal: int,
     engine_argv: list[str] | None = None,
 ) -> NoReturn:
-    """Replace this engine by a new keeper that holds these entries; it starts a new engine."""
+    """Replace this engine by a new keeper that holds these entries; it starts a new engine.
+
+    ``stop_signal``: of a stop that the lost keeper had passed on (Link.stop_signal); 0: none.
+    """
     kept = table.Table()
     for known in entries:
         entry = kept.entry(known.key)
         entry.pid, entry.pidfd, entry.status = known.pid, known.pidfd, known.status
         entry.fds = dict(known.fds)
-    handover.become_keeper(table.Handover(settings, engine_argv or ENGINE_ARGV, listen_fd, lock_fd, kept))
+    argv = engine_argv or ENGINE_ARGV
+    handover.become_keeper(table.Handover(settings, argv, listen_fd, lock_fd, kept, stop_signal))

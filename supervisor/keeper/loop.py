@@ -91,10 +91,10 @@ class Keeper:
     # The engine's process.
 
     def _start_engine(self, now: float) -> None:
-        kept = self._kept
         self._start_at = None
         try:
-            started = engine.start(kept.engine_argv, kept.settings, kept.listen_fd, kept.lock_fd, now)
+            stop = Stop(self._stop_signal) if self._stop_signal else None
+            started = engine.start(self._kept, now, stop)
         except OSError as error:
             self._log(f"cannot start the engine: {error.strerror}")
             self._start_later(lived=0.0)
@@ -103,8 +103,6 @@ class Keeper:
         self._outbox = Outbox(started.sock)
         self._poller.watch(started.sock.fileno(), self._on_packets)
         self._poller.watch(started.pidfd, self._on_engine_end)
-        if self._stop_signal:
-            self._tell(Stop(self._stop_signal))
 
     def _start_later(self, lived: float) -> None:
         self._delay = engine.next_delay(self._delay, lived)

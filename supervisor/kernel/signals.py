@@ -53,9 +53,17 @@ def default_all() -> None:
         libc.syscall(numbers.RT_SIGACTION, "rt_sigaction", own, _NO_ACTION, 0, _MASK_SIZE)
 
 
-def block_all() -> None:
-    """Block every signal: a write to a closed pipe is EPIPE then; the rest is read from the descriptor."""
-    signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
+def block_all() -> set[int]:
+    """Block every signal: a write to a closed pipe is EPIPE then; the rest is read from the descriptor.
+
+    Returns those that were blocked before.
+    """
+    return set(signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals()))
+
+
+def restore(blocked: set[int]) -> None:
+    """Block these and no others: what block_all() found."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def unblock_all() -> None:

@@ -34,7 +34,12 @@ async def keep_link(link: Link, settings: Settings, given: argparse.Namespace) -
     except KeeperLost as lost:
         argv = [sys.executable, "-P", *sys.orig_argv[2:3]]
         become_keeper(
-            lost.entries, settings, listen_fd=given.listen_fd, lock_fd=given.lock_fd, engine_argv=argv
+            lost.entries,
+            settings,
+            listen_fd=given.listen_fd,
+            lock_fd=given.lock_fd,
+            stop_signal=link.stop_signal,
+            engine_argv=argv,
         )
 
 

@@ -40,7 +40,7 @@ class Mortal(Daemon):
     @property
     def engine(self) -> int | None:
         """The engine that runs now, if one does."""
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             return next(filter(is_engine, children(self.keeper)), None)
         return None
 

@@ -84,6 +84,6 @@ class AdoptedRun(Run):
         if self.process is not None:
             await self.process.wait()
         if self.ending.by == "itself":  # else somebody has asked for its end while this was found out
-            self.ending = Ending("restart")
+            self.ending = Ending("shutdown" if self._parts.link.stop_requested.is_set() else "restart")
         self._report(Failed(StartFailed(self._what, "wait for the start", 0, "the engine died meanwhile")))
         await self.committed.wait()

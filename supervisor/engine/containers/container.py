@@ -69,7 +69,7 @@ class Container(Lifecycle):
         """In back-off; or at rest, where an earlier engine had no time for what was to follow."""
         if self.record.state is State.BACKOFF:
             await self._wait_for_retry()
-        elif self.record.row.desired == "run":
+        elif self.record.row.desired == "run" and not self._is_daemon_stopping:
             await self._begin_surely(Event.START)
         elif self.record.spec.auto_remove:
             await self._remove()
@@ -100,7 +100,7 @@ class Container(Lifecycle):
         self._refuse_if_paused("start")
         if self.record.state in ALIVE:
             raise NotModified(f"cannot start container {self._name}: it is already started")
-        if self._parts.link.stop_requested.is_set():
+        if self._is_daemon_stopping:
             raise Unavailable(f"cannot start container {self._name}: the daemon is stopping")
         beginning = self._beginning(Event.START, command.cause, command.caller)
         creation = command.creation or Change()

@@ -141,7 +141,7 @@ class Lifecycle(Owner):
 
     async def _on_due(self, _news: Due) -> None:
         match self.record.state:
-            case State.BACKOFF:
+            case State.BACKOFF if not self._is_daemon_stopping:
                 await self._begin_surely(Event.DUE)
             case State.STOPPING:
                 if not await self._run_in_progress.end_by_force():
@@ -163,7 +163,7 @@ class Lifecycle(Owner):
 
     async def _wait_for_retry(self) -> None:
         """Where there is none, for nothing."""
-        is_next = self.record.state is State.BACKOFF
+        is_next = self.record.state is State.BACKOFF and not self._is_daemon_stopping
         self._wait_for(due.until_retry(self.record.row, self._parts.now_ns()) if is_next else math.inf)
 
     def _wait_for(self, seconds: float) -> None:
@@ -244,7 +244,7 @@ class Lifecycle(Owner):
             begin = self._beginning(Event.START, "manual", self._restarter)
             return NextStep(begin, partial(self._perform_next_run, self._restarter, is_restart=True))
         next_start = sequel.columns.get("next_start_at")
-        if isinstance(next_start, int) and next_start <= now_ns:
+        if isinstance(next_start, int) and next_start <= now_ns and not self._is_daemon_stopping:
             return NextStep(self._beginning(Event.DUE, "policy"), self._perform_next_run)
         return NextStep(Change(), self._wait_for_retry)
 

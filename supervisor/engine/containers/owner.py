@@ -47,6 +47,11 @@ class Owner(Actor):
     def _name(self) -> str:
         return self.record.row.name
 
+    @property
+    def _is_daemon_stopping(self) -> bool:
+        """Then no run begins: it would be left to nobody. The next daemon sees to what is wanted to run."""
+        return self._parts.link.stop_requested.is_set()
+
     async def _surely(self, change: Change) -> None:
         await surely(f"container {self._name}", partial(self.record.make, change))
 

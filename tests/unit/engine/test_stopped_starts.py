@@ -20,7 +20,7 @@ from pysup.supervisor.engine.containers.run import Run
 from pysup.supervisor.engine.containers.states import next_state
 from pysup.supervisor.spec.from_docker import normalise
 
-PARTS = cast("Any", SimpleNamespace(now_ns=lambda: NOW, link=None))
+PARTS = cast("Any", SimpleNamespace(now_ns=lambda: NOW, link=SimpleNamespace(stop_requested=trio.Event())))
 SOMEBODY = Caller(1000, 42, "docker")
 STOP = Stop(SOMEBODY, signal=2, timeout=1)
 

@@ -11,6 +11,7 @@ import pytest
 import trio
 from helpers.rows import NOW, SECOND, container
 
+from pysup.supervisor.engine.containers.commands import Due
 from pysup.supervisor.engine.containers.container import Container
 from pysup.supervisor.engine.containers.ending import Ending
 from pysup.supervisor.engine.containers.record import Record
@@ -77,13 +78,41 @@ async def test_what_is_begun_is_carried_out(
 async def test_a_clock_that_was_set_back_makes_no_back_off_longer(
     nursery: trio.Nursery, due: int, wait: float
 ) -> None:
-    parts = cast("Any", SimpleNamespace(now_ns=lambda: NOW))
+    parts = parts_of(is_stopping=False)
     spec = normalise({"Image": "x", "Cmd": ["x"]}, {}).spec
     row = container(state="backoff", next_start_at=due, last_delay=0.5)
     waiting = Container(parts, Record(parts, row, spec), nursery)
     before = trio.current_time()
     await waiting._resumed()
     assert before + wait <= waiting._deadline <= trio.current_time() + wait
+
+
+async def test_no_back_off_ends_while_the_daemon_stops(nursery: trio.Nursery) -> None:
+    """However long it is due: the engine may have come in the place of one that was killed meanwhile."""
+    parts = parts_of(is_stopping=True)
+    spec = normalise({"Image": "x", "Cmd": ["x"]}, {}).spec
+    row = container(state="backoff", next_start_at=NOW - SECOND, last_delay=0.5)
+    waiting = Container(parts, Record(parts, row, spec), nursery)
+    await waiting._resumed()
+    assert waiting._deadline == math.inf
+    await waiting._on_due(Due())
+    assert waiting.run is None
+
+
+async def test_what_the_daemon_s_end_has_stopped_stays_so(nursery: trio.Nursery) -> None:
+    """It is wanted to run, by the next daemon."""
+    parts = parts_of(is_stopping=True)
+    spec = normalise({"Image": "x", "Cmd": ["x"]}, {}).spec
+    stopped = Container(parts, Record(parts, container(state="exited", desired="run"), spec), nursery)
+    await stopped._resumed()
+    assert stopped.run is None
+
+
+def parts_of(*, is_stopping: bool) -> Any:  # noqa: ANN401 - as much as is asked for
+    stop = trio.Event()
+    if is_stopping:
+        stop.set()
+    return SimpleNamespace(now_ns=lambda: NOW, link=SimpleNamespace(stop_requested=stop))
 
 
 @pytest.mark.parametrize("hours", [0, 1])
