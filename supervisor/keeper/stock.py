@@ -12,13 +12,14 @@ import json
 import os
 import select
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pysup.supervisor.keeper import fork
 from pysup.supervisor.keeper.fork import Forked
 from pysup.supervisor.keeper.poller import Poller
 from pysup.supervisor.keeper.protocol import Order, Spawn
 from pysup.supervisor.keeper.steps import Step
+from pysup.supervisor.kernel import process
 
 REFILL_AFTER = 0.02
 """Seconds after a start: the next child is not to take the CPU from the one that is being started."""
@@ -28,15 +29,21 @@ ALONE_AFTER = 0.25
 """Seconds after which one that is not worth it is made all the same: if more starts come soon, it waits for company."""
 SETTLED_AFTER = 0.25
 """Seconds after a change of the host's mounts, which often come in rows."""
+KILLED_AFTER = 5.0
+"""Seconds after a child was killed: whoever did that (the kernel, for memory) may do it again."""
+
+Loss = Callable[[int], None]
 
 
 class Shelf:
-    """The children of one stage."""
+    """The children of one stage. ``lost`` is told the status (as from waitpid(2)) of each that ends on the shelf."""
 
-    def __init__(self, order: Order, steps: list[Step]) -> None:
+    def __init__(self, order: Order, steps: list[Step], poller: Poller, lost: Loss) -> None:
         self.order = order
         self.steps = steps
         self.spares: list[fork.Spare] = []
+        self._poller = poller
+        self._lost = lost
 
     @property
     def lacks(self) -> int:
@@ -51,17 +58,33 @@ class Shelf:
     def fill(self) -> None:
         """Make those that lack, in a row: what this process then writes to is copied once for all of them (fork(2))."""
         for _ in range(self.lacks):
-            self.spares.append(fork.ahead(self.order.flags, self.steps))
+            self._put(fork.ahead(self.order.flags, self.steps))
+
+    def _put(self, spare: fork.Spare) -> None:
+        self.spares.append(spare)
+        self._poller.watch(spare.made.pidfd, lambda: self._note_end(spare))
+
+    def _note_end(self, spare: fork.Spare) -> None:
+        """One that was taken meanwhile, or let go, is not ours to look after."""
+        if spare in self.spares and not process.pidfd_alive(spare.made.pidfd):
+            status = process.waitid_pidfd(spare.made.pidfd, reap=False) or 0
+            self._take(self.spares.index(spare)).close()
+            self._lost(status)
+
+    def _take(self, number: int) -> fork.Spare:
+        spare = self.spares.pop(number)
+        self._poller.unwatch(spare.made.pidfd)
+        return spare
 
     def taken(self) -> Iterator[fork.Spare]:
         """Children from the shelf, the oldest first, one at a time."""
         while self.spares:
-            yield self.spares.pop(0)
+            yield self._take(0)
 
     def clear(self) -> None:
         """Let all of them go."""
         while self.spares:
-            self.spares.pop().close()
+            self._take(-1).close()
 
 
 class Stock:
@@ -69,6 +92,7 @@ class Stock:
 
     def __init__(self, poller: Poller) -> None:
         self._shelves: dict[str, Shelf] = {}
+        self._poller = poller
         self._mounts = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
         self.due: float | None = None
         """When refill() is to be called next (time.monotonic()); None: nothing lacks."""
@@ -83,7 +107,7 @@ class Stock:
         shelf = self._shelves.pop(order.key, None)
         if shelf is not None:
             shelf.clear()
-        self._shelves[order.key] = Shelf(order, steps)
+        self._shelves[order.key] = Shelf(order, steps, self._poller, self._on_lost)
         self._refill_soon()
 
     def steps(self, key: str) -> list[Step]:
@@ -136,6 +160,11 @@ class Stock:
 
     def _refill_in(self, seconds: float) -> None:
         self.due = time.monotonic() + seconds
+
+    def _on_lost(self, status: int) -> None:
+        """One that has left by itself could not make its stage: nor can the next one, and a start will tell why."""
+        if os.WIFSIGNALED(status) and self.due is None:
+            self._refill_in(KILLED_AFTER)
 
     def _on_mounts_changed(self) -> None:
         self.clear()

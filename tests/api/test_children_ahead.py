@@ -196,6 +196,15 @@ def test_spare_children_that_were_killed_do_no_harm(daemon: Stocked) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "there\n", "")
 
 
+@pytest.mark.skipif(not VERSION_1, reason="there are none on cgroup v2")
+def test_a_spare_child_that_was_killed_is_replaced_before_anybody_wants_it(daemon: Stocked) -> None:
+    victims = set(sorted(daemon.stocked())[:2])
+    for victim in victims:
+        os.kill(victim, signal.SIGKILL)
+    until(lambda: not daemon.spares() & victims, "the keeper's notice")
+    assert daemon.stocked().isdisjoint(victims)
+
+
 def test_directories_that_were_made_ahead_are_taken_and_made_anew(daemon: Stocked) -> None:
     until(lambda: len(daemon.directories()) == AHEAD, "directories ahead")
     before = {path.stat().st_ino for path in (daemon.root / "containers").iterdir()}

@@ -108,7 +108,7 @@ async def test_what_the_daemon_s_end_has_stopped_stays_so(nursery: trio.Nursery)
     assert stopped.run is None
 
 
-def parts_of(*, is_stopping: bool) -> Any:  # noqa: ANN401 - as much as is asked for
+def parts_of(*, is_stopping: bool) -> Any:
     stop = trio.Event()
     if is_stopping:
         stop.set()
