@@ -158,6 +158,26 @@ def test_who_is_linked_to_is_listed_by_that_name_too(shared: Daemon) -> None:
     assert links == ["/db:/shop/store", "/db:/shop/db"]
 
 
+def test_who_is_linked_to_is_found_by_that_name_too(shared: Daemon) -> None:
+    """By every command, as with docker; not on a network of users."""
+    ok(shared, "run", "-d", "--name", "db", *SLEEP)
+    ok(shared, "run", "-d", "--name", "web", "--link", "db:store", *SLEEP)
+    for found in ("web/store", "/web/store"):
+        assert ok(shared, "inspect", "-f", "{{.Name}}", found) == "/db\n"
+    assert ok(shared, "exec", "web/store", "echo", "here") == "here\n"
+    assert ok(shared, "top", "web/store").count("sleep") == 1
+    assert shared.pysup("inspect", "-f", "{{.Name}}", "web/store", check=True).stdout == "/db\n"
+    assert shared.pysup("exec", "web/store", "echo", "here", check=True).stdout == "here\n"
+    for unknown in ("web/db", "db/store", "nobody/store", "web/store/store"):
+        assert f"No such container: {unknown}" in refused(shared, "stop", unknown)
+    ok(shared, "network", "create", "mine")
+    ok(shared, "run", "-d", "--name", "other", "--network", "mine", "--link", "db:vault", *SLEEP)
+    refused(shared, "inspect", "other/vault")
+    ok(shared, "stop", "-t", "0", "web/store")
+    ok(shared, "rm", "web/store")
+    assert "No such container: web/store" in refused(shared, "rm", "web/store")
+
+
 def test_a_link_can_be_removed_while_the_container_runs(shared: Daemon) -> None:
     ok(shared, "run", "-d", "--name", "db", *SLEEP)
     ok(shared, "run", "-d", "--name", "asker", "--link", "db:store", "--link", "db", *SLEEP)

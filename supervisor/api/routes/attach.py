@@ -89,4 +89,4 @@ def detach_keys(request: Request, *, tty: bool) -> bytes:
     return keys if tty else b""
 
 
-ROUTES = (Route("POST", "/containers/{id}/attach", attach_container),)
+ROUTES = (Route("POST", "/containers/{id*}/attach", attach_container),)

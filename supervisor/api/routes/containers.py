@@ -93,7 +93,7 @@ async def unpause_container(engine: Engine, request: Request) -> Response:
 
 async def remove_container(engine: Engine, request: Request) -> Response:
     """DELETE /containers/{id}?force=&v=&link=. ``v``: anonymous volumes, too; ``link``: a link alone, ID/ALIAS."""
-    named = "/".join(request.params.values())
+    named = request.params["id"]
     if request.query.flag("link"):
         await engine.unlink(named, request.caller)
         return empty()
@@ -172,18 +172,17 @@ async def list_changes(engine: Engine, request: Request) -> Response:
 
 ROUTES = (
     Route("POST", "/containers/create", create_container),
-    Route("GET", "/containers/{id}/json", inspect_container),
-    Route("POST", "/containers/{id}/start", start_container),
-    Route("POST", "/containers/{id}/stop", stop_container),
-    Route("POST", "/containers/{id}/restart", restart_container),
-    Route("POST", "/containers/{id}/kill", kill_container),
-    Route("POST", "/containers/{id}/pause", pause_container),
-    Route("POST", "/containers/{id}/unpause", unpause_container),
-    Route("POST", "/containers/{id}/rename", rename_container),
-    Route("POST", "/containers/{id}/update", update_container),
-    Route("POST", "/containers/{id}/resize", resize_container),
-    Route("GET", "/containers/{id}/top", top_container),
-    Route("GET", "/containers/{id}/changes", list_changes),
-    Route("DELETE", "/containers/{id}", remove_container),
-    Route("DELETE", "/containers/{id}/{alias}", remove_container),
+    Route("GET", "/containers/{id*}/json", inspect_container),
+    Route("POST", "/containers/{id*}/start", start_container),
+    Route("POST", "/containers/{id*}/stop", stop_container),
+    Route("POST", "/containers/{id*}/restart", restart_container),
+    Route("POST", "/containers/{id*}/kill", kill_container),
+    Route("POST", "/containers/{id*}/pause", pause_container),
+    Route("POST", "/containers/{id*}/unpause", unpause_container),
+    Route("POST", "/containers/{id*}/rename", rename_container),
+    Route("POST", "/containers/{id*}/update", update_container),
+    Route("POST", "/containers/{id*}/resize", resize_container),
+    Route("GET", "/containers/{id*}/top", top_container),
+    Route("GET", "/containers/{id*}/changes", list_changes),
+    Route("DELETE", "/containers/{id*}", remove_container),
 )

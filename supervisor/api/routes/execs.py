@@ -123,8 +123,8 @@ async def resize_exec(engine: Engine, request: Request) -> Response:
 
 
 ROUTES = (
-    Route("POST", "/containers/{id}/exec", create_exec),
-    Route("POST", "/pysup/containers/{id}/exec", exec_at_once),
+    Route("POST", "/containers/{id*}/exec", create_exec),
+    Route("POST", "/pysup/containers/{id*}/exec", exec_at_once),
     Route("POST", "/exec/{id}/start", start_exec),
     Route("GET", "/exec/{id}/json", get_exec),
     Route("POST", "/exec/{id}/resize", resize_exec),

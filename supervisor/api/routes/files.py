@@ -65,8 +65,8 @@ async def export_container(engine: Engine, request: Request) -> Streamed:
 
 
 ROUTES = (
-    Route("HEAD", "/containers/{id}/archive", stat_archive),
-    Route("GET", "/containers/{id}/archive", get_archive),
-    Route("PUT", "/containers/{id}/archive", put_archive),
-    Route("GET", "/containers/{id}/export", export_container),
+    Route("HEAD", "/containers/{id*}/archive", stat_archive),
+    Route("GET", "/containers/{id*}/archive", get_archive),
+    Route("PUT", "/containers/{id*}/archive", put_archive),
+    Route("GET", "/containers/{id*}/export", export_container),
 )

@@ -103,4 +103,4 @@ class Encoder:
         return rfc3339_fixed(entry.time_ns).encode() + b" " + self._details
 
 
-ROUTES = (Route("GET", "/containers/{id}/logs", get_logs),)
+ROUTES = (Route("GET", "/containers/{id*}/logs", get_logs),)

@@ -46,6 +46,6 @@ async def explain_port(engine: Engine, request: Request) -> Response:
 
 ROUTES = (
     Route("GET", "/pysup/ports/{protocol}/{number}", explain_port),
-    Route("GET", "/pysup/containers/{id}/history", get_history),
+    Route("GET", "/pysup/containers/{id*}/history", get_history),
     Route("GET", "/pysup/info", get_features),
 )

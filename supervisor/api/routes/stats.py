@@ -51,4 +51,4 @@ def _exists(engine: Engine, container_id: str) -> bool:
     return True
 
 
-ROUTES = (Route("GET", "/containers/{id}/stats", get_stats),)
+ROUTES = (Route("GET", "/containers/{id*}/stats", get_stats),)

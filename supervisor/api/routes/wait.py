@@ -58,4 +58,4 @@ def _ended(engine: Engine, container_id: str, number: int) -> Run | None:
     return engine.ended_run(container_id, engine.followed_run(container_id, number))
 
 
-ROUTES = (Route("POST", "/containers/{id}/wait", wait_container),)
+ROUTES = (Route("POST", "/containers/{id*}/wait", wait_container),)

@@ -11,6 +11,7 @@ from pysup.supervisor.engine.containers.container import Container
 from pysup.supervisor.engine.containers.record import Record
 from pysup.supervisor.engine.containers.specs import spec_of
 from pysup.supervisor.engine.containers.states import State
+from pysup.supervisor.engine.networks.links import find_by_any_name
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import BadRequest, NotFound
 
@@ -28,12 +29,15 @@ class Roster:
         self._most_kept = IDLE_KEPT
 
     def find(self, ref: str) -> Row:
-        """A container's row by id, name or unique prefix of the id. Raises NotFound, BadRequest if ambiguous."""
+        """A container's row by id, name or unique prefix of the id, or by another one's link: ``web/db``.
+
+        Raises NotFound, BadRequest if ambiguous.
+        """
         known = self._owners.get(ref)
         if known is not None and known.record.state is not State.REMOVED:
             return known.record.row
         try:
-            return containers.find(self._parts.store.read(), ref.removeprefix("/"))
+            return find_by_any_name(self._parts.store.read(), ref.removeprefix("/"))
         except Missing:
             raise NotFound(f"cannot find container {ref}: No such container: {ref}") from None
         except Ambiguous as error:

@@ -41,6 +41,22 @@ def names_by_links(conn: Connection, places: Mapping[str, Sequence[Place]]) -> M
     return found
 
 
+def find_by_any_name(conn: Connection, ref: str) -> Row:
+    """As containers.find(), and by a link: ``web/db`` is who web has linked as db, as with docker.
+
+    Raises Missing, Ambiguous.
+    """
+    holder, slash, alias = ref.partition("/")
+    if not slash:
+        return containers.find(conn, ref)
+    row = containers.by_name(conn, holder)
+    links = _links(places_of(conn, row.id)) if row is not None else ()
+    other = next((other for other, called in links if called == alias), None)
+    if other is None:
+        raise Missing(ref)
+    return containers.find(conn, other)
+
+
 def told(conn: Connection, name: str, places: Sequence[Place]) -> list[str]:
     """The links of the container of this name, as docker's inspect writes them: ``/db-1:/web/db``."""
     found = []
