@@ -6,7 +6,8 @@
     │   └── NotSupported    a flag or operation that docker has and pysup does not have yet (API 501)
     ├── NotFound            no such container, image, exec, … (API 404)
     ├── Conflict            the thing exists, but not in a state that allows this (API 409)
-    │   └── NotModified     the thing is already as asked (API 304)
+    │   ├── NotModified     the thing is already as asked (API 304)
+    │   └── StartEnded      somebody has ended the start before the program ran (API 409)
     ├── Forbidden           the caller or the kernel refuses (API 403)
     │   └── Unauthorized    a registry wants to know who asks, or knows better (API 401)
     ├── Unavailable         this machine lacks what is needed: a controller, a kernel feature (API 500)
@@ -47,6 +48,15 @@ class Conflict(PysupError):
 
 class NotModified(Conflict):
     """The thing is already in the state asked for."""
+
+
+class StartEnded(Conflict):
+    """A start was stopped, or its container removed, before the program ran; ``who``: by whom."""
+
+    step = "wait for the start"
+
+    def __init__(self, what: str, how: str, who: object) -> None:
+        super().__init__(f"cannot start {what}: it was {how} meanwhile by {who}")
 
 
 class Forbidden(PysupError):

@@ -11,7 +11,7 @@ from pysup.supervisor.engine.containers.commands import Failed, Ready
 from pysup.supervisor.engine.containers.ending import Ending
 from pysup.supervisor.engine.containers.run import Run
 from pysup.supervisor.engine.together import together
-from pysup.supervisor.errors import StartFailed
+from pysup.supervisor.errors import PysupError, StartEnded, StartFailed
 from pysup.supervisor.keeper.context import ENGINE_IS_GONE
 from pysup.supervisor.keeper.link import Entry
 from pysup.supervisor.logs.order import Order
@@ -83,7 +83,10 @@ class AdoptedRun(Run):
         await self.end_by_force()
         if self.process is not None:
             await self.process.wait()
-        if self.ending.by == "itself":  # else somebody has asked for its end while this was found out
+        if self.ending.by == "itself":
             self.ending = Ending("shutdown" if self._parts.link.stop_requested.is_set() else "restart")
-        self._report(Failed(StartFailed(self._what, "wait for the start", 0, "the engine died meanwhile")))
+            error: PysupError = StartFailed(self._what, StartEnded.step, 0, "the engine died meanwhile")
+        else:  # somebody has asked for its end while this was found out
+            error = self._why_abandoned()
+        self._report(Failed(error))
         await self.committed.wait()

@@ -16,7 +16,6 @@ from typing import Any
 import trio
 
 from pysup.store.errors import NameTaken, StoreError
-from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.engine.containers import commands, turns
 from pysup.supervisor.engine.containers.actor import Message
 from pysup.supervisor.engine.containers.adopted_run import AdoptedRun
@@ -54,8 +53,10 @@ class Container(Lifecycle):
             case State.STOPPING:
                 run.signal(run.ending.signal or self.record.spec.stop_signal)
                 self._set_kill_deadline()
-            case State.RUNNING | State.PAUSED if run.ending.by == "stop":
-                await run.end_by_force()  # a removal by force had begun, and was not carried out
+            case State.RUNNING | State.PAUSED if run.ending.signal == signal.SIGKILL:
+                await (
+                    run.end_by_force()
+                )  # a kill, or a removal by force, was noted, and perhaps not carried out
             case State.PAUSED:
                 await run.freeze()
                 self._set_run_deadline()
@@ -127,7 +128,8 @@ class Container(Lifecycle):
         match self.record.state:
             case State.BACKOFF:
                 by_hand = command.ended_by == "stop"
-                await self._cancel_back_off(command.caller, BY_HAND if by_hand else NOTHING)
+                told = Told("stop", {}, command.caller)
+                await self._cancel_back_off(told, columns=BY_HAND if by_hand else NOTHING)
                 if by_hand and self.record.spec.auto_remove:
                     await self._remove()
                 command.reply.settle()
@@ -153,9 +155,9 @@ class Container(Lifecycle):
             case _:
                 await self._on_start(commands.Start(command.caller, reply=command.reply, is_restart=True))
 
-    async def _cancel_back_off(self, caller: Caller, columns: Columns) -> None:
+    async def _cancel_back_off(self, *told: Told, columns: Columns = NOTHING) -> None:
         columns = {"next_start_at": None, **columns}
-        await self.record.step(Event.STOP, told=[Told("stop", {}, caller)], columns=columns)
+        await self.record.step(Event.STOP, told=told, columns=columns)
         self._deadline = math.inf
 
     async def _on_kill(self, command: commands.Kill) -> None:
@@ -254,19 +256,18 @@ class Container(Lifecycle):
                 "stop the container before removing or force remove"
             )
         if state is State.BACKOFF:
-            await self._cancel_back_off(command.caller, NOTHING)
+            await self._cancel_back_off()
         if self.record.state in RESTING:
             self._answers.removers.append(command)
             return await self._remove()
         run = self._run_in_progress
-        ending = run.ending._replace(by="stop")
         if state is State.STARTING:
             self._answers.removers.append(command)
-            run.abandon(ending, command.caller)
+            self._killed_at = trio.current_time()
+            run.abandon(run.ending.removed(), command.caller)
             return None
-        await self.record.note(columns=BY_HAND, also=turns.of_run(self.record, **ending.columns()))
+        await self._condemn(command.caller, self.record.make)
         self._answers.removers.append(command)
-        run.ending, run.ended_for = ending, command.caller
         await run.kill_all()
         return None
 

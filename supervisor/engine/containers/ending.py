@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from signal import SIGKILL
 from typing import NamedTuple
 
 from pysup.store.runs import Run as Row
@@ -47,6 +48,10 @@ class Ending(NamedTuple):
         """Another one, if this signal is one by which people end things, and nobody has stopped it; else itself."""
         ends = signal in policy.ENDING_SIGNALS or signal == spec.stop_signal
         return self._replace(by="kill", signal=signal) if ends and self.by in NOT_STOPPED else self
+
+    def removed(self) -> Ending:
+        """Another one: killed at once, by who removes the container; what was stopped before stays so."""
+        return self._replace(by="kill" if self.by in NOT_STOPPED else "stop", signal=SIGKILL)
 
     def asked(self, command: Stop, spec: ContainerSpec, now_ns: int) -> Ending:
         """The end that follows when a stop is asked for, perhaps another one: the sooner of the two times counts."""

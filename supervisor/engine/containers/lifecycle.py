@@ -27,7 +27,6 @@ from pysup.supervisor.engine.containers.run import Run
 from pysup.supervisor.engine.containers.sequel import sequel_of
 from pysup.supervisor.engine.containers.states import Event, State
 from pysup.supervisor.engine.parts import Parts
-from pysup.supervisor.engine.volumes.uses import tell_of
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +112,7 @@ class Lifecycle(Owner):
         """A stop or removal that came when the start could no longer be abandoned."""
         run = self._run_in_progress
         if self._answers.removers:
+            await self._condemn(self._answers.removers[0].caller, self._surely)
             await run.end_by_force()
         elif run.ending.by in {"stop", "shutdown"}:
             await self._begin_end(run.ending, run.ended_for, self._surely)
@@ -193,6 +193,13 @@ class Lifecycle(Owner):
         run.signal(ending.signal)
         self._set_kill_deadline()
 
+    async def _condemn(self, caller: Caller, commit: Callable[[Change], Awaitable[None]]) -> None:
+        """Note that the run is killed, to be removed; if this engine dies before it has done so, the next one does."""
+        run = self._run_in_progress
+        ending = run.ending.removed()
+        await commit(turns.killed(self.record, ending, caller))
+        run.ending, run.ended_for, self._killed_at = ending, caller, trio.current_time()
+
     # -- the end --------------------------------------------------------------------------------------------
 
     async def _on_exited(self, news: Exited) -> None:
@@ -212,8 +219,8 @@ class Lifecycle(Owner):
         outcome = outcome.judged(self._was_killed_by_hand(outcome))
         ask = not by_hand and not self._answers.removers
         sequel = sequel_of(outcome, row, self.record.spec, now, ask_policy=ask)
-        end = Change(passed=(event,), writes=tell_of(self.record, "unmount"))
-        end = end.then(outcome.change(row, now, run.ended_for)).then(sequel)
+        ended = outcome.change(row, now, run.ended_for, turns.left(self.record))
+        end = Change(passed=(event,)).then(ended).then(sequel)
         next_step = self._next_step(outcome, sequel, now)
         await self._surely(end.then(next_step.change))
         self._deadline = math.inf

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -10,8 +11,8 @@ from pysup.store import runs
 from pysup.store.containers import Container as Row
 from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.engine.containers.commands import Exited
-from pysup.supervisor.engine.containers.record import Change, Told, Write
-from pysup.supervisor.errors import SET_UP_FAILED, PysupError, StartFailed
+from pysup.supervisor.engine.containers.record import Aside, Change, Told, Write
+from pysup.supervisor.errors import SET_UP_FAILED, PysupError, StartEnded, StartFailed
 
 LOST = 255
 """The exit code recorded when the real one cannot be known (docker's, too)."""
@@ -37,9 +38,9 @@ class Outcome:
     @classmethod
     def of_failure(cls, error: PysupError, ended_by: str) -> Outcome:
         """A run that could not be started."""
-        if isinstance(error, StartFailed):
-            return cls(error.exit_code, 0, ended_by, failed=True, error=str(error), failed_step=error.step)
-        return cls(SET_UP_FAILED, 0, ended_by, failed=True, error=str(error), failed_step="prepare")
+        exit_code = error.exit_code if isinstance(error, StartFailed) else SET_UP_FAILED
+        step = error.step if isinstance(error, StartFailed | StartEnded) else "prepare"
+        return cls(exit_code, 0, ended_by, failed=True, error=str(error), failed_step=step)
 
     @property
     def by_hand(self) -> bool:
@@ -62,10 +63,13 @@ class Outcome:
             return 0.0
         return max(0.0, (finished_ns - started_ns) / 1e9)
 
-    def change(self, row: Row, now_ns: int, caller: Caller) -> Change:
-        """What is committed of this end: the run's row, the container's, and the events. ``caller`` asked for it."""
+    def change(self, row: Row, now_ns: int, caller: Caller, left: Sequence[Aside] = ()) -> Change:
+        """What is committed of this end: the run's row, the container's, and the events. ``caller`` asked for it.
+
+        ``left``: the events of what it has let go of.
+        """
         return Change(
-            told=tuple(self._told(row.started_at, now_ns, caller)),
+            told=(*self._died(row.started_at, now_ns), *left, *self._stopped(caller)),
             columns={
                 "finished_at": now_ns,
                 "pid": 0,
@@ -77,8 +81,8 @@ class Outcome:
             writes=(self._write_run(row, now_ns),),
         )
 
-    def _told(self, started_ns: int | None, now_ns: int, caller: Caller) -> list[Told]:
-        """The events of this end, in docker's words and order; a start that is made anew has not ended."""
+    def _died(self, started_ns: int | None, now_ns: int) -> list[Told]:
+        """In docker's words; a start that is made anew has not ended."""
         if self.begun_anew:
             return []
         duration = int(self.duration(started_ns, now_ns)) if not self.failed else 0
@@ -88,8 +92,11 @@ class Outcome:
         if self.ended_by == "lost":
             attributes["exitCodeLost"] = "true"
         oom = [Told("oom")] if self.oom_killed else []
-        stopped = [Told("stop", {}, caller)] if self.ended_by in {"stop", "restart", "shutdown"} else []
-        return [*oom, Told("die", attributes), *stopped]
+        return [*oom, Told("die", attributes)]
+
+    def _stopped(self, caller: Caller) -> list[Told]:
+        is_stop = self.ended_by in {"stop", "restart", "shutdown"} and not self.begun_anew
+        return [Told("stop", {}, caller)] if is_stop else []
 
     def _write_run(self, row: Row, now_ns: int) -> Write:
         return partial(

@@ -19,6 +19,8 @@ from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.spec.container import ContainerSpec
 
 Write = Callable[[Connection], None]
+Aside = Callable[[Connection, int], None]
+"""Writes the events of something else (a network, a volume) among those of the container, with the commit's time."""
 Columns = Mapping[str, object]
 NOTHING: Columns = MappingProxyType({})
 
@@ -38,7 +40,8 @@ class Change(NamedTuple):
     """What the rest stands on (the row of a new container)."""
     passed: tuple[Event, ...] = ()
     """Events of the life cycle, in their order; none: no change of state."""
-    told: tuple[Told, ...] = ()
+    told: tuple[Told | Aside, ...] = ()
+    """In the order in which they happened; written before the rows."""
     columns: Columns = NOTHING
     writes: tuple[Write, ...] = ()
     """To other tables (the run)."""
@@ -78,7 +81,7 @@ class Record:
     async def step(
         self,
         *passed: Event,
-        told: Sequence[Told] = (),
+        told: Sequence[Told | Aside] = (),
         also: Write | None = None,
         columns: Columns = NOTHING,
     ) -> None:
@@ -88,7 +91,7 @@ class Record:
 
     async def note(
         self,
-        told: Sequence[Told] = (),
+        told: Sequence[Told | Aside] = (),
         *,
         also: Write | None = None,
         columns: Columns = NOTHING,
@@ -108,12 +111,14 @@ class Record:
         def write(conn: Connection) -> Row:
             for one in change.first:
                 one(conn)
-            containers.update(conn, self.id, **columns)
             row = containers.updated(self._inserted(conn, change), **columns)
+            _tell(
+                conn, now, row, change.told
+            )  # while the networks are there, which a removed one has no more
+            containers.update(conn, self.id, **columns)
             for one in change.writes:
                 one(conn)
-            for told in (*change.told, *change.unpublished):
-                add_event(conn, now, row, told)
+            _tell(conn, now, row, change.unpublished)
             return row
 
         self.row = await self._parts.store.write(write)
@@ -123,11 +128,21 @@ class Record:
         """The row before its columns are changed: one that is new may just have been given its name."""
         return (containers.get(conn, self.id) if change.first else None) or self.row
 
-    def publish(self, *told: Told) -> None:
-        """Tell those who wait; only after the commit."""
+    def publish(self, *told: Told | Aside) -> None:
+        """Tell those who wait for the container; only after the commit."""
         for one in told:
+            if not isinstance(one, Told):
+                continue
             code = int(one.attributes.get("exitCode", "0"))
             self._parts.news.publish(Happening("container", self.id, one.action, code))
+
+
+def _tell(conn: Connection, now_ns: int, row: Row, told: Sequence[Told | Aside]) -> None:
+    for one in told:
+        if isinstance(one, Told):
+            add_event(conn, now_ns, row, one)
+        else:
+            one(conn, now_ns)
 
 
 def add_event(conn: Connection, now_ns: int, row: Row, told: Told) -> None:

@@ -28,7 +28,7 @@ from pysup.supervisor.engine.networks.sandbox import Sandbox
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.together import together
 from pysup.supervisor.engine.upper_layers import explained
-from pysup.supervisor.errors import PysupError, StartFailed
+from pysup.supervisor.errors import PysupError, StartEnded, StartFailed
 from pysup.supervisor.keeper.link import Process
 from pysup.supervisor.logs.order import Order
 from pysup.supervisor.runtime import devices, host_devices, plan
@@ -123,7 +123,15 @@ class Run(Processes):
                 self.process = await self._launch(cgroup, found, early, stack)
             stack.push_async_callback(self._parts.link.reap, self.key)
         if self._starting.cancelled_caught:
-            raise StartFailed(self._what, "wait for the start", 0, "it was stopped meanwhile")
+            raise self._why_abandoned()
+
+    def _why_abandoned(self) -> PysupError:
+        if self.ending.by == "shutdown":
+            return StartFailed(self._what, StartEnded.step, 0, "the daemon is stopping")
+        how = (
+            "removed" if self.ending.by == "kill" else "stopped"
+        )  # no signal is sent to what is being started
+        return StartEnded(self._what, how, self.ended_for)
 
     async def _launch(
         self, cgroup: Cgroup, devices: tuple[HostNode, ...], early: StagedChild | None, stack: AsyncExitStack

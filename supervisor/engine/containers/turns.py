@@ -11,10 +11,11 @@ from pysup.store import runs
 from pysup.supervisor.engine.callers import DAEMON, Caller
 from pysup.supervisor.engine.containers.ending import Ending
 from pysup.supervisor.engine.containers.health import STARTING, Health
-from pysup.supervisor.engine.containers.record import Change, Columns, Record, Told, Write
+from pysup.supervisor.engine.containers.record import Aside, Change, Columns, Record, Told, Write
 from pysup.supervisor.engine.containers.sequel import BY_HAND, NOT_BY_HAND
 from pysup.supervisor.engine.containers.states import Event, State
-from pysup.supervisor.engine.volumes.uses import tell_of
+from pysup.supervisor.engine.networks import joining
+from pysup.supervisor.engine.volumes import uses
 
 BEGUN: Columns = {
     "desired": "run",
@@ -52,9 +53,10 @@ def _begun(record: Record, event: Event, cause: str, asked_by: str, now_ns: int)
         cause=cause,
         asked_by=asked_by,
     )
+    told = (*joining.tell_of(record, "connect"), *uses.tell_of(record, "mount"))
     watched = "" if record.spec.health is None else STARTING
     columns = {**BEGUN, "run_number": number, **Health(watched).columns()}
-    return Change(passed=(event,), columns=columns, writes=(begin, *tell_of(record, "mount")))
+    return Change(passed=(event,), told=told, columns=columns, writes=(begin,))
 
 
 def running(
@@ -77,6 +79,20 @@ def stopping(record: Record, ending: Ending, caller: Caller) -> Change:
         columns=BY_HAND if ending.by == "stop" else NOT_BY_HAND,
         writes=(of_run(record, **ending.columns()),),
     )
+
+
+def killed(record: Record, ending: Ending, caller: Caller) -> Change:
+    """It is to end at once, to be removed."""
+    return Change(
+        told=(Told("kill", {"signal": str(ending.signal)}, caller),),
+        columns=BY_HAND,
+        writes=(of_run(record, **ending.columns()),),
+    )
+
+
+def left(record: Record) -> tuple[Aside, ...]:
+    """What a run that has ended has let go of, in docker's order."""
+    return (*joining.tell_of(record, "disconnect"), *uses.tell_of(record, "unmount"))
 
 
 def of_run(record: Record, **columns: object) -> Write:

@@ -24,7 +24,8 @@ async def connect(parts: Parts, record: Record, run: Run | None, command: Connec
     _refuse_shared(record)
     taken = [one.interface for one in endpoints.of_container(parts.store.read(), record.id)]
     wanted = wanted_endpoints(parts, record.id, [command.joining], interfaces(taken), parts.now_ns())
-    await record.note(also=partial(join, wanted=wanted, caller=command.caller, tell=True))
+    runs = run is not None  # else its next run joins the network, and tells
+    await record.note(also=partial(join, wanted=wanted, caller=command.caller, tell=runs))
     (endpoint, _) = wanted[0]
     sandbox = _sandbox(parts, record, run)
     try:
@@ -33,7 +34,7 @@ async def connect(parts: Parts, record: Record, run: Run | None, command: Connec
         try:
             await sandbox.unplug(endpoint)
         finally:
-            await record.note(also=partial(_leave, endpoint=endpoint, caller=command.caller))
+            await record.note(also=partial(_leave, endpoint=endpoint, caller=command.caller, tell=runs))
         raise
 
 
@@ -48,14 +49,14 @@ async def disconnect(parts: Parts, record: Record, run: Run | None, command: Dis
         )
     sandbox = _sandbox(parts, record, run)
     await sandbox.unplug(found)
-    await record.note(also=partial(_leave, endpoint=found, caller=command.caller))
+    await record.note(also=partial(_leave, endpoint=found, caller=command.caller, tell=True))
     await sandbox.changed()
 
 
-def _leave(conn: Connection, endpoint: Endpoint, caller: Caller) -> None:
+def _leave(conn: Connection, endpoint: Endpoint, caller: Caller, *, tell: bool) -> None:
     endpoints.delete(conn, endpoint.id)
     network = networks.get(conn, endpoint.network_id)
-    if network is not None:
+    if tell and network is not None:
         note(conn, network, "disconnect", endpoint.container_id, caller)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from ipaddress import ip_address
 from itertools import count
 from sqlite3 import Connection
-from typing import Any
+from typing import Any, Literal
 
 from pysup.store import containers, endpoints, networks
 from pysup.store.endpoints import Endpoint
@@ -16,6 +17,7 @@ from pysup.store.errors import Ambiguous, Missing
 from pysup.store.networks import Network
 from pysup.supervisor.engine import event_rows
 from pysup.supervisor.engine.callers import DAEMON, Caller
+from pysup.supervisor.engine.containers.record import Aside, Record
 from pysup.supervisor.engine.networks.addressing import give_addresses
 from pysup.supervisor.engine.networks.builtin import NO_BRIDGE
 from pysup.supervisor.engine.parts import Parts
@@ -25,6 +27,9 @@ from pysup.supervisor.spec.container import NetworkSpec
 from pysup.supervisor.spec.joining import Joining, links_of
 from pysup.supervisor.spec.network import BRIDGE, wanted_bindings, with_default
 from pysup.supervisor.spec.networks import IPVLAN, ON_PARENT
+
+_OWN = frozenset({BRIDGE, "host", "none"})
+"""Modes of a container that is on networks itself; ``bridge``: on those of its endpoints."""
 
 
 def settled(parts: Parts, body: dict[str, Any]) -> dict[str, Any]:
@@ -134,7 +139,35 @@ def join(
             note(conn, network, "connect", endpoint.container_id, caller)
 
 
-def note(conn: Connection, network: Network, action: str, container_id: str, caller: Caller = DAEMON) -> None:
+def tell_of(record: Record, action: Literal["connect", "disconnect"]) -> tuple[Aside, ...]:
+    """The events of its networks at the beginning and the end of a run: none of another container's."""
+    mode = record.spec.namespaces.net
+    return (partial(_tell, container_id=record.id, mode=mode, action=action),) if mode in _OWN else ()
+
+
+def _tell(conn: Connection, now_ns: int, container_id: str, mode: str, action: str) -> None:
+    for network in _networks(conn, container_id, mode):
+        note(conn, network, action, container_id, now_ns=now_ns)
+
+
+def _networks(conn: Connection, container_id: str, mode: str) -> Iterator[Network]:
+    if mode != BRIDGE:
+        found = [networks.by_name(conn, mode)]
+    else:
+        taken = endpoints.of_container(conn, container_id)
+        found = [networks.get(conn, endpoint.network_id) for endpoint in taken]
+    return (network for network in found if network is not None)
+
+
+def note(
+    conn: Connection,
+    network: Network,
+    action: str,
+    container_id: str,
+    caller: Caller = DAEMON,
+    *,
+    now_ns: int | None = None,
+) -> None:
     """Write docker's event of a container that came on a network, or left it."""
     told = {"name": network.name, "type": network.driver, "container": container_id}
-    event_rows.note(conn, "network", action, network.id, told, caller=caller)
+    event_rows.note(conn, "network", action, network.id, told, caller=caller, now_ns=now_ns)

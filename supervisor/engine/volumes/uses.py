@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pysup.store import containers, volumes
 from pysup.store.errors import Ambiguous, Missing
 from pysup.supervisor.engine.callers import Caller
-from pysup.supervisor.engine.containers.record import Record, Write
+from pysup.supervisor.engine.containers.record import Aside, Record
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.volumes.volumes import insert, note
 from pysup.supervisor.errors import BadRequest
@@ -103,17 +103,19 @@ def sources(parts: Parts, spec: ContainerSpec) -> tuple[Shown, ...]:
     )
 
 
-def tell_of(record: Record, action: Literal["mount", "unmount"]) -> tuple[Write, ...]:
-    """To be written with the beginning and the end of a run."""
+def tell_of(record: Record, action: Literal["mount", "unmount"]) -> tuple[Aside, ...]:
+    """The events of its volumes at the beginning and the end of a run."""
     return tuple(
         partial(_tell, mount=mount, volume=volume, container_id=record.id, action=action)
         for mount, volume in shown_volumes(record.spec)
     )
 
 
-def _tell(conn: Connection, mount: Mount, volume: Volume, container_id: str, action: str) -> None:
+def _tell(  # noqa: PLR0917 - what an Aside is given comes first
+    conn: Connection, now_ns: int, mount: Mount, volume: Volume, container_id: str, action: str
+) -> None:
     told = {"container": container_id, "driver": volume.driver}
     if action == "mount":
         writable = "false" if mount.read_only else "true"
         told |= {"destination": mount.target, "propagation": "", "read/write": writable}
-    note(conn, volume.name, action, told)
+    note(conn, volume.name, action, told, now_ns=now_ns)

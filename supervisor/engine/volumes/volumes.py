@@ -243,6 +243,14 @@ def _users(conn: Connection, name: str) -> str:
     return ", ".join(f"container {row.name} ({row.id[:12]})" for row in rows)
 
 
-def note(conn: Connection, name: str, action: str, told: Mapping[str, str], caller: Caller = DAEMON) -> None:
+def note(
+    conn: Connection,
+    name: str,
+    action: str,
+    told: Mapping[str, str],
+    caller: Caller = DAEMON,
+    *,
+    now_ns: int | None = None,
+) -> None:
     """Write one event row of a volume."""
-    event_rows.note(conn, "volume", action, name, told, caller=caller)
+    event_rows.note(conn, "volume", action, name, told, caller=caller, now_ns=now_ns)

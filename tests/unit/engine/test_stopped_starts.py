@@ -67,12 +67,15 @@ async def test_the_daemon_s_end_leaves_it_stopped(nursery: trio.Nursery) -> None
     assert run.ending.by == "stop"
 
 
-async def test_a_removal_needs_no_signal(nursery: trio.Nursery) -> None:
+async def test_a_removal_kills_it(nursery: trio.Nursery) -> None:
     removed, run, record = started(nursery)
     await removed._take(Remove(SOMEBODY, force=True))
     await removed._take(Ready())
-    assert [change.told for change in record.changes] == [(Told("start", {}, DAEMON),)]
-    assert (run.ending, run.ended_for) == (Ending("stop"), SOMEBODY)
+    assert [change.told for change in record.changes] == [
+        (Told("start", {}, DAEMON),),
+        (Told("kill", {"signal": "9"}, SOMEBODY),),
+    ]
+    assert (run.ending, run.ended_for) == (Ending("kill", 9), SOMEBODY)
 
 
 async def test_a_start_that_was_cut_off_is_not_made_anew(nursery: trio.Nursery) -> None:

@@ -53,9 +53,9 @@ class TakenOver:
     [
         ("running", Ending(), ["thaw"]),
         ("running", Ending("kill", 15), ["thaw"]),
-        ("running", Ending("stop"), ["kill"]),
+        ("running", Ending("kill", 9), ["kill"]),
         ("paused", Ending(), ["freeze"]),
-        ("paused", Ending("stop"), ["kill"]),
+        ("paused", Ending("kill", 9), ["kill"]),
         ("stopping", Ending("stop", 2, NOW + SECOND), [2]),
         ("starting", Ending(), []),
     ],
@@ -63,7 +63,7 @@ class TakenOver:
 async def test_what_is_begun_is_carried_out(
     nursery: trio.Nursery, state: str, ending: Ending, calls: list[object]
 ) -> None:
-    """A removal by force leaves the state as it was, and ``stop`` in the run's row, before it kills."""
+    """A removal by force leaves the state as it was, and the signal in the run's row, before it kills."""
     parts = cast("Any", SimpleNamespace(now_ns=lambda: NOW, link=None))
     spec = normalise({"Image": "x", "Cmd": ["x"]}, {}).spec
     adopting = Container(parts, Record(parts, container(state=state), spec), nursery)
