@@ -13,7 +13,7 @@ from pysup.store.images import Image, Tag
 from pysup.supervisor.api.filters import Filters, bad_value, has_label, reference_matches
 from pysup.supervisor.api.render.image import labels as image_labels
 from pysup.supervisor.api.render.mounts import mount_points
-from pysup.supervisor.api.render.networks import network_mode
+from pysup.supervisor.api.render.networks import has_nothing
 from pysup.supervisor.api.render.words import STATES, state_word
 
 Json = dict[str, Any]
@@ -97,7 +97,7 @@ def _documents_match(row: Container, query: ContainerQuery) -> bool:
     config, host_config = json.loads(row.config), json.loads(row.host_config)
     return (
         filters.labels(config.get("Labels") or {})
-        and (row.id in query.on_networks or filters.any_of("network", network_mode(host_config)))
+        and (row.id in query.on_networks or filters.any_of("network", has_nothing(host_config)))
         and _has_mount(row, config, host_config, filters)
         and filters.any_of("health", row.health or "none")
         and not filters.flag("is-task")

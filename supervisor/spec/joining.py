@@ -65,6 +65,8 @@ def joined(body: Fields, host: Fields) -> tuple[Joining, ...]:
     for default in ("default", BRIDGE):  # docker's command line calls the default network so
         if default in given and name == BRIDGE:
             given[BRIDGE] = given.pop(default)._replace(network=BRIDGE)
+    if name == "none":  # copied from one that has left it
+        return tuple(given.values())
     first = given.pop(name, Joining(name))
     mac = body.text("MacAddress")  # where clients before API 1.44 (docker 25) send it
     if mac and not first.mac:

@@ -16,6 +16,8 @@ from pysup.supervisor.spec.fields import Fields, Json
 BRIDGE = "bridge"
 """The name of the network that a container is on if it does not say."""
 CONTAINER = "container:"
+ON_NONE = "OnNone"
+"""The setting of pysup's that says whether it is on the network none, where NetworkMode tells no more."""
 DEFAULTS = ("", "default")
 PROTOCOLS = ("tcp", "udp", "sctp")
 LAST_PORT = 65535
@@ -44,9 +46,12 @@ def with_default(body: Json, network: str) -> Json:
 def mode_of(host: Fields) -> NetworkMode:
     """Which network namespace it has: its own (bridge: on networks, none: alone), the host's, or another one's."""
     mode = host.text("NetworkMode", BRIDGE)
-    if mode in ("host", "none"):
-        return "host" if mode == "host" else "none"
-    return "container" if mode.startswith(CONTAINER) else "bridge"
+    if mode == "host":
+        return "host"
+    if mode.startswith(CONTAINER):
+        return "container"
+    here = host.inner("Pysup").raw(ON_NONE)
+    return "none" if here or (here is None and mode == "none") else "bridge"
 
 
 def network_spec(config: Fields, host: Fields) -> NetworkSpec:

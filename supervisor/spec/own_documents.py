@@ -51,6 +51,7 @@ OWN: dict[str, Callable[[Fields, str], Any]] = {
     "Rootfs": _directory,
     "Inherited": normal_mounts,
     "Secrets": _secrets,
+    "OnNone": Fields.flag,
 }
 """Every setting, and how it is read."""
 

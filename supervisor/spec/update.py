@@ -43,6 +43,7 @@ _FIXED_OWN = {
     "Rootfs": "--rootfs",
     "Inherited": "--volumes-from",
     "Secrets": "--secret",
+    "OnNone": "--network",
 }
 
 

@@ -56,6 +56,63 @@ ASKED = [
 ]
 
 
+def shown(shared: Daemon, name: str) -> tuple[str, set[str], list[str]]:
+    """What a container was made with, where it is by docker's command line, and what it has."""
+    mode = ok(shared, "inspect", "-f", "{{.HostConfig.NetworkMode}}", name).strip()
+    return mode, set(networks_of(shared, name)), ok(shared, "exec", name, "ls", "/sys/class/net").split()
+
+
+def test_a_container_can_leave_the_network_none_and_come_back(shared: Daemon) -> None:
+    """As with docker: at once if it runs, and for good."""
+    ok(shared, "network", "create", "mine")
+    ok(shared, "run", "-d", "--name", "web", "--network", "none", *SLEEP)
+    words = (
+        "container cannot be connected to multiple networks with one of the networks in private (none) mode"
+    )
+    assert words in refused(shared, "network", "connect", "mine", "web")
+    ok(shared, "network", "disconnect", "none", "web")
+    assert shown(shared, "web") == ("none", set(), ["lo"])
+    assert "is not connected to network none" in refused(shared, "network", "disconnect", "none", "web")
+    ok(shared, "network", "connect", "mine", "web")
+    ok(shared, "network", "connect", "bridge", "web")
+    assert shown(shared, "web") == ("none", {"mine", "bridge"}, ["eth0", "eth1", "lo"])
+    assert f"{address(shared, 'web', 'mine')}\t" in ok(shared, "exec", "web", "cat", "/etc/hosts")
+    assert words in refused(shared, "network", "connect", "none", "web")
+    ok(shared, "restart", "-t", "0", "web")
+    assert shown(shared, "web") == ("none", {"mine", "bridge"}, ["eth0", "eth1", "lo"])
+    assert ok(shared, "ps", "-q", "--filter", "network=none") == ""
+    for network in ("mine", "bridge"):
+        ok(shared, "network", "disconnect", network, "web")
+    ok(shared, "network", "connect", "none", "web")
+    refused(shared, "network", "connect", "none", "web")
+    assert shown(shared, "web") == ("none", {"none"}, ["lo"])
+    ok(shared, "restart", "-t", "0", "web")
+    assert shown(shared, "web") == ("none", {"none"}, ["lo"])
+
+
+def test_one_that_was_made_for_a_network_can_come_on_none(shared: Daemon) -> None:
+    ok(shared, "run", "-d", "--name", "web", *SLEEP)
+    ok(shared, "network", "disconnect", "bridge", "web")
+    ok(shared, "network", "connect", "none", "web")
+    assert shown(shared, "web") == ("bridge", {"none"}, ["lo"])
+    ok(shared, "restart", "-t", "0", "web")
+    assert shown(shared, "web") == ("bridge", {"none"}, ["lo"])
+    assert ok(shared, "ps", "--format", "{{.Names}}", "--filter", "network=none") == "web\n"
+    ok(shared, "network", "disconnect", "none", "web")
+    ok(shared, "network", "connect", "bridge", "web")
+    assert shown(shared, "web") == ("bridge", {"bridge"}, ["eth0", "lo"])
+
+
+def test_the_network_none_of_one_at_rest(shared: Daemon) -> None:
+    ok(shared, "create", "--name", "web", "--network", "none", *SLEEP)
+    ok(shared, "network", "disconnect", "none", "web")
+    ok(shared, "network", "connect", "bridge", "web")
+    ok(shared, "start", "web")
+    assert shown(shared, "web") == ("none", {"bridge"}, ["eth0", "lo"])
+    ok(shared, "run", "-d", "--name", "there", "--network", "host", *SLEEP)
+    refused(shared, "network", "disconnect", "host", "there")
+
+
 @pytest.mark.parametrize("network", ["host", "none"])
 def test_names_are_as_asked_for_without_networks(shared: Daemon, network: str) -> None:
     files = ("host", "cat", "/etc/resolv.conf", "/etc/hosts")

@@ -69,6 +69,7 @@ class _Known(NamedTuple):
     exposed: tuple[str, ...]
     labels: Json
     mode: str
+    empty: str
     hostname: str
     mounts: list[Json]
 
@@ -82,6 +83,7 @@ def _known(config_text: str, host_text: str, container_id: str, volumes: str) ->
         exposed=tuple(config.get("ExposedPorts") or ()),
         labels=config.get("Labels") or {},
         mode=networks.network_mode(host_config),
+        empty=networks.has_nothing(host_config),
         hostname=config.get("Hostname") or "",
         mounts=mount_points(config, host_config, container_id, volumes),
     )
@@ -105,7 +107,7 @@ def list_entry(
         "State": state_word(row),
         "Status": status_text(row, now_ns),
         "HostConfig": {"NetworkMode": known.mode},
-        "NetworkSettings": {"Networks": networks.endpoints(known.mode, attached, names, row.state)},
+        "NetworkSettings": {"Networks": networks.endpoints(known.empty, attached, names, row.state)},
         "Mounts": known.mounts,
         "Pysup": own_facts(row),
     }
@@ -161,7 +163,7 @@ def inspect(
         "Mounts": mount_points(config, host_config, row.id, places.volumes),
         "Config": _config(config, row),
         "NetworkSettings": networks.settings(
-            networks.network_mode(host_config),
+            networks.has_nothing(host_config),
             attached,
             config.get("ExposedPorts") or (),
             _dns_names(row, config),

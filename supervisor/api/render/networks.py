@@ -12,6 +12,7 @@ from pysup.supervisor.engine.containers.states import ALIVE
 from pysup.supervisor.engine.networks.places import Place, gateways
 from pysup.supervisor.network.addresses import IPV4, IPV6
 from pysup.supervisor.network.rules import ip_version
+from pysup.supervisor.spec.network import ON_NONE
 from pysup.supervisor.spec.timestamps import rfc3339
 
 Json = dict[str, Any]
@@ -36,17 +37,25 @@ def network_mode(host_config: Json) -> str:
     return str(host_config.get("NetworkMode") or "none")
 
 
+def has_nothing(host_config: Json) -> str:
+    """The network that shows as one which has nothing, ``none`` or ``host``; empty: it is on neither by now."""
+    mode, here = network_mode(host_config), (host_config.get("Pysup") or {}).get(ON_NONE)
+    if here is not None:
+        return "none" if here else ""
+    return mode if mode in ("none", "host") else ""
+
+
 # -- a container's side --------------------------------------------------------------------------------------
 
 
-def endpoints(mode: str, attached: Attached, names: Sequence[str], state: str) -> Json:
-    """NetworkSettings.Networks: none and host show as one that has nothing. ``names``: dns_names()."""
+def endpoints(empty: str, attached: Attached, names: Sequence[str], state: str) -> Json:
+    """NetworkSettings.Networks. ``empty``: has_nothing(); ``names``: dns_names()."""
     if attached.places:
         alive = state in ALIVE
         return {
             place.network.name: _endpoint(place, attached, names, alive=alive) for place in attached.places
         }
-    return {mode: dict(_EMPTY)} if mode in ("none", "host") else {}
+    return {empty: dict(_EMPTY)} if empty else {}
 
 
 _EMPTY: Json = {
@@ -110,9 +119,11 @@ def _length(lease: Lease) -> int:
     return ip_network(lease.subnet).prefixlen
 
 
-def settings(mode: str, attached: Attached, exposed: Iterable[str], names: Sequence[str], state: str) -> Json:
+def settings(
+    empty: str, attached: Attached, exposed: Iterable[str], names: Sequence[str], state: str
+) -> Json:
     """NetworkSettings of inspect; its own address fields are those of the default network, as in old versions."""
-    shown = endpoints(mode, attached, names, state)
+    shown = endpoints(empty, attached, names, state)
     default: Json = shown.get("bridge", _EMPTY)
     same = (
         "EndpointID", "Gateway", "GlobalIPv6Address", "GlobalIPv6PrefixLen", "IPAddress", "IPPrefixLen",

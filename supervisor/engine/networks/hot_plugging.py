@@ -12,6 +12,7 @@ from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.engine.containers.commands import Connect, Disconnect, Unlink
 from pysup.supervisor.engine.containers.record import Record
 from pysup.supervisor.engine.containers.run import Run
+from pysup.supervisor.engine.networks import alone
 from pysup.supervisor.engine.networks.joining import interfaces, join, note, wanted_endpoints
 from pysup.supervisor.engine.networks.sandbox import Sandbox
 from pysup.supervisor.engine.parts import Parts
@@ -20,11 +21,14 @@ from pysup.supervisor.spec.joining import links_of, without_link
 
 
 async def connect(parts: Parts, record: Record, run: Run | None, command: Connect) -> None:
-    """Raises Forbidden (it has no networks), Conflict, BadRequest, Unavailable, and leaves nothing then."""
+    """Raises Forbidden (it can come on no network), Conflict, BadRequest, Unavailable, and leaves nothing then."""
     _refuse_shared(record)
+    runs = run is not None  # else its next run joins the network, and tells
+    if none := alone.named(parts, command.joining.network):
+        return await alone.come(parts, record, _sandbox(parts, record, run), none, command.caller, runs=runs)
+    alone.refuse_others(record)
     taken = [one.interface for one in endpoints.of_container(parts.store.read(), record.id)]
     wanted = wanted_endpoints(parts, record.id, [command.joining], interfaces(taken), parts.now_ns())
-    runs = run is not None  # else its next run joins the network, and tells
     await record.note(also=partial(join, wanted=wanted, caller=command.caller, tell=runs))
     (endpoint, _) = wanted[0]
     sandbox = _sandbox(parts, record, run)
@@ -36,21 +40,24 @@ async def connect(parts: Parts, record: Record, run: Run | None, command: Connec
         finally:
             await record.note(also=partial(_leave, endpoint=endpoint, caller=command.caller, tell=runs))
         raise
+    return None
 
 
 async def disconnect(parts: Parts, record: Record, run: Run | None, command: Disconnect) -> None:
     """Raises Forbidden, NotFound (it is not on the network)."""
     _refuse_shared(record)
+    sandbox = _sandbox(parts, record, run)
+    if alone.is_none(command.network) and alone.is_alone(record):
+        return await alone.leave(parts, record, sandbox, command.network, command.caller)
     found = endpoints.one(parts.store.read(), record.id, command.network.id)
     if found is None:
         name = record.row.name
         raise NotFound(
             f"cannot disconnect container {name}: container {name} is not connected to network {command.network.name}"
         )
-    sandbox = _sandbox(parts, record, run)
     await sandbox.unplug(found)
     await record.note(also=partial(_leave, endpoint=found, caller=command.caller, tell=True))
-    await sandbox.changed()
+    return await sandbox.changed()
 
 
 def _leave(conn: Connection, endpoint: Endpoint, caller: Caller, *, tell: bool) -> None:
@@ -83,12 +90,7 @@ def _aliases(endpoint: Endpoint) -> list[str]:
 
 
 def _refuse_shared(record: Record) -> None:
-    mode = record.spec.namespaces.net
-    if mode == "none":
-        raise Forbidden(
-            f"cannot change the networks of container {record.row.name}: it was made with --network none, to have none"
-        )
-    if mode != "bridge":
+    if record.spec.namespaces.net not in ("bridge", "none"):
         raise Forbidden(
             f"cannot change the networks of container {record.row.name}: "
             "it shares the network of the host or of another container"

@@ -69,7 +69,6 @@ class Sandbox:
 
         ``begun``: the container's rows are there, with its endpoints. Raises Conflict, Unavailable, BadRequest.
         """
-        network = self._record.spec.network
         match self._record.spec.namespaces.net:
             case "bridge":
                 await begun.wait()
@@ -77,10 +76,9 @@ class Sandbox:
                 await self._publishing.take(self._places)
                 self._write(self._names(self._record.spec))
             case "host":
-                self._write(files_of_host(network, self._resolving()))
+                self._write(files_of_host(self._record.spec.network, self._resolving()))
             case "none":
-                ways = self._ways() if network.extra_hosts else []
-                self._write(files_of_nobody(network, self._servers(), ways))
+                self._write(self._names_of_nobody())
 
     async def _addressed(self) -> list[Place]:
         """An address that was given to somebody else while the container was at rest is replaced."""
@@ -103,6 +101,10 @@ class Sandbox:
             ways=self._ways(),
             resolver=bool(named(self._places)),
         )
+
+    def _names_of_nobody(self) -> dict[str, str]:
+        network = self._record.spec.network
+        return files_of_nobody(network, self._servers(), self._ways() if network.extra_hosts else [])
 
     def _ways(self) -> list[str]:
         """By which addresses the host is reached, or would be: those of the default network, as with docker."""
@@ -213,7 +215,8 @@ class Sandbox:
     async def changed(self) -> None:
         """The endpoints are others now: names, default routes and published ports follow."""
         self._places = self._known_places()
-        self._write(self._names(still_reached(self._record.spec, self._ways())))
+        spec = still_reached(self._record.spec, self._ways())
+        self._write(self._names_of_nobody() if spec.namespaces.net == "none" else self._names(spec))
         if self._plugging.is_there:
             await self._plugging.route(self._places)
             await self._publishing.lead(self._places)
