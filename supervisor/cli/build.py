@@ -8,16 +8,14 @@ import json
 import os
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, TextIO
 from urllib.parse import urlencode
 
 from pysup.supervisor.cli import build_context, docker_config, judged, kinds, reading
 from pysup.supervisor.cli.connection import connect
-from pysup.supervisor.cli.create_body import ulimit
 from pysup.supervisor.cli.failures import RunFailure
 from pysup.supervisor.cli.flags import (
-    BAD_FLAG,
     CONTENT_TRUST,
     Flag,
     Given,
@@ -73,7 +71,7 @@ BUILD = Syntax(
         lacking("squash", kinds.BOOL, "Squash newly built layers", "layers are what the cache and registries share"),
         many("tag", 'Name and optionally a tag in the "name:tag" format', short="t", kind=judged.TAG),
         text("target", "Set the target build stage to build"),
-        many("ulimit", "Ulimit options", kind=kinds.Kind("ulimit", str, many=True)),
+        many("ulimit", "Ulimit options", kind=judged.ULIMIT),
         *(
             lacking(name, kinds.TEXT, usage, _BUILDKIT)
             for name, usage in (
@@ -194,7 +192,7 @@ def _query(given: Given, dockerfile: str) -> dict[str, Any]:
         "labels": mapping((), given.many("label")),
         "cachefrom": [name for text_ in given.many("cache-from") for name in text_.split(",")],
         "securityopt": given.many("security-opt"),
-        "ulimits": [_checked("ulimit", limit, ulimit) for limit in given.many("ulimit")],
+        "ulimits": given["ulimit"],
     }
     query |= {name: json.dumps(value) for name, value in documents.items() if value}
     return query | {"t": given.many("tag"), "extrahosts": given.many("add-host")}
@@ -204,16 +202,6 @@ def _arguments(words: Iterable[str]) -> dict[str, str | None]:
     """A name alone has the value of the environment."""
     parted = (word.partition("=") for word in words)
     return {name: value if equals else os.environ.get(name) for name, equals, value in parted}
-
-
-def _checked(flag: str, value: str, read: Callable[[str], Any]) -> Any:
-    try:
-        return read(value)
-    except ValueError as error:
-        raise UsageError(
-            f'cannot parse the arguments: invalid argument "{value}" for "--{flag}" flag: {error}',
-            BAD_FLAG,
-        ) from None
 
 
 def _credentials() -> dict[str, str]:

@@ -55,11 +55,20 @@ _HOST = {
     "dns-search": "DnsSearch",
 }
 
+
+def _operations(text: str) -> int:
+    """A second; none is negative (strconv.ParseUint)."""
+    count = kinds.read_int(text)
+    if count < 0:
+        raise ValueError(f'strconv.ParseUint: parsing "{text}": invalid syntax')
+    return count
+
+
 _RATES = {
-    "device-read-bps": ("BlkioDeviceReadBps", kinds.read_size),
-    "device-write-bps": ("BlkioDeviceWriteBps", kinds.read_size),
-    "device-read-iops": ("BlkioDeviceReadIOps", kinds.read_int),
-    "device-write-iops": ("BlkioDeviceWriteIOps", kinds.read_int),
+    "device-read-bps": ("BlkioDeviceReadBps", kinds.read_own_size),
+    "device-write-bps": ("BlkioDeviceWriteBps", kinds.read_own_size),
+    "device-read-iops": ("BlkioDeviceReadIOps", _operations),
+    "device-write-iops": ("BlkioDeviceWriteIOps", _operations),
 }
 
 
@@ -191,7 +200,7 @@ def _host_config(given: Given) -> dict[str, Any]:
         Tmpfs=_pairs(given.many("tmpfs"), ":"),
         Sysctls=_pairs(given.many("sysctl")),
         Annotations=_pairs(given.many("annotation")),
-        Ulimits=[_checked("ulimit", limit, ulimit) for limit in given.many("ulimit")],
+        Ulimits=given["ulimit"],
         LogConfig=_log_config(given),
         Devices=[_checked("device", one, confinement.device) for one in given.many("device")],
         DeviceCgroupRules=[
@@ -263,19 +272,6 @@ def _checked(flag: str, text: str, read: Callable[[str], Any]) -> Any:
         raise UsageError(
             f'cannot parse the arguments: invalid argument "{text}" for "--{flag}" flag: {error}'
         ) from None
-
-
-def ulimit(text: str) -> dict[str, Any]:
-    """``nofile=1024:2048`` (github.com/docker/go-units ulimit.go); the daemon knows which names there are."""
-    name, equals, bounds = text.partition("=")
-    soft, colon, hard = bounds.partition(":")
-    if not (name and equals and bounds):
-        raise ValueError(f"invalid ulimit argument: {text}")
-    low = kinds.read_int(soft)
-    high = kinds.read_int(hard) if colon else low
-    if high != -1 and (low > high or low == -1):
-        raise ValueError(f"ulimit soft limit must be less than or equal to hard limit: {low} > {high}")
-    return {"Name": name, "Soft": low, "Hard": high}
 
 
 def _rate(flag: str, text: str, read: Callable[[str], int]) -> dict[str, Any]:

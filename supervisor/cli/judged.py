@@ -6,8 +6,9 @@ So a wrong value is a wrong flag of all three, and nothing was sent. Each raises
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from pysup.supervisor.cli.kinds import Kind
+from pysup.supervisor.cli.kinds import Kind, read_int
 
 _DOMAIN = re.compile(
     r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*\.?", re.ASCII | re.IGNORECASE
@@ -16,7 +17,8 @@ _LETTER = re.compile(r"[a-z]", re.ASCII | re.IGNORECASE)
 _MAC = re.compile(
     r"[0-9a-f]{2}(?P<sign>[:-])[0-9a-f]{2}(?:(?P=sign)[0-9a-f]{2}){4}", re.ASCII | re.IGNORECASE
 )
-_SYSCTLS = ("kernel", "net", "fs")
+_MOST_SWAPPINESS = 100
+_USERNS = ("auto", "private", "host")
 _LONGEST_DOMAIN = 255
 _LINK_PARTS = 2
 
@@ -69,10 +71,45 @@ def read_link(text: str) -> str:
 
 
 def read_sysctl(text: str) -> str:
-    """NAME=VALUE; the daemon knows which ones a container can have of its own."""
+    """NAME=VALUE of one that a container can have of its own."""
+    from pysup.supervisor.spec.namespaces import sysctl_space, with_dots
+
     name, equals, _ = text.partition("=")
-    if not equals or re.split("[./]", name)[0] not in _SYSCTLS:
+    if not equals or not sysctl_space(with_dots(name)):
         raise ValueError(f"sysctl '{text}' is not allowed")
+    return text
+
+
+def read_ulimit(text: str) -> dict[str, Any]:
+    """``nofile=1024:2048`` as the API takes it (github.com/docker/go-units ulimit.go)."""
+    from pysup.supervisor.spec.limits import RLIMITS
+
+    name, equals, bounds = text.partition("=")
+    soft, colon, hard = bounds.partition(":")
+    if not (name and equals and bounds):
+        raise ValueError(f"invalid ulimit argument: {text}")
+    if name.lower() not in RLIMITS:
+        raise ValueError(f"invalid ulimit type: {name} (it is one of {', '.join(sorted(RLIMITS))})")
+    low = read_int(soft)
+    high = read_int(hard) if colon else low
+    if high != -1 and (low > high or low == -1):
+        raise ValueError(f"ulimit soft limit must be less than or equal to hard limit: {low} > {high}")
+    return {"Name": name, "Soft": low, "Hard": high}
+
+
+def read_swappiness(text: str) -> int:
+    """0 to 100; -1: not said."""
+    number = read_int(text)
+    if not -1 <= number <= _MOST_SWAPPINESS:
+        raise ValueError(f"it is within 0 and {_MOST_SWAPPINESS}")
+    return number
+
+
+def read_userns(text: str) -> str:
+    """What follows ``auto:`` the daemon judges."""
+    kind, _, more = text.partition(":")
+    if text and text not in _USERNS and not (kind in {"auto", "container"} and more):
+        raise ValueError(f"{text!r} is not supported yet (there are auto, private, host and container:NAME)")
     return text
 
 
@@ -119,6 +156,9 @@ EXTRA_HOST = Kind("list", read_extra_host, many=True)
 LINK = Kind("list", read_link, many=True)
 SYSCTL = Kind("map", read_sysctl, many=True)
 NETWORK = Kind("network", read_network, many=True)
+ULIMIT = Kind("ulimit", read_ulimit, many=True)
+SWAPPINESS = Kind("int", read_swappiness, zero=0)
+USERNS = Kind("string", read_userns)
 TAG = Kind("list", read_tag, many=True)
 MAC = Kind("string", read_mac)
 VOLUME = Kind("list", read_volume, many=True)

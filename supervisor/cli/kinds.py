@@ -55,14 +55,15 @@ def read_uint16(text: str) -> int:
 
 
 def read_nano(text: str) -> int:
-    """``1.5`` to 1_500_000_000: docker's NanoCpus, exact (opts.ParseCPUs)."""
-    whole, _, part = text.partition(".")
+    """``1.5`` to 1_500_000_000: docker's NanoCpus, exact (opts.ParseCPUs). The daemon refuses what is negative."""
+    whole, _, part = text.removeprefix("-").partition(".")
     digits = whole + part
     if not (digits.isascii() and digits.isdigit()):
         raise ValueError(f"failed to parse {text} as a rational number")
     if len(part.rstrip("0")) > 9:  # noqa: PLR2004 - nano is 10^-9
         raise ValueError("value is too precise")
-    return int(digits) * 10**9 // int(10 ** len(part))
+    nano = int(digits) * 10**9 // int(10 ** len(part))
+    return -nano if text.startswith("-") else nano
 
 
 def read_size(text: str) -> int:

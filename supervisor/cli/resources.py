@@ -84,7 +84,8 @@ def restart_policy(policy: str) -> dict[str, Any]:
         raise UsageError(
             "cannot parse the arguments: invalid restart policy format: no policy provided before colon"
         )
-    if colon and not (count.isascii() and count.isdigit()):
+    digits = count.removeprefix("-")  # the daemon refuses what is negative
+    if colon and not (digits.isascii() and digits.isdigit()):
         raise UsageError(
             "cannot parse the arguments: invalid restart policy format: maximum retry count must be an integer"
         )

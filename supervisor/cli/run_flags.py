@@ -43,7 +43,7 @@ _PROCESS = (
     switch("privileged", "Give extended privileges to this container"),
     many("device", "Add a host device to the container: HOST[:CONTAINER][:rwm]"),
     many("device-cgroup-rule", "Add a rule to the cgroup allowed devices list"),
-    many("ulimit", "Ulimit options: name=soft[:hard]", kind=kinds.Kind("ulimit", str, many=True)),
+    many("ulimit", "Ulimit options: name=soft[:hard]", kind=judged.ULIMIT),
     many("sysctl", "Sysctl options", kind=judged.SYSCTL),
 )
 
@@ -66,7 +66,7 @@ _NAMESPACES = (
     text("ipc", "IPC mode to use (private, shareable, none, host, container:NAME)"),
     Flag("uts", judged.NAMESPACE, "UTS namespace to use (private, host, container:NAME)"),
     Flag("cgroupns", judged.NAMESPACE, "Cgroup namespace to use (private, host, container:NAME)"),
-    text("userns", "User namespace to use (auto[:OPTIONS], private, host, container:NAME)"),
+    Flag("userns", judged.USERNS, "User namespace to use (auto[:OPTIONS], private, host, container:NAME)"),
     many("uidmap", "Map user ids of the container: container:host:size"),
     many("gidmap", "Map group ids of the container: container:host:size"),
 )
@@ -97,7 +97,7 @@ _RATES = (
     many("device-write-bps", "Limit write rate (bytes per second) to a device: PATH:RATE"),
     many("device-write-iops", "Limit write rate (IO per second) to a device: PATH:RATE"),
     text("cgroup-parent", "Optional parent cgroup for the container"),
-    number("memory-swappiness", "Tune container memory swappiness (0 to 100)", default=-1),
+    Flag("memory-swappiness", judged.SWAPPINESS, "Tune container memory swappiness (0 to 100)", default=-1),
     switch("oom-kill-disable", "Disable OOM Killer"),
     number("oom-score-adj", "Tune host's OOM preferences (-1000 to 1000)"),
 )

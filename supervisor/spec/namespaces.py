@@ -217,18 +217,34 @@ def sysctls(host: Fields, spaces: Namespaces) -> tuple[tuple[str, str], ...]:
     return tuple((_sysctl(host, key, spaces), _sysctl_value(host, key, value)) for key, value in pairs)
 
 
-def _sysctl(host: Fields, key: str, spaces: Namespaces) -> str:
-    name = key.replace("/", ".") if "." not in key else key
-    if not _SYSCTL.fullmatch(name) or ".." in name:
-        raise host.bad(f"--sysctl {key[:64]!r} is not the name of a sysctl")
+def sysctl_space(name: str) -> str:
+    """The namespace that a sysctl is one's own of: ``ipc``, ``net`` or ``uts``; empty: it is the machine's."""
     group, _, rest = name.partition(".")
     if (group == "kernel" and rest in _IPC) or name.startswith("fs.mqueue."):
-        return _owned(host, name, "--ipc", spaces.ipc)
-    if group == "net":
-        return _owned(host, name, "--network", spaces.net)
-    if name == "kernel.domainname":
-        return _owned(host, name, "--uts", spaces.uts)
-    raise host.bad(f"--sysctl {name!r} is not one that a container can have of its own")
+        return "ipc"
+    if group == "net" and rest:
+        return "net"
+    return "uts" if name == "kernel.domainname" else ""
+
+
+def with_dots(sysctl: str) -> str:
+    """``net/ipv4/ip_forward`` is the same as ``net.ipv4.ip_forward``."""
+    return sysctl if "." in sysctl else sysctl.replace("/", ".")
+
+
+def _sysctl(host: Fields, key: str, spaces: Namespaces) -> str:
+    name = with_dots(key)
+    if not _SYSCTL.fullmatch(name) or ".." in name:
+        raise host.bad(f"--sysctl {key[:64]!r} is not the name of a sysctl")
+    match sysctl_space(name):
+        case "ipc":
+            return _owned(host, name, "--ipc", spaces.ipc)
+        case "net":
+            return _owned(host, name, "--network", spaces.net)
+        case "uts":
+            return _owned(host, name, "--uts", spaces.uts)
+        case _:
+            raise host.bad(f"--sysctl {name!r} is not one that a container can have of its own")
 
 
 def _owned(host: Fields, name: str, flag: str, mode: str) -> str:

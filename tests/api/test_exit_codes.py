@@ -15,6 +15,44 @@ pytestmark = pytest.mark.kernel
 KNOWN = 28
 """The version of docker's command line that these codes are of; of another one only pysup's are looked at."""
 
+REFUSED = [
+    "--memory 1",
+    "--memory-swap 5m",
+    "--cpus 1000",
+    "--cpus -1",
+    "--cpu-period 5",
+    "--cpu-quota 5",
+    "--cpuset-cpus x",
+    "--cpuset-cpus 999",
+    "--cpuset-mems 99",
+    "--oom-score-adj 5000",
+    "--restart always:3",
+    "--restart on-failure:-1",
+    "--stop-signal FOO",
+    "--ip 1.2.3",
+    "--ip6 x",
+    "--link nosuch",
+    "-v /a:b",
+    "-v /a:/b:bad",
+    "-v n@me:/b",
+    "--volumes-from nosuch",
+    "--volumes-from a:bad",
+    "--mount type=bad,target=/x",
+    "--mount type=bind,source=/nosuch,target=/x",
+    "--tmpfs x",
+    "--cap-add FOO",
+    "--security-opt foo=1",
+    "--security-opt no-new-privileges=x",
+    "-w relative",
+    "--pid container:nosuch",
+    "--ipc container:nosuch",
+    "--log-driver nosuch",
+    "--name -foo",
+    "--name up",
+    "--health-interval 1ns",
+]
+"""What the daemon refuses of a new container: docker's create ends with 1 then, and its run with 125."""
+
 WRONG = [
     (125, "ps --foo"),
     (125, "ps --filter foo"),
@@ -47,6 +85,20 @@ WRONG = [
     (125, "create --add-host foo host true"),
     (125, "create --network-alias foo host true"),
     (125, "create --network '' host true"),
+    (125, "create --ulimit foo=1 host true"),
+    (125, "create --ulimit nofile host true"),
+    (125, "create --ulimit nofile=9:8 host true"),
+    *(
+        (125, f"create --sysctl {one}=1 host true")
+        for one in ("kernel.foo", "kernel.hostname", "fs.file-max")
+    ),
+    (125, "create --memory-swappiness 101 host true"),
+    (125, "create --device-write-iops /dev/null:-1 host true"),
+    (125, "create --device-write-bps /dev/null:-1 host true"),
+    (125, "create --userns foo host true"),
+    (125, "build --ulimit foo=1 ."),
+    *((1, f"create {words} host true") for words in REFUSED),
+    *((125, f"run --rm {words} host true") for words in REFUSED),
     (1, "create --network nosuch host true"),
     (1, "create --restart foo host true"),
     (1, "create --log-opt foo=1 host true"),

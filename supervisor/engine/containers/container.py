@@ -54,9 +54,7 @@ class Container(Lifecycle):
                 run.signal(run.ending.signal or self.record.spec.stop_signal)
                 self._set_kill_deadline()
             case State.RUNNING | State.PAUSED if run.ending.signal == signal.SIGKILL:
-                await (
-                    run.end_by_force()
-                )  # a kill, or a removal by force, was noted, and perhaps not carried out
+                await run.end_by_force()  # a kill, or a removal, was noted and perhaps not carried out
             case State.PAUSED:
                 await run.freeze()
                 self._set_run_deadline()

@@ -212,9 +212,10 @@ def test_no_flag_is_there_twice() -> None:
 @given(st.integers(0, 10**6), st.integers(0, 999_999_999))
 def test_cpus_are_exact(whole: int, nano: int) -> None:
     assert kinds.read_nano(f"{whole}.{nano:09d}") == whole * 10**9 + nano
+    assert kinds.read_nano(f"-{whole}.{nano:09d}") == -(whole * 10**9 + nano)  # for the daemon to refuse
 
 
-@pytest.mark.parametrize("wrong", ["", ".", "x", "-1", "1.0000000001", "1e3", "٣"])
+@pytest.mark.parametrize("wrong", ["", ".", "-", "x", "--1", "1.0000000001", "1e3", "٣"])
 def test_what_is_no_count_of_cpus(wrong: str) -> None:
     with pytest.raises(ValueError, match=r"rational|precise"):
         kinds.read_nano(wrong)

@@ -86,7 +86,7 @@ def test_restart_policies(text: str, made: tuple[str, int]) -> None:
     assert resources.restart_policy(text) == {"Name": made[0], "MaximumRetryCount": made[1]}
 
 
-@pytest.mark.parametrize("text", ["on-failure:", "on-failure:x", ":3", "on-failure:-1"])
+@pytest.mark.parametrize("text", ["on-failure:", "on-failure:x", ":3", "on-failure:--1"])
 def test_bad_restart_policies(text: str) -> None:
     with pytest.raises(UsageError, match="invalid restart policy format"):
         resources.restart_policy(text)
