@@ -1,4 +1,4 @@
-"""``--cidfile``: a file for the id of a new container; it must not exist before, nor stay without an id."""
+"""``--cidfile``: a file for the id of a new container; it must not exist before, nor stay without the container."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pysup.supervisor.errors import PysupError
 
 
 class CidFile:
-    """Reserves the file for a with block; removes it if no id was written. No path: does nothing."""
+    """Reserves the file for a with block; removes it if there is no container then. No path: does nothing."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -36,6 +36,10 @@ class CidFile:
             with open(self._path, "w", encoding="ascii") as file:
                 file.write(container_id)
             self._written = True
+
+    def forget(self) -> None:
+        """The container is gone: so is the file, at the end of the block."""
+        self._written = False
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from pysup.supervisor.cli import attached, connection, create_body, detach, fetching, run_flags, shown, tty
@@ -14,7 +15,9 @@ from pysup.supervisor.cli.flags import Given, Syntax
 from pysup.supervisor.cli.following import follow
 from pysup.supervisor.cli.once import first_start
 from pysup.supervisor.cli.session import Plan
-from pysup.supervisor.errors import PysupError
+from pysup.supervisor.errors import NotFound, PysupError
+
+Start = Callable[[Client, str], None]
 
 _WORDS = "[OPTIONS] IMAGE [COMMAND] [ARG...]"
 
@@ -30,7 +33,9 @@ def create(argv: Sequence[str]) -> int:
     with as_run_failure():
         body = create_body.build(given)
     client = connection.connect(start=not given.on("no-autostart"))
-    print(make(client, given, body))
+    with CidFile(given.text("cidfile")) as cidfile:
+        container = make(client, given, body, cidfile)
+    print(container)
     return 0
 
 
@@ -43,20 +48,20 @@ def run(argv: Sequence[str]) -> int:
     detach.parse(given.text("detach-keys"))
     if not detached:
         attached.check_terminal(tty=given.on("tty"), stdin=body["AttachStdin"])
-    with as_run_failure():
+    with as_run_failure(), CidFile(given.text("cidfile")) as cidfile:
         client = connection.connect(start=not given.on("no-autostart"))
-        container = make(client, given, _sized(body))
+        container = make(client, given, _sized(body), cidfile)
+        start = partial(_start, cidfile)
         if detached:
-            return _start_detached(client, container)
-        return _start_attached(client, container, given, body)
+            return _start_detached(client, container, start)
+        return _start_attached(client, container, given, body, start)
 
 
-def make(client: Client, given: Given, body: dict[str, Any]) -> str:
+def make(client: Client, given: Given, body: dict[str, Any], cidfile: CidFile) -> str:
     """Create the container; its id. Warnings go to standard error."""
-    with CidFile(given.text("cidfile")) as cidfile:
-        query = {"name": given.text("name")} if given.text("name") else {}
-        answer = fetching.create(client, given, body, query)
-        cidfile.write(answer["Id"])
+    query = {"name": given.text("name")} if given.text("name") else {}
+    answer = fetching.create(client, given, body, query)
+    cidfile.write(answer["Id"])
     for warning in answer.get("Warnings") or []:
         shown.complain(warning, "WARNING: ")
     return str(answer["Id"])
@@ -70,27 +75,29 @@ def _sized(body: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
-def _start_detached(client: Client, container: str) -> int:
-    _start(client, container)
+def _start_detached(client: Client, container: str, start: Start) -> int:
+    start(client, container)
     print(container)
     return 0
 
 
-def _start(client: Client, container: str) -> None:
-    """Start; a container that cannot be started was of no use to anybody: it does not stay."""
+def _start(cidfile: CidFile, client: Client, container: str) -> None:
+    """Start; a container that cannot be started was of no use to anybody: neither it nor its file stays."""
     try:
         first_start(client, container)
     except PysupError:
-        _discard(client, container)
+        _discard(cidfile, client, container)
         raise
 
 
-def _discard(client: Client, container: str) -> None:
-    with suppress(PysupError):  # --rm was faster, or the daemon is gone: what is told is why the start failed
-        client.delete(path(container), query={"force": "1", "v": "1"})
+def _discard(cidfile: CidFile, client: Client, container: str) -> None:
+    with suppress(PysupError):  # the daemon is gone, perhaps: what is told is why the start failed
+        with suppress(NotFound):  # --rm was faster
+            client.delete(path(container), query={"force": "1", "v": "1"})
+        cidfile.forget()
 
 
-def _start_attached(client: Client, container: str, given: Given, body: dict[str, Any]) -> int:
+def _start_attached(client: Client, container: str, given: Given, body: dict[str, Any], start: Start) -> int:
     plan = Plan(
         tty=given.on("tty"),
         stdin=body["AttachStdin"],
@@ -100,4 +107,4 @@ def _start_attached(client: Client, container: str, given: Given, body: dict[str
         forward=attached.forwarder(client, container) if given.on("sig-proxy") else None,
         resize=attached.resizer(client, path(container)),
     )
-    return follow(client, container, plan, removed=given.on("rm"), start=_start)
+    return follow(client, container, plan, removed=given.on("rm"), start=start)

@@ -238,6 +238,21 @@ def test_cidfile(daemon: Daemon, tmp_path: Path) -> None:
     assert not other.exists()
 
 
+@pytest.mark.parametrize("options", [(), ("--rm",), ("-d",), ("-d", "--rm")])
+def test_a_run_that_fails_leaves_no_cidfile(daemon: Daemon, tmp_path: Path, options: tuple[str, ...]) -> None:
+    """Docker leaves it, and without --rm the container, too: here nothing stays, so there is nothing to be named."""
+    file = tmp_path / "id"
+    for words, code in ((("host", "nosuch"), 127), (("nosuchimage", "true"), 125)):
+        assert (
+            daemon.pysup("run", *options, "--pull", "never", "--cidfile", str(file), *words).returncode
+            == code
+        )
+        assert not file.exists()
+    done = daemon.pysup("run", *options, "--cidfile", str(file), "host", "false")
+    assert (done.returncode, len(file.read_text())) == (0 if "-d" in options else 1, 64)
+    daemon.remove_containers()
+
+
 def test_update_and_the_next_attempt(daemon: Daemon) -> None:
     flags = ("--restart", "always", "--restart-delay", "100", "--restart-max-delay", "100")
     assert daemon.pysup("run", "--name", "up", *flags, "host", "false").returncode == 1
