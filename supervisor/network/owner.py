@@ -31,8 +31,9 @@ _ERROR, _BEGIN, _END = 2, 16, 17
 _REQUEST, _ACK, _EXCLUSIVE, _CREATE = 0x1, 0x4, 0x200, 0x400
 _TABLE_NAME, _TABLE_FLAGS, _TABLE_DATA, _TABLE_OWNER = 1, 2, 6, 7
 _OWNED = struct.pack("!I", 2)
-_COMMENT, _LONGEST = 0, 127
-"""nft(8) keeps a table's comment in its user data: type, length, and a text that ends with a zero."""
+_COMMENT = 0
+LONGEST = 127
+"""nft(8) keeps a table's comment in its user data: type, length, and a text of so many bytes that ends with a zero."""
 _LARGEST = 1 << 16
 _PROTOCOL, _PORT, _INODE = 1, 2, 9
 """Fields of a line of /proc/net/netlink."""
@@ -93,7 +94,7 @@ def _open() -> socket.socket:
 
 
 def _owned(comment: str) -> bytes:
-    text = comment.encode(errors="replace")[:_LONGEST] + b"\0"
+    text = comment.encode(errors="replace")[:LONGEST] + b"\0"
     return _attribute(_TABLE_FLAGS, _OWNED) + _attribute(_TABLE_DATA, bytes((_COMMENT, len(text))) + text)
 
 

@@ -97,6 +97,28 @@ def test_the_second_daemon_leaves_the_networks_alone_and_says_whose_they_are(
     ok(first, "rm", "-f", "web")
 
 
+def test_who_has_loaded_saved_rules_is_no_daemon(first: Mortal, tmp_path: Path) -> None:
+    """And has the networks for as long as the program goes on by which he did."""
+    ok(first, *RUN, "host", "true")
+    saved = nft("list", "table", "inet", "pysup_owner")
+    assert first.stop() == 0
+    first.start()
+    (tmp_path / "saved").write_text(saved)
+    with subprocess.Popen(["nft", "-i"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdin is not None
+        holder.stdin.write(f'include "{tmp_path}/saved"\n'.encode())
+        holder.stdin.flush()
+        until(lambda: "pysup_owner" in nft("list", "tables"), "the table")
+        told = refused(first, *RUN, "host", "true")
+        assert (
+            f"cannot make network bridge: nft (pid {holder.pid}), no pysup daemon, has the nftables table"
+            in told
+        )
+        assert "; end it, and load no saved rules with that table in them; --network none" in told
+        holder.stdin.close()
+    ok(first, *RUN, "host", "true")
+
+
 def test_the_networks_are_kept_whoever_is_killed_and_over_an_upgrade(first: Mortal, second: Mortal) -> None:
     ok(first, *RUN, "host", "true")
     for who in ("engine", "keeper", "keeper", "engine"):

@@ -53,7 +53,7 @@ def refuse_others(record: Record) -> None:
 async def come(
     parts: Parts, record: Record, sandbox: Sandbox, network: Network, caller: Caller, *, runs: bool
 ) -> None:
-    """One that does not run tells of it when it does. Raises Forbidden: it is on others; Conflict: it is here already."""
+    """One that does not run tells of it when it does. Raises Forbidden (it is on others), Conflict (it is here)."""
     if is_alone(record):
         raise Conflict(f"cannot connect to network {network.name}: the container is on it already")
     if endpoints.of_container(parts.store.read(), record.id):

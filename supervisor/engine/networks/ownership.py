@@ -16,13 +16,13 @@ from typing import TypeVar
 
 import trio
 
+from pysup.supervisor.engine.networks.claimants import Claimant, comment_of, describe
 from pysup.supervisor.engine.networks.held import OWNER
 from pysup.supervisor.errors import Conflict, Unavailable
 from pysup.supervisor.keeper.link import Link
 from pysup.supervisor.kernel import netns
 from pysup.supervisor.kernel.features import Feature
 from pysup.supervisor.network import owner
-from pysup.supervisor.runtime.listeners import processes_with
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,6 @@ T = TypeVar("T")
 
 WITHOUT_NETWORK = "--network none and host work without it"
 _SOCKET = "socket"
-_BEGINNING = "the pysup daemon of "
 _NO_NFTABLES = {errno.EPROTONOSUPPORT, errno.EOPNOTSUPP}
 """There is no nfnetlink, or no nf_tables."""
 
@@ -54,7 +53,7 @@ class Ownership:
     async def take(self, what: str) -> None:
         """Own the networks from now on; ``what`` is to be done with them, for the error. One at a time takes them.
 
-        Raises Conflict: another daemon owns them; Unavailable. Where the kernel has no nftables there is nothing to be
+        Raises Conflict: somebody else owns them; Unavailable. Where the kernel has no nftables there is nothing to be
         owned: whoever sets rules is told.
         """
         if self.is_ours:
@@ -72,7 +71,7 @@ class Ownership:
 
     async def _claimed(self, what: str) -> socket.socket:
         """Raises Conflict, OSError."""
-        claim = partial(owner.claim, f"{_BEGINNING}{self._root}")
+        claim = partial(owner.claim, comment_of(self._root))
         try:
             return await self._at_home(claim)
         except PermissionError:
@@ -80,23 +79,20 @@ class Ownership:
                 raise self._refusal(what, other) from None
         return await self._at_home(claim)  # it has ended meanwhile, or the daemon has no power over rules
 
-    def _refusal(self, what: str, other: str) -> Conflict:
-        cause = (
-            f"{other} owns the networks of this network namespace; end it, or run this daemon in a network namespace "
-            f"of its own (unshare --net); {WITHOUT_NETWORK}"
-        )
-        if self._told != other:
+    def _refusal(self, what: str, other: Claimant) -> Conflict:
+        cause = f"{other.told}; {other.cure}; {WITHOUT_NETWORK}"
+        if self._told != other.told:
             log.warning("no networks: %s", cause)
-            self._told = other
+            self._told = other.told
         return Conflict(f"cannot {what}: {cause}")
 
-    async def other(self) -> str:
-        """Which other daemon owns them: ``another pysup daemon (pid 42, of /srv/pysup)``; empty: none does."""
+    async def other(self) -> Claimant | None:
+        """Who else owns them, if anybody does."""
         try:
             found = None if self.is_ours else await self._at_home(owner.owner)
         except OSError:  # there is no nftables, or no power over it
-            return ""
-        return "" if found is None else await trio.to_thread.run_sync(_describe, found)
+            return None
+        return None if found is None else await trio.to_thread.run_sync(describe, found)
 
     async def _at_home(self, call: Callable[[], T]) -> T:
         """The kernel may load a module."""
@@ -107,18 +103,8 @@ async def feature(link: Link) -> Feature:
     """Whether this daemon has networks, or can have them: ``pysup info``."""
     ownership = Ownership(link, None, "")
     # Where an ordinary user's networks are, nobody else comes.
-    other = await ownership.other() if netns.is_governed() else ""
+    other = await ownership.other() if netns.is_governed() else None
     if other:
-        cost = f"no network but host, none and container:NAME: {other} owns those of this network namespace"
+        cost = f"no network but host, none and container:NAME: {other.told}"
         return Feature(present=False, detail="", cost=cost)
     return Feature(present=True, detail="this daemon's" if ownership.is_ours else "nobody's yet", cost="")
-
-
-def _describe(found: owner.Owner) -> str:
-    """The keeper and its engine have the socket; one of another pid namespace cannot be seen."""
-    holders = processes_with(found.inode)
-    keeper = next((one for one in holders if one.name == "pysup"), next(iter(holders), None))
-    known = [f"pid {keeper.pid}"] if keeper is not None else []
-    if found.comment.startswith(_BEGINNING):
-        known.append(f"of {found.comment.removeprefix(_BEGINNING)}")
-    return f"another pysup daemon ({', '.join(known) or 'unknown'})"

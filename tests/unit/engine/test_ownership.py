@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 import trio
 
-from pysup.supervisor.engine.networks import ownership as ownerships
+from pysup.supervisor.engine.networks import claimants
 from pysup.supervisor.engine.networks.ownership import Ownership, feature
 from pysup.supervisor.errors import Conflict, Unavailable
 from pysup.supervisor.network import owner
@@ -54,6 +54,8 @@ class Kernel:
 
 
 OTHER = Owner("the pysup daemon of /srv/other", "1234")
+"""As those say that are older than the ending."""
+STRANGE = "no pysup daemon, has the nftables table inet pysup_owner, whose owner owns"
 EPERM = errno.EPERM
 
 
@@ -62,8 +64,9 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     played = Kernel()
     monkeypatch.setattr(owner, "claim", played.claim)
     monkeypatch.setattr(owner, "owner", played.owner)
-    holders = [Holder("python3", 41, ""), Holder("pysup", 42, "")]
-    monkeypatch.setattr(ownerships, "processes_with", lambda inode: holders if inode == "1234" else [])
+    seen = [Holder("python3", 41, ""), Holder("pysup", 42, "")]
+    holders = {"1234": seen, "77": [Holder("nft", 1, "")]}
+    monkeypatch.setattr(claimants, "processes_with", lambda inode: holders.get(inode, []))
     return played
 
 
@@ -87,7 +90,7 @@ async def test_networks_are_taken_once_and_held_by_the_keeper(
     assert not ownership.is_ours
     for _ in range(2):
         await ownership.take("make network mine")
-    assert (ownership.is_ours, kernel.claimed) == (True, ["the pysup daemon of /srv/own"])
+    assert (ownership.is_ours, kernel.claimed) == (True, [claimants.comment_of("/srv/own")])
     assert Ownership(cast("Any", keeper), None, "/srv/own").is_ours, "the next engine's"
 
 
@@ -133,14 +136,22 @@ async def test_where_the_kernel_has_no_nftables_nobody_owns_anything(
     assert not ownership.is_ours
 
 
+def test_the_table_says_whose_it_is_and_that_it_is_not_to_be_saved() -> None:
+    assert claimants.comment_of("/srv/own") == "the pysup daemon of /srv/own (not for saved rules)"
+    long = "/" + "a" * 100
+    assert claimants.comment_of(long) == f"the pysup daemon of {long}"
+
+
 @pytest.mark.parametrize(
     ("found", "told"),
     [
-        (OTHER, "another pysup daemon (pid 42, of /srv/other)"),
-        (OTHER._replace(inode="5"), "another pysup daemon (of /srv/other)"),
-        (Owner("", ""), "another pysup daemon (unknown)"),
+        (OTHER, "another pysup daemon (pid 42, of /srv/other) owns"),
+        (Owner(claimants.comment_of("/srv/new"), "1234"), "another pysup daemon (pid 42, of /srv/new) owns"),
+        (OTHER._replace(inode="5"), "another pysup daemon (of /srv/other) owns"),
+        (OTHER._replace(inode="77"), f"nft (pid 1), {STRANGE}"),
+        (Owner("", ""), f"a process that cannot be seen from here, {STRANGE}"),
     ],
-    ids=["seen", "in another pid namespace", "nothing known"],
+    ids=["seen", "of a newer version", "in another pid namespace", "who loads saved rules", "nothing known"],
 )
 async def test_info_tells_who_owns_them(
     kernel: Kernel, keeper: Keeper, ownership: Ownership, found: Owner, told: str
@@ -148,7 +159,7 @@ async def test_info_tells_who_owns_them(
     link = cast("Any", keeper)
     assert await feature(link) == {"present": True, "detail": "nobody's yet", "cost": ""}
     kernel.owners = [found]
-    cost = f"no network but host, none and container:NAME: {told} owns those of this network namespace"
+    cost = f"no network but host, none and container:NAME: {told} the networks of this network namespace"
     assert await feature(link) == {"present": False, "detail": "", "cost": cost}
     await ownership.take("make network mine")
     assert await feature(link) == {"present": True, "detail": "this daemon's", "cost": ""}
