@@ -33,6 +33,7 @@ from pysup.store import (
     m0014_joined_ranges,
     m0015_ipvlan,
     m0016_graces,
+    m0017_out_of_memory,
 )
 from pysup.store.views import VIEWS
 
@@ -69,6 +70,7 @@ MIGRATIONS = (
     Migration(m0014_joined_ranges.NAME, m0014_joined_ranges.apply),
     Migration(m0015_ipvlan.NAME, m0015_ipvlan.apply),
     Migration(m0016_graces.NAME, m0016_graces.apply),
+    Migration(m0017_out_of_memory.NAME, m0017_out_of_memory.apply),
 )
 
 

@@ -13,7 +13,9 @@ from pysup.store.table import Table
 CAUSES = ("manual", "policy", "boot")
 """Who started it: a person, the restart policy, or the daemon's own start."""
 ENDED_BY = ("itself", "stop", "restart", "kill", "timeout", "unhealthy", "oom", "shutdown", "lost")
-"""Who ended it; ``lost``: its exit status cannot be known any more."""
+"""Who ended it; ``oom``: the kernel, by an OOM kill that nobody else came before; ``lost``: its exit status cannot be
+known any more.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,7 +270,11 @@ ORDER BY p.host_port, p.protocol, p.host_ip"""
 
 VIEWS = (
     View("ps", "the containers, as `pysup ps -a` shows them, with the next attempt's time", PS),
-    View("history", "every run of every container: when, how long, who asked, how it ended", HISTORY),
+    View(
+        "history",
+        "every run of every container: when, how long, who asked, how it ended and by whom (`oom`: the kernel)",
+        HISTORY,
+    ),
     View("failures", "the runs that failed by themselves, the last one first", FAILURES),
     View("restarts_per_hour", "how often the restart policy acted, by hour and container", RESTARTS),
     View("crash_loops", "containers with 3 retries in a row or more, or given up on", CRASH_LOOPS),

@@ -74,7 +74,7 @@ def test_an_oom_kill_is_told(client: Client) -> None:
     state = end(client, container)
     assert (state["ExitCode"], state["OOMKilled"]) == (137, True)
     (run,) = client.get(f"/pysup/containers/{container}/history")
-    assert run["OOMKilled"] is True
+    assert (run["OOMKilled"], run["EndedBy"]) == (True, "oom")
 
 
 def test_the_pids_limit_holds(client: Client) -> None:

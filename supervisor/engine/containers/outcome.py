@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +15,7 @@ from pysup.supervisor.engine.containers.commands import Exited
 from pysup.supervisor.engine.containers.record import Aside, Change, Told, Write
 from pysup.supervisor.errors import SET_UP_FAILED, PysupError, StartEnded, StartFailed
 
+_KILLED = 128 + signal.SIGKILL
 LOST = 255
 """The exit code recorded when the real one cannot be known (docker's, too)."""
 
@@ -26,8 +28,9 @@ class Outcome:
     signal: int = 0
     """The signal that killed the first process; 0: none."""
     ended_by: str = "itself"
-    """itself, stop, restart, kill, timeout, shutdown or lost."""
+    """One of store.runs.ENDED_BY."""
     oom_killed: bool = False
+    """The kernel has killed processes of it for want of memory; whether that ended it is ``ended_by``'s to say."""
     failed: bool = False
     """The process never ran."""
     error: str = ""
@@ -53,8 +56,14 @@ class Outcome:
         return self.failed and self.ended_by == "restart"
 
     def judged(self, killed_by_hand: bool) -> Outcome:  # noqa: FBT001 - the only argument there can be
-        """The same, after the question whether a kill really ended it."""
-        return self if self.ended_by != "kill" or killed_by_hand else replace(self, ended_by="itself")
+        """The same, after the question who really ended it: a kill by hand, the kernel by an OOM kill, or itself.
+
+        Also where the first process only passes on how the one that was killed ended, as a shell does, and --init.
+        """
+        if self.ended_by not in {"itself", "kill"} or killed_by_hand:
+            return self
+        is_oom = self.oom_killed and self.exit_code == _KILLED
+        return replace(self, ended_by="oom" if is_oom else "itself")
 
     @staticmethod
     def duration(started_ns: int | None, finished_ns: int | None) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database, Migrations
 
-from pysup.store import blobs, containers, images, m0015_ipvlan, migrations, runs
+from pysup.store import blobs, containers, images, m0015_ipvlan, m0017_out_of_memory, migrations, runs
 from pysup.store.database import open_or_create
 from pysup.store.migrations import APPLICATION_ID, MIGRATIONS, SET
 
@@ -69,6 +69,19 @@ def test_each_older_version_is_carried_on(tmp_path: Path, version: int) -> None:
         assert conn.execute("SELECT name FROM removed").fetchall() == [("gone",)]
         assert conn.execute("SELECT count(*) FROM event").fetchone() == (1,)
     assert schema(path) == schema(fresh)
+
+
+def test_runs_of_before_say_that_the_kernel_ended_them(tmp_path: Path) -> None:
+    path = str(tmp_path / "old.db")
+    old_database(path, [one.name for one in MIGRATIONS].index(m0017_out_of_memory.NAME))
+    ends = [("itself", 1, 137), ("itself", 0, 137), ("itself", 1, 0), ("kill", 1, 137)]
+    with contextlib.closing(sqlite3.connect(path)) as conn, conn:
+        sql = "INSERT INTO run (container_id, number, started_at, ended_at, cause, ended_by, oom_killed, exit_code)"
+        values = f" VALUES ('{ID}', ?, 2, 3, 'manual', ?, ?, ?)"
+        conn.executemany(sql + values, [(number, *end) for number, end in enumerate(ends, 2)])
+    with contextlib.closing(open_or_create(path)) as conn:
+        found = [run.ended_by for run in runs.list_runs(conn, ID)]
+        assert found == [None, "oom", "itself", "itself", "kill"]
 
 
 NETWORKED = f"""
