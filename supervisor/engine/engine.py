@@ -205,14 +205,14 @@ class Engine:
         """Set the terminal's size."""
         self.roster.owner(ref).stdio.resize(rows, columns)
 
-    def logs(self, ref: str) -> LogSource:
+    def logs(self, ref: str, *, follow: bool) -> LogSource:
         """The log of a container, or of the last removed one of this name whose log is still kept."""
         try:
             stdio, row = (found := self.roster.owner(ref)).stdio, found.record.row
         except NotFound:
             row, feed = self.roster.find_removed(ref), None
         else:
-            feed = stdio.feed
+            feed = stdio.follow() if follow else None
         return log_source(self.parts.settings, row, feed)
 
     async def history(self, ref: str) -> list[Run]:

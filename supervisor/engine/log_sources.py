@@ -20,7 +20,7 @@ class LogSource(NamedTuple):
     directory: str
     tty: bool
     feed: Feed | None
-    """None for a container at rest, and for a removed one."""
+    """None for a container at rest, for a removed one, and where nobody waits for more."""
     details: str
     """What --details shows before each line."""
 

@@ -16,12 +16,15 @@ from functools import partial
 
 import trio
 
+from pysup.supervisor.engine import usual_leavings
 from pysup.supervisor.runtime import trees
 
 log = logging.getLogger(__name__)
 
 _BESIDE = ".trash-"
 """How that begins which stays on its own file system."""
+_CONTAINER = "container-"
+"""How that begins which nobody but the daemon has made directories in, with names that are known."""
 GATHER = 0.1
 """Seconds between two lots: what comes and goes quickly is unlinked together, what goes alone at once."""
 
@@ -40,14 +43,20 @@ class Trash:
         self.hide(*paths)
         self.unlink()
 
+    def throw_container(self, path: str) -> None:
+        """Like throw(), for the whole directory of a container: most have written nothing. Raises OSError."""
+        with contextlib.suppress(FileNotFoundError):
+            self._hide(path, _CONTAINER)
+        self.unlink()
+
     def hide(self, *paths: str) -> None:
         """Like throw(), from any thread: somebody calls unlink() afterwards."""
         for path in paths:
             with contextlib.suppress(FileNotFoundError):
                 self._hide(path)
 
-    def _hide(self, path: str) -> None:
-        name = secrets.token_hex(8)
+    def _hide(self, path: str, kind: str = "") -> None:
+        name = kind + secrets.token_hex(8)
         try:
             return os.rename(path, os.path.join(self._directory, name))
         except OSError as error:
@@ -79,7 +88,9 @@ class Trash:
     def _unlink_all(self) -> None:
         """What cannot be unlinked now is tried again with the next lot, or by the next start."""
         for name in os.listdir(self._directory):
-            _unlink(os.path.join(self._directory, name))
+            path = os.path.join(self._directory, name)
+            if not (name.startswith(_CONTAINER) and usual_leavings.remove(path)):
+                _unlink(path)
         while self._elsewhere:
             _unlink(self._elsewhere.popleft())
 

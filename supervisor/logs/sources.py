@@ -9,6 +9,7 @@ import os
 import select
 import struct
 import termios
+from functools import cached_property
 from typing import Protocol
 
 from pysup.supervisor.logs.writer import CHUNK, LogWriter
@@ -29,8 +30,10 @@ class Source(Protocol):
 
     fd: int
     """To wait on until it is readable."""
-    large: int
-    """Bytes of a chunk that pays for its wake-up; if the pump rested now, the source would soon be full."""
+
+    @property
+    def large(self) -> int:
+        """Bytes of a chunk that pays for its wake-up; if the pump rested now, the source would soon be full."""
 
     def copy(self, writer: LogWriter, stream: int) -> int:
         """Move one chunk; 0 at the end. BlockingIOError: nothing there; other OSError: the disk refuses."""
@@ -60,10 +63,19 @@ class PipeSource:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
-        self.large = fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ) // 2
+
+    @cached_property
+    def large(self) -> int:
+        """Half of what it holds."""
+        return fcntl.fcntl(self.fd, fcntl.F_GETPIPE_SZ) // 2
 
     def copy(self, writer: LogWriter, stream: int) -> int:
-        """One splice(2). A disk that refuses even the record must not hide the end of the pipe."""
+        """One splice(2). A disk that refuses even the record must not hide the end of the pipe.
+
+        The end alone is no reason to begin a log.
+        """
+        if not writer.has_begun and not pending(self.fd) and _is_over(self.fd):
+            return 0
         try:
             return writer.splice(self.fd, stream)
         except BlockingIOError:

@@ -26,6 +26,9 @@ CHUNK = 1 << 20
 LEAST_ROOM = 4 << 10
 """A segment with less room than this ends early, and not in tiny chunks."""
 
+_NONE = -1
+"""The descriptor of what has not been made."""
+
 Report = Callable[[OSError | None], None]
 """Called with the error when the disk begins to refuse what is written, with None when it takes it again."""
 
@@ -71,22 +74,17 @@ class LogWriter:
         clock: Callable[[], int] = time.time_ns,
         budget: Budget | None = None,
     ) -> LogWriter:
-        """Go on with a log as it was left, by a crash too; make the directory if it is missing.
+        """Go on with a log as it was left, by a crash too. One that is not there is made when it is needed.
 
         Log and index of a segment have at most ``max_size`` bytes together; the oldest of more than ``max_files``
         segments is removed. ``budget``: that of all logs together. Raises OSError.
         """
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(directory, 0o700)
-        fd = files.open_directory(directory)
         try:
-            segment = open_newest(fd, clock())
-        except BaseException:
-            os.close(fd)
-            raise
+            opened = _opened(directory, clock())
+        except FileNotFoundError:
+            opened = _NONE, ActiveSegment(1, 0, _NONE, _NONE)
         return cls(
-            fd,
-            segment,
+            *opened,
             max_size=max_size,
             max_files=max(1, max_files),
             on_blocked=on_blocked,
@@ -94,6 +92,22 @@ class LogWriter:
             path=directory,
             budget=budget or Budget(UNLIMITED),
         )
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there are files."""
+        return self._directory != _NONE
+
+    def begin(self) -> None:
+        """Make the log's directory and its first files, unless they are there: for who is to read it. Raises OSError.
+
+        Much of what runs has nothing to say, and three files cost as much as a commit.
+        """
+        if self.has_begun:
+            return
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(self._path, 0o700)
+        self._directory, self._segment = _opened(self._path, self._now())
 
     @property
     def offset(self) -> int:
@@ -125,6 +139,7 @@ class LogWriter:
         self._lost += count
         with contextlib.suppress(OSError):
             if self._lost:
+                self.begin()
                 self._record_lost()
                 self.feed.poke()
 
@@ -140,11 +155,13 @@ class LogWriter:
             self.gap(0)
             self._budget.closed(self._path)
             self.feed.close()
-            self._segment.close()
-            os.close(self._directory)
+            if self.has_begun:
+                self._segment.close()
+                os.close(self._directory)
 
     def _prepare(self, stream: int) -> int:
         """Write the record of the next chunk; how large that may be."""
+        self.begin()
         if self._room() < min(LEAST_ROOM, self._max_size // 8) and self._segment.size:
             self._rotate()
         if self._lost:
@@ -198,3 +215,12 @@ class LogWriter:
         for number in files.numbers(self._directory):
             if number <= last:
                 files.unlink_segment(self._directory, number)
+
+
+def _opened(directory: str, now: int) -> tuple[int, ActiveSegment]:
+    fd = files.open_directory(directory)
+    try:
+        return fd, open_newest(fd, now)
+    except BaseException:
+        os.close(fd)
+        raise

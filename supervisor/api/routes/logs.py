@@ -22,7 +22,7 @@ _STREAMS = {"stdout": STDOUT, "stderr": STDERR}
 
 async def get_logs(engine: Engine, request: Request) -> Streamed:
     """The log of a container; of a removed one, too, while it is kept."""
-    source = engine.logs(request.params["id"])
+    source = engine.logs(request.params["id"], follow=request.query.flag("follow"))
     details = source.details if request.query.flag("details") else None
     encoder = Encoder(timestamps=request.query.flag("timestamps"), details=details)
     query = _query(request, lines=encoder.by_line)

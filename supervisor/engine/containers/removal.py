@@ -83,7 +83,10 @@ class Removal:
         """What cannot be removed now is, with the row gone, a leftover that the engine's next start removes."""
         directory = self._parts.settings.container_dir(self._record.id)
         try:
-            self._parts.trash.throw(*(rootfs.parts(directory) if self._has_log else (directory,)))
+            if self._has_log:
+                self._parts.trash.throw(*rootfs.parts(directory))
+            else:
+                self._parts.trash.throw_container(directory)
         except OSError as error:
             log.error("cannot remove %s: %s", directory, error.strerror)
         self._record.publish(self._destroyed)

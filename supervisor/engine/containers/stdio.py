@@ -55,10 +55,20 @@ class ContainerStdio:
         self._taken_over = False
         self._master: int | None = None
 
-    @property
-    def feed(self) -> Feed | None:
-        """Where followers of the log wait for more; None while the container rests."""
-        return None if self._writer is None else self._writer.feed
+    def follow(self) -> Feed | None:
+        """Where readers of the log wait for more; None while the container rests. Raises PysupError."""
+        return None if self._writer is None else self._read_from(self._writer)
+
+    def _read_from(self, writer: LogWriter) -> Feed:
+        """Who reads on needs a log to begin in, also where nothing was written yet."""
+        try:
+            writer.begin()
+        except OSError as error:
+            raise self._cannot_open(error) from error
+        return writer.feed
+
+    def _cannot_open(self, error: OSError) -> PysupError:
+        return PysupError(f"cannot open the log of container {self._record.row.name}: {error.strerror}")
 
     @property
     def directory(self) -> str:
@@ -148,8 +158,8 @@ class ContainerStdio:
         try:
             writer = self.open_log()
         except OSError as error:
-            name = self._record.row.name
-            raise PysupError(f"cannot open the log of container {name}: {error.strerror}") from error
+            raise self._cannot_open(error) from error
+        feed = self._read_from(writer)
         end = self._ended[1] if self._ended[0] == run else self._end
         self.attached += 1
         end.clients += 1
@@ -158,7 +168,7 @@ class ContainerStdio:
             yield Attachment(
                 self._record.spec.process,
                 self.directory,
-                writer.feed,
+                feed,
                 end,
                 self.stdin,
                 run=run or self._run_to_come(),
