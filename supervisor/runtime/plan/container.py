@@ -19,20 +19,26 @@ from pysup.supervisor.spec.container import ContainerSpec
 def build(spec: ContainerSpec, facts: Facts, stage: Stage | None = None) -> list[Step]:
     """The steps in their order, and the reasons for it; with a stage, those that come after its own.
 
-    The cgroups come first, so that no work of the set-up escapes the limits. Propagation is cut before the
-    first mount, so that none is seen on the host. Kernel parameters are written before /proc/sys becomes
-    read-only, masks come last of all mounts, and ids and capabilities are given up last of all.
-    Raises Unavailable, BadRequest and NotSupported.
+    Propagation is cut before the first mount, so that none is seen on the host. The cgroups are joined before
+    anything that a container chooses is done, so that no work of it escapes the limits; but after its layers are
+    mounted, if its root is the host's. For that overlayfs makes directories on the disk, whose blocks stay in the page
+    cache: charged to the container they would keep its cgroup in the kernel's memory after its end, 30 KiB each time.
+    Kernel parameters are written before /proc/sys becomes read-only, masks come last of all mounts, and ids and
+    capabilities are given up last of all. Raises Unavailable, BadRequest and NotSupported.
     """
     sources = Sources(spec.namespaces)
     staged = () if stage is None else stage.tops
     apart = [["propagation", _propagation(spec)]] if stage is None else []
-    tree = [*apart, *root_steps(spec, facts, sources), *mount_steps(spec, facts, sources, staged)]
+    root = [*apart, *root_steps(spec, facts, sources)]
+    mounted = mount_steps(spec, facts, sources, staged)
+    mapped = spec.namespaces.user == "private"
     return [
-        *joining(spec.process, facts, spec.security, scored=spec.namespaces.user == "private"),
-        *([] if spec.namespaces.user == "private" else borrowed(spec, facts)),
+        *([] if mapped else root),
+        *joining(spec.process, facts, spec.security, scored=mapped),
+        *([] if mapped else borrowed(spec, facts)),
         *_enter_namespaces(spec, facts, sources),
-        *tree,
+        *(root if mapped else []),
+        *mounted,
         *_namespace_settings(spec, facts, staged=stage is not None),
         *([["console"]] if spec.process.tty else []),
         *(step for step in mask_steps(spec, facts) if not on_stage(step[1], staged)),

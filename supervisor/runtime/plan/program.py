@@ -9,7 +9,7 @@ from pysup.supervisor.spec.container import Namespaces, Process, Security
 
 
 def joining(process: Process, facts: Facts, security: Security, *, scored: bool = False) -> list[Step]:
-    """The first steps of all: limits hold from here on, and the host's /proc and ids are still there.
+    """Early steps: limits hold from here on, and the host's /proc and ids are still there.
 
     What is written to files of /proc/self is written here, where no container can have covered them. ``scored``:
     it has its score for the OOM killer already.
