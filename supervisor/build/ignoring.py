@@ -9,6 +9,9 @@ from typing import NamedTuple
 from pysup.supervisor.build.patterns import BadPattern, Pattern, ignore
 from pysup.supervisor.errors import BadRequest
 
+_MOST_KNOWN = 1 << 13
+"""Directories whose rules are remembered at once."""
+
 
 class _Rule(NamedTuple):
     pattern: Pattern
@@ -21,16 +24,38 @@ class Ignored:
 
     def __init__(self, rules: tuple[_Rule, ...] = ()) -> None:
         self._rules = rules
+        self._known: dict[str, frozenset[int]] = {}
+        """Directories that were met, so that each is matched once, however much lies below it."""
 
     def __call__(self, path: str) -> bool:
         """Whether a path, relative to the context, is left out."""
-        above = path.split("/")
-        places = ["/".join(above[: count + 1]) for count in range(len(above))]
         left_out = False
-        for rule in self._rules:
-            if rule.exception == left_out and any(map(rule.pattern.fits, reversed(places))):
-                left_out = not rule.exception
+        for number in sorted(self._fitting(path)):
+            if self._rules[number].exception == left_out:
+                left_out = not left_out
         return left_out
+
+    def _fitting(self, path: str) -> frozenset[int]:
+        """The rules that fit a path, or a directory above it."""
+        if not self._rules:
+            return frozenset()
+        above = path.rpartition("/")[0]
+        return self._of_directory(above) | self._fitting_alone(path)
+
+    def _of_directory(self, path: str) -> frozenset[int]:
+        way = []
+        while path and path not in self._known:
+            way.append(path)
+            path = path.rpartition("/")[0]
+        found = self._known.get(path, frozenset())
+        if len(self._known) > _MOST_KNOWN:
+            self._known.clear()
+        for one in reversed(way):
+            found = self._known[one] = found | self._fitting_alone(one)
+        return found
+
+    def _fitting_alone(self, path: str) -> frozenset[int]:
+        return frozenset(number for number, rule in enumerate(self._rules) if rule.pattern.fits(path))
 
     def wholly(self, path: str) -> bool:
         """Whether a directory that is left out needs not be looked into: no exception can lead there."""

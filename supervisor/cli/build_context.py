@@ -15,15 +15,12 @@ from typing import NamedTuple
 
 from pysup.supervisor.build.ignoring import Ignored, read_ignore_file
 from pysup.supervisor.cli import reading
+from pysup.supervisor.cli.walking import READ, Found, shown, walk
 from pysup.supervisor.errors import PysupError
 
 _PIECE = 1 << 20
 _IGNORE = ".dockerignore"
 _CAPABILITY = "security.capability"
-_READ = os.O_RDONLY | sum(
-    {getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY")}
-)
-"""No platform has all of these."""
 _END = bytes(2 * tarfile.BLOCKSIZE)
 
 
@@ -98,7 +95,7 @@ def pack(source: Source) -> Iterator[bytes]:
     """
     packing = _Packing(read_ignore_file(source.rules), source)
     if source.directory:
-        yield from packing.directory("")
+        yield from packing.entries()
     if source.text is not None:
         yield from _file(source.dockerfile, source.text)
         added = [source.dockerfile, *([_IGNORE] if source.own_rules or not source.rules else [])]
@@ -130,46 +127,52 @@ class _Packing:
         self._never = {_IGNORE} if source.text is not None else set()
         self._links: dict[tuple[int, int], str] = {}
 
-    def directory(self, path: str) -> Iterator[bytes]:
-        """What is in a directory, in the order of the names."""
-        with os.scandir(os.path.join(self._top, path)) as entries:
-            names = sorted(entry.name for entry in entries)
-        for name in names:
-            below = os.path.join(path, name)
-            if below not in self._never:
-                yield from self._entry(below)
+    def entries(self) -> Iterator[bytes]:
+        """What is in the directory, in the order of the names."""
+        at = self._top
+        try:
+            for found in walk(self._top, self._enters):
+                at = os.path.join(self._top, found.path)
+                if found.path not in self._never and self._wants(found.path):
+                    yield from self._entry(found)
+        except OSError as error:
+            raise PysupError(f"cannot build: cannot read {shown(at)}: {error.strerror}") from None
 
-    def _entry(self, path: str) -> Iterator[bytes]:
-        status = os.lstat(os.path.join(self._top, path))
-        wanted = path in self._always or not self._ignored(path)
-        if stat.S_ISDIR(status.st_mode):
-            if wanted:
-                yield _head(self._described(path, status, tarfile.DIRTYPE))
-            if (
-                wanted
-                or not self._ignored.wholly(path)
-                or any(one.startswith(path + "/") for one in self._always)
-            ):
-                yield from self.directory(path)
-        elif wanted and not stat.S_ISSOCK(status.st_mode):
-            yield from self._leaf(path, status)
+    def _wants(self, path: str) -> bool:
+        return path in self._always or not self._ignored(path)
 
-    def _leaf(self, path: str, status: os.stat_result) -> Iterator[bytes]:
+    def _enters(self, found: Found) -> bool:
+        """Something may be wanted in a directory that is not."""
+        path = found.path
+        return path not in self._never and (
+            self._wants(path)
+            or not self._ignored.wholly(path)
+            or any(one.startswith(path + "/") for one in self._always)
+        )
+
+    def _entry(self, found: Found) -> Iterator[bytes]:
+        if found.is_directory:
+            yield _head(self._described(found.path, found.status, tarfile.DIRTYPE))
+        elif not stat.S_ISSOCK(found.status.st_mode):
+            yield from self._leaf(found)
+
+    def _leaf(self, found: Found) -> Iterator[bytes]:
+        path, status = found.path, found.status
         first = self._links.get((status.st_dev, status.st_ino))
         if first is not None:
             yield _head(self._described(path, status, tarfile.LNKTYPE, first))
         elif stat.S_ISLNK(status.st_mode):
-            target = os.readlink(os.path.join(self._top, path))
-            yield _head(self._described(path, status, tarfile.SYMTYPE, target))
+            yield _head(self._described(path, status, tarfile.SYMTYPE, found.link_target()))
         elif stat.S_ISREG(status.st_mode):
             if status.st_nlink > 1:
                 self._links[status.st_dev, status.st_ino] = path
-            yield from self._regular(path)
+            yield from self._regular(found)
         else:
-            raise PysupError(f"cannot build: {path} is a device or a FIFO: leave it out by {_IGNORE}")
+            raise PysupError(f"cannot build: {shown(path)} is a device or a FIFO: leave it out by {_IGNORE}")
 
-    def _regular(self, path: str) -> Iterator[bytes]:
-        with open(os.open(os.path.join(self._top, path), _READ), "rb", buffering=0) as file:
+    def _regular(self, found: Found) -> Iterator[bytes]:
+        path = found.path
+        with open(found.open(READ), "rb", buffering=0) as file:
             status = os.fstat(file.fileno())
             entry = self._described(path, status, tarfile.REGTYPE)
             entry.size = left = status.st_size
@@ -180,7 +183,7 @@ class _Packing:
             while left:
                 piece = file.read(min(left, _PIECE))
                 if not piece:
-                    raise PysupError(f"cannot build: {path} became shorter while it was read")
+                    raise PysupError(f"cannot build: {shown(path)} became shorter while it was read")
                 yield piece
                 left -= len(piece)
             yield _padding(entry.size)

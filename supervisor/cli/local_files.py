@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any, cast
 
 from pysup.supervisor.cli.copy_names import Place, Target, followed, kept_end, split
+from pysup.supervisor.cli.walking import READ, Found, shown, walk
 from pysup.supervisor.errors import PysupError
 from pysup.supervisor.images.tar_writing import entry_of
 
@@ -81,24 +82,28 @@ def _found(path: str) -> Place:
 def archive(place: Place, target: Target) -> Iterator[bytes]:
     """The tree at a place as a tar stream, piece by piece. Raises PysupError for what cannot be read."""
     above, name = split(place.path)
+    top = os.path.join(above, name)
     links: dict[tuple[int, int], str] = {}
-    for path, called in _tree(os.path.join(above, name), name):
-        try:
-            yield from _pieces(path, target.renamed(called), links)
-        except OSError as error:
-            raise PysupError(f"cannot copy {path}: {error.strerror}") from None
+    at = top
+    try:
+        for found, called in _tree(top, name):
+            at = os.path.join(top, found.path) if found.path else top
+            yield from _pieces(found, target.renamed(called), links)
+    except OSError as error:
+        raise PysupError(f"cannot copy {shown(at)}: {error.strerror}") from None
     yield bytes(2 * _BLOCK)
 
 
-def _tree(path: str, called: str) -> Iterator[tuple[str, str]]:
-    yield path, called
-    if os.path.isdir(path) and (path.endswith("/.") or not os.path.islink(path)):
-        for name in sorted(os.listdir(path)):
-            yield from _tree(os.path.join(path, name), "/".join([called.rstrip("/"), name]))
+def _tree(top: str, called: str) -> Iterator[tuple[Found, str]]:
+    itself = Found("", top, None, os.lstat(top))
+    yield itself, called
+    if itself.is_directory:
+        for found in walk(top):
+            yield found, f"{called.rstrip('/')}/{found.path}"
 
 
-def _pieces(path: str, called: str, links: dict[tuple[int, int], str]) -> Iterator[bytes]:
-    status = os.lstat(path)
+def _pieces(found: Found, called: str, links: dict[tuple[int, int], str]) -> Iterator[bytes]:
+    status = found.status
     if stat.S_ISSOCK(status.st_mode):
         return
     entry = entry_of(called, status)
@@ -106,16 +111,16 @@ def _pieces(path: str, called: str, links: dict[tuple[int, int], str]) -> Iterat
     if first != called and not entry.isdir():
         entry.type, entry.linkname, entry.size = tarfile.LNKTYPE, first, 0
     elif entry.issym():
-        entry.linkname = os.readlink(path)
+        entry.linkname = found.link_target()
     yield entry.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
     if entry.isreg():
-        yield from _content(path, entry.size)
+        yield from _content(found, entry.size)
 
 
-def _content(path: str, size: int) -> Iterator[bytes]:
+def _content(found: Found, size: int) -> Iterator[bytes]:
     """As much as was announced, whatever becomes of the file meanwhile."""
     left = size
-    with open(path, "rb", buffering=0) as file:
+    with open(found.open(READ), "rb", buffering=0) as file:
         while left > 0:
             data = file.read(min(left, _PIECE)) or bytes(min(left, _PIECE))
             left -= len(data)

@@ -1,6 +1,6 @@
-"""Directories deeper than a path can be, made by a container, in its write layer and in a volume: nobody else minds.
+"""Trees of 1,500 directories, each in the one before: into containers and images, and out of them.
 
-The daemon counts, removes and looks through what is there; it has a stack and descriptors that end.
+What is deeper than a path may be long (4,096 bytes, path_resolution(7)) is refused, by its name.
 """
 
 from __future__ import annotations
@@ -9,69 +9,59 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from helpers import deep_trees
 from helpers.daemon import Daemon
-from helpers.images import Image, busybox, docker_archive, layer
-from helpers.mortal import until
-
-from pysup.supervisor.runtime import trees
+from helpers.images import Image, busybox, docker_archive
 
 pytestmark = pytest.mark.kernel
 
-PYTHON = "/usr/bin/python3"
-DIG = """
-import os
-for top in ("/srv/deep", "/v/deep"):
-    os.mkdir(top)
-    os.chdir(top)
-    for _ in range(6000):
-        os.mkdir("d")
-        os.mkdir("other")
-        os.chdir("d")
-    open("found", "w").write("x" * 1000000)
-"""
-CHURN = "while :; do mkdir -p /srv/a/b; echo x > /srv/a/b/c; mv /srv/a /srv/x; rm -r /srv/x; done"
+DEPTH, TOO_DEEP = 1500, 2500
+BASE = Image([busybox()], {"Env": ["PATH=/bin"]}, ["base:1"])
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    with (
+        deep_trees.removed(tmp_path_factory.mktemp("deep")) as directory,
+        Daemon(directory) as started,
+    ):
+        started.pysup("load", stdin=docker_archive(BASE), check=True)
+        yield started
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Path]:
-    """Nothing deep is left there: pytest's own way to remove it has no bound on recursion."""
-    yield tmp_path
-    trees.remove(str(tmp_path / "root"))
+    with deep_trees.removed(tmp_path):
+        yield tmp_path
 
 
-def test_what_a_container_has_made(place: Path) -> None:
-    """Counted while another one makes and removes files all the time; gone when the containers are."""
-    with Daemon(place) as daemon:
-        words = ("--network", "none", "--name", "deep", "-v", "deep:/v", "host", PYTHON, "-c", DIG)
-        daemon.pysup("run", *words, check=True)
-        daemon.pysup(
-            "run", "-d", "--network", "none", "--name", "busy", "host", "sh", "-c", CHURN, check=True
-        )
-        for _ in range(5):
-            shown = daemon.pysup("ps", "-a", "-s", "--format", "{{.Names}} {{.Size}}", check=True).stdout
-            sizes = dict(line.split()[:2] for line in shown.splitlines())
-            assert sizes["deep"].endswith("MB") and float(sizes["deep"].removesuffix("MB")) > 25
-        used = daemon.pysup("system", "df", "-v", check=True).stdout
-        assert "deep" in used and "internal" not in used
-        assert "File name too long" in daemon.pysup("diff", "deep").stderr
-        daemon.pysup("rm", "-f", "deep", "busy", check=True)
-        daemon.pysup("volume", "rm", "deep", check=True)
-        until(lambda: not any((daemon.root / "trash").iterdir()), "what was removed to be unlinked")
-    log = (place / "daemon.log").read_text()
-    assert "cannot remove" not in log and "Traceback" not in log
+def test_a_deep_tree_is_copied_in_and_out(daemon: Daemon, place: Path) -> None:
+    deep_trees.make(place / "deep", DEPTH)
+    daemon.pysup("create", "--name", "box", "--network", "none", "host", "true", check=True)
+    daemon.pysup("cp", str(place / "deep"), "box:/srv/deep", check=True)
+    daemon.pysup("cp", "box:/srv/deep", str(place / "back"), check=True)
+    assert deep_trees.depth_of(place / "back") == DEPTH
+    daemon.pysup("rm", "box", check=True)
 
 
-def test_what_an_image_has(place: Path) -> None:
-    """As deep as an archive can say it; a layer that is there already is counted."""
-    deep = "/".join("d" * 1500)
-    files = layer((f"{deep}/f", {}, b"x"))
-    with Daemon(place) as daemon:
-        for name in ("deep:1", "deep:2"):
-            image = Image([busybox(), files], {"Cmd": ["sh"], "WorkingDir": f"/{deep}/w"}, [name])
-            daemon.pysup("load", "-q", stdin=docker_archive(image), check=True)
-        wanted = Image([busybox()], {"Cmd": ["pwd"], "WorkingDir": f"/{deep}"}, ["wanted:1"])
-        daemon.pysup("load", "-q", stdin=docker_archive(wanted), check=True)
-        told = daemon.pysup("run", "--rm", "--network", "none", "wanted:1")
-        assert told.returncode == 126 and "no more than 200 directories in each other" in told.stderr
-        daemon.pysup("rmi", "deep:1", "deep:2", "wanted:1", check=True)
-    assert "Traceback" not in (place / "daemon.log").read_text()
+def test_a_deep_context_is_built_and_copied_from_stage_to_stage(daemon: Daemon, place: Path) -> None:
+    deep_trees.make(place / "context", DEPTH)
+    steps = "FROM base:1 AS one\nCOPY d /srv/d\nFROM base:1\nCOPY --from=one /srv/d /srv/e\n"
+    (place / "context" / "Dockerfile").write_text(steps)
+    daemon.pysup("build", "-t", "deep", str(place / "context"), check=True)
+    find = "cd /srv/e; while cd d 2>/dev/null; do echo; done; cat leaf"
+    told = daemon.pysup("run", "--rm", "--network", "none", "deep", "sh", "-c", find, check=True).stdout
+    assert told == "\n" * (DEPTH - 1) + "here"
+
+
+def test_one_whose_paths_are_too_long_is_refused_by_name(daemon: Daemon, place: Path) -> None:
+    deep_trees.make(place / "deep", TOO_DEEP)
+    (place / "deep" / "Dockerfile").write_text("FROM base:1\n")
+    daemon.pysup("create", "--name", "box", "--network", "none", "host", "true", check=True)
+    for words in (["cp", str(place / "deep"), "box:/srv/deep"], ["build", str(place / "deep")]):
+        done = daemon.pysup(*words)
+        assert done.returncode == 1
+        assert "cannot unpack entry" in done.stderr
+        assert done.stderr.rstrip().endswith(": File name too long")
+        assert "Traceback" not in done.stderr
+    daemon.pysup("rm", "box", check=True)

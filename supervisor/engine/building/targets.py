@@ -22,6 +22,11 @@ def make_directories(root: int, path: str, owner: tuple[int, int], links: int = 
 
     A link to nothing leads on all the same: what it names is made, as docker does it. ``links``: followed so far.
     """
+    try:
+        return openat2(root, path.lstrip("/") or ".", DIRECTORY, resolve=INSIDE)
+    except KernelError as error:
+        if error.errno != errno.ENOENT:
+            raise
     fd = openat2(root, ".", DIRECTORY, resolve=INSIDE)
     done = ""
     for part in path.split("/"):

@@ -118,3 +118,19 @@ def test_no_pattern_takes_long() -> None:
     assert glob("*a" * 40 + "*").fits("a" * 255)
     assert not ignore("**/a" * 40 + "b").fits("a/" * 500)
     assert ignore("**/a" * 40 + "*").fits("a/" * 500 + "a")
+
+
+def test_a_directory_is_matched_once_however_much_lies_below_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    fits = Pattern.fits
+
+    def noted(pattern: Pattern, path: str) -> bool:
+        asked.append(path)
+        return fits(pattern, path)
+
+    monkeypatch.setattr(Pattern, "fits", noted)
+    ignored = read_ignore_file("*.md\n!d/d\n")
+    depth = 200
+    for level in range(depth):
+        assert ignored("d/" * level + "file") is False
+    assert len(asked) == 2 * (2 * depth - 1)

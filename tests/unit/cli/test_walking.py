@@ -1,0 +1,92 @@
+"""Trees of this machine for ``pysup cp`` and ``pysup build``, however deep they are."""
+
+from __future__ import annotations
+
+import io
+import os
+import resource
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from helpers import deep_trees
+
+from pysup.supervisor.cli import build_context, local_files, walking
+from pysup.supervisor.cli.copy_names import Target
+from pysup.supervisor.errors import PysupError
+
+DEPTH, NAME = 3000, "directory"
+
+
+@pytest.fixture
+def deep(tmp_path: Path) -> Iterator[Path]:
+    """Of 3,000 directories: a path of 30,000 bytes, where the kernel takes 4,096."""
+    with deep_trees.removed(tmp_path):
+        deep_trees.make(tmp_path / "deep", DEPTH, NAME)
+        yield tmp_path / "deep"
+
+
+@pytest.fixture
+def few_descriptors() -> Iterator[None]:
+    """64 more than there are."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = max(map(int, os.listdir("/proc/self/fd"))) + 64
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize("walk", [walking.walk, walking._walk_by_paths])
+def test_each_directory_comes_before_what_is_in_it(
+    tmp_path: Path, walk: Callable[[str, walking.Enters], Iterator[walking.Found]]
+) -> None:
+    for name in ("b/2/y", "b/1", "a", "c/x", "b-"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    os.symlink("b", tmp_path / "link")
+    found = [one.path for one in walk(str(tmp_path), lambda one: one.path != "c")]
+    assert found == ["a", "b", "b/1", "b/2", "b/2/y", "b-", "c", "link"]
+
+
+def test_a_directory_that_is_moved_meanwhile_is_told_of(tmp_path: Path) -> None:
+    """When the way back leads elsewhere, and there is more to read where it came from."""
+    (tmp_path / "elsewhere").mkdir()
+    deep_trees.make(tmp_path / "top", 100)
+    (tmp_path / "top" / "d" / "last").touch()
+    found = walking.walk(str(tmp_path / "top"))
+    assert any(one.name == "leaf" for one in found)
+    os.rename(tmp_path / "top" / "d" / "d", tmp_path / "elsewhere" / "d")
+    with pytest.raises(FileNotFoundError, match="moved while it was read"):
+        list(found)
+
+
+@pytest.mark.usefixtures("few_descriptors")
+def test_a_deep_tree_is_archived(deep: Path) -> None:
+    packed = b"".join(local_files.archive(local_files.source(str(deep), follow=False), Target("/")))
+    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+        names = tar.getnames()
+    assert len(names) == DEPTH + 2
+    assert names[-1] == "/".join(["deep", *[NAME] * DEPTH, "leaf"])
+
+
+@pytest.mark.usefixtures("few_descriptors")
+def test_a_deep_context_is_packed(deep: Path) -> None:
+    (deep / "Dockerfile").write_text("FROM host\n")
+    (deep / ".dockerignore").write_text("none\n")
+    packed = b"".join(build_context.pack(build_context.source_of(str(deep), "", None)))
+    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+        assert len(tar.getnames()) == DEPTH + 3
+
+
+def test_what_cannot_be_read_is_told_by_the_end_of_its_path(
+    deep: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(found: walking.Found, flags: int) -> int:
+        raise PermissionError(13, "Permission denied", found.name)
+
+    monkeypatch.setattr(walking.Found, "open", refuse)
+    with pytest.raises(PysupError) as raised:
+        list(local_files.archive(local_files.source(str(deep / NAME), follow=False), Target("/")))
+    assert str(raised.value).endswith("directory: Permission denied")
+    assert len(str(raised.value)) < 1000
