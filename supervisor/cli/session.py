@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import select
 import signal
+import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, NoReturn, Protocol
 
 from pysup.supervisor.cli import detach, signals
 from pysup.supervisor.cli.tty import RawMode, Size, size
@@ -22,6 +23,8 @@ STDIN, STDOUT, STDERR = 0, 1, 2
 CHUNK = 256 << 10
 _LEAVE = 128
 """A signal n that ends the command makes the exit code 128 + n."""
+_LEAVES_WITHIN = 10.0
+"""Seconds for a daemon to read the detach keys."""
 
 
 class Stream(Protocol):
@@ -115,18 +118,32 @@ class Session:
             return
         if not self._input_open and not self._pending:
             self._stream.close_write()
-        while True:
-            self._arm()
-            ready = dict(self._poll.poll())
-            if self._caught.fileno() in ready:
-                self._on_signals()
-            if STDIN in ready:
-                self._read_input()
-            events = ready.get(self._stream.fileno(), 0)
-            if events & select.POLLOUT:
-                self._send()
-            if events & ~select.POLLOUT and not self._receive():
-                return
+        while self._turn():
+            pass
+
+    def _turn(self, within: float | None = None) -> bool:
+        """Do what there is to do, once there is something, or the seconds are over; False at the stream's end."""
+        self._arm()
+        ready = dict(self._poll.poll(None if within is None else within * 1000))
+        if self._caught.fileno() in ready:
+            self._on_signals()
+        if STDIN in ready:
+            self._read_input()
+        events = ready.get(self._stream.fileno(), 0)
+        if events & select.POLLOUT:
+            self._send()
+        return not events & ~select.POLLOUT or self._receive()
+
+    def _leave(self) -> NoReturn:
+        """The keys are on their way to the daemon, and it ends the stream when it has read them.
+
+        Closed before that, an exec's terminal would be hung up: its client would be gone, and not have said so.
+        """
+        self._input_open = False
+        deadline = time.monotonic() + _LEAVES_WITHIN
+        while (left := deadline - time.monotonic()) > 0 and self._turn(left):
+            pass
+        raise Detached
 
     def resized(self) -> None:
         """Tell the container's terminal the size of this one."""
@@ -147,6 +164,10 @@ class Session:
             data = os.read(STDIN, CHUNK)
         except OSError:  # the terminal is gone
             data = b""
+        if (
+            not data and self._raw and not self._plan.forward
+        ):  # what SIGHUP says, where it is the session's own
+            raise SystemExit(_LEAVE + signal.SIGHUP)
         if not data:
             self._input_open = False
             self._stream.close_write()
@@ -154,7 +175,7 @@ class Session:
         self._pending = data
         self._send()
         if self._watch and self._watch.seen(data):
-            raise Detached
+            self._leave()
 
     def _send(self) -> None:
         """Send what the daemon takes; if it takes no more input at all, reading will say why it closed."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import select
 import signal
 import socket
+import struct
+import termios
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from helpers.daemon import Daemon
+from helpers.terminals import BOUND, Terminal
 
 from pysup.supervisor.client.opened import Stream
 from pysup.supervisor.client.sync import Client
@@ -157,6 +161,85 @@ def test_a_client_that_leaves_lets_it_run_on(box: Client, tidy: Daemon) -> None:
     row = row_of(tidy, stream)
     assert row["state"] == "running"
     os.kill(row["pid"], signal.SIGKILL)
+
+
+def ends_with(box: Client, exec_id: str, code: int) -> bool:
+    """Soon."""
+    return any(box.get(f"/exec/{exec_id}/json")["ExitCode"] == code for _ in range(1000))
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        ("echo up; exec sleep 1000", 129),  # SIGHUP
+        ("trap '' HUP; echo up; cat; exit 6", 6),  # it reads the end of its input
+        ("trap '' HUP; echo up; while echo more; do :; done 2>/dev/null; exit 7", 7),  # and cannot write
+    ],
+)
+@pytest.mark.parametrize("stdin", [True, False])
+def test_a_client_that_leaves_hangs_up_its_terminal(box: Client, script: str, code: int, stdin: bool) -> None:
+    with executed(box, "sh", "-c", script, Tty=True, AttachStdin=stdin) as stream:
+        wait_for_output(stream)
+    assert ends_with(box, stream.exec, code)
+
+
+def test_a_client_that_leaves_before_the_program_runs_hangs_up_its_terminal(
+    box: Client, tidy: Daemon
+) -> None:
+    os.kill(tidy.pid, signal.SIGSTOP)  # nothing can be started
+    try:
+        with socket.socket(socket.AF_UNIX) as leaver:
+            leaver.connect(str(tidy.socket))
+            body = json.dumps({"Cmd": ["sleep", "1001"], "Tty": True, "AttachStdin": True})
+            head = ("POST /pysup/containers/box/exec HTTP/1.1", "Host: x", "Content-Type: application/json")
+            leaver.sendall("\r\n".join((*head, f"Content-Length: {len(body)}", "", body)).encode())
+            while struct.unpack("i", fcntl.ioctl(leaver, termios.TIOCOUTQ, bytes(4)))[0]:  # unix(7)
+                os.sched_yield()
+            for _ in range(3):  # these are answered after what was read is begun
+                box.get("/containers/box/json")
+    finally:
+        os.kill(tidy.pid, signal.SIGCONT)
+    wanted = "select id from exec where process like '%1001%'"
+    rows = next(filter(None, (query(tidy, wanted) for _ in range(100))))
+    assert ends_with(box, rows[0]["id"], 129)
+
+
+@pytest.mark.parametrize("how", ["killed", "terminal gone"])
+def test_a_command_that_is_gone_hangs_up_the_terminal(box: Client, tidy: Daemon, how: str) -> None:
+    person = Terminal(tidy.command("exec", "-it", "box", "sh", "-c", "echo up; exec sleep 1000"))
+    person.until(b"up")
+    if how == "killed":
+        person.process.kill()
+        person.code()
+    else:
+        os.close(person.master)
+        person.process.wait(BOUND)
+    (row,) = query(tidy, "select id from exec order by created_at desc limit 1")
+    assert ends_with(box, row["id"], 129)
+
+
+def test_a_terminal_is_left_as_it_is_by_the_detach_keys(box: Client, tidy: Daemon) -> None:
+    tidy.pysup("exec", "box", "mkfifo", "/tmp/on", check=True)
+    script = "echo up; read line < /tmp/on; exit 5"
+    person = Terminal(tidy.command("exec", "-it", "box", "sh", "-c", script))
+    person.until(b"up")
+    person.type(b"\x10\x11")
+    person.until(b"read escape sequence")
+    assert person.code() == 1
+    (row,) = query(tidy, "select id from exec where state = 'running'")
+    tidy.pysup("exec", "box", "sh", "-c", "echo > /tmp/on", check=True)
+    assert ends_with(box, row["id"], 5)
+
+
+def test_by_docker_s_route_a_terminal_outlives_its_client_as_with_docker(box: Client, tidy: Daemon) -> None:
+    tidy.pysup("exec", "box", "mkfifo", "/tmp/on", check=True)
+    script = "echo up; read line < /tmp/on; exit 5"
+    body = {"Cmd": ["sh", "-c", script], "Tty": True, "AttachStdin": True, "AttachStdout": True}
+    exec_id = box.post("/containers/box/exec", body)["Id"]
+    with box.hijack(f"/exec/{exec_id}/start", {"Tty": True}) as stream:
+        wait_for_output(stream)
+    tidy.pysup("exec", "box", "sh", "-c", "echo > /tmp/on", check=True)
+    assert ends_with(box, exec_id, 5)
 
 
 @pytest.mark.parametrize("at_once", [True, False])

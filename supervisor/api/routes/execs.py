@@ -63,13 +63,13 @@ async def exec_at_once(engine: Engine, request: Request) -> Hijacked:
 
     The body is that of a create. A program that cannot be executed is an error answer. The output comes in the frames
     of api/resumption.py, a terminal's too, and the last one has ``{"ExitCode"}``: without it, the output was broken
-    off. There is no place to go on at.
+    off. There is no place to go on at. A terminal is hung up when its client is gone without the detach keys.
     """
     body = await _asked(request)
 
     async def run(duplex: Duplex) -> None:
         session = engine.execs.begin(request.params["id"], body, request.caller)
-        with engine.execs.attended(session):
+        with engine.execs.attended(session, hangs_up=True):
             await engine.execs.start(session)
             await duplex.begin(POSITIONED, (EXEC, session.id))
             await _copy(session, duplex, _placeless, _detach_keys(session, body))

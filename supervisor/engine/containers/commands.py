@@ -35,6 +35,11 @@ class Reply:
             self._error = error
             self._settled.set()
 
+    async def succeeded(self) -> bool:
+        """Wait for the answer; whether it is a value."""
+        await self._settled.wait()
+        return self._error is None
+
     async def get(self) -> Any:  # noqa: ANN401 - each command documents its own value
         """Wait for the answer."""
         await self._settled.wait()

@@ -6,6 +6,7 @@ import errno
 import os
 import select
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 import trio
 
@@ -18,6 +19,15 @@ from pysup.supervisor.runtime.launch import Stdio
 
 STDOUT, STDERR = 1, 2
 CHUNK = 64 << 10
+
+
+Release = Callable[[str], Awaitable[None]]
+"""By the descriptor's name: ``stdin`` or ``master`` (runtime/launch.py, Stdio)."""
+
+
+async def nothing_to_release(_name: str) -> None:
+    """There are no others."""
+    await trio.lowlevel.checkpoint()
 
 
 class ExecSession:
@@ -41,6 +51,7 @@ class ExecSession:
         self._stdin = Stdin()
         self._send, self._receive = trio.open_memory_channel[tuple[int, bytes]](0)
         self._master: int | None = None
+        self._release: Release = nothing_to_release
         self._over = False
         self._waiting = trio.CancelScope()
         self._streams: dict[int, int] = {}
@@ -72,18 +83,30 @@ class ExecSession:
         """The client is gone: the process runs on, and what it writes is dropped."""
         self._receive.close()
 
+    async def hang_up(self) -> None:
+        """The client's terminal is gone, and so is this one, as soon as the program runs.
+
+        With the last copy of the master the kernel sends SIGHUP to the session's leader and the foreground processes,
+        and whoever ignores that reads the end of the input (tty_ioctl(4), credentials(7)).
+        """
+        if not await self.started.succeeded() or self._master is None:
+            return
+        self._over, self._master = True, None
+        self._stdin.end()
+        for fd in list(self._streams):
+            self._forget(fd)
+        self._waiting.cancel()
+        await self._release("master")
+
     # -- the process's side ----------------------------------------------------------------------------------
 
-    def connect(self, stdio: Stdio, close_stdin: Callable[[], Awaitable[None]]) -> None:
-        """The process is there, and has written nothing.
-
-        ``close_stdin`` closes every copy of its stdin pipe's writing end.
-        """
-        self._master = stdio.master
+    def connect(self, stdio: Stdio, release: Release) -> None:
+        """The process is there, and has written nothing. ``release`` closes every other copy of a descriptor."""
+        self._master, self._release = stdio.master, release
         if stdio.master is not None:
             self._stdin.connect(stdio.master, None)
         elif stdio.stdin is not None:
-            self._stdin.connect(stdio.stdin, close_stdin)
+            self._stdin.connect(stdio.stdin, partial(release, "stdin"))
         for fd, stream in readable(stdio):
             os.set_blocking(fd, False)
             self._streams[os.dup(fd)] = stream

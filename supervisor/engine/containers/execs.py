@@ -110,13 +110,18 @@ class Execs:
         return Draft(exec_id, container, process, Creation(insert, (told,)))
 
     @contextmanager
-    def attended(self, session: ExecSession) -> Iterator[None]:
+    def attended(self, session: ExecSession, *, hangs_up: bool = False) -> Iterator[None]:
         """Its client is there. One that leaves before start() leaves nothing; after it the process runs on.
 
-        Then there is no more input, save for a terminal, which has no end of file (moby, container/stream/attach.go).
+        Then there is no more input, save for a terminal, which has no end of file (moby, container/stream/attach.go):
+        with ``hangs_up`` that goes with a client who is gone, and not with one who has typed the detach keys.
         """
         try:
             yield
+        except BaseException:
+            if hangs_up and session.tty and session.begun:
+                self._nursery.start_soon(session.hang_up)
+            raise
         finally:
             session.abandon()
             if not session.begun:
@@ -162,7 +167,7 @@ class Execs:
         session = self._sessions[row.id] = ExecSession(row.id, tty=stdio.master is not None, has_stdin=False)
         session.abandon()
         try:
-            session.connect(stdio, trio.lowlevel.checkpoint)
+            session.connect(stdio, partial(self._release, process.key))
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(session.copy)
                 code = exit_code_of(await process.wait())
@@ -171,6 +176,9 @@ class Execs:
                 await link.reap(process.key)
         finally:
             self._close(session)
+
+    async def _release(self, key: str, name: str) -> None:
+        await self._parts.link.release(key, [name])
 
     async def note_lost(self, known: AbstractSet[str]) -> None:
         """Those that were running, and that the keeper knows nothing of: their exit code is lost."""

@@ -111,7 +111,7 @@ class Exec:
         if self._process.tty:
             await launched.ready()
             give_size(launched, self._process)
-        self._session.connect(launched.stdio, self._close_stdin)
+        self._session.connect(launched.stdio, self._release)
         launched.let_go()
 
     async def _supervise(self, launched: Launched) -> None:
@@ -128,8 +128,8 @@ class Exec:
         finally:
             await self._parts.link.reap(self._key)
 
-    async def _close_stdin(self) -> None:
-        await self._parts.link.release(self._key, ["stdin"])
+    async def _release(self, name: str) -> None:
+        await self._parts.link.release(self._key, [name])
 
     async def _commit_failure(self, error: Exception) -> None:
         code = error.exit_code if isinstance(error, ExecFailed) else NOT_EXECUTABLE

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import trio
 
 from pysup.supervisor.engine.containers.commands import Probed
-from pysup.supervisor.engine.containers.exec_session import ExecSession
+from pysup.supervisor.engine.containers.exec_session import ExecSession, nothing_to_release
 from pysup.supervisor.engine.containers.health import LONGEST_OUTPUT, Health, Probe, pause
 from pysup.supervisor.engine.containers.launching import launch_exec
 from pysup.supervisor.engine.containers.outcome import exit_code_of
@@ -80,7 +80,7 @@ async def _performed(parts: Parts, launched: Launched, output: bytearray) -> int
     session = ExecSession(launched.process.key, tty=False, has_stdin=False)
     try:
         try:
-            session.connect(launched.stdio, trio.lowlevel.checkpoint)
+            session.connect(launched.stdio, nothing_to_release)
             await launched.go()
         except BaseException:
             await launched.abort()

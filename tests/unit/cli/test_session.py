@@ -199,9 +199,12 @@ def test_the_detach_keys_end_the_session(terminal: tuple[int, int]) -> None:
     os.write(master, b"x\x10")
     read_until(child.wire.fileno(), b"x\x10")
     os.write(master, b"\x11")
+    read_until(child.wire.fileno(), b"\x11")
+    child.wire.sendall(b"last\n")
+    child.wire.close()  # the daemon has read them
+    assert read_until(master, b"last\n") == b"last\n"
     assert child.code() == 7
     assert termios.tcgetattr(slave) == before
-    child.wire.close()
 
 
 def test_a_stop_leaves_a_sane_terminal_and_goes_on_raw(terminal: tuple[int, int]) -> None:

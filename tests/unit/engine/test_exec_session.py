@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from pysup.supervisor.engine.containers.exec_session import CHUNK, ExecSession
+from pysup.supervisor.engine.containers.exec_session import CHUNK, ExecSession, nothing_to_release
 from pysup.supervisor.runtime.launch import Stdio
 
 
@@ -21,7 +21,7 @@ class Written:
         self.session = ExecSession("e", tty=False, has_stdin=False)
         self.ends = {1: os.pipe(), 2: os.pipe()}
         stdio = Stdio(stdout=self.ends[1][0], stderr=self.ends[2][0])
-        self.session.connect(stdio, trio.lowlevel.checkpoint)
+        self.session.connect(stdio, nothing_to_release)
         self.heard: list[tuple[int, bytes]] = []
 
     def write(self, stream: int, data: bytes) -> None:
