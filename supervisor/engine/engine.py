@@ -151,8 +151,10 @@ class Engine:
         return await commit(self.parts, self.roster.owner(ref), wanted, caller)
 
     async def remove(self, ref: str, caller: Caller, *, force: bool = False, volumes: bool = False) -> None:
-        """Remove it; ``force`` kills it first, ``volumes`` takes its anonymous volumes along."""
-        await self.roster.owner(ref).ask(commands.Remove(caller, force, volumes))
+        """Remove it; ``force`` kills it first, ``volumes`` takes its anonymous volumes along. Never from a build."""
+        container = self.roster.owner(ref)
+        self.builds.steps.refuse_removal(container.record.row)
+        await container.ask(commands.Remove(caller, force, volumes))
 
     async def connect(self, ref: str, joining: Joining, caller: Caller) -> None:
         """Put it on a further network, at once if it runs."""

@@ -105,6 +105,26 @@ def test_containers_stay_if_that_is_asked_for(daemon: Daemon) -> None:
     daemon.docker("rm", left)
 
 
+def test_a_container_in_which_a_build_runs_is_the_build_s(daemon: Daemon) -> None:
+    steps = "FROM base:1\nRUN while [ ! -e /go ]; do sleep 0.05; done\n"
+    with ThreadPoolExecutor(1) as pool:
+        told = pool.submit(built, daemon, context(steps), t="mine:1")
+        until(lambda: daemon.docker("ps", "-q").stdout.count("\n") == 1, "its container")
+        running = daemon.docker("ps", "-q", "--no-trunc").stdout.strip()
+        refusals = [daemon.docker("rm", "-f", running), daemon.pysup("rm", "-f", running)]
+        pruned = daemon.docker("container", "prune", "-f").stdout
+        daemon.docker("exec", running, "sh", "-c", "echo > /go")
+        assert told.result().ids
+    for refused in refusals:
+        assert refused.returncode == 1
+        assert "the build of mine:1 runs in it, and removes it; kill it to end the build" in refused.stderr
+    assert running not in pruned
+    assert daemon.docker("ps", "-aq").stdout == ""
+    assert build(daemon, context("FROM base:1\nRUN exit 3")).code == 3
+    (left,) = daemon.docker("ps", "-aq").stdout.split()
+    assert daemon.docker("rm", left).returncode == 0, "it was left to whoever looks at it"
+
+
 # -- COPY and ADD --------------------------------------------------------------------------------------------
 
 FILES = (

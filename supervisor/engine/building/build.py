@@ -16,6 +16,7 @@ from pysup.supervisor.engine.building.containers import Containers, Engine
 from pysup.supervisor.engine.building.context import Context
 from pysup.supervisor.engine.building.orders import Order
 from pysup.supervisor.engine.building.output import Output
+from pysup.supervisor.engine.building.step_containers import StepContainers
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.images.host import architecture
 from pysup.supervisor.images.platforms import Platform, platform_of
@@ -30,6 +31,7 @@ class Job(NamedTuple):
     output: Output
     hold: Callable[[str], None]
     """Keeps an image from being pruned until the build is over; may be called in the store's thread."""
+    steps: StepContainers
 
 
 class Done(NamedTuple):
@@ -44,9 +46,9 @@ class Build:
 
     def __init__(self, parts: Parts, engine: Engine, job: Job) -> None:
         self.parts = parts
-        self.order, self.context, self.plan, self.output, self.hold = job
+        self.order, self.context, self.plan, self.output, self.hold, steps = job
         self.cache = Cache(parts, job.order, job.hold)
-        self.containers = Containers(parts, engine, job.order, job.output)
+        self.containers = Containers(parts, engine, job.order, job.output, steps)
         self.arguments = Arguments(job.order.arguments, dict(_platform_arguments(job.order.platform)))
         self._bases = Bases(parts, job.order, job.output)
         self.done: list[Done] = []

@@ -22,6 +22,7 @@ from pysup.supervisor.engine.building.context import Context, receive
 from pysup.supervisor.engine.building.orders import Order
 from pysup.supervisor.engine.building.output import Output, Send
 from pysup.supervisor.engine.building.performing import perform
+from pysup.supervisor.engine.building.step_containers import StepContainers
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import Unavailable
 from pysup.supervisor.images.content import TEMPORARY
@@ -34,6 +35,7 @@ class Builds:
     def __init__(self, parts: Parts, engine: Engine) -> None:
         self._parts = parts
         self._engine = engine
+        self.steps = StepContainers()
         self._scopes: set[trio.CancelScope] = set()
         self._ended = trio.lowlevel.ParkingLot()
 
@@ -66,7 +68,7 @@ class Builds:
             with self._parts.images.in_builds.lease() as lease:
                 async with self._context(order, chunks) as context:
                     wanted = await trio.to_thread.run_sync(_plan, context, order)
-                    job = Job(order, context, wanted, output, lease.hold)
+                    job = Job(order, context, wanted, output, lease.hold, self.steps)
                     return await perform(Build(self._parts, self._engine, job))
         except Exception:
             await output.flush()

@@ -1,7 +1,7 @@
 """RUN: an ordinary container of the engine, whose write layer becomes the image's.
 
 It is noted in the store that it belongs to a build, in the transaction that makes it: an engine that finds one at its
-start removes it, since whoever wanted the build is gone.
+start removes it, since whoever wanted the build is gone. Until then only the build removes it (step_containers.py).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, aclosing, asynccontextmanager
 from functools import partial
-from sqlite3 import Connection
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import trio
@@ -18,6 +17,7 @@ import trio
 from pysup.store import builds
 from pysup.supervisor.engine.building.orders import Order
 from pysup.supervisor.engine.building.output import Output
+from pysup.supervisor.engine.building.step_containers import StepContainers
 from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.engine.containers.attachment import Attachment
 from pysup.supervisor.engine.containers.record import Change, Record
@@ -73,11 +73,14 @@ class Engine(Protocol):
 class Containers:
     """Those of one build."""
 
-    def __init__(self, parts: Parts, engine: Engine, order: Order, output: Output) -> None:
+    def __init__(
+        self, parts: Parts, engine: Engine, order: Order, output: Output, steps: StepContainers
+    ) -> None:
         self._parts = parts
         self._engine = engine
         self._order = order
         self._output = output
+        self._steps = steps
 
     @asynccontextmanager
     async def ran(self, body: dict[str, Any], told: str) -> AsyncIterator[Record]:
@@ -85,7 +88,7 @@ class Containers:
 
         Raises StepFailed, StartFailed, and what create() does. If the build is cancelled, nothing of it stays.
         """
-        drafted = await self._engine.create(body, None, self._order.caller, _of_build)
+        drafted = await self._made(body)
         short = drafted.id[_SHORT]
         try:
             for warning in drafted.warnings:
@@ -101,6 +104,22 @@ class Containers:
             raise
         await self._leave(drafted.id, removed=not self._order.keep)
 
+    async def _made(self, body: dict[str, Any]) -> Draft:
+        """Nobody sees it before it is the build's."""
+        made: list[str] = []
+
+        def of_build(container_id: str) -> Change:
+            made.append(container_id)
+            self._steps.own(container_id, self._order)
+            return Change(writes=(partial(builds.add_container, container_id=container_id),))
+
+        try:
+            return await self._engine.create(body, None, self._order.caller, of_build)
+        except BaseException:
+            for container_id in made:
+                self._steps.let_go(container_id)
+            raise
+
     async def _perform(self, container_id: str, told: str) -> None:
         with self._engine.attach(container_id) as attachment:
             await self._engine.start(container_id, self._order.caller)
@@ -112,6 +131,7 @@ class Containers:
             raise StepFailed(f"The command '{told}' returned a non-zero code: {code}", code)
 
     async def _leave(self, container_id: str, *, removed: bool) -> None:
+        self._steps.let_go(container_id)
         if not removed:
             await self._parts.store.write(partial(builds.release_container, container_id=container_id))
             return
@@ -120,6 +140,7 @@ class Containers:
 
     async def _discard(self, container_id: str) -> None:
         """The client has left, or the daemon ends."""
+        self._steps.let_go(container_id)
         with trio.move_on_after(_GOES_WITHIN, shield=True) as patience:
             try:
                 await self._engine.remove(container_id, self._order.caller, force=True, volumes=True)
@@ -127,10 +148,3 @@ class Containers:
                 log.error("%s", error)
         if patience.cancelled_caught:
             log.error("cannot remove container %s of a build: the next start will", container_id[_SHORT])
-
-
-def _of_build(container_id: str) -> Change:
-    def note(conn: Connection) -> None:
-        builds.add_container(conn, container_id)
-
-    return Change(writes=(note,))
