@@ -14,15 +14,13 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
-from sqlite3 import Connection
 
 import trio
 
-from pysup.store import endpoints, networks
+from pysup.store import endpoints
 from pysup.store.endpoints import Endpoint
 from pysup.store.networks import Network, Subnet
 from pysup.store.store import Store
-from pysup.supervisor.engine import event_rows
 from pysup.supervisor.engine.networks.beside import Beside
 from pysup.supervisor.engine.networks.descriptions import (
     Described,
@@ -43,8 +41,9 @@ from pysup.supervisor.engine.networks.forwarding import (
 from pysup.supervisor.engine.networks.home import Home
 from pysup.supervisor.engine.networks.ownership import WITHOUT_NETWORK
 from pysup.supervisor.engine.networks.places import Place
+from pysup.supervisor.engine.networks.repairs import Repairs
 from pysup.supervisor.engine.networks.table import Table
-from pysup.supervisor.engine.news import Happening, NewsDesk
+from pysup.supervisor.engine.news import NewsDesk
 from pysup.supervisor.errors import PysupError, Unavailable
 from pysup.supervisor.network import wiring
 from pysup.supervisor.network.devices import trouble_with_bridge
@@ -68,7 +67,7 @@ class Fabric:
     ) -> None:
         self.home = home
         self._store = store
-        self._news = news
+        self._repairs = Repairs(store, news)
         self._forwarding = forwarding
         self._host = Netlink(home.namespace)
         self._bridges: dict[str, int] = {}
@@ -235,9 +234,7 @@ class Fabric:
             if not ruled and not self.table.founded:
                 return
             await self.table.found()
-        log.warning("%s deleted rules of pysup: they are made anew", by)
-        for network_id in ruled:
-            await self._tell_repair(network_id, {"what": "rules", "by": by})
+        await self._repairs.rules(ruled, by)
 
     async def restore_forwarding(self) -> bool:
         """Switch on again what somebody switched off; from then on it is on for our bridges alone."""
@@ -251,8 +248,7 @@ class Fabric:
                     lost[network.id].append(await switch_device_on(network.device, self.home.namespace))
         for network_id, names in lost.items():
             for name in names:
-                log.warning("somebody switched %s off: it is on again", name)
-                await self._tell_repair(network_id, {"what": "forwarding", "sysctl": name})
+                await self._repairs.forwarding(network_id, name)
         return any(lost.values())
 
     async def restore_bridges(self, touched: AbstractSet[int] | None) -> bool:
@@ -295,17 +291,5 @@ class Fabric:
             self._unrepaired.add(network_id)
             raise
         self._unrepaired.discard(network_id)
-        log.warning("the bridge of network %s was deleted or changed: it is made anew", network_id[:12])
-        await self._tell_repair(network_id, {"what": "bridge"})
+        await self._repairs.bridge(network_id)
         return index
-
-    async def _tell_repair(self, network_id: str, told: dict[str, str]) -> None:
-        await self._store.write(partial(_note_repair, network_id=network_id, told=told))
-        self._news.publish(Happening("network", network_id, "repair"))
-
-
-def _note_repair(conn: Connection, network_id: str, told: dict[str, str]) -> None:
-    network = networks.get(conn, network_id)
-    if network is not None:
-        named = {"name": network.name, "type": network.driver}
-        event_rows.note(conn, "network", "repair", network_id, {**named, **told})

@@ -10,25 +10,22 @@ import importlib
 import logging
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
-from sqlite3 import Connection
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from pysup.store import containers, endpoints, networks
+from pysup.store import endpoints, networks
 from pysup.store.errors import Ambiguous, Missing, NameTaken, StoreError
 from pysup.store.networks import Network as Row
 from pysup.store.store import Store
-from pysup.supervisor.engine import event_rows
 from pysup.supervisor.engine.callers import Caller
-from pysup.supervisor.engine.networks import builtin, held
+from pysup.supervisor.engine.networks import builtin, held, rows
 from pysup.supervisor.engine.networks.forwarding import Forwarding
 from pysup.supervisor.engine.networks.naming import Naming
 from pysup.supervisor.engine.networks.relays import Relays
-from pysup.supervisor.engine.networks.subnetting import give_subnets
 from pysup.supervisor.engine.news import Happening, NewsDesk
 from pysup.supervisor.errors import BadRequest, Conflict, Forbidden, NotFound, PysupError, Unavailable
 from pysup.supervisor.keeper.link import Link
@@ -186,12 +183,19 @@ class Networks:
                 "an interface of the host; without root there are networks of the driver bridge"
             )
         device = options.parent if beside else options.device or f"br-{network_id[:_SHORT]}"
-        row = _row(wanted, network_id, device)
+        row = rows.row_of(wanted, network_id, device)
         await self._check_device(row, options)
         occupied = () if beside else self._occupied()  # it is where the host's own network is
         try:
             await self._store.write(
-                partial(self._insert, row=row, wanted=wanted, occupied=occupied, caller=caller)
+                partial(
+                    rows.insert,
+                    row=row,
+                    wanted=wanted,
+                    settings=self._settings,
+                    occupied=occupied,
+                    caller=caller,
+                )
             )
         except NameTaken:
             await self._take_back(row)
@@ -218,18 +222,6 @@ class Networks:
             with trio.CancelScope(shield=True):
                 await (await self.fabric()).beside.remove(row)
 
-    def _insert(
-        self, conn: Connection, row: Row, wanted: WantedNetwork, occupied: Sequence[Network], caller: Caller
-    ) -> None:
-        for other in networks.list_networks(conn):
-            if other.device == row.device:
-                raise Conflict(
-                    f"cannot {CREATE} {row.name}: network {other.name} has the interface {row.device}"
-                )
-        networks.insert(conn, row)
-        give_subnets(conn, row, wanted.subnets, pools=self._settings.address_pools, occupied=occupied)
-        event_rows.note(conn, "network", "create", row.id, told(row), caller=caller)
-
     async def remove(self, ref: str, caller: Caller) -> None:
         """Raises NotFound, Conflict (in use), Forbidden (a predefined one)."""
         row = self.find(ref, "remove")
@@ -237,39 +229,18 @@ class Networks:
             raise Forbidden(
                 f"cannot remove network {row.name}: it is a pre-defined network and cannot be removed"
             )
-        self._refuse_used(self._store.read(), row)
+        rows.refuse_used(self._store.read(), row)
         if row.driver not in ON_PARENT:
             await (await self.fabric()).remove(row)
         elif Options(row.options).vlan is not None:
             await (await self.fabric()).beside.remove(row)
-        await self._store.write(partial(self._delete, row=row, caller=caller))
+        await self._store.write(partial(rows.delete, row=row, caller=caller))
         self._news.publish(Happening("network", row.id, "destroy"))
 
-    def _delete(self, conn: Connection, row: Row, caller: Caller) -> None:
-        if networks.get(conn, row.id) is None:
-            raise NotFound(f"cannot remove network {row.name}: somebody else has removed it")
-        self._refuse_used(conn, row)
-        networks.delete(conn, row.id)
-        event_rows.note(conn, "network", "destroy", row.id, told(row), caller=caller)
-
-    def _refuse_used(self, conn: Connection, row: Row) -> None:
-        used = endpoints.of_network(conn, row.id)
-        if used:
-            names = [
-                one.name
-                for one in (containers.get(conn, used_by.container_id) for used_by in used[:5])
-                if one
-            ]
-            more = f" and {len(used) - len(names)} more" if len(used) > len(names) else ""
-            raise Conflict(
-                f"cannot remove network {row.name}: it has active endpoints: container {', '.join(names)}{more}; "
-                "take it off (network disconnect), or remove it"
-            )
-
-    async def prune(self, rows: Iterable[Row], caller: Caller) -> list[str]:
+    async def prune(self, chosen: Iterable[Row], caller: Caller) -> list[str]:
         """Remove those that nobody is on; their names. One that is used by now, or gone, is left out."""
         removed = []
-        for row in rows:
+        for row in chosen:
             if not row.builtin and not endpoints.of_network(self._store.read(), row.id):
                 with suppress(Conflict, NotFound):
                     await self.remove(row.id, caller)
@@ -279,25 +250,3 @@ class Networks:
 
 async def _imported(name: str) -> Any:  # noqa: ANN401 - a module
     return await trio.to_thread.run_sync(importlib.import_module, f"{__package__}.{name}")
-
-
-def told(row: Row) -> dict[str, str]:
-    """The attributes of a network's events."""
-    return {"name": row.name, "type": row.driver}
-
-
-def _row(wanted: WantedNetwork, network_id: str, device: str) -> Row:
-    return Row(
-        id=network_id,
-        name=wanted.name,
-        driver=wanted.driver,
-        device=device,
-        builtin=False,
-        internal=wanted.internal,
-        ipv4=wanted.ipv4,
-        ipv6=wanted.ipv6,
-        options=wanted.options,
-        labels=wanted.labels,
-        document=dict(wanted.document),
-        created_at=time.time_ns(),
-    )

@@ -11,6 +11,7 @@ import trio.testing
 from pysup.supervisor.engine.networks import fabric as fabrics
 from pysup.supervisor.engine.networks.fabric import Fabric
 from pysup.supervisor.engine.networks.home import Home
+from pysup.supervisor.engine.networks.repairs import Repairs
 from pysup.supervisor.errors import Conflict, Unavailable
 from pysup.supervisor.settings import Settings
 
@@ -27,7 +28,7 @@ def fabric(monkeypatch: pytest.MonkeyPatch) -> Fabric:
         return True
 
     monkeypatch.setattr(fabrics, "Netlink", lambda _namespace: None)
-    monkeypatch.setattr(Fabric, "_tell_repair", yes)
+    monkeypatch.setattr(Repairs, "_tell", yes)
     monkeypatch.setattr(Fabric, "_is_in_use", yes)
     return Fabric(NOBODY, NOBODY, NOBODY, NOBODY, Home(NOBODY, None, Settings("", "")))
 
