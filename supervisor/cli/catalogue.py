@@ -1,4 +1,4 @@
-"""Every command: its name, the function that runs it, and its summary. Data only: the help imports nothing.
+"""Every command: its name, the function that runs it, and its summary. The help imports none of them.
 
 A target ``module:function`` is ``function(argv) -> exit code`` in ``pysup.supervisor.cli.module``; the
 command's Syntax is there under the same name in capitals (completions and the tests read it).
@@ -6,6 +6,7 @@ command's Syntax is there under the same name in capitals (completions and the t
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 
@@ -194,3 +195,14 @@ LACKING: dict[str, str] = {
     "trust": "pysup verifies no signatures",
 }
 """Docker's commands that are known and refused."""
+
+
+def load(target: str) -> Callable[[Sequence[str]], int]:
+    """Import the module of a target and give its function."""
+    from importlib import import_module
+
+    module, _, function = target.partition(":")
+    loaded: Callable[[Sequence[str]], int] = getattr(
+        import_module(f"pysup.supervisor.cli.{module}"), function
+    )
+    return loaded

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from pysup.supervisor.cli import catalogue, main
+from pysup.supervisor.cli import catalogue
 from pysup.supervisor.cli.flags import Flag, HelpWanted, Syntax
+from pysup.supervisor.cli.global_flags import GLOBAL, remember
 from pysup.supervisor.errors import PysupError
 
 WITHIN = 2.0
@@ -65,11 +66,11 @@ _FILES = frozenset(
 def candidates(words: Sequence[str]) -> Candidates:
     """What the last word may become; the others are complete."""
     *before, typed = words
-    place = place_of(main.GLOBAL, before)
+    place = place_of(GLOBAL, before)
     if place.awaiting is not None or (typed.startswith("-") and not place.words):
-        return _flag_or_value(main.GLOBAL, place, typed)
+        return _flag_or_value(GLOBAL, place, typed)
     try:
-        main.remember(main.GLOBAL.parse(before))
+        remember(GLOBAL.parse(before))
     except (PysupError, HelpWanted):
         return []
     return _of_commands(place.words, typed)
@@ -142,9 +143,8 @@ def _of_commands(words: Sequence[str], typed: str) -> Candidates:
 
 
 def _syntax_of(entry: catalogue.Entry) -> Syntax:
-    module, _, function = entry.target.partition(":")
-    main.load(entry.target)
-    found = getattr(sys.modules[f"pysup.supervisor.cli.{module}"], function.upper())
+    command = catalogue.load(entry.target)
+    found = getattr(sys.modules[command.__module__], command.__name__.upper())
     assert isinstance(found, Syntax)  # noqa: S101 - a test holds every command to it
     return found
 

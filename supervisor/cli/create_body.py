@@ -234,7 +234,7 @@ def _own(given: Given) -> dict[str, Any]:
 
 
 def _secret(text: str) -> dict[str, Any]:
-    from pysup.supervisor.cli.secrets import entry
+    from pysup.supervisor.cli.secret_values import entry
 
     return entry(text)
 

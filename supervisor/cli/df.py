@@ -10,6 +10,7 @@ from pysup.supervisor.cli import images, ps, shown, timetext
 from pysup.supervisor.cli.connection import connect
 from pysup.supervisor.cli.flags import Syntax, UsageError, switch
 from pysup.supervisor.cli.listing import FORMAT, Column, Listing, write
+from pysup.supervisor.cli.table import short_id
 
 DF = Syntax(
     "system df",
@@ -106,7 +107,7 @@ def _detailed(usage: Any) -> str:
 
 def _templated(usage: Any, form: str) -> str:
     """One document with a list of each kind; what a template makes of it."""
-    from pysup.supervisor.cli.inspect import rendered_alone
+    from pysup.supervisor.cli.rendered import rendered_alone
 
     if form == "raw" or form.startswith("table"):
         raise UsageError(f"cannot format: {form!r} is not supported with --verbose; json and templates are")
@@ -151,7 +152,7 @@ def _ago(raw: Any, key: str) -> str:
 _BUILDS = Listing(
     {
         "ID": Column(
-            "CACHE ID", lambda one: ps.short_id(one.raw["ID"], short=True) + "*" * bool(one.raw.get("InUse"))
+            "CACHE ID", lambda one: short_id(one.raw["ID"], short=True) + "*" * bool(one.raw.get("InUse"))
         ),
         "CacheType": Column("CACHE TYPE", lambda one: one.raw["Type"]),
         "Size": Column("SIZE", lambda one: _layer({"SizeRw": one.raw["Size"]})),

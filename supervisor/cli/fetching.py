@@ -67,6 +67,6 @@ def _name(body: dict[str, Any]) -> Reference | None:
 
 
 def _pull(client: Client, name: Reference, given: Given) -> None:
-    from pysup.supervisor.cli.registry import pull_with
+    from pysup.supervisor.cli.transfers import pull
 
-    pull_with(client, name, given.text("platform"), None if given.on("quiet") else sys.stderr)
+    pull(client, name, given.text("platform"), None if given.on("quiet") else sys.stderr)

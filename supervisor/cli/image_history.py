@@ -12,7 +12,7 @@ from pysup.supervisor.cli.flags import Given, Syntax, lacking, switch
 from pysup.supervisor.cli.images import ONE_PLATFORM
 from pysup.supervisor.cli.kinds import TEXT
 from pysup.supervisor.cli.listing import FORMAT, Column, Item, Listing, write
-from pysup.supervisor.cli.ps import short_id, shorten
+from pysup.supervisor.cli.table import short_id, shorten
 
 _WIDTH = 45
 """Characters of a step that are shown, and of a comment."""

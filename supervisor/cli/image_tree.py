@@ -8,7 +8,7 @@ from typing import Any
 
 from pysup.supervisor.cli.connection import Client, connect, segment
 from pysup.supervisor.cli.flags import Syntax, switch
-from pysup.supervisor.cli.ps import short_id
+from pysup.supervisor.cli.table import short_id
 
 _BRANCH, _LAST = "├── ", "└── "
 _BESIDE, _BEHIND = "│   ", "    "

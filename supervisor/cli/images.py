@@ -11,11 +11,11 @@ from urllib.parse import urlencode
 
 from pysup.supervisor.cli import timetext
 from pysup.supervisor.cli.connection import Client, connect, segment
+from pysup.supervisor.cli.each import each
 from pysup.supervisor.cli.flags import Syntax, lacking, many, switch, text
 from pysup.supervisor.cli.kinds import BOOL, LIST
-from pysup.supervisor.cli.lifecycle import each
 from pysup.supervisor.cli.listing import FORMAT, Column, Item, Listing, filter_flag, filters, write
-from pysup.supervisor.cli.ps import short_id
+from pysup.supervisor.cli.table import short_id
 from pysup.supervisor.errors import NotFound, PysupError
 
 NONE, UNKNOWN = "<none>", "N/A"

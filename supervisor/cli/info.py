@@ -12,7 +12,7 @@ from pysup.supervisor import __version__
 from pysup.supervisor.cli import shown
 from pysup.supervisor.cli.connection import API_VERSION, connect
 from pysup.supervisor.cli.flags import Syntax, text
-from pysup.supervisor.cli.inspect import rendered_alone
+from pysup.supervisor.cli.rendered import rendered_alone
 from pysup.supervisor.errors import NotFound, PysupError
 from pysup.supervisor.spec.architecture import go_name
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -12,6 +11,7 @@ from pysup.supervisor.cli import shown
 from pysup.supervisor.cli.connection import Client, connect, path, segment
 from pysup.supervisor.cli.flags import Given, Syntax, UsageError, lacking, switch, text
 from pysup.supervisor.cli.kinds import BOOL, TEXT
+from pysup.supervisor.cli.rendered import rendered
 from pysup.supervisor.errors import NotFound, PysupError
 
 _FORMAT = text("format", "Format output: 'json', or a Go TEMPLATE such as '{{.State.Pid}}'", short="f")
@@ -160,24 +160,3 @@ def show(given: Given, find: Find) -> int:
     for missing in errors:
         shown.complain(missing)
     return 1 if errors else 0
-
-
-def rendered(found: Sequence[Any], form: str) -> str:
-    """An array, indented or in one line (``json``), or a template's output each."""
-    if form in {"", "json"}:
-        indent, separators = (4, None) if not form else (None, (",", ":"))
-        return json.dumps(found, indent=indent, separators=separators, ensure_ascii=False) + "\n"
-    return _through(form, found)
-
-
-def rendered_alone(document: Any, form: str) -> str:
-    """A document that is no list's: in one line (``json``), or a template's output."""
-    return _through("{{json .}}" if form == "json" else form, [document])
-
-
-def _through(form: str, found: Sequence[Any]) -> str:
-    from pysup.supervisor.cli.template import Template
-    from pysup.supervisor.cli.zero_values import with_zeros
-
-    template = Template(form)
-    return "".join(template.render(with_zeros(one)) + "\n" for one in found)

@@ -1,18 +1,13 @@
-"""stop, restart, kill, pause, unpause, wait, rm, rename: one call for each container named.
-
-A container that fails is said and the next one is tried; the exit code is then 1, as docker's.
-"""
+"""stop, restart, kill, pause, unpause, wait, rm, rename: one call for each container named (each.py)."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 from pysup.supervisor.cli import kinds, shown
 from pysup.supervisor.cli.again import wait_again
 from pysup.supervisor.cli.connection import Client, connect, path
-from pysup.supervisor.cli.failures import RunFailure
+from pysup.supervisor.cli.each import each, each_at_once
 from pysup.supervisor.cli.flags import Flag, Given, Syntax, number, switch, text
 from pysup.supervisor.cli.once import (
     Command,
@@ -22,10 +17,11 @@ from pysup.supervisor.cli.once import (
     is_paused,
     is_removed,
     is_unpaused,
+    named,
     once,
 )
 from pysup.supervisor.client.responses import Lost
-from pysup.supervisor.errors import NotFound, PysupError
+from pysup.supervisor.errors import NotFound
 
 _EACH = "[OPTIONS] CONTAINER [CONTAINER...]"
 _SIGNAL = text("signal", "Signal to send to the container", short="s")
@@ -56,56 +52,6 @@ RM = Syntax(
     1,
     None,
 )
-
-AT_ONCE = 50
-"""Containers that are stopped at a time, as by docker."""
-
-Action = Callable[[Client, str], str | None]
-"""Does one container; gives the line to print, or None."""
-
-
-def each(names: Sequence[str], action: Action) -> int:
-    """Apply to every name; print what it gives; 1 if any failed."""
-    client = connect()
-    return _told(partial(action, client, name) for name in names)
-
-
-def each_at_once(names: Sequence[str], action: Action) -> int:
-    """The same for what takes its time: side by side, and told in their order."""
-    if len(names) == 1:
-        return each(names, action)
-    from concurrent.futures import ThreadPoolExecutor
-
-    pool = ThreadPoolExecutor(AT_ONCE)
-    begun = [pool.submit(lambda name: action(connect(), name), name) for name in names]
-    return _told(one.result for one in begun)
-
-
-def _told(calls: Iterable[Callable[[], str | None]]) -> int:
-    failed = 0
-    for call in calls:
-        try:
-            line = call()
-        except RunFailure:
-            raise
-        except PysupError as error:
-            failed = 1
-            sys.stdout.flush()
-            shown.complain(error)
-        else:
-            if line is not None:
-                print(line, flush=True)
-    return failed
-
-
-def named(command: Command) -> Action:
-    """Ask this of each, and tell of it by its name."""
-
-    def action(client: Client, name: str) -> str:
-        once(client, name, command)
-        return name
-
-    return action
 
 
 def _stopping(given: Given) -> dict[str, str]:

@@ -10,48 +10,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from pysup.supervisor import __version__
-from pysup.supervisor.cli import catalogue, flags, kinds, shown
+from pysup.supervisor.cli import catalogue, flags, shown
 from pysup.supervisor.cli.catalogue import Entry
-from pysup.supervisor.cli.flags import Flag, Given, HelpWanted, NotThere, Syntax, UsageError, suggestion
+from pysup.supervisor.cli.flags import HelpWanted, NotThere, Syntax, UsageError, suggestion
+from pysup.supervisor.cli.global_flags import GLOBAL, remember
 from pysup.supervisor.errors import PysupError
 
 INTERRUPTED = 130
 CLOSED_PIPE = 141
-
-GLOBAL = Syntax(
-    "",
-    "[OPTIONS] COMMAND",
-    "An init-like supervisor for containers",
-    (
-        Flag(
-            "host", kinds.LIST, "Daemon to talk to: unix:///path or tcp://host:port (also DOCKER_HOST)", "H"
-        ),
-        flags.switch("tls", "Use TLS; implied by --tlsverify"),
-        flags.switch("tlsverify", "Use TLS and verify the remote (also DOCKER_TLS_VERIFY)"),
-        flags.text("tlscacert", "Trust certs signed only by this CA (default: DOCKER_CERT_PATH/ca.pem)"),
-        flags.text("tlscert", "Path to TLS certificate file (default: DOCKER_CERT_PATH/cert.pem)"),
-        flags.text("tlskey", "Path to TLS key file (default: DOCKER_CERT_PATH/key.pem)"),
-        flags.text("socket", "The daemon's socket (also PYSUP_SOCKET; default: RUN/pysup.sock)"),
-        flags.text("root", "The daemon's lasting state (also PYSUP_ROOT; default: /var/lib/pysup)"),
-        flags.text("run", "The daemon's state of this boot (also PYSUP_RUN; default: /run/pysup)"),
-        flags.switch("version", "Print version information and quit", short="v"),
-    ),
-    most=None,
-    interspersed=False,
-)
-
-
-_TLS = {
-    "tls": "DOCKER_TLS",
-    "tlsverify": "DOCKER_TLS_VERIFY",
-    "tlscacert": "PYSUP_TLS_CA",
-    "tlscert": "PYSUP_TLS_CERT",
-    "tlskey": "PYSUP_TLS_KEY",
-}
 
 
 def main() -> int:
@@ -118,24 +88,6 @@ def _dispatched(argv: Sequence[str]) -> int:
     return _run(words, catalogue.COMMANDS)
 
 
-def remember(given: Given) -> None:
-    """Put the global options where every command and a daemon started by one look: the environment."""
-    for name in ("socket", "root", "run"):
-        if name in given.changed:
-            os.environ[f"PYSUP_{name.upper()}"] = given.text(name)
-            os.environ.pop("DOCKER_HOST", None)
-    if "run" in given.changed and "socket" not in given.changed:
-        os.environ.pop("PYSUP_SOCKET", None)
-    for flag, variable in _TLS.items():
-        if flag in given.changed:
-            value = given[flag]
-            os.environ[variable] = value if isinstance(value, str) else "1" if value else ""
-    if "host" in given.changed:
-        os.environ["DOCKER_HOST"] = given.many("host")[-1]
-        os.environ.pop("PYSUP_SOCKET", None)
-        os.environ.pop("PYSUP_RUN", None)
-
-
 def _run(words: Sequence[str], commands: Mapping[str, Entry], group: str = "") -> int:
     """Run the command that the first word names."""
     if not words:
@@ -156,7 +108,7 @@ def _run(words: Sequence[str], commands: Mapping[str, Entry], group: str = "") -
 
 
 def _perform(entry: Entry, argv: Sequence[str]) -> int:
-    command = load(entry.target)
+    command = catalogue.load(entry.target)
     if not entry.starts:
         return command(argv)
     from pysup.supervisor.cli import connection
@@ -176,17 +128,6 @@ def _group(group: str, argv: Sequence[str]) -> int:
 
     print(group_help(group, summary, commands))
     return 0
-
-
-def load(target: str) -> Callable[[Sequence[str]], int]:
-    """Import the module of a target and give its function."""
-    from importlib import import_module
-
-    module, _, function = target.partition(":")
-    loaded: Callable[[Sequence[str]], int] = getattr(
-        import_module(f"pysup.supervisor.cli.{module}"), function
-    )
-    return loaded
 
 
 def _help(syntax: Syntax) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pysup.supervisor.cli import connection, judged, kvfile, timetext
 from pysup.supervisor.cli.connection import Client, segment
+from pysup.supervisor.cli.each import each
 from pysup.supervisor.cli.endpoints import Own, networking
 from pysup.supervisor.cli.flags import (
     BAD_WORDS,
@@ -22,9 +23,8 @@ from pysup.supervisor.cli.flags import (
     text,
 )
 from pysup.supervisor.cli.kinds import BOOL, LABEL, MAP, TEXT
-from pysup.supervisor.cli.lifecycle import each
 from pysup.supervisor.cli.listing import FORMAT, LABELS, Column, Listing, filter_flag, filters, write
-from pysup.supervisor.cli.ps import short_id
+from pysup.supervisor.cli.table import short_id
 from pysup.supervisor.errors import NotFound
 
 _ONE_HOST = "pysup is for one host"

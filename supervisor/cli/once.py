@@ -63,6 +63,16 @@ def once(client: Client, name: str, command: Command) -> Any:
     return _once(client, name, before, command)
 
 
+def named(command: Command) -> Callable[[Client, str], str]:
+    """Ask this of each, and tell of it by its name."""
+
+    def action(client: Client, name: str) -> str:
+        once(client, name, command)
+        return name
+
+    return action
+
+
 def first_start(client: Client, container: str) -> None:
     """Start one that was just created: what there is to see before is known. Raises as once() does."""
     _once(client, container, {"Id": container, "Pysup": {"RunNumber": 0}}, Command("start", is_done=has_run))

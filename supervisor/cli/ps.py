@@ -13,8 +13,8 @@ from pysup.supervisor.cli.connection import connect
 from pysup.supervisor.cli.flags import Given, Syntax, number, switch
 from pysup.supervisor.cli.listing import FORMAT, LABELS, Column, Item, Listing, filter_flag, filters, write
 from pysup.supervisor.cli.ports import displayed
+from pysup.supervisor.cli.table import short_id, shorten
 
-ID_LENGTH = 12
 _COMMAND_LENGTH = 20
 _COUNTED = 120
 """Seconds; a time that is longer is told in minutes, hours, days."""
@@ -62,16 +62,6 @@ def _query(given: Given) -> dict[str, str]:
     if given.many("filter"):
         query["filters"] = json.dumps(filters(given))
     return query
-
-
-def shorten(text: str, length: int) -> str:
-    """At most ``length`` characters, the last one an ellipsis if something is cut (docker's Ellipsis)."""
-    return text if len(text) <= length else text[: length - 1] + "…"
-
-
-def short_id(identity: str, *, short: bool = True) -> str:
-    """Twelve digits of an id, without ``sha256:``."""
-    return identity.removeprefix("sha256:")[:ID_LENGTH] if short else identity
 
 
 def _names(one: Item) -> str:

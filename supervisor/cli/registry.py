@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import TextIO
+from collections.abc import Sequence
 
-from pysup.supervisor.cli import docker_config
-from pysup.supervisor.cli.again import repeated
-from pysup.supervisor.cli.connection import Client, connect, segment
+from pysup.supervisor.cli import docker_config, transfers
+from pysup.supervisor.cli.connection import connect, segment
 from pysup.supervisor.cli.flags import CONTENT_TRUST, Given, Syntax, UsageError, switch, text
 from pysup.supervisor.cli.progress_lines import Lines
-from pysup.supervisor.client.core import Query
 from pysup.supervisor.images.platforms import parse_platform
 from pysup.supervisor.spec.reference import Reference, parse_reference
 
@@ -51,26 +47,9 @@ def pull(argv: Sequence[str]) -> int:
     """``pysup pull``: prints progress, and the whole name."""
     given = PULL.parse(argv)
     name = chosen(given, "pull")
-    pull_with(connect(), name, given.text("platform"), None if given.on("quiet") else sys.stdout)
+    transfers.pull(connect(), name, given.text("platform"), None if given.on("quiet") else sys.stdout)
     print(whole(name))
     return 0
-
-
-def pull_with(client: Client, name: Reference, platform: str, out: TextIO | None) -> None:
-    """Pull an image, and tell how far it is. Raises PysupError."""
-    query = {"fromImage": f"{name.registry}/{name.path}", "tag": name.digest or name.tag}
-    query |= {"platform": platform} if platform else {}
-    lines = Lines(out) if out is not None else None
-    headers = docker_config.header(name.registry)
-    _show(client, "/images/create", query, headers, lines)
-
-
-def _show(client: Client, target: str, query: Query, headers: Mapping[str, str], lines: Lines | None) -> None:
-    """Tell what comes; without ``lines`` only what goes wrong. Raises PysupError."""
-    begin = partial(client.stream_json, "POST", target, query=query, headers=headers)
-    for message in repeated(client, begin):
-        if lines is not None or "error" in message:
-            (lines or Lines(sys.stderr)).show(message)
 
 
 def push(argv: Sequence[str]) -> int:
@@ -83,7 +62,7 @@ def push(argv: Sequence[str]) -> int:
     lines = None if given.on("quiet") else Lines(sys.stdout)
     target = f"/images/{segment(f'{name.registry}/{name.path}')}/push"
     headers = docker_config.header(name.registry)
-    _show(connect(), target, query, headers, lines)
+    transfers.show(connect(), target, query, headers, lines)
     if lines is None:
         print(whole(name))
     return 0

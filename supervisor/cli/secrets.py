@@ -1,19 +1,15 @@
-"""``pysup secret create``, ``ls`` and ``rm``, and ``--secret`` of run: a value is read here and sent once."""
+"""``pysup secret create``, ``ls`` and ``rm``."""
 
 from __future__ import annotations
 
-import base64
-import sys
 from collections.abc import Sequence
-from typing import Any
 
-from pysup.supervisor.cli import kvfile
+from pysup.supervisor.cli import kvfile, secret_values
 from pysup.supervisor.cli.connection import Client, connect, segment
-from pysup.supervisor.cli.flags import Syntax, UsageError, lacking, many, switch
+from pysup.supervisor.cli.each import each
+from pysup.supervisor.cli.flags import Syntax, lacking, many, switch
 from pysup.supervisor.cli.kinds import LABEL, TEXT
-from pysup.supervisor.cli.lifecycle import each
 from pysup.supervisor.cli.listing import FORMAT, LABELS, Column, Listing, write
-from pysup.supervisor.errors import BadRequest
 
 CREATE = Syntax(
     "secret create",
@@ -40,37 +36,13 @@ def create(argv: Sequence[str]) -> int:
     """``pysup secret create``: prints the name."""
     given = CREATE.parse(argv)
     name, path = given.words
-    body = {"Name": name, "Data": content(path), "Labels": kvfile.mapping((), given.many("label"))}
+    body = {
+        "Name": name,
+        "Data": secret_values.content(path),
+        "Labels": kvfile.mapping((), given.many("label")),
+    }
     print(connect().post("/pysup/secrets/create", body)["Name"])
     return 0
-
-
-def content(path: str) -> str:
-    """What is in a file, or comes by standard input (``-``), as JSON can hold it. Raises BadRequest."""
-    from pysup.supervisor.spec.secrets import LARGEST
-
-    try:
-        if path == "-":
-            value = sys.stdin.buffer.read(LARGEST + 1)
-        else:
-            with open(path, "rb") as file:
-                value = file.read(LARGEST + 1)
-    except OSError as error:
-        raise BadRequest(f"cannot read the secret {path}: {error.strerror}") from error
-    if not 0 < len(value) <= LARGEST:
-        raise BadRequest(f"cannot use the secret {path}: its value must have 1 to {LARGEST} bytes")
-    return base64.b64encode(value).decode()
-
-
-def entry(text: str) -> dict[str, Any]:
-    """An entry of HostConfig.Pysup.Secrets. Raises ValueError for the grammar, UsageError for the file."""
-    from pysup.supervisor.spec.secrets import parse_secret
-
-    asked = parse_secret(text)
-    try:
-        return {**asked.entry, "Data": content(asked.file)} if asked.file else asked.entry
-    except BadRequest as error:
-        raise UsageError(str(error)) from None
 
 
 def ls(argv: Sequence[str]) -> int:

@@ -7,11 +7,11 @@ from typing import Any
 
 from pysup.supervisor.cli import attached, detach
 from pysup.supervisor.cli.connection import Client, connect, path
+from pysup.supervisor.cli.each import each
 from pysup.supervisor.cli.flags import Given, Syntax, UsageError, lacking, switch, text
 from pysup.supervisor.cli.following import follow
 from pysup.supervisor.cli.kinds import TEXT
-from pysup.supervisor.cli.lifecycle import each, named
-from pysup.supervisor.cli.once import Command, has_run
+from pysup.supervisor.cli.once import Command, has_run, named
 from pysup.supervisor.cli.session import Plan
 from pysup.supervisor.cli.tty import Size
 from pysup.supervisor.errors import Conflict

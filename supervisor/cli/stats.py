@@ -11,7 +11,7 @@ from typing import Any
 from pysup.supervisor.cli.connection import Client, connect, path
 from pysup.supervisor.cli.flags import Given, Syntax, switch
 from pysup.supervisor.cli.listing import FORMAT, Column, Item, Listing, Raw
-from pysup.supervisor.cli.ps import short_id
+from pysup.supervisor.cli.table import short_id
 from pysup.supervisor.errors import NotFound
 
 _HOME, _CLEAR_LINE, _CLEAR_BELOW = "\033[H", "\033[K", "\033[J"

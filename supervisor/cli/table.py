@@ -7,6 +7,7 @@ from collections.abc import Sequence
 PADDING = 3
 LEAST = 10
 """Docker's least cell width in most tables; ``top`` has 20."""
+ID_LENGTH = 12
 
 
 def align(rows: Sequence[Sequence[str]], least: int = LEAST) -> str:
@@ -39,3 +40,13 @@ def _block(rows: Sequence[Sequence[str]], at: int, column: int, least: int) -> i
 def split(text: str) -> list[list[str]]:
     """The rows of a text whose cells end in tabs."""
     return [line.split("\t") for line in text.splitlines()]
+
+
+def shorten(text: str, length: int) -> str:
+    """At most ``length`` characters, the last one an ellipsis if something is cut (docker's Ellipsis)."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def short_id(identity: str, *, short: bool = True) -> str:
+    """Twelve digits of an id, without ``sha256:``."""
+    return identity.removeprefix("sha256:")[:ID_LENGTH] if short else identity

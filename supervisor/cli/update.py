@@ -7,8 +7,8 @@ from typing import Any
 
 from pysup.supervisor.cli import publish, resources, shown
 from pysup.supervisor.cli.connection import Client
+from pysup.supervisor.cli.each import each
 from pysup.supervisor.cli.flags import Given, Syntax, UsageError, many
-from pysup.supervisor.cli.lifecycle import each
 from pysup.supervisor.cli.once import Command, has_other_ports, may_be_repeated, once
 
 UPDATE = Syntax(

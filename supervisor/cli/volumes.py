@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from pysup.supervisor.cli import kvfile
 from pysup.supervisor.cli.connection import Client, connect, segment
+from pysup.supervisor.cli.each import each
 from pysup.supervisor.cli.flags import BAD_WORDS, Syntax, UsageError, lacking, many, switch, text
 from pysup.supervisor.cli.kinds import BOOL, BYTES, LABEL, LIST, MAP, TEXT
-from pysup.supervisor.cli.lifecycle import each
 from pysup.supervisor.cli.listing import FORMAT, LABELS, Column, Listing, filter_flag, filters, write
 
 _CLUSTER = "pysup is for one host"

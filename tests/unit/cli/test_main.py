@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from pysup.supervisor.cli import catalogue, main
+from pysup.supervisor.cli import catalogue, global_flags, main
 from pysup.supervisor.cli.flags import HelpWanted, Syntax
 
 EVERY = {
@@ -132,10 +132,10 @@ def test_the_help_lists_every_command(
 
 def test_global_options_go_into_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///other")
-    main.remember(main.GLOBAL.parse(["--socket", "/s", "--run=/r", "ps"]))
+    global_flags.remember(global_flags.GLOBAL.parse(["--socket", "/s", "--run=/r", "ps"]))
     assert (os.environ["PYSUP_SOCKET"], os.environ["PYSUP_RUN"]) == ("/s", "/r")
     assert "DOCKER_HOST" not in os.environ
-    main.remember(main.GLOBAL.parse(["-H", "tcp://there:1", "ps"]))
+    global_flags.remember(global_flags.GLOBAL.parse(["-H", "tcp://there:1", "ps"]))
     assert os.environ["DOCKER_HOST"] == "tcp://there:1"
     assert "PYSUP_SOCKET" not in os.environ
 
@@ -143,7 +143,7 @@ def test_global_options_go_into_the_environment(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("name", EVERY)
 def test_every_command_has_its_syntax_beside_it(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     module, _, function = EVERY[name].target.partition(":")
-    run = main.load(EVERY[name].target)
+    run = catalogue.load(EVERY[name].target)
     syntax = sys.modules[f"pysup.supervisor.cli.{module}"].__dict__[function.upper()]
     assert isinstance(syntax, Syntax)
     with pytest.raises(HelpWanted) as asked:
@@ -173,7 +173,7 @@ def test_an_interrupt_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     def interrupted(_target: str) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(main, "load", interrupted)
+    monkeypatch.setattr(catalogue, "load", interrupted)
     assert call(monkeypatch, "ps") == 130
     assert capsys.readouterr().err == ""
 

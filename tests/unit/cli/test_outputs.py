@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pysup.supervisor.cli import df, events, history, images, info, inspect, prune, ps, stats
+from pysup.supervisor.cli import df, events, history, images, info, prune, ps, rendered, stats
 from pysup.supervisor.cli.ports import displayed
 from pysup.supervisor.cli.template import TemplateError
 
@@ -270,13 +270,13 @@ def test_prune_report() -> None:
     ]
 
 
-def test_inspect_forms() -> None:
-    assert inspect.rendered([{"A": 1}], "") == '[\n    {\n        "A": 1\n    }\n]\n'
-    assert inspect.rendered([], "") == "[]\n"
-    assert inspect.rendered([{"A": 1}, {"A": 2}], "json") == '[{"A":1},{"A":2}]\n'
-    assert inspect.rendered([{"A": 1}], "{{.A}}") == "1\n"
-    assert inspect.rendered_alone({"A": 1}, "json") == '{"A":1}\n'
-    assert inspect.rendered_alone({"A": 1}, "{{.A}}") == "1\n"
+def test_forms_of_a_document() -> None:
+    assert rendered.rendered([{"A": 1}], "") == '[\n    {\n        "A": 1\n    }\n]\n'
+    assert rendered.rendered([], "") == "[]\n"
+    assert rendered.rendered([{"A": 1}, {"A": 2}], "json") == '[{"A":1},{"A":2}]\n'
+    assert rendered.rendered([{"A": 1}], "{{.A}}") == "1\n"
+    assert rendered.rendered_alone({"A": 1}, "json") == '{"A":1}\n'
+    assert rendered.rendered_alone({"A": 1}, "{{.A}}") == "1\n"
 
 
 def test_info_shows_what_the_machine_has() -> None:

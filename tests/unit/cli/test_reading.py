@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pysup.supervisor.cli import build_context, confinement, docker_config, kvfile, reading, secrets
+from pysup.supervisor.cli import build_context, confinement, docker_config, kvfile, reading, secret_values
 from pysup.supervisor.cli.flags import UsageError
 from pysup.supervisor.errors import PysupError
 
@@ -36,7 +36,7 @@ def file_of(content: bytes) -> Iterator[str]:
         (lambda: kvfile.environment([ENDLESS], []), UsageError),
         (lambda: kvfile.mapping([ENDLESS], []), UsageError),
         (lambda: confinement.security([f"seccomp={ENDLESS}"]), ValueError),
-        (lambda: secrets.entry(f"src={ENDLESS},target=x"), UsageError),
+        (lambda: secret_values.entry(f"src={ENDLESS},target=x"), UsageError),
         (lambda: build_context.source_of("/etc", ENDLESS, None), PysupError),
     ],
 )
