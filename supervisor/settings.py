@@ -28,7 +28,7 @@ class Settings(NamedTuple):
     tcp: tuple[str, ...] = ()
     """Where the API is served by TCP, too: ``ADDRESS:PORT``."""
     tls_ca: str = ""
-    """File: who signs the certificates of TCP clients; empty: no TLS (cli/daemon_listening.py says when)."""
+    """File: who signs the certificates of TCP clients; empty: no TLS (cli/options/daemon_listening.py says when)."""
     tls_cert: str = ""
     tls_key: str = ""
     tls_crl: str = ""

@@ -1,7 +1,7 @@
 """Every command: its name, the function that runs it, and its summary. The help imports none of them.
 
-A target ``module:function`` is ``function(argv) -> exit code`` in ``pysup.supervisor.cli.module``; the
-command's Syntax is there under the same name in capitals (completions and the tests read it).
+A target ``module:function`` is ``function(argv) -> exit code`` in ``pysup.supervisor.cli.commands.module``;
+the command's Syntax is there under the same name in capitals (completions and the tests read it).
 """
 
 from __future__ import annotations
@@ -203,6 +203,6 @@ def load(target: str) -> Callable[[Sequence[str]], int]:
 
     module, _, function = target.partition(":")
     loaded: Callable[[Sequence[str]], int] = getattr(
-        import_module(f"pysup.supervisor.cli.{module}"), function
+        import_module(f"pysup.supervisor.cli.commands.{module}"), function
     )
     return loaded

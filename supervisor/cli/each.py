@@ -9,9 +9,9 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from pysup.supervisor.cli import shown
 from pysup.supervisor.cli.connection import Client, connect
 from pysup.supervisor.cli.failures import RunFailure
+from pysup.supervisor.cli.output import shown
 from pysup.supervisor.errors import PysupError
 
 AT_ONCE = 50

@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from pysup.supervisor import __version__
-from pysup.supervisor.cli import catalogue, flags, shown
+from pysup.supervisor.cli import catalogue, flags
 from pysup.supervisor.cli.catalogue import Entry
 from pysup.supervisor.cli.flags import HelpWanted, NotThere, Syntax, UsageError, suggestion
 from pysup.supervisor.cli.global_flags import GLOBAL, remember
+from pysup.supervisor.cli.output import shown
 from pysup.supervisor.errors import PysupError
 
 INTERRUPTED = 130

@@ -10,8 +10,9 @@ from helpers.played_daemon import Scene, playing
 
 from pysup.supervisor.api.resumption import last_frame, positioned
 from pysup.supervisor.cli import again as module
-from pysup.supervisor.cli import events, logs, main
+from pysup.supervisor.cli import main
 from pysup.supervisor.cli.again import again, wait_again
+from pysup.supervisor.cli.commands import events, logs
 from pysup.supervisor.cli.failures import RunFailure
 from pysup.supervisor.client.responses import Lost
 from pysup.supervisor.client.sync import Client

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pysup.supervisor.cli.build_context import Source, pack, source_of
+from pysup.supervisor.cli.files.build_context import Source, pack, source_of
 from pysup.supervisor.errors import BadRequest, PysupError
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pysup.supervisor.cli import catalogue, complete, completion, flags, kinds
+from pysup.supervisor.cli import catalogue, complete, flags, kinds
+from pysup.supervisor.cli.commands import completion
 from pysup.supervisor.cli.complete import Candidate, candidates, place_of
 from pysup.supervisor.cli.flags import Syntax
 

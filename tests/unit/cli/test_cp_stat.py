@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from pysup.supervisor.cli import cp
+from pysup.supervisor.cli.commands import cp
 from pysup.supervisor.cli.connection import Client
 from pysup.supervisor.errors import NotFound, PysupError
 

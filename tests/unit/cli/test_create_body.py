@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from pysup.supervisor.cli import create_body, run, run_flags
+from pysup.supervisor.cli.commands import run
 from pysup.supervisor.cli.flags import Syntax, UsageError
+from pysup.supervisor.cli.options import create_body, run_flags
 
 RUN = Syntax("run", "", "", run_flags.RUN, 0, None, interspersed=False)
 

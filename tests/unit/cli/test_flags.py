@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pysup.supervisor.cli import kinds, run_flags
+from pysup.supervisor.cli import kinds
 from pysup.supervisor.cli.flags import (
     Flag,
     HelpWanted,
@@ -22,6 +22,7 @@ from pysup.supervisor.cli.flags import (
     switch,
     text,
 )
+from pysup.supervisor.cli.options import run_flags
 from pysup.supervisor.cli.usage import command_help
 from pysup.supervisor.errors import NotSupported
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pysup.supervisor.cli.image_tree import forest, lines
+from pysup.supervisor.cli.commands.image_tree import forest, lines
 
 _HEX = 64
 

@@ -144,7 +144,7 @@ def test_global_options_go_into_the_environment(monkeypatch: pytest.MonkeyPatch)
 def test_every_command_has_its_syntax_beside_it(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     module, _, function = EVERY[name].target.partition(":")
     run = catalogue.load(EVERY[name].target)
-    syntax = sys.modules[f"pysup.supervisor.cli.{module}"].__dict__[function.upper()]
+    syntax = sys.modules[f"pysup.supervisor.cli.commands.{module}"].__dict__[function.upper()]
     assert isinstance(syntax, Syntax)
     with pytest.raises(HelpWanted) as asked:
         run(["--help"])
@@ -160,7 +160,7 @@ def test_a_hot_command_imports_little(name: str) -> None:
     module = catalogue.COMMANDS[name].target.partition(":")[0]
     script = (
         "import sys, json; before = set(sys.modules); import pysup.supervisor.cli.main, "
-        f"pysup.supervisor.cli.{module}; import pysup.supervisor.client.sync; "
+        f"pysup.supervisor.cli.commands.{module}; import pysup.supervisor.client.sync; "
         "print(json.dumps(sorted(set(sys.modules) - before)))"
     )
     shown = subprocess.run(

@@ -14,11 +14,12 @@ from helpers.small_server import Quiet, SmallServer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pysup.supervisor.cli import networks, publish, volumes
-from pysup.supervisor.cli.create_body import build
-from pysup.supervisor.cli.daemon import DAEMON, chosen_settings
+from pysup.supervisor.cli.commands import networks, volumes
+from pysup.supervisor.cli.commands.daemon import DAEMON, chosen_settings
+from pysup.supervisor.cli.commands.run import CREATE
 from pysup.supervisor.cli.flags import UsageError
-from pysup.supervisor.cli.run import CREATE
+from pysup.supervisor.cli.options import publish
+from pysup.supervisor.cli.options.create_body import build
 
 BODIES: list[Any] = []
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from pysup.supervisor.cli import df, events, history, images, info, prune, ps, rendered, stats
-from pysup.supervisor.cli.ports import displayed
-from pysup.supervisor.cli.template import TemplateError
+from pysup.supervisor.cli.commands import df, events, history, images, info, prune, ps, stats
+from pysup.supervisor.cli.output import rendered
+from pysup.supervisor.cli.output.ports import displayed
+from pysup.supervisor.cli.output.template import TemplateError
 
 ID = "4f2a" + "0" * 60
 

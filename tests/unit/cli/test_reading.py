@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from pysup.supervisor.cli import build_context, confinement, docker_config, kvfile, reading, secret_values
+from pysup.supervisor.cli.files import build_context, reading
 from pysup.supervisor.cli.flags import UsageError
+from pysup.supervisor.cli.options import confinement, kvfile, secret_values
+from pysup.supervisor.cli.registries import docker_config
 from pysup.supervisor.errors import PysupError
 
 ENDLESS = "/dev/zero"

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pysup.supervisor.cli.session import CHUNK, Detached, Plan, Session
+from pysup.supervisor.cli.sessions.session import CHUNK, Detached, Plan, Session
 from pysup.supervisor.cli.tty import RawMode, Size, size
 
 BOUND = 10.0

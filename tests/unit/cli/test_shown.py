@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pysup.supervisor.cli import shown
+from pysup.supervisor.cli.output import shown
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pysup.supervisor.cli.listing import Column, Listing
-from pysup.supervisor.cli.table import align, split
+from pysup.supervisor.cli.output.listing import Column, Listing
+from pysup.supervisor.cli.output.table import align, split
 
 CELLS = st.text(st.characters(categories=["L", "N", "P"]), max_size=20)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pysup.supervisor.cli.template import Template, TemplateError
+from pysup.supervisor.cli.output.template import Template, TemplateError
 
 WEB: dict[str, Any] = {
     "Name": "/web",

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from helpers.small_server import Quiet, SmallServer
 
-from pysup.supervisor.cli.template import Template, TemplateError
-from pysup.supervisor.cli.zero_values import with_zeros
+from pysup.supervisor.cli.output.template import Template, TemplateError
+from pysup.supervisor.cli.output.zero_values import with_zeros
 
 pytestmark = pytest.mark.skipif(shutil.which("docker") is None, reason="compares with the docker CLI")
 

@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pysup.supervisor.cli import detach, kinds, kvfile, moment, resources, signals, timetext
-from pysup.supervisor.cli.cidfile import CidFile
+from pysup.supervisor.cli import kinds
+from pysup.supervisor.cli.files.cidfile import CidFile
 from pysup.supervisor.cli.flags import UsageError
+from pysup.supervisor.cli.options import kvfile, moment, resources
+from pysup.supervisor.cli.output import timetext
+from pysup.supervisor.cli.sessions import detach, signals
 from pysup.supervisor.errors import PysupError
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from helpers import deep_trees
 
-from pysup.supervisor.cli import build_context, local_files, walking
-from pysup.supervisor.cli.copy_names import Target
+from pysup.supervisor.cli.files import build_context, local_files, walking
+from pysup.supervisor.cli.files.copy_names import Target
 from pysup.supervisor.errors import PysupError
 
 DEPTH, NAME = 3000, "directory"

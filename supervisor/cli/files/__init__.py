@@ -1,0 +1,1 @@
+"""Files of this machine that commands read, send and write."""

@@ -1,0 +1,1 @@
+"""What becomes of a command's flags: their values as fields of what the API takes."""

@@ -1,0 +1,1 @@
+"""What is printed: lists, documents, templates, times, progress."""

@@ -1,0 +1,1 @@
+"""Images from registries and to them, and who one is there."""
