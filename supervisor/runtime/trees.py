@@ -12,8 +12,8 @@ import errno
 import os
 from collections.abc import Callable
 
+from pysup.supervisor.descent import DIRECTORY, Descent, Level
 from pysup.supervisor.kernel import inode_flags, mounts, paths
-from pysup.supervisor.runtime.descent import DIRECTORY, Descent, Level
 
 _PASSES = 64
 """How often what is in a directory is read again because something was not empty after all its entries were removed."""

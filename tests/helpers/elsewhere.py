@@ -122,6 +122,8 @@ def become(name: str) -> None:
     for each in MODULES[name]:
         sys.modules.pop(each, None)
     sys.meta_path.insert(0, _Absent(MODULES[name]))
+    if name == "win32":
+        os.supports_dir_fd.clear()
     sys.platform = name
 
 

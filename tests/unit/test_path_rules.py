@@ -40,7 +40,7 @@ IN_A_TREE: dict[str, frozenset[str]] = {
     "images/writing.py": frozenset(),
     "images/directories.py": frozenset(),
     "runtime/trees.py": frozenset({"remove", "_remove_top"}),
-    "runtime/descent.py": frozenset(),
+    "descent.py": frozenset(),
     "engine/containers/sizes.py": frozenset(),
     "runtime/walking.py": frozenset(),
     "volumes/copying.py": frozenset(),

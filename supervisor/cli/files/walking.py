@@ -65,7 +65,7 @@ def walk(top: str, enters: Enters = everywhere) -> Iterator[Found]:
 
 
 def _walk(top: str, enters: Enters) -> Iterator[Found]:
-    from pysup.supervisor.runtime.descent import DIRECTORY, Descent
+    from pysup.supervisor.descent import DIRECTORY, Descent
 
     descent, way = Descent(), list[str]()
     try:

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from pysup.supervisor.runtime.descent import DIRECTORY, Descent, Inode, Level, inode_of
+from pysup.supervisor.descent import DIRECTORY, Descent, Inode, Level, inode_of
 
 _BLOCK = 512
 """Bytes of what st_blocks of stat(2) counts."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import pkgutil
 import subprocess
 import sys
 
 import pytest
 
-from pysup.supervisor.cli import catalogue, global_flags, main
+from pysup.supervisor.cli import catalogue, commands, global_flags, main
 from pysup.supervisor.cli.flags import HelpWanted, Syntax
 
 EVERY = {
@@ -153,6 +154,11 @@ def test_every_command_has_its_syntax_beside_it(name: str, capsys: pytest.Captur
     shown = capsys.readouterr().out
     assert shown.startswith(f"Usage:  pysup {syntax.name}")
     assert all(len(line) <= 100 for line in shown.splitlines())
+
+
+def test_every_module_among_the_commands_is_one() -> None:
+    modules = {info.name for info in pkgutil.iter_modules(commands.__path__)}
+    assert modules == {entry.target.partition(":")[0] for entry in EVERY.values()}
 
 
 @pytest.mark.parametrize("name", HOT)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from pysup.supervisor.descent import DIRECTORY, Descent
 from pysup.supervisor.engine.containers.sizes import tree_sizes
 from pysup.supervisor.errors import BadRequest
 from pysup.supervisor.runtime import machine, processes, rootfs, trees
-from pysup.supervisor.runtime.descent import DIRECTORY, Descent
 from pysup.supervisor.spec.container import ContainerSpec, Namespaces, Process, Rootfs
 from pysup.supervisor.spec.id_maps import IdMap
 
