@@ -51,11 +51,14 @@ def pending(fd: int) -> int:
     return int(count)
 
 
-def _is_over(fd: int) -> bool:
-    """Whether nobody can write to a pipe any more (POLLHUP of poll(2))."""
+def _is_at_end(fd: int) -> bool:
+    """Whether nothing is in a pipe, and nobody can write to it any more (POLLHUP of poll(2)).
+
+    In the other order: what is written between the two looks, by one who then leaves, would be left behind.
+    """
     poll = select.poll()
     poll.register(fd, 0)
-    return bool(poll.poll(0))
+    return bool(poll.poll(0)) and not pending(fd)
 
 
 class PipeSource:
@@ -74,14 +77,14 @@ class PipeSource:
 
         The end alone is no reason to begin a log.
         """
-        if not writer.has_begun and not pending(self.fd) and _is_over(self.fd):
+        if not writer.has_begun and _is_at_end(self.fd):
             return 0
         try:
             return writer.splice(self.fd, stream)
         except BlockingIOError:
             raise
         except OSError:
-            if pending(self.fd) or not _is_over(self.fd):
+            if not _is_at_end(self.fd):
                 raise
             return 0
 

@@ -7,6 +7,7 @@ leaves the chunk in its pipe (pump.py tries again).
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from collections.abc import Callable
@@ -28,6 +29,9 @@ LEAST_ROOM = 4 << 10
 
 _NONE = -1
 """The descriptor of what has not been made."""
+
+_NOTHING = _NONE, ActiveSegment(1, 0, _NONE, _NONE)
+"""What there is of a log that has not begun: nobody writes to it."""
 
 Report = Callable[[OSError | None], None]
 """Called with the error when the disk begins to refuse what is written, with None when it takes it again."""
@@ -55,12 +59,11 @@ class LogWriter:
         self._max_files = max_files
         self._on_blocked = on_blocked
         self._clock = clock
-        self._time = segment.last.time if segment.last else 0
-        self._open = segment.open_streams()
         self._lost = 0
         self._blocked = False
         self._path = path
         self._budget = budget
+        self._go_on()
         budget.opened(path, self)
 
     @classmethod
@@ -73,18 +76,16 @@ class LogWriter:
         on_blocked: Report | None = None,
         clock: Callable[[], int] = time.time_ns,
         budget: Budget | None = None,
+        patient: bool = False,
     ) -> LogWriter:
-        """Go on with a log as it was left, by a crash too. One that is not there is made when it is needed.
+        """Go on with a log as it was left, by a crash too. One that has not begun is begun when it is needed.
 
         Log and index of a segment have at most ``max_size`` bytes together; the oldest of more than ``max_files``
-        segments is removed. ``budget``: that of all logs together. Raises OSError.
+        segments is removed. ``budget``: that of all logs together. Raises OSError; if ``patient``, what cannot be
+        opened is tried again for the first byte, as if it had not begun.
         """
-        try:
-            opened = _opened(directory, clock())
-        except FileNotFoundError:
-            opened = _NONE, ActiveSegment(1, 0, _NONE, _NONE)
         return cls(
-            *opened,
+            *_found(directory, clock(), patient=patient),
             max_size=max_size,
             max_files=max(1, max_files),
             on_blocked=on_blocked,
@@ -107,7 +108,15 @@ class LogWriter:
             return
         with contextlib.suppress(FileExistsError):
             os.mkdir(self._path, 0o700)
-        self._directory, self._segment = _opened(self._path, self._now())
+        self._directory, self._segment = _opened(self._path, self._clock(), begins=True)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Where the log ends as it was found."""
+        segment = self._segment
+        self._time = segment.last.time if segment.last else 0
+        self._open = segment.open_streams()
+        self.feed.offset = segment.end
 
     @property
     def offset(self) -> int:
@@ -217,9 +226,24 @@ class LogWriter:
                 files.unlink_segment(self._directory, number)
 
 
-def _opened(directory: str, now: int) -> tuple[int, ActiveSegment]:
+def _found(directory: str, now: int, *, patient: bool) -> tuple[int, ActiveSegment]:
+    """What an earlier writer left, if it had begun: where the disk was full it may have made only the directory."""
+    try:
+        return _opened(directory, now, begins=False)
+    except FileNotFoundError:
+        return _NOTHING
+    except OSError:
+        if patient:
+            return _NOTHING
+        raise
+
+
+def _opened(directory: str, now: int, *, begins: bool) -> tuple[int, ActiveSegment]:
+    """``begins``: if there is no segment, the first one is made; else FileNotFoundError."""
     fd = files.open_directory(directory)
     try:
+        if not (begins or files.numbers(fd)):
+            raise FileNotFoundError(errno.ENOENT, "the log has not begun", directory)
         return fd, open_newest(fd, now)
     except BaseException:
         os.close(fd)

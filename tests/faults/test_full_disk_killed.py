@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helpers.mortal import Mortal
+from helpers.mortal import Mortal, until
 
 from pysup.supervisor.client.sync import Client
 from pysup.supervisor.errors import PysupError
@@ -69,3 +69,19 @@ def test_the_next_engine_serves_without_a_commit(daemon: Small) -> None:
         client.post("/containers/box/kill")
     assert daemon.pysup("wait", "box", check=True).stdout == "137\n"
     daemon.pysup("rm", "box", check=True)
+
+
+def test_a_log_that_could_not_be_begun_is_begun_by_the_next_engine(daemon: Small) -> None:
+    speak = "trap 'echo hello' USR1; while :; do sleep 0.1; done"
+    daemon.pysup("run", "-d", "--network", "none", "--name", "box", "host", "sh", "-c", speak, check=True)
+    daemon.inside(f"head -c 1G /dev/zero > {daemon.root}/fill; true")
+    daemon.pysup("kill", "-s", "USR1", "box", check=True)
+    until(
+        lambda: "cannot write the log of container box" in daemon.log.read_text(), "a report of the full disk"
+    )
+    daemon.kill("engine")
+    daemon.wait_until_it_serves()
+    assert daemon.inspect("box")["State"]["Running"]
+    daemon.inside(f"rm {daemon.root}/fill")
+    until(lambda: daemon.pysup("logs", "box").stdout == "hello\n", "the line")
+    daemon.pysup("rm", "-f", "box", check=True)

@@ -83,8 +83,12 @@ class ContainerStdio:
         """
         return self._end.clients > 0
 
-    def open_log(self) -> LogWriter:
-        """The log, opened (and mended after a crash) when it is first needed."""
+    def open_log(self, *, patient: bool = False) -> LogWriter:
+        """The log, opened (and mended after a crash) when it is first needed. Raises OSError.
+
+        ``patient``: its output waits instead, as with a disk that refuses it. A container that an earlier engine has
+        started is there, whatever its log is like.
+        """
         if self._writer is None:
             settings, limits = self._parts.settings, self._record.spec.log
             self._writer = LogWriter.open(
@@ -93,6 +97,7 @@ class ContainerStdio:
                 max_files=limits.max_files or settings.log_max_files,
                 on_blocked=self._report_blocked,
                 budget=self._parts.logs,
+                patient=patient,
             )
         return self._writer
 
@@ -114,7 +119,7 @@ class ContainerStdio:
         self, stdio: Stdio, order: Order, close_stdin: Callable[[], Awaitable[None]]
     ) -> AsyncIterator[Callable[[], None]]:
         """Copy a run's output while the body runs; call what it yields to copy the rest, after the end."""
-        writer = self.open_log()
+        writer = self.open_log(patient=True)
         if stdio.writable is not None:
             self.stdin.connect(stdio.writable, None if stdio.master is not None else close_stdin)
         self._master = stdio.master

@@ -32,6 +32,7 @@ def clock() -> Clock:
 @pytest.fixture
 def writer(tmp_path: Path, clock: Clock) -> Iterator[LogWriter]:
     opened = LogWriter.open(str(tmp_path), max_size=4160, max_files=3, clock=clock)
+    opened.begin()
     yield opened
     opened.close()
 

@@ -15,6 +15,7 @@ import trio.testing
 from helpers.logs import bytes_of
 
 from pysup.supervisor.logs import pump as pump_module
+from pysup.supervisor.logs import sources
 from pysup.supervisor.logs.pump import Pace, drain, pump
 from pysup.supervisor.logs.reader import LogReader, Query
 from pysup.supervisor.logs.sources import PipeSource, TerminalSource
@@ -24,6 +25,7 @@ from pysup.supervisor.logs.writer import CHUNK, LogWriter
 @pytest.fixture
 def writer(tmp_path: Path) -> Iterator[LogWriter]:
     opened = LogWriter.open(str(tmp_path))
+    opened.begin()
     yield opened
     opened.close()
 
@@ -266,4 +268,25 @@ def test_a_relay_that_the_segment_has_no_room_for_is_emptied_later(
     while source.pending():
         source.copy(writer, 1)
     assert writer.offset == 6000
+    writer.close()
+
+
+def test_what_comes_between_two_looks_at_a_silent_pipe_is_not_its_end(
+    tmp_path: Path, fds: contextlib.ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written after the pipe was seen empty, and before it was seen closed."""
+    read_end, write_end = pipe(fds)
+    os.set_blocking(read_end, False)
+    look = sources.pending
+
+    def written_after(fd: int) -> int:
+        found = look(fd)
+        os.write(write_end, b"last words\n")
+        os.close(write_end)
+        return found
+
+    monkeypatch.setattr(sources, "pending", written_after)
+    writer = LogWriter.open(str(tmp_path / "logs"))
+    with contextlib.suppress(BlockingIOError):
+        assert PipeSource(read_end).copy(writer, 1)
     writer.close()

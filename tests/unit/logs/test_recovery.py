@@ -143,6 +143,36 @@ def test_a_link_in_place_of_a_file_is_not_followed(log: Path, tmp_path: Path, na
     assert victim.read_bytes() == b"precious"
 
 
+def test_what_cannot_be_opened_now_is_gone_on_with_when_it_can(log: Path, tmp_path: Path) -> None:
+    """The same place in the log, and no time before the last one's."""
+    log.rename(tmp_path / "away")
+    log.symlink_to(tmp_path / "away")
+    before = bytes_of(select(tmp_path / "away"))[STDOUT]
+    writer = LogWriter.open(str(log), clock=lambda: 7, patient=True)
+    with pytest.raises(OSError, match=os.strerror(errno.ENOTDIR)):
+        writer.write(1, b"too early\n")
+    assert not writer.has_begun
+    log.unlink()
+    (tmp_path / "away").rename(log)
+    writer.write(1, b"later\n")
+    writer.close()
+    assert bytes_of(select(log))[STDOUT] == before + b"later\n"
+    assert select(log)[-1].time_ns == 1005
+
+
+@pytest.mark.parametrize("left", [(), ("00000001.idx",)])
+def test_what_was_left_before_the_first_file_was_made_is_a_log_that_has_not_begun(
+    tmp_path: Path, left: tuple[str, ...]
+) -> None:
+    for name in left:
+        (tmp_path / name).touch()
+    writer = LogWriter.open(str(tmp_path))
+    assert not writer.has_begun
+    writer.write(1, b"first\n")
+    writer.close()
+    assert bytes_of(select(tmp_path))[STDOUT] == b"first\n"
+
+
 def test_a_fifo_in_place_of_a_file_is_refused_without_waiting(log: Path) -> None:
     (log / "00000001.log").unlink()
     os.mkfifo(log / "00000001.log")
