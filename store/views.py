@@ -56,7 +56,7 @@ FROM container c
 WHERE c.state <> 'removed'
 ORDER BY c.created_at DESC"""
 
-HISTORY = f"""SELECT
+_RUNS = f"""SELECT
     c.name,
     substr(c.id, 1, 12) AS id,
     r.number AS run,
@@ -73,7 +73,10 @@ HISTORY = f"""SELECT
     round(r.memory_peak * 1.0 / {_MIB}, 1) AS memory_peak_mib,
     nullif(r.failed_step, '') AS failed_step,
     nullif(r.error, '') AS error
-FROM run r JOIN container c ON c.id = r.container_id
+FROM run r JOIN container c ON c.id = r.container_id"""
+
+# By times as they were noted: many runs may begin, and end, within a second.
+HISTORY = f"""{_RUNS}
 ORDER BY r.started_at, r.container_id, r.number"""
 
 _FAILED = (
@@ -81,9 +84,9 @@ _FAILED = (
 )
 """Of a run that has ended: nobody wanted that end. Who is stopped or killed may leave with whatever code."""
 
-FAILURES = f"""SELECT r.* FROM history r
+FAILURES = f"""{_RUNS}
 WHERE {_FAILED}
-ORDER BY r.ended DESC"""
+ORDER BY r.ended_at DESC"""
 
 # A start that an engine's death has cut off is no restart: the run in its place is.
 RESTARTS = f"""SELECT

@@ -7,7 +7,6 @@ leaves the chunk in its pipe (pump.py tries again).
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import time
 from collections.abc import Callable
@@ -108,7 +107,7 @@ class LogWriter:
             return
         with contextlib.suppress(FileExistsError):
             os.mkdir(self._path, 0o700)
-        self._directory, self._segment = _opened(self._path, self._clock(), begins=True)
+        self._directory, self._segment = _opened(self._path, self._clock())
         self._go_on()
 
     def _go_on(self) -> None:
@@ -227,23 +226,30 @@ class LogWriter:
 
 
 def _found(directory: str, now: int, *, patient: bool) -> tuple[int, ActiveSegment]:
-    """What an earlier writer left, if it had begun: where the disk was full it may have made only the directory."""
+    """What an earlier writer left, if it had begun."""
     try:
-        return _opened(directory, now, begins=False)
-    except FileNotFoundError:
-        return _NOTHING
+        return _opened(directory, now) if _has_begun(directory) else _NOTHING
     except OSError:
         if patient:
             return _NOTHING
         raise
 
 
-def _opened(directory: str, now: int, *, begins: bool) -> tuple[int, ActiveSegment]:
-    """``begins``: if there is no segment, the first one is made; else FileNotFoundError."""
+def _has_begun(directory: str) -> bool:
+    """Whether there is a segment: where the disk was full, there may be a directory without one."""
+    try:
+        fd = files.open_directory(directory)
+    except FileNotFoundError:
+        return False
+    try:
+        return bool(files.numbers(fd))
+    finally:
+        os.close(fd)
+
+
+def _opened(directory: str, now: int) -> tuple[int, ActiveSegment]:
     fd = files.open_directory(directory)
     try:
-        if not (begins or files.numbers(fd)):
-            raise FileNotFoundError(errno.ENOENT, "the log has not begun", directory)
         return fd, open_newest(fd, now)
     except BaseException:
         os.close(fd)

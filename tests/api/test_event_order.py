@@ -97,9 +97,11 @@ def test_one_in_another_one_s_network_joins_none(daemon: Daemon) -> None:
 
 
 def test_a_removal_by_force_is_told_in_the_history_of_whoever_asked(daemon: Daemon) -> None:
-    daemon.pysup("run", "-d", "--name", "web", *FOREVER, check=True)
+    """Asked for by its id: others of this name have run within the same second."""
+    made = daemon.pysup("run", "-d", "--name", "web", *FOREVER, check=True).stdout.strip()
     daemon.pysup("rm", "-f", "web", check=True)
-    sql = "select ended_by, exit_code from history where name = 'web' order by started desc limit 1"
-    assert json.loads(daemon.pysup("query", "--json", sql, check=True).stdout) == [
+    words = ("query", "--json", "-p", "id", made[:12])
+    sql = "select ended_by, exit_code from history where id = :id"
+    assert json.loads(daemon.pysup(*words, sql, check=True).stdout) == [
         {"ended_by": "kill", "exit_code": 137}
     ]

@@ -112,6 +112,16 @@ def test_only_a_run_that_nobody_ended_has_failed(conn: Connection) -> None:
     assert conn.execute("SELECT run FROM failures ORDER BY run").fetchall() == [(run,) for run in range(2, 7)]
 
 
+def test_the_last_failure_comes_first_also_within_a_second(conn: Connection) -> None:
+    add(conn, "a1", "web")
+    for number, ended_at in ((1, 30), (2, 50), (3, 40)):
+        runs.begin(
+            conn, container_id=full("a1"), number=number, started_at=1, cause="manual", asked_by="test"
+        )
+        runs.update(conn, full("a1"), number, ended_at=ended_at, exit_code=1, ended_by="itself")
+    assert conn.execute("SELECT run FROM failures").fetchall() == [(2,), (3,), (1,)]
+
+
 def test_events_are_read_after_an_id_and_between_times(conn: Connection) -> None:
     ids = [
         events.add(
