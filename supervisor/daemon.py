@@ -42,8 +42,8 @@ from pysup.supervisor.engine.upper_layers import lack
 from pysup.supervisor.engine.volumes.volumes import Volumes
 from pysup.supervisor.errors import PysupError
 from pysup.supervisor.keeper import listening
-from pysup.supervisor.keeper.inheritance import Inherited
-from pysup.supervisor.keeper.link import KeeperLost, Link, become_keeper
+from pysup.supervisor.keeper.client.inheritance import Inherited
+from pysup.supervisor.keeper.client.link import KeeperLost, Link, become_keeper
 from pysup.supervisor.kernel.own_ids import is_rootless
 from pysup.supervisor.logs.budget import Budget
 from pysup.supervisor.network.firewall import Firewall

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from pysup.supervisor.keeper.inheritance import inherit
+from pysup.supervisor.keeper.client.inheritance import inherit
 
 if __name__ == "__main__":
     inherited = inherit()

@@ -39,7 +39,7 @@ from pysup.supervisor.engine.networks import held, held_ports, naming
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import NotFound
 from pysup.supervisor.keeper import listening
-from pysup.supervisor.keeper.link import Entry, Link, Process
+from pysup.supervisor.keeper.client.link import Entry, Link, Process
 from pysup.supervisor.runtime import rootfs
 from pysup.supervisor.spec.fields import Fields
 from pysup.supervisor.spec.restart import restart_policy

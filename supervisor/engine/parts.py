@@ -17,7 +17,7 @@ from pysup.supervisor.engine.news import NewsDesk
 from pysup.supervisor.engine.secrets.secrets import Secrets
 from pysup.supervisor.engine.trash import Trash
 from pysup.supervisor.engine.volumes.volumes import Volumes
-from pysup.supervisor.keeper.link import Link
+from pysup.supervisor.keeper.client.link import Link
 from pysup.supervisor.logs.budget import Budget
 from pysup.supervisor.runtime.cgroups.base import Hierarchy
 from pysup.supervisor.runtime.filesystems import Filesystems

@@ -20,11 +20,11 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from pysup.supervisor.keeper import child, codec, fork, steps
-from pysup.supervisor.keeper.context import Context
 from pysup.supervisor.keeper.fork import Forked, Refused
 from pysup.supervisor.keeper.poller import Poller
 from pysup.supervisor.keeper.protocol import MAX_MESSAGE, Spawn
 from pysup.supervisor.keeper.steps import Step
+from pysup.supervisor.keeper.steps.context import Context
 from pysup.supervisor.keeper.system import System
 from pysup.supervisor.kernel import process
 from pysup.supervisor.kernel.own_ids import is_rootless

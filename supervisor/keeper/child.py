@@ -15,9 +15,9 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from pysup.supervisor.keeper import codec, steps
-from pysup.supervisor.keeper.context import ENGINE_IS_GONE, Context, StepError
 from pysup.supervisor.keeper.protocol import MAX_FDS, MAX_MESSAGE, PLAN
 from pysup.supervisor.keeper.steps import Step
+from pysup.supervisor.keeper.steps.context import ENGINE_IS_GONE, Context, StepError
 from pysup.supervisor.keeper.system import System
 from pysup.supervisor.kernel import files, process, signals
 

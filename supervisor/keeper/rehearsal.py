@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pysup.supervisor.keeper import steps
-from pysup.supervisor.keeper.context import Context
+from pysup.supervisor.keeper.steps.context import Context
 from pysup.supervisor.keeper.system import System
 from pysup.supervisor.kernel import capabilities, files, mounts
 from pysup.supervisor.kernel.libc import AT_FDCWD

@@ -19,7 +19,7 @@ import trio
 
 from pysup.supervisor.errors import StartFailed
 from pysup.supervisor.keeper import codec
-from pysup.supervisor.keeper.link import KeeperLost, Link, Process, SpawnError
+from pysup.supervisor.keeper.client.link import KeeperLost, Link, Process, SpawnError
 from pysup.supervisor.keeper.protocol import CGROUP, MAX_FDS, PLAN, Spawn
 from pysup.supervisor.keeper.steps import Step
 from pysup.supervisor.kernel import files

@@ -19,7 +19,7 @@ import trio
 
 from pysup.supervisor.errors import StartFailed
 from pysup.supervisor.keeper import codec
-from pysup.supervisor.keeper.link import Link, Process
+from pysup.supervisor.keeper.client.link import Link, Process
 from pysup.supervisor.keeper.protocol import MAX_FDS, PLAN
 from pysup.supervisor.keeper.steps import Step
 from pysup.supervisor.runtime.asking import StdioPlan, asking, comes_ahead, end, plan_file
@@ -143,7 +143,7 @@ class Launched:
             raise
 
     def give_kept(self) -> dict[str, int]:
-        """After ready(): descriptors of mounts for the next run (keeper/steps_kept.py), the caller's from now on."""
+        """After ready(): descriptors of mounts for the next run (keeper/steps/kept.py), the caller's from now on."""
         given, self._kept = self._kept, {}
         return given
 

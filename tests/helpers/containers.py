@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import trio
 from helpers.keepers import FLAGS, plan
 
-from pysup.supervisor.keeper.link import Link
+from pysup.supervisor.keeper.client.link import Link
 from pysup.supervisor.runtime.launch import Launched, StdioPlan, launch
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import trio
 from helpers.containers import outcome, start
 
-from pysup.supervisor.keeper.link import Entry, KeeperLost, Link, become_keeper
+from pysup.supervisor.keeper.client.link import Entry, KeeperLost, Link, become_keeper
 from pysup.supervisor.kernel.files import keep_private
 from pysup.supervisor.runtime.launch import Launched
 from pysup.supervisor.settings import Settings

@@ -14,7 +14,7 @@ from typing import Any
 
 import trio
 
-from pysup.supervisor.keeper.link import KeeperLost, Link
+from pysup.supervisor.keeper.client.link import KeeperLost, Link
 from pysup.supervisor.kernel import mounts, process
 from pysup.supervisor.settings import Settings
 

@@ -12,7 +12,7 @@ from typing import Any
 from helpers.containers import Outcome, outcome
 from helpers.keepers import CAPABILITIES, ENV
 
-from pysup.supervisor.keeper.link import Link
+from pysup.supervisor.keeper.client.link import Link
 from pysup.supervisor.runtime import layers, machine, plan, rootfs, trees
 from pysup.supervisor.runtime.cgroups import detect
 from pysup.supervisor.runtime.cgroups.base import Cgroup, Hierarchy

@@ -18,8 +18,8 @@ from helpers.daemon import children as process_children
 from helpers.keepers import CAPABILITIES, ENV, FLAGS, HERE, KeeperProcess, linked, plan
 
 from pysup.supervisor.errors import StartFailed
+from pysup.supervisor.keeper.client.link import Link
 from pysup.supervisor.keeper.codec import close_all
-from pysup.supervisor.keeper.link import Link
 from pysup.supervisor.kernel import mounts, process
 from pysup.supervisor.kernel.libc import AT_FDCWD
 from pysup.supervisor.runtime.launch import Launched, StdioPlan, launch

@@ -23,8 +23,8 @@ from helpers.images import layer
 
 from pysup.supervisor.client.sync import Client
 from pysup.supervisor.errors import PysupError
-from pysup.supervisor.keeper import lookup, steps_binds, steps_process
-from pysup.supervisor.keeper.context import Context, StepError
+from pysup.supervisor.keeper.steps import binds, lookup, process
+from pysup.supervisor.keeper.steps.context import Context, StepError
 from pysup.supervisor.keeper.system import System
 
 pytestmark = pytest.mark.kernel
@@ -116,7 +116,7 @@ def test_no_subpath_of_a_volume_leaves_the_volume(tmp_path: Path, outside: Path)
     with swapping(volume, str(outside)):
         for _ in attempts(found):
             try:
-                tree = steps_binds._copy_of(context, str(volume), {"subpath": "x"})
+                tree = binds._copy_of(context, str(volume), {"subpath": "x"})
             except StepError:
                 continue
             found += os.listdir(f"/proc/self/fd/{tree}")
@@ -130,7 +130,7 @@ def test_no_working_directory_is_left_behind(context: Context, tmp_path: Path, o
         with swapping(tmp_path / "root" / "v", str(outside)):
             for _ in range(TRIES):
                 try:
-                    steps_process.workdir(context, "/v/x/sub", False)
+                    process.workdir(context, "/v/x/sub", False)
                 except (OSError, StepError):
                     continue
                 assert os.getcwd().startswith(f"{tmp_path}/root/")

@@ -33,7 +33,7 @@ BY_NAME = frozenset(
 )
 """Functions of os that take a path."""
 RELATIVE = frozenset({"dir_fd", "src_dir_fd", "dst_dir_fd"})
-IN_A_CONTAINER = ("keeper/lookup.py", "keeper/steps.py", "keeper/steps_*.py")
+IN_A_CONTAINER = ("keeper/steps/*.py",)
 """These run in a container's root: nothing but the calls of their System."""
 IN_A_TREE: dict[str, frozenset[str]] = {
     "images/unpack.py": frozenset(),

@@ -12,8 +12,8 @@ from pysup.supervisor.engine.containers.ending import Ending
 from pysup.supervisor.engine.containers.run import Run
 from pysup.supervisor.engine.together import together
 from pysup.supervisor.errors import PysupError, StartEnded, StartFailed
-from pysup.supervisor.keeper.context import ENGINE_IS_GONE
-from pysup.supervisor.keeper.link import Entry
+from pysup.supervisor.keeper.client.link import Entry
+from pysup.supervisor.keeper.steps.context import ENGINE_IS_GONE
 from pysup.supervisor.logs.order import Order
 from pysup.supervisor.runtime import proc
 from pysup.supervisor.runtime.launch import Stdio

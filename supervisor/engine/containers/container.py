@@ -27,7 +27,7 @@ from pysup.supervisor.engine.containers.states import ALIVE, RESTING, Event, Sta
 from pysup.supervisor.engine.containers.updates import apply_update
 from pysup.supervisor.engine.networks.hot_plugging import connect, disconnect, unlink
 from pysup.supervisor.errors import Conflict, NotFound, NotModified, PysupError, Unavailable
-from pysup.supervisor.keeper.link import Entry
+from pysup.supervisor.keeper.client.link import Entry
 
 log = logging.getLogger(__name__)
 

@@ -30,8 +30,8 @@ from pysup.supervisor.engine.news import Happening
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.surely import surely
 from pysup.supervisor.errors import Conflict, NotFound
-from pysup.supervisor.keeper.link import Entry
-from pysup.supervisor.keeper.link import Process as KeeperProcess
+from pysup.supervisor.keeper.client.link import Entry
+from pysup.supervisor.keeper.client.link import Process as KeeperProcess
 from pysup.supervisor.runtime.launch import Stdio
 from pysup.supervisor.spec.container import Process
 from pysup.supervisor.spec.process import exec_process

@@ -1,7 +1,7 @@
 """A container's overlays between two runs: not unmounted when a process ends, since that waits for the disk.
 
 A copy of the mount keeps the overlay while the container restarts, and the next run takes it. When the container comes
-to rest it is let go in a thread: there the kernel writes out what is not on the disk yet (keeper/steps_kept.py).
+to rest it is let go in a thread: there the kernel writes out what is not on the disk yet (keeper/steps/kept.py).
 With --rm there is nothing to write out, and nothing is kept. An engine that was killed has lost its copies: then the
 end of the run waits for the disk once, as it does with other engines.
 """

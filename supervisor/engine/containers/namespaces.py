@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 
+from pysup.supervisor.keeper.client.link import Link, Process
 from pysup.supervisor.keeper.codec import close_all
-from pysup.supervisor.keeper.link import Link, Process
 
 
 def key_of(container_id: str) -> str:

@@ -17,7 +17,7 @@ from pysup.supervisor.engine.containers.standstill import Standstill
 from pysup.supervisor.engine.containers.states import State
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import PysupError
-from pysup.supervisor.keeper.link import Process
+from pysup.supervisor.keeper.client.link import Process
 from pysup.supervisor.runtime.cgroups.base import Cgroup
 from pysup.supervisor.runtime.launch import Launched
 from pysup.supervisor.spec.health import HealthCheck

@@ -8,7 +8,7 @@ import signal
 from pysup.supervisor.engine.containers.record import Record
 from pysup.supervisor.engine.containers.standstill import Standstill
 from pysup.supervisor.errors import PysupError
-from pysup.supervisor.keeper.link import Process
+from pysup.supervisor.keeper.client.link import Process
 from pysup.supervisor.runtime.cgroups.base import Cgroup
 
 log = logging.getLogger(__name__)

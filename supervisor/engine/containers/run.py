@@ -29,7 +29,7 @@ from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.together import together
 from pysup.supervisor.engine.upper_layers import explained
 from pysup.supervisor.errors import PysupError, StartEnded, StartFailed
-from pysup.supervisor.keeper.link import Process
+from pysup.supervisor.keeper.client.link import Process
 from pysup.supervisor.logs.order import Order
 from pysup.supervisor.runtime import devices, host_devices, plan
 from pysup.supervisor.runtime.cgroups.base import Cgroup

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterable
 
 from pysup.store.networks import Network
-from pysup.supervisor.keeper.link import Link
+from pysup.supervisor.keeper.client.link import Link
 from pysup.supervisor.kernel import netns
 from pysup.supervisor.spec.network import BRIDGE
 

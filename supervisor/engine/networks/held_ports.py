@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from pysup.supervisor.engine.networks.ports import Taken
-from pysup.supervisor.keeper.link import Link
+from pysup.supervisor.keeper.client.link import Link
 
 PREFIX = "ports/"
 _SOCKET = "socket"

@@ -18,7 +18,7 @@ import trio
 from pysup.supervisor.engine.networks.held import HOME, NAMESPACE, WAY_OUT
 from pysup.supervisor.engine.networks.ownership import Ownership
 from pysup.supervisor.errors import Unavailable
-from pysup.supervisor.keeper.link import Link
+from pysup.supervisor.keeper.client.link import Link
 from pysup.supervisor.kernel import netns
 from pysup.supervisor.network import uplink
 from pysup.supervisor.network.inside import run_inside

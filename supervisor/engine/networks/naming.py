@@ -21,7 +21,7 @@ import trio
 from pysup.store.containers import Container
 from pysup.supervisor.engine.networks.places import Place
 from pysup.supervisor.errors import Unavailable
-from pysup.supervisor.keeper.link import Link
+from pysup.supervisor.keeper.client.link import Link
 from pysup.supervisor.network.firewall import Firewall
 from pysup.supervisor.network.names.resolv_conf import ResolvConf
 from pysup.supervisor.network.names.sockets import Sockets, open_sockets

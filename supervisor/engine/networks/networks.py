@@ -28,7 +28,7 @@ from pysup.supervisor.engine.networks.naming import Naming
 from pysup.supervisor.engine.networks.relays import Relays
 from pysup.supervisor.engine.news import Happening, NewsDesk
 from pysup.supervisor.errors import BadRequest, Conflict, Forbidden, NotFound, PysupError, Unavailable
-from pysup.supervisor.keeper.link import Link
+from pysup.supervisor.keeper.client.link import Link
 from pysup.supervisor.kernel import netns
 from pysup.supervisor.kernel.features import Feature
 from pysup.supervisor.network import routes, uplink_programs

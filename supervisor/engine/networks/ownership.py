@@ -19,7 +19,7 @@ import trio
 from pysup.supervisor.engine.networks.claimants import Claimant, comment_of, describe
 from pysup.supervisor.engine.networks.held import OWNER
 from pysup.supervisor.errors import Conflict, Unavailable
-from pysup.supervisor.keeper.link import Link
+from pysup.supervisor.keeper.client.link import Link
 from pysup.supervisor.kernel import netns
 from pysup.supervisor.kernel.features import Feature
 from pysup.supervisor.network import owner

@@ -36,7 +36,7 @@ from pysup.supervisor.engine.networks.publishing import Publishing
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.engine.together import together
 from pysup.supervisor.errors import PysupError
-from pysup.supervisor.keeper.link import Process
+from pysup.supervisor.keeper.client.link import Process
 from pysup.supervisor.kernel import netns
 from pysup.supervisor.network import uplink_programs
 from pysup.supervisor.network.names.resolv_conf import ResolvConf

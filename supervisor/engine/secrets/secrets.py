@@ -69,7 +69,7 @@ class Secrets:
             return await trio.to_thread.run_sync(lambda: [self._seal.close(*one) for one in given])
 
     async def values(self, wanted: Sequence[Secret]) -> bytes:
-        """The values as the child's set-up reads them (keeper/steps_secrets.py). Raises Unavailable, NotFound."""
+        """The values as the child's set-up reads them (keeper/steps/secrets.py). Raises Unavailable, NotFound."""
         conn = self._store.read()
         sealed = [(self.get(one.name).name, secrets.sealed(conn, one.name)) for one in wanted]
         values = await trio.to_thread.run_sync(lambda: [self._seal.open(*one) for one in sealed])

@@ -13,7 +13,7 @@
     sources.py     how host paths are named
     facts.py       what else goes in
 
-A plan is a list of JSON-able steps that keeper/steps.py carries out in order.
+A plan is a list of JSON-able steps that keeper/steps/__init__.py carries out in order.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from pysup.supervisor.runtime.devices import HostNode
 from pysup.supervisor.spec.volumes import Source
 
 Step = list[Any]
-"""``[op, argument, …]``, JSON-able; the vocabulary and its meaning are keeper/steps.py."""
+"""``[op, argument, …]``, JSON-able; the vocabulary and its meaning are keeper/steps/__init__.py."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from pysup.supervisor.engine.callers import DAEMON
 from pysup.supervisor.engine.containers import exec_session, execution, probing
 from pysup.supervisor.engine.containers.exec_session import ExecSession
 from pysup.supervisor.engine.containers.namespaces import HeldNamespaces
-from pysup.supervisor.keeper.link import Process as KeeperProcess
+from pysup.supervisor.keeper.client.link import Process as KeeperProcess
 from pysup.supervisor.runtime.launch import Launched, Stdio
 from pysup.supervisor.spec.container import Process
 

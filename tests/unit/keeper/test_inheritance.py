@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 
 from pysup.supervisor.keeper import codec
-from pysup.supervisor.keeper.inheritance import Packet, take_over
+from pysup.supervisor.keeper.client.inheritance import Packet, take_over
 from pysup.supervisor.keeper.protocol import List, Listed, Stop
 
 

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from pysup.supervisor.keeper import codec
-from pysup.supervisor.keeper.link import Link, SpawnError
+from pysup.supervisor.keeper.client.link import Link, SpawnError
 from pysup.supervisor.keeper.protocol import MAX_MESSAGE, ProtocolError, Spawn, SpawnFailed
 
 

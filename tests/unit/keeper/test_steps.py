@@ -13,7 +13,7 @@ import pytest
 from helpers.recording import PLACES, RecordingSystem
 
 from pysup.supervisor.keeper import steps
-from pysup.supervisor.keeper.context import Context
+from pysup.supervisor.keeper.steps.context import Context
 from pysup.supervisor.kernel import mounts
 from pysup.supervisor.kernel.libc import AT_FDCWD, KernelError
 from pysup.supervisor.runtime.launch import MAX_REPORT

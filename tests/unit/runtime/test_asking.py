@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 from pysup.supervisor.keeper import codec
-from pysup.supervisor.keeper.link import Link
+from pysup.supervisor.keeper.client.link import Link
 from pysup.supervisor.keeper.protocol import PLAN
 from pysup.supervisor.runtime.asking import Asked, _Ends
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 
-from pysup.supervisor.keeper.context import Context, StepError
+from pysup.supervisor.keeper.steps.context import Context, StepError
 from pysup.supervisor.kernel import mounts
 
 EMULATED = frozenset(

@@ -7,8 +7,8 @@ import errno
 import os
 import stat
 
-from pysup.supervisor.keeper import lookup, mountable
-from pysup.supervisor.keeper.context import Context, StepError
+from pysup.supervisor.keeper.steps import lookup, mountable
+from pysup.supervisor.keeper.steps.context import Context, StepError
 from pysup.supervisor.kernel import mounts
 from pysup.supervisor.kernel.libc import AT_FDCWD
 

@@ -6,8 +6,9 @@ import contextlib
 import errno
 import os
 
-from pysup.supervisor.keeper import exhaustion, lookup
-from pysup.supervisor.keeper.context import Context, StepError
+from pysup.supervisor.keeper import exhaustion
+from pysup.supervisor.keeper.steps import lookup
+from pysup.supervisor.keeper.steps.context import Context, StepError
 from pysup.supervisor.kernel import mounts, paths, process
 
 

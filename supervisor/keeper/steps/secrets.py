@@ -6,8 +6,8 @@ import binascii
 import json
 import os
 
-from pysup.supervisor.keeper import lookup
-from pysup.supervisor.keeper.context import Context
+from pysup.supervisor.keeper.steps import lookup
+from pysup.supervisor.keeper.steps.context import Context
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 

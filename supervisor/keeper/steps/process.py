@@ -8,8 +8,9 @@ import os
 import resource
 import stat
 
-from pysup.supervisor.keeper import lookup, names
-from pysup.supervisor.keeper.context import ENGINE_IS_GONE, Context, StepError
+from pysup.supervisor.keeper import names
+from pysup.supervisor.keeper.steps import lookup
+from pysup.supervisor.keeper.steps.context import ENGINE_IS_GONE, Context, StepError
 from pysup.supervisor.kernel import paths
 from pysup.supervisor.kernel.capabilities import NAMES
 from pysup.supervisor.kernel.own_ids import may_set_groups

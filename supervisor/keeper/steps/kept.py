@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 from typing import TypedDict
 
-from pysup.supervisor.keeper import lookup
-from pysup.supervisor.keeper.context import Context
+from pysup.supervisor.keeper.steps import lookup
+from pysup.supervisor.keeper.steps.context import Context
 
 
 class Where(TypedDict, total=False):
@@ -49,6 +49,6 @@ def keep(context: Context, name: str, where: Where) -> None:
 def lend(context: Context, name: str, path: str) -> None:
     """Let the engine have a descriptor of the mount that is there now, before anything of the container's runs.
 
-    Whoever takes a copy of it later (steps_binds.borrow()) looks up no path in the container.
+    Whoever takes a copy of it later (binds.borrow()) looks up no path in the container.
     """
     context.kept[name] = lookup.existing(context, path)

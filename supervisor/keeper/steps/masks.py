@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import os
 
-from pysup.supervisor.keeper import lookup
-from pysup.supervisor.keeper.context import Context, StepError
-from pysup.supervisor.keeper.steps_binds import attach_copy
+from pysup.supervisor.keeper.steps import lookup
+from pysup.supervisor.keeper.steps.binds import attach_copy
+from pysup.supervisor.keeper.steps.context import Context, StepError
 from pysup.supervisor.kernel import mounts
 from pysup.supervisor.kernel.libc import KernelError
 

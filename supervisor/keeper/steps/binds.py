@@ -9,8 +9,8 @@ import errno
 import os
 from typing import TypedDict
 
-from pysup.supervisor.keeper import lookup, mountable
-from pysup.supervisor.keeper.context import Context, StepError
+from pysup.supervisor.keeper.steps import lookup, mountable
+from pysup.supervisor.keeper.steps.context import Context, StepError
 from pysup.supervisor.kernel import mounts, paths, process
 from pysup.supervisor.kernel.libc import AT_FDCWD, KernelError
 
@@ -106,7 +106,7 @@ def _make_directory(context: Context, path: str) -> None:
 
 
 def borrow(context: Context, donor: str, lent: str, name: str) -> None:
-    """Take a copy of another container's mount, for "bind" to attach as its ``tree``. ``lent``: steps_kept.lend().
+    """Take a copy of another container's mount, for "bind" to attach as its ``tree``. ``lent``: kept.lend().
 
     Only who is in a mount namespace may copy what is mounted there; no name is looked up in it, as its root may have
     put anything there since. A process that enters one finds itself at its root, and so comes back to its own

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from pysup.supervisor.keeper import lookup
-from pysup.supervisor.keeper.context import Context
+from pysup.supervisor.keeper.steps import lookup
+from pysup.supervisor.keeper.steps.context import Context
 from pysup.supervisor.kernel import mounts
 
 

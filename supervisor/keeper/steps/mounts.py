@@ -12,8 +12,8 @@ import stat
 from contextlib import ExitStack
 from typing import Literal, TypedDict
 
-from pysup.supervisor.keeper import lookup, mountable, steps_binds
-from pysup.supervisor.keeper.context import Context
+from pysup.supervisor.keeper.steps import binds, lookup, mountable
+from pysup.supervisor.keeper.steps.context import Context
 from pysup.supervisor.kernel import mounts
 from pysup.supervisor.kernel.libc import AT_FDCWD, KernelError
 
@@ -59,7 +59,7 @@ def overlay(context: Context, arguments: Overlay) -> None:
     except KernelError as error:
         if error.errno != errno.EINVAL:
             raise
-        steps_binds.attach_copy(
+        binds.attach_copy(
             context, AT_FDCWD, fd, lower[0]
         )  # one that overlayfs does not take: names without case
     finally:
@@ -138,13 +138,13 @@ def mount_part(  # noqa: PLR0917
     mount(context, fstype, source, target, flags, data)
     whole = lookup.existing(context, target)
     try:
-        part = steps_binds.part_of(context, whole, subpath, flags=os.O_DIRECTORY)
+        part = binds.part_of(context, whole, subpath, flags=os.O_DIRECTORY)
         context.system.fchdir(whole)
         context.system.umount(".", mounts.MNT_DETACH)
     finally:
         context.system.close(whole)
     try:
-        steps_binds.put(context, part, target)
+        binds.put(context, part, target)
     finally:
         context.system.close(part)
 

@@ -10,7 +10,7 @@ import os
 import trio
 
 from pysup.supervisor.keeper import codec
-from pysup.supervisor.keeper.processes import Entry, Process
+from pysup.supervisor.keeper.client.processes import Entry, Process
 from pysup.supervisor.keeper.protocol import Exited, Held
 
 

@@ -15,9 +15,9 @@ from typing import NoReturn
 import trio
 
 from pysup.supervisor.keeper import codec, handover, table
+from pysup.supervisor.keeper.client.holdings import Holdings
+from pysup.supervisor.keeper.client.processes import Entry, KeeperLost, Process, SpawnError
 from pysup.supervisor.keeper.engine import ENGINE_ARGV
-from pysup.supervisor.keeper.holdings import Holdings
-from pysup.supervisor.keeper.processes import Entry, KeeperLost, Process, SpawnError
 from pysup.supervisor.keeper.protocol import (
     Exited,
     Held,
@@ -43,7 +43,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
 
-    from pysup.supervisor.keeper.inheritance import Packet
+    from pysup.supervisor.keeper.client.inheritance import Packet
 
 
 __all__ = ["Entry", "KeeperLost", "Link", "Process", "SpawnError", "become_keeper"]

@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 
-from pysup.supervisor.keeper.context import Context, StepError
+from pysup.supervisor.keeper.steps.context import Context, StepError
 from pysup.supervisor.kernel import mounts, paths
 from pysup.supervisor.kernel.libc import KernelError
 

@@ -1,0 +1,1 @@
+"""The engine's side of the keeper. trio; the keeper itself never imports this."""
