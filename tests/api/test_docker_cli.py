@@ -411,8 +411,15 @@ def test_inspect_has_what_people_look_for(daemon: Daemon, tmp_path: Path) -> Non
     assert document["NetworkSettings"]["Networks"].keys() == {"host"}
     assert document["Config"]["Labels"] == {"x": "y"}
     assert document["State"]["Pid"] > 0
-    assert os.path.isdir(document["LogPath"])
+    assert document["LogPath"] == ""  # it has written nothing yet
     ok(daemon, "rm", "-f", "web")
+
+
+def test_inspect_tells_where_the_log_is(daemon: Daemon) -> None:
+    ok(daemon, "run", "--name", "said", "host", "echo", "hello")
+    [document] = json.loads(ok(daemon, "inspect", "said"))
+    assert Path(document["LogPath"], "00000001.log").read_text() == "hello\n"
+    ok(daemon, "rm", "said")
 
 
 def test_images(daemon: Daemon) -> None:

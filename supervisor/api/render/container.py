@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -149,7 +150,7 @@ def inspect(
         "ResolvConfPath": f"{etc}/resolv.conf",
         "HostnamePath": f"{etc}/hostname",
         "HostsPath": f"{etc}/hosts",
-        "LogPath": logs,
+        "LogPath": logs if os.path.isdir(logs) else "",  # it is begun with the first byte
         "Name": f"/{row.name}",
         "RestartCount": row.retries,
         "Driver": DRIVER,
