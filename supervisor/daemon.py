@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import resource
+import signal
 import socket
 import sys
 import traceback
@@ -59,6 +60,8 @@ log = logging.getLogger("pysup")
 DISK_THREADS = 4
 SWITCH_INTERVAL = 0.0005
 """Seconds after which a thread that waits for the interpreter gets it: a commit's end must not wait 5 ms."""
+EXPECTED = (PysupError, StoreError, OSError)
+"""Errors that say all there is to say; of any other one is told where it came from."""
 
 
 def main(inherited: Inherited) -> int:
@@ -70,13 +73,13 @@ def main(inherited: Inherited) -> int:
     try:
         trio.run(run, inherited, strict_exception_groups=True)
     except ExceptionGroup as group:
-        told, unexpected = group.split((PysupError, StoreError, OSError))
+        told, unexpected = group.split(EXPECTED)
         for error in leaves(told):
             log.error("%s", error)
         if unexpected is not None:
             raise unexpected from None
         return 1
-    except (PysupError, StoreError, OSError) as error:
+    except EXPECTED as error:
         log.error("%s", error)
         return 1
     return 0
@@ -114,10 +117,8 @@ async def _serve(inherited: Inherited, link: Link) -> None:
 
 def _tell(error: Exception) -> None:
     """What nobody expected, while the keeper still listens: once it does not, it kills this process at once."""
-    unexpected = error
-    if isinstance(error, ExceptionGroup):
-        unexpected = error.split((PysupError, StoreError, OSError))[1] or error
-    if not isinstance(unexpected, PysupError | StoreError | OSError):
+    unexpected = error.split(EXPECTED)[1] if isinstance(error, ExceptionGroup) else error
+    if unexpected is not None and not isinstance(unexpected, EXPECTED):
         log.critical("the engine ends: %s", "".join(traceback.format_exception(unexpected)))
 
 
@@ -179,7 +180,7 @@ async def _live(engine: Engine, nursery: trio.Nursery, listen_fd: int) -> None:
     where = (parts.settings.socket_path, parts.settings.root, cgroups)
     log.info("pysup serves %s (root %s, %s)", *where)
     await parts.link.stop_requested.wait()
-    log.info("stopping: %s", parts.link.stop_signal)
+    log.info("stopping: %s", signal.Signals(parts.link.stop_signal).name)
     await stop_all(engine)
     if start_id is not None:
         stopped = partial(daemon_starts.stopped, start_id=start_id, stopped_at=parts.now_ns())

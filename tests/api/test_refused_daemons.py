@@ -21,10 +21,11 @@ class Refused(Daemon):
         super().__init__(directory, *options)
         self.run_dir = directory / "state" / "run"
 
-    def begin(self) -> str:
-        """What it says; it must leave by itself."""
+    def begin(self, prepare: str = "true") -> str:
+        """What it says; it must leave by itself. ``prepare``: done in its mount namespace before."""
         own_network.enter()
-        words = ["unshare", "--mount", "--propagation", "private", *self.command("daemon"), *self.options]
+        own = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", f'{prepare}; exec "$@"', "sh"]
+        words = [*own, *self.command("daemon"), *self.options]
         done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 1, done
         return done.stderr
@@ -66,3 +67,10 @@ def test_one_whose_database_is_not_to_be_read(tmp_path: Path, *, newer: bool) ->
     assert path.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["root"]
     assert not refused.socket.exists()
+
+
+def test_one_that_finds_no_cgroups(tmp_path: Path) -> None:
+    """An error that was expected: what it says, and not where in the program it came from."""
+    said = Refused(tmp_path).begin("umount --recursive --lazy /sys/fs/cgroup")
+    cause = "cannot limit or watch containers: no cgroup hierarchy is mounted at /sys/fs/cgroup"
+    assert said.endswith(f" ERROR {cause}\n") and len(said.splitlines()) == 1, said

@@ -36,7 +36,7 @@ def test_what_would_begin_then_is_refused(tmp_path: Path) -> None:
         daemon.pysup("run", *flags, "host", "sh", "-c", DEAF, check=True)
         until(lambda: daemon.pysup("logs", "deaf").stdout == "deaf\n", "its trap")
         os.kill(daemon.pid, signal.SIGTERM)
-        until(lambda: "stopping: 15" in daemon.log.read_text(), "the daemon's end has begun")
+        until(lambda: "stopping: SIGTERM" in daemon.log.read_text(), "the daemon's end has begun")
         for words in (
             ["start", "late"],
             ["restart", "late"],
@@ -80,7 +80,7 @@ def begin(mortal: Mortal, directory: Path) -> None:
 
 def stops(mortal: Mortal) -> int:
     """How many engines have begun to stop."""
-    return mortal.log.read_text().count("stopping: 15")
+    return mortal.log.read_text().count("stopping: SIGTERM")
 
 
 def has_ended(mortal: Mortal) -> bool:
