@@ -27,14 +27,32 @@ class DaemonStart:
     """The engine's."""
     cause: str
     """``start``, ``engine`` (the engine died, the keeper started it anew) or ``upgrade``."""
+    cgroup_root: str
+    """The parent of its containers' cgroups; empty: it was not noted yet."""
 
 
 TABLE = Table("daemon_start", DaemonStart)
 
 
-def add(conn: Connection, *, started_at: int, version: str, boot_id: str, pid: int, cause: str) -> int:
+def add(
+    conn: Connection,
+    *,
+    started_at: int,
+    version: str,
+    boot_id: str,
+    pid: int,
+    cause: str,
+    cgroup_root: str,
+) -> int:
     """Record a start; returns its id."""
-    return TABLE.insert(conn, started_at=started_at, version=version, boot_id=boot_id, pid=pid, cause=cause)
+    values = {"started_at": started_at, "version": version, "boot_id": boot_id, "pid": pid}
+    return TABLE.insert(conn, **values, cause=cause, cgroup_root=cgroup_root)
+
+
+def cgroup_roots(conn: Connection, boot_id: str) -> list[str]:
+    """Each parent of cgroups that a daemon has had since the machine was booted."""
+    sql = "SELECT DISTINCT cgroup_root FROM daemon_start WHERE boot_id = ? AND cgroup_root <> ''"
+    return [root for (root,) in conn.execute(sql, (boot_id,))]
 
 
 def stopped(conn: Connection, start_id: int, stopped_at: int) -> None:

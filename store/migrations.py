@@ -34,6 +34,7 @@ from pysup.store import (
     m0015_ipvlan,
     m0016_graces,
     m0017_out_of_memory,
+    m0018_cgroup_roots,
 )
 from pysup.store.views import VIEWS
 
@@ -71,6 +72,7 @@ MIGRATIONS = (
     Migration(m0015_ipvlan.NAME, m0015_ipvlan.apply),
     Migration(m0016_graces.NAME, m0016_graces.apply),
     Migration(m0017_out_of_memory.NAME, m0017_out_of_memory.apply),
+    Migration(m0018_cgroup_roots.NAME, m0018_cgroup_roots.apply),
 )
 
 

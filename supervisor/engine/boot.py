@@ -29,7 +29,7 @@ from pysup.store.errors import StoreError
 from pysup.supervisor import __version__
 from pysup.supervisor.engine import cgroup_leftovers
 from pysup.supervisor.engine.callers import DAEMON
-from pysup.supervisor.engine.cgroup_leftovers import remove_cgroup_leftovers
+from pysup.supervisor.engine.cgroup_leftovers import remove_cgroup_leftovers, remove_of_earlier_daemons
 from pysup.supervisor.engine.containers import commands, policy
 from pysup.supervisor.engine.containers.joined_modes import joined_by
 from pysup.supervisor.engine.containers.namespaces import key_of, run_key
@@ -62,7 +62,12 @@ async def boot(engine: Engine) -> int | None:
     await _take_over(engine, rows, entries)
     await engine.execs.note_lost({key.removeprefix("exec/") for key in entries})
     alive = {row.id for row in rows if State(row.state) in ALIVE}
-    await remove_cgroup_leftovers(engine.parts, {row.id for row in every}, alive)
+    known = {row.id for row in every}
+    await remove_cgroup_leftovers(engine.parts, known, alive)
+    if not same_daemon:
+        roots = await engine.parts.store.query(partial(daemon_starts.cgroup_roots, boot_id=_boot_id()))
+        await remove_of_earlier_daemons(engine.parts, roots, known)
+    start_id = await _note_start(engine.parts, "engine" if same_daemon else "start")
     _remove_directories(engine.parts, every)
     for row in rows:
         try:
@@ -76,7 +81,7 @@ async def boot(engine: Engine) -> int | None:
     engine.parts.networks.tidy()
     if not same_daemon:
         await _leave_marker(engine.parts.link)
-    return await _note_start(engine.parts, "engine" if same_daemon else "start")
+    return start_id
 
 
 def _boot_id() -> str:
@@ -86,11 +91,14 @@ def _boot_id() -> str:
 
 
 async def _note_start(parts: Parts, cause: str) -> int | None:
-    """The row's id; None: it cannot be had, which is no reason not to serve."""
-    boot_id = _boot_id()
-    add = partial(daemon_starts.add, version=__version__, boot_id=boot_id, pid=os.getpid(), cause=cause)
+    """The row's id; None: it cannot be had, which is no reason not to serve.
+
+    It is there before any container is: whoever comes next finds their cgroups by it.
+    """
+    who = partial(daemon_starts.add, version=__version__, boot_id=_boot_id(), pid=os.getpid(), cause=cause)
+    add = partial(who, started_at=parts.now_ns(), cgroup_root=parts.settings.cgroup_root)
     try:
-        return await parts.store.write(partial(add, started_at=parts.now_ns()))
+        return await parts.store.write(add)
     except StoreError as error:
         log.error("cannot note this start: %s", error)
         return None

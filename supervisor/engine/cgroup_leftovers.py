@@ -30,14 +30,29 @@ async def remove_cgroup_leftovers(parts: Parts, known: Iterable[str], alive: Abs
     found = set(parts.hierarchy.leftovers(parts.settings.cgroup_root)) - alive
     if found and not _is_alone(parts):
         found &= set(known)
+    await _remove_all(parts, parts.settings.cgroup_root, found)
+
+
+async def remove_of_earlier_daemons(parts: Parts, parents: Iterable[str], known: AbstractSet[str]) -> None:
+    """The same for a daemon whose containers were elsewhere (--cgroup-root): there, only what is known is its own.
+
+    No container of a new daemon is there yet, so all that are known go, whatever their rows say.
+    """
+    for parent in parents:
+        if parent != parts.settings.cgroup_root:
+            await _remove_all(parts, parent, known & set(parts.hierarchy.leftovers(parent)))
+            parts.hierarchy.release(parent)
+
+
+async def _remove_all(parts: Parts, parent: str, names: Iterable[str]) -> None:
     async with trio.open_nursery() as nursery:
-        for name in found:
-            nursery.start_soon(_remove, parts, name)
+        for name in names:
+            nursery.start_soon(_remove, parts, parent, name)
 
 
-async def _remove(parts: Parts, name: str) -> None:
+async def _remove(parts: Parts, parent: str, name: str) -> None:
     """One in which there is a process that the kernel cannot end now stays for the next start."""
-    cgroup = parts.hierarchy.open(parts.settings.cgroup_root, name)
+    cgroup = parts.hierarchy.open(parent, name)
     try:
         await cgroup.kill(signal.SIGKILL)
         await cgroup.remove()

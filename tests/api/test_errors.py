@@ -294,6 +294,27 @@ def test_a_daemon_that_is_killed_during_a_run(tmp_path: Path) -> None:
         daemon.assert_nothing_is_left()
 
 
+def test_a_daemon_that_is_killed_and_comes_back_with_another_parent_of_cgroups(tmp_path: Path) -> None:
+    """Nothing of the run before goes on beside the new one."""
+    daemon = Prepared(tmp_path)
+    daemon.start()
+    words = ["run", "-d", "--name", "one", "--restart", "always", "--network", "none", "host"]
+    daemon.pysup(*words, "sleep", "1000", check=True)
+    before = daemon.inspect("one")["State"]["Pid"]
+    pids = [daemon.pid, daemon.engine_pid]
+    os.kill(pids[1], signal.SIGSTOP)  # so that it cannot take the keeper's place in between
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    daemon.stop(signal.SIGKILL)
+    first = Prepared(tmp_path)
+    first.cgroup, daemon.cgroup = daemon.cgroup, f"{daemon.cgroup}-other"
+    with daemon:
+        until(lambda: daemon.inspect("one")["State"]["Pid"] not in {0, before}, "that it is restarted")
+        assert first.cgroups() == set()  # and so no process that was in one
+        assert list(CGROUPS.glob(f"*/{first.cgroup}")) == []
+        daemon.pysup("rm", "-f", "one", check=True)
+
+
 def test_docker_s_own_command_hears_the_same(daemon: Prepared) -> None:
     for words, code, told in (
         (["--pull=never", "nosuch", "true"], 125, "No such image"),
