@@ -16,7 +16,7 @@ import trio
 
 from pysup.supervisor.engine.containers.attachment import Attachment, RunEnd
 from pysup.supervisor.engine.containers.record import Record
-from pysup.supervisor.engine.containers.states import ALIVE
+from pysup.supervisor.engine.containers.states import ALIVE, RESTING
 from pysup.supervisor.engine.containers.stdin import Stdin
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import Conflict, PysupError
@@ -56,19 +56,23 @@ class ContainerStdio:
         self._master: int | None = None
 
     def follow(self) -> Feed | None:
-        """Where readers of the log wait for more; None while the container rests. Raises PysupError."""
-        return None if self._writer is None else self._read_from(self._writer)
+        """Where readers of the log wait for more; None while the container rests. Raises PysupError.
 
-    def _read_from(self, writer: LogWriter) -> Feed:
-        """Who reads on needs a log to begin in, also where nothing was written yet."""
+        An engine that has just come has not opened the log of what waits for its next run, or is on its way to one.
+        """
+        if self._writer is None and self._record.state in RESTING:
+            return None
+        return self._read_on()
+
+    def _read_on(self) -> Feed:
+        """Who reads on needs a log to begin in, also where nothing was written yet. Raises PysupError."""
         try:
+            writer = self.open_log()
             writer.begin()
         except OSError as error:
-            raise self._cannot_open(error) from error
+            name = self._record.row.name
+            raise PysupError(f"cannot open the log of container {name}: {error.strerror}") from error
         return writer.feed
-
-    def _cannot_open(self, error: OSError) -> PysupError:
-        return PysupError(f"cannot open the log of container {self._record.row.name}: {error.strerror}")
 
     @property
     def directory(self) -> str:
@@ -160,11 +164,7 @@ class ContainerStdio:
 
         Raises PysupError where there is no room for its log.
         """
-        try:
-            writer = self.open_log()
-        except OSError as error:
-            raise self._cannot_open(error) from error
-        feed = self._read_from(writer)
+        feed = self._read_on()
         end = self._ended[1] if self._ended[0] == run else self._end
         self.attached += 1
         end.clients += 1
