@@ -79,6 +79,7 @@ INSIDE = [
     ("-u 1000 --cap-drop ALL", f"python3 -c '{UNPRIVILEGED}'; {PARAMETERS}", "pinged\n0\n0\t2147483647\n"),
     ("--network none", PARAMETERS, "0\n0\t2147483647\n"),
     ("--userns auto", PARAMETERS, "0\n0\t65535\n"),
+    ("--userns private", PARAMETERS, "0\n0\t65535\n"),
     ("--sysctl net.ipv4.ip_unprivileged_port_start=99", PARAMETERS, "99\n0\t2147483647\n"),
     ("--sysctl net.ipv4.ip_forward=1 --sysctl kernel.msgmax=4096",
      "cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/msgmax", "1\n4096\n"),
@@ -216,7 +217,6 @@ def test_inspect_shows_it(shared: Daemon, volume: Path, flags: str, template: st
 
 
 REFUSED = [
-    ("--userns private", "give --userns auto, or --uidmap 0:100000:65536"),
     ("--userns keep-id", "'keep-id' is not supported yet (there are auto, private, host and container:NAME)"),
     ("--userns auto:sise=3", "unknown option 'sise=3'"),
     ("--userns auto --uidmap 0:1:1", "there is auto:uidmapping"),

@@ -13,7 +13,7 @@ from pysup.supervisor.engine.containers.user_namespaces import why_unmappable
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import Conflict, Unavailable
 from pysup.supervisor.kernel.own_ids import is_rootless
-from pysup.supervisor.spec.auto_ids import Auto, is_auto, parse_auto
+from pysup.supervisor.spec.auto_ids import AUTO, Auto, is_auto, parse_auto
 from pysup.supervisor.spec.fields import Fields
 from pysup.supervisor.spec.from_docker import CREATE
 from pysup.supervisor.spec.mounts import points as mount_points
@@ -44,6 +44,8 @@ async def with_user_namespace(parts: Parts, body: Json, container_id: str, lower
     own = host.inner("Pysup")
     maps = bool(own.raw("UidMaps") or own.raw("GidMaps"))
     mode = host.text("UsernsMode") or ("" if maps else parts.settings.userns)
+    if mode == "private" and not maps:
+        mode = AUTO  # a namespace of its own, and nobody said which ids
     if mode.startswith(CONTAINER) and mode != CONTAINER:
         return _joined(parts, body, mode)
     if not is_auto(mode):
