@@ -36,6 +36,19 @@ def _numbers(names: Iterable[str]) -> list[int]:
     return sorted(int(match[1]) for match in map(_LOG.fullmatch, names) if match)
 
 
+def newest(path: str) -> str:
+    """The path of the file that a log directory's container writes to; empty where nothing was written yet."""
+    try:
+        directory = open_directory(path)
+    except FileNotFoundError:
+        return ""
+    try:
+        found = numbers(directory)
+    finally:
+        os.close(directory)
+    return os.path.join(path, log_name(found[-1])) if found else ""
+
+
 def open_file(directory: int, name: str, flags: int) -> int:
     """Open a regular file of the directory itself: no link is followed, no FIFO is waited for."""
     flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +14,7 @@ from pysup.supervisor.api.render.mounts import mount_points
 from pysup.supervisor.api.render.networks import Attached
 from pysup.supervisor.api.render.words import state_word, status_text
 from pysup.supervisor.engine.containers.sizes import Sizes
+from pysup.supervisor.logs.files import newest
 from pysup.supervisor.runtime import masks
 from pysup.supervisor.spec.container import Namespaces, Security
 from pysup.supervisor.spec.fields import Fields
@@ -139,7 +139,7 @@ def inspect(
     config, host_config = json.loads(row.config), json.loads(row.host_config)
     argv = command(config) or [""]
     chosen = _confinement(host_config)
-    etc, logs = f"{places.directory}/etc", f"{places.directory}/logs"
+    etc = f"{places.directory}/etc"
     document = {
         "Id": row.id,
         "Created": rfc3339(row.created_at),
@@ -150,7 +150,7 @@ def inspect(
         "ResolvConfPath": f"{etc}/resolv.conf",
         "HostnamePath": f"{etc}/hostname",
         "HostsPath": f"{etc}/hosts",
-        "LogPath": logs if os.path.isdir(logs) else "",  # it is begun with the first byte
+        "LogPath": newest(f"{places.directory}/logs"),
         "Name": f"/{row.name}",
         "RestartCount": row.retries,
         "Driver": DRIVER,
