@@ -12,7 +12,7 @@ from pysup.supervisor.engine.containers.states import ALIVE
 from pysup.supervisor.engine.networks.places import Place, gateways
 from pysup.supervisor.network.addresses import IPV4, IPV6
 from pysup.supervisor.network.rules import ip_version
-from pysup.supervisor.spec.network import ON_NONE
+from pysup.supervisor.spec.network import CONTAINER, ON_NONE
 from pysup.supervisor.spec.timestamps import rfc3339
 
 Json = dict[str, Any]
@@ -38,11 +38,14 @@ def network_mode(host_config: Json) -> str:
 
 
 def has_nothing(host_config: Json) -> str:
-    """The network that shows as one which has nothing, ``none`` or ``host``; empty: it is on neither by now."""
+    """The network that shows as one which has nothing, ``none`` or ``host``; empty: it is on neither by now.
+
+    By the rule of spec/network.py, mode_of().
+    """
     mode, here = network_mode(host_config), (host_config.get("Pysup") or {}).get(ON_NONE)
-    if here is not None:
-        return "none" if here else ""
-    return mode if mode in ("none", "host") else ""
+    if mode == "host" or mode.startswith(CONTAINER):
+        return "host" if mode == "host" else ""
+    return "none" if here or (here is None and mode == "none") else ""
 
 
 # -- a container's side --------------------------------------------------------------------------------------
