@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from pysup.supervisor.build.ignoring import Ignored, read_ignore_file
 from pysup.supervisor.cli.files import reading
-from pysup.supervisor.cli.files.walking import READ, Found, shown, walk
+from pysup.supervisor.cli.files.walking import READ, Found, shown, unless_gone, walk
 from pysup.supervisor.errors import PysupError
 
 _PIECE = 1 << 20
@@ -134,7 +134,7 @@ class _Packing:
             for found in walk(self._top, self._enters):
                 at = os.path.join(self._top, found.path)
                 if found.path not in self._never and self._wants(found.path):
-                    yield from self._entry(found)
+                    yield from unless_gone(found, self._entry(found))
         except OSError as error:
             raise PysupError(f"cannot build: cannot read {shown(at)}: {error.strerror}") from None
 
@@ -164,9 +164,9 @@ class _Packing:
         elif stat.S_ISLNK(status.st_mode):
             yield _head(self._described(path, status, tarfile.SYMTYPE, found.link_target()))
         elif stat.S_ISREG(status.st_mode):
+            yield from self._regular(found)
             if status.st_nlink > 1:
                 self._links[status.st_dev, status.st_ino] = path
-            yield from self._regular(found)
         else:
             raise PysupError(f"cannot build: {shown(path)} is a device or a FIFO: leave it out by {_IGNORE}")
 

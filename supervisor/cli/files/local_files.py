@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any, cast
 
 from pysup.supervisor.cli.files.copy_names import Place, Target, followed, kept_end, split
-from pysup.supervisor.cli.files.walking import READ, Found, shown, walk
+from pysup.supervisor.cli.files.walking import READ, Found, shown, unless_gone, walk
 from pysup.supervisor.errors import PysupError
 from pysup.supervisor.images.tar_writing import entry_of
 
@@ -88,7 +88,7 @@ def archive(place: Place, target: Target) -> Iterator[bytes]:
     try:
         for found, called in _tree(top, name):
             at = os.path.join(top, found.path) if found.path else top
-            yield from _pieces(found, target.renamed(called), links)
+            yield from unless_gone(found, _pieces(found, target.renamed(called), links))
     except OSError as error:
         raise PysupError(f"cannot copy {shown(at)}: {error.strerror}") from None
     yield bytes(2 * _BLOCK)
@@ -107,25 +107,33 @@ def _pieces(found: Found, called: str, links: dict[tuple[int, int], str]) -> Ite
     if stat.S_ISSOCK(status.st_mode):
         return
     entry = entry_of(called, status)
-    first = links.setdefault((status.st_dev, status.st_ino), called)
-    if first != called and not entry.isdir():
-        entry.type, entry.linkname, entry.size = tarfile.LNKTYPE, first, 0
+    inode = status.st_dev, status.st_ino
+    if inode in links:
+        entry.type, entry.linkname, entry.size = tarfile.LNKTYPE, links[inode], 0
     elif entry.issym():
         entry.linkname = found.link_target()
-    yield entry.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
     if entry.isreg():
-        yield from _content(found, entry.size)
+        yield from _regular(found, entry)
+    else:
+        yield _head(entry)
+    if status.st_nlink > 1 and not entry.isdir():  # of the others the number may soon be another file's
+        links.setdefault(inode, called)
 
 
-def _content(found: Found, size: int) -> Iterator[bytes]:
+def _head(entry: tarfile.TarInfo) -> bytes:
+    return entry.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+
+
+def _regular(found: Found, entry: tarfile.TarInfo) -> Iterator[bytes]:
     """As much as was announced, whatever becomes of the file meanwhile."""
-    left = size
+    left = entry.size
     with open(found.open(READ), "rb", buffering=0) as file:
+        yield _head(entry)
         while left > 0:
             data = file.read(min(left, _PIECE)) or bytes(min(left, _PIECE))
             left -= len(data)
             yield data
-    yield bytes(-size % _BLOCK)
+    yield bytes(-entry.size % _BLOCK)
 
 
 # -- to here -------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """A tree of this machine, entry by entry: neither its depth nor the length of a path matters, no link is followed.
 
-Where the platform can look names up in an open directory, everything goes by that.
+Where the platform can look names up in an open directory, everything goes by that. What somebody removes between two
+looks is not there: a tree that is in use can be read.
 """
 
 from __future__ import annotations
@@ -50,6 +51,15 @@ def shown(path: str) -> str:
     return path if len(path) <= _SHOWN else f"…{path[-_SHOWN:]}"
 
 
+def unless_gone(found: Found, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """What is made of an entry; nothing of one that is gone before the first piece. The top itself must be there."""
+    try:
+        yield from pieces
+    except FileNotFoundError:
+        if not found.path:
+            raise
+
+
 Enters = Callable[[Found], bool]
 """Whether to go into a directory."""
 
@@ -72,19 +82,20 @@ def _walk(top: str, enters: Enters) -> Iterator[Found]:
         here = descent.enter(os.open(top, DIRECTORY & ~os.O_NOFOLLOW))
         here.names = _names(here.fd)
         while True:
-            if here.names:
+            while here.names:
                 found = _found(here.fd, here.names.pop(), way)
+                if found is None:
+                    continue
                 yield found
-                if found.is_directory and enters(found):
-                    here = descent.enter(found.open(DIRECTORY), found.name)
-                    here.names = _names(here.fd)
+                if found.is_directory and enters(found) and (fd := _entered(found, DIRECTORY)) is not None:
+                    here = descent.enter(fd, found.name)
+                    here.names = _left(fd)
                     way.append(found.name)
-            else:
-                descent.leave()
-                if not way:
-                    return
-                way.pop()
-                here = descent.levels[-1]
+            descent.leave()
+            if not way:
+                return
+            way.pop()
+            here = descent.levels[-1]
     finally:
         descent.close()
 
@@ -94,18 +105,44 @@ def _names(directory: int | str) -> list[str]:
     return sorted(os.listdir(directory), reverse=True)
 
 
-def _found(directory: int, name: str, way: list[str]) -> Found:
+def _left(directory: int | str) -> list[str]:
+    """As _names(); of one that is gone, none."""
+    try:
+        return _names(directory)
+    except FileNotFoundError:
+        return []
+
+
+def _found(directory: int, name: str, way: list[str]) -> Found | None:
+    """None: it is gone."""
     if directory < 0:
         path = "/".join(way)
         raise OSError(errno.ENOENT, "it was moved while it was read", path)
-    return Found("/".join((*way, name)), name, directory, os.lstat(name, dir_fd=directory))
+    return _looked_at("/".join((*way, name)), name, directory)
+
+
+def _entered(found: Found, flags: int) -> int | None:
+    """None: it is gone."""
+    try:
+        return found.open(flags)
+    except FileNotFoundError:
+        return None
+
+
+def _looked_at(path: str, name: str, directory: int | None) -> Found | None:
+    try:
+        return Found(path, name, directory, os.lstat(name, dir_fd=directory))
+    except FileNotFoundError:
+        return None
 
 
 def _walk_by_paths(top: str, enters: Enters) -> Iterator[Found]:
     waiting = [(name, os.path.join(top, name)) for name in _names(top)]
     while waiting:
         path, whole = waiting.pop()
-        found = Found(path, whole, None, os.lstat(whole))
+        found = _looked_at(path, whole, None)
+        if found is None:
+            continue
         yield found
         if found.is_directory and enters(found):
-            waiting += [(f"{path}/{name}", os.path.join(whole, name)) for name in _names(whole)]
+            waiting += [(f"{path}/{name}", os.path.join(whole, name)) for name in _left(whole)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import resource
+import shutil
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -90,3 +91,92 @@ def test_what_cannot_be_read_is_told_by_the_end_of_its_path(
         list(local_files.archive(local_files.source(str(deep / NAME), follow=False), Target("/")))
     assert str(raised.value).endswith("directory: Permission denied")
     assert len(str(raised.value)) < 1000
+
+
+@pytest.mark.parametrize("walk", [walking.walk, walking._walk_by_paths])
+def test_what_is_removed_meanwhile_is_not_there(
+    tmp_path: Path, walk: Callable[[str, walking.Enters], Iterator[walking.Found]]
+) -> None:
+    """Before it is looked at, and before it is gone into."""
+    for name in ("a/x", "b", "c/y", "d"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = walk(str(tmp_path), walking.everywhere)
+    assert next(found).path == "a"
+    (tmp_path / "b").unlink()
+    assert next(found).path == "a/x"
+    assert next(found).path == "c"
+    shutil.rmtree(tmp_path / "c")
+    assert [one.path for one in found] == ["d"]
+
+
+def packed_while(directory: Path, packed: Iterator[bytes], after: str, change: Callable[[], object]) -> bytes:
+    """An archive, and what becomes of the directory once this file of it was read."""
+    pieces = []
+    for piece in packed:
+        pieces.append(piece)
+        if piece == (directory / after).read_bytes():
+            break
+    change()
+    return b"".join([*pieces, *packed])
+
+
+def names(packed: bytes) -> list[str]:
+    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+        return tar.getnames()
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_a_tree_in_use_is_archived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """Also if what was looked at is gone when it is opened."""
+    for name in ("a", "b", "c"):
+        (tmp_path / name).write_text(f"content of {name}")
+    if kind == "link":
+        (tmp_path / "b").unlink()
+        (tmp_path / "b").symlink_to("a")
+    method = "open" if kind == "file" else "link_target"
+    usual = getattr(walking.Found, method)
+
+    def removed_first(found: walking.Found, *flags: int) -> object:
+        if found.name == "b":
+            (tmp_path / "b").unlink()
+        return usual(found, *flags)
+
+    monkeypatch.setattr(walking.Found, method, removed_first)
+    (tmp_path / "Dockerfile").touch()
+    (tmp_path / ".dockerignore").touch()
+    packed = b"".join(build_context.pack(build_context.source_of(str(tmp_path), "", None)))
+    assert names(packed) == [".dockerignore", "Dockerfile", "a", "c"]
+    (tmp_path / "b").write_text("again") if kind == "file" else (tmp_path / "b").symlink_to("a")
+    packed = b"".join(local_files.archive(local_files.source(f"{tmp_path}/.", follow=False), Target("/")))
+    assert [name for name in names(packed) if "b" in name.rpartition("/")[2]] == []
+
+
+def test_a_file_that_is_gone_is_no_empty_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").touch()
+    usual = walking.Found.open
+
+    def removed_first(found: walking.Found, flags: int) -> int:
+        (tmp_path / "a").unlink()
+        return usual(found, flags)
+
+    monkeypatch.setattr(walking.Found, "open", removed_first)
+    with pytest.raises(PysupError, match="No such file"):
+        list(local_files.archive(local_files.source(str(tmp_path / "a"), follow=False), Target("/")))
+
+
+def test_a_number_that_is_another_file_s_by_now_makes_no_hard_link(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("content of a")
+    (tmp_path / "b").write_text("another")
+
+    def change() -> None:
+        os.rename(tmp_path / "a", tmp_path / "b")
+        (tmp_path / "b").write_text("content of b")
+
+    pieces = local_files.archive(local_files.source(f"{tmp_path}/.", follow=False), Target("/"))
+    packed = packed_while(tmp_path, pieces, "a", change)
+    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+        (b,) = [member for member in tar if member.name.rpartition("/")[2] == "b"]
+        assert b.isreg()
+        content = tar.extractfile(b)
+        assert content is not None and content.read() == b"content of b"
