@@ -200,7 +200,7 @@ def test_who_has_other_ids_gets_none_in_what_was_mounted_there(
         (["--uts", "container:"], '"container:" for "--uts" flag: it is neither private, host nor container:NAME'),
         (["--uts", "odd"], '"odd" for "--uts" flag: it is neither private, host nor container:NAME'),
         (["--cgroupns", "odd"], '"odd" for "--cgroupns" flag: it is neither private, host nor container:NAME'),
-        (["--userns", "container:"], "--userns 'container:' names no container"),
+        (["--userns", "container:"], '"container:" for "--userns" flag: it names no container'),
         (["--userns", "container:nobody"], "cannot join the user namespace of container nobody: No such container"),
         (["--userns", "container:mapped", "--uidmap", "0:1:1"], "--gidmap conflict with --userns container"),
         (["--userns", "container:mapped", "--privileged"], "give --userns host"),

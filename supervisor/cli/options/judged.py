@@ -108,6 +108,8 @@ def read_swappiness(text: str) -> int:
 def read_userns(text: str) -> str:
     """What follows ``auto:`` the daemon judges."""
     kind, _, more = text.partition(":")
+    if kind == "container" and not more:
+        raise ValueError("it names no container")
     if text and text not in _USERNS and not (kind in {"auto", "container"} and more):
         raise ValueError(f"{text!r} is not supported yet (there are auto, private, host and container:NAME)")
     return text
