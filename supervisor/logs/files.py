@@ -17,6 +17,14 @@ def open_directory(path: str) -> int:
     return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
 
 
+def check_directory(path: str) -> None:
+    """Raises OSError if there is something that is not a log directory; none is an empty log."""
+    try:
+        os.close(open_directory(path))
+    except FileNotFoundError:
+        return
+
+
 def log_name(number: int) -> str:
     """The file with the bytes; padded, so that ``cat *.log`` is in order."""
     return f"{number:08d}.log"
@@ -37,10 +45,13 @@ def _numbers(names: Iterable[str]) -> list[int]:
 
 
 def newest(path: str) -> str:
-    """The path of the file that a log directory's container writes to; empty where nothing was written yet."""
+    """The path of the file that a log directory's container writes to; empty where nothing was written yet.
+
+    Where the directory cannot be opened, too: that is for who reads the log to know.
+    """
     try:
         directory = open_directory(path)
-    except FileNotFoundError:
+    except OSError:
         return ""
     try:
         found = numbers(directory)

@@ -93,10 +93,13 @@ def usage(directory: str) -> Usage:
 
 
 def stored(directory: str) -> list[Stored]:
-    """The segments of a log directory; none if it does not exist."""
+    """The segments of a log directory; none if it does not exist, or somebody has put something else in its place.
+
+    The others are to be trimmed all the same.
+    """
     try:
         fd = files.open_directory(directory)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     try:
         return [found for number in files.numbers(fd) if (found := _stored(fd, directory, number))]
@@ -116,7 +119,7 @@ def _stored(fd: int, directory: str, number: int) -> Stored | None:
 def _remove(segment: Stored) -> int:
     try:
         fd = files.open_directory(segment.directory)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return 0
     try:
         return files.unlink_segment(fd, segment.number)

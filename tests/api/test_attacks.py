@@ -372,6 +372,30 @@ def test_a_log_cannot_be_led_elsewhere(shared: Daemon, tmp_path: Path, kind: str
     assert victim.read_text() == "as it was"
 
 
+@pytest.mark.parametrize("prints", [True, False])
+def test_who_reads_a_log_that_was_led_elsewhere_is_told_so(
+    shared: Daemon, tmp_path: Path, *, prints: bool
+) -> None:
+    """And everything else of its container works: an answer that was broken off would be asked for for ever."""
+    program = "echo written; sleep 1000" if prints else "sleep 1000"
+    words = ["--network", "none", "--name", "logged", "host", "sh", "-c", program]
+    made = shared.pysup("run", "-d", *words, check=True).stdout.strip()
+    logs = shared.root / "containers" / made / "logs"
+    if prints:
+        follower = subprocess.Popen(shared.command("logs", "-f", made), stdout=subprocess.PIPE)
+        assert follower.stdout is not None and follower.stdout.readline() == b"written\n"
+        follower.kill()
+        follower.communicate()
+        logs.rename(tmp_path / "logs")
+    logs.symlink_to(tmp_path / "logs")
+    for command in (("logs",), ("logs", "-f"), ("attach", "--no-stdin")):
+        done = shared.pysup(*command, made, timeout=30)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == "pysup: cannot open the log of container logged: Not a directory\n"
+    assert shared.inspect(made)["LogPath"] == ""
+    shared.pysup("rm", "-f", made, check=True)
+
+
 ODD = (
     "..",
     ".",

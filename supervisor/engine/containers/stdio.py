@@ -21,6 +21,7 @@ from pysup.supervisor.engine.containers.stdin import Stdin
 from pysup.supervisor.engine.parts import Parts
 from pysup.supervisor.errors import Conflict, PysupError
 from pysup.supervisor.kernel.terminal import set_window_size
+from pysup.supervisor.logs import files
 from pysup.supervisor.logs.feed import Feed
 from pysup.supervisor.logs.order import Order
 from pysup.supervisor.logs.pump import drain, pump
@@ -65,10 +66,14 @@ class ContainerStdio:
         return self._read_on()
 
     def _read_on(self) -> Feed:
-        """Who reads on needs a log to begin in, also where nothing was written yet. Raises PysupError."""
+        """Who reads on needs a log to begin in, also where nothing was written yet. Raises PysupError.
+
+        What is written to may be elsewhere by now, if somebody has moved it.
+        """
         try:
             writer = self.open_log()
             writer.begin()
+            files.check_directory(self.directory)
         except OSError as error:
             name = self._record.row.name
             raise PysupError(f"cannot open the log of container {name}: {error.strerror}") from error

@@ -52,3 +52,12 @@ def test_a_log_that_cannot_be_opened_is_told_of(tmp_path: Path) -> None:
         one.open_log(patient=True)
         with pytest.raises(PysupError, match="cannot open the log"):
             one.follow()
+
+
+def test_a_log_that_was_moved_away_is_told_of(tmp_path: Path) -> None:
+    with stdio(tmp_path, State.RUNNING) as one:
+        assert one.follow() is not None
+        (tmp_path / "logs").rename(tmp_path / "away")
+        (tmp_path / "logs").symlink_to(tmp_path / "away")
+        with pytest.raises(PysupError, match="cannot open the log of container web: Not a directory"):
+            one.follow()

@@ -124,3 +124,13 @@ async def test_an_alarm_comes_before_the_total_is_reached(tmp_path: Path) -> Non
     writer.write(1, b"x" * 500)
     assert not await is_alarmed(budget), "nothing could be freed: look again when as much again was written"
     writer.close()
+
+
+def test_what_somebody_has_put_in_the_place_of_a_log_counts_nothing(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "00000001.log").write_text("not ours")
+    (tmp_path / "link").symlink_to("elsewhere")
+    (tmp_path / "file").touch()
+    assert [stored(str(tmp_path / name)) for name in ("link", "file", "none")] == [[], [], []]
+    assert remove([Stored(str(tmp_path / "link"), 1, 8, 1)]) == 0
+    assert (tmp_path / "elsewhere" / "00000001.log").exists()
