@@ -1,45 +1,57 @@
 """Removing by their names what a container leaves that has written nothing: half the time of looking what there is.
 
-Whatever else is in a directory stays, and so do the directories above it: trees.remove() is for that.
+Whatever else is in a directory stays, and so do the directories above it: trees.remove() is for that. No link is
+followed, also where somebody has put one in the place of a directory of the daemon's own.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import TypeAlias
 
+from pysup.supervisor.descent import DIRECTORY
 from pysup.supervisor.logs import files as logs
 from pysup.supervisor.runtime.plan import ETC_FILES
 
-_FILES = (
-    *(f"etc/{name}" for name in ETC_FILES),
-    f"logs/{logs.index_name(1)}",
-    f"logs/{logs.log_name(1)}",
-    "work/work/incompat/volatile/dirty",
-)
-"""The last one is of an overlay that is mounted ``volatile`` (kernel: filesystems/overlayfs)."""
-_DIRECTORIES = (
-    "etc",
-    "logs",
-    "work/work/incompat/volatile",
-    "work/work/incompat",
-    "work/work",
-    "work",
-    "upper",
-    "",
-)
-"""Each after those in it."""
+_Tree: TypeAlias = "Mapping[str, _Tree | None]"
+"""Directories with what is in them; None: a file."""
+
+_USUAL: _Tree = {
+    "etc": dict.fromkeys(ETC_FILES),
+    "logs": dict.fromkeys((logs.index_name(1), logs.log_name(1))),
+    "work": {"work": {"incompat": {"volatile": {"dirty": None}}}},
+    "upper": {},
+}
+"""The deepest is of an overlay that is mounted ``volatile`` (kernel: filesystems/overlayfs)."""
 
 
 def remove(directory: str) -> bool:
-    """Whether the directory is gone. Nobody but the daemon can put a link in the place of one of these directories."""
+    """Whether the directory is gone."""
     try:
-        for name in _FILES:
-            with suppress(FileNotFoundError):
-                os.unlink(f"{directory}/{name}")
-        for name in _DIRECTORIES:
-            with suppress(FileNotFoundError):
-                os.rmdir(f"{directory}/{name}")
+        _remove(None, directory, _USUAL)
     except OSError:
         return False
     return True
+
+
+def _remove(above: int | None, name: str, usual: _Tree) -> None:
+    """A directory, if it is there. Raises OSError if it is none, or is not empty then."""
+    with suppress(FileNotFoundError):
+        if usual:
+            _empty(above, name, usual)
+        os.rmdir(name, dir_fd=above)
+
+
+def _empty(above: int | None, name: str, usual: _Tree) -> None:
+    directory = os.open(name, DIRECTORY, dir_fd=above)
+    try:
+        for one, below in usual.items():
+            if below is not None:
+                _remove(directory, one, below)
+            else:
+                with suppress(FileNotFoundError):
+                    os.unlink(one, dir_fd=directory)
+    finally:
+        os.close(directory)

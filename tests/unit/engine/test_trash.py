@@ -50,6 +50,20 @@ def test_where_there_is_more_the_directory_stays(tmp_path: Path) -> None:
     assert (directory / "upper/file").read_text() == "written by the container"
 
 
+@pytest.mark.parametrize("place", ["etc", "logs", "work", "work/work", "work/work/incompat"])
+async def test_a_link_in_the_place_of_a_directory_is_not_followed(tmp_path: Path, place: str) -> None:
+    """All goes, and nothing of what the link leads to."""
+    thrown = left(tmp_path / "c", printed=True, volatile=True)
+    (thrown / place).rename(tmp_path / "elsewhere")
+    (thrown / place).symlink_to(tmp_path / "elsewhere")
+    before = sorted((tmp_path / "elsewhere").rglob("*"))
+    (tmp_path / "trash").mkdir()
+    trash = Trash(str(tmp_path / "trash"))
+    trash.throw_container(str(thrown))
+    assert await emptied(trash, tmp_path / "trash") == []
+    assert sorted((tmp_path / "elsewhere").rglob("*")) == before != []
+
+
 async def test_the_trash_looks_where_there_is_more(tmp_path: Path) -> None:
     thrown = left(tmp_path / "c", printed=True)
     (thrown / "upper/deep/deeper").mkdir(parents=True)
