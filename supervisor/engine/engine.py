@@ -212,10 +212,9 @@ class Engine:
         try:
             stdio, row = (found := self.roster.owner(ref)).stdio, found.record.row
         except NotFound:
-            row, feed = self.roster.find_removed(ref), None
-        else:
-            feed = stdio.follow() if follow else None
-        return log_source(self.parts.settings, row, feed)
+            return log_source(self.parts.settings, self.roster.find_removed(ref), None)
+        source = log_source(self.parts.settings, row, None)  # one that is not to be read is not begun, either
+        return source._replace(feed=stdio.follow()) if follow else source
 
     async def history(self, ref: str) -> list[Run]:
         """Every run of a container, also of a removed one that is remembered."""

@@ -134,6 +134,11 @@ def test_output_that_is_not_kept(client: docker.DockerClient, tidy: Daemon) -> N
     with pytest.raises(APIError, match="configured logging driver does not support reading"):
         box.logs()
     box.remove()
+    silent = client.containers.run("host", ["sleep", "infinity"], log_config=none, detach=True)
+    with pytest.raises(APIError, match="configured logging driver does not support reading"):
+        silent.logs(follow=True)
+    assert not (tidy.root / "containers" / silent.id / "logs").exists()
+    silent.remove(force=True)
     assert (
         tidy.docker("run", "--rm", "--log-driver", "none", "host", "echo", "attached").stdout == "attached\n"
     )
