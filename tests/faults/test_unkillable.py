@@ -119,3 +119,37 @@ def test_what_a_crash_has_left_and_cannot_be_killed_keeps_no_daemon_down(
     mortal.kill("engine")
     mortal.wait_until_it_serves()
     assert mortal.cgroups() == set()
+
+
+@pytest.mark.parametrize("asked", ["root", "bind"])
+def test_what_lies_on_a_server_that_does_not_answer_keeps_nobody_else(
+    mortal: Mortal, tmp_path: Path, asked: str
+) -> None:
+    mute = tmp_path / "mute"
+    with silent_server(mortal, mute):
+        shown = ["--mount", f"type=bind,source={mute}/file,target=/x", "host"]
+        words = ["create", "--net", "none", *(["--rootfs", str(mute)] if asked == "root" else shown), "true"]
+        with subprocess.Popen(mortal.command(*words), stderr=subprocess.DEVNULL) as create:
+            threads = Path(f"/proc/{mortal.engine}/task")
+            until(
+                lambda: any("request_wait" in (one / "wchan").read_text() for one in threads.iterdir()),
+                "a question",
+            )
+            assert mortal.pysup("run", "--rm", "--net", "none", "host", "echo", "here").stdout == "here\n"
+            create.kill()
+
+
+def test_a_container_whose_root_is_gone_can_be_removed_by_the_next_engine(
+    mortal: Mortal, tmp_path: Path
+) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    words = ["--net", "none", "--name", "rootless", "--rootfs", str(tmp_path / "link"), "true"]
+    mortal.pysup("create", *words, check=True)
+    assert mortal.inspect("rootless")["HostConfig"]["Pysup"]["Rootfs"] == str(tmp_path / "real")
+    (tmp_path / "real").rmdir()
+    mortal.kill("engine")
+    mortal.wait_until_it_serves()
+    started = mortal.pysup("start", "rootless")
+    assert started.returncode != 0 and "no such file or directory" in started.stderr
+    mortal.pysup("rm", "rootless", check=True)

@@ -23,6 +23,8 @@ from pysup.supervisor.engine.containers.joined_modes import with_ids
 from pysup.supervisor.engine.containers.record import Change, Record, Told
 from pysup.supervisor.engine.containers.specs import DEFAULTS, image_of
 from pysup.supervisor.engine.containers.user_mode import with_user_namespace
+from pysup.supervisor.engine.images.feeding import WAITING
+from pysup.supervisor.engine.images.images import Image
 from pysup.supervisor.engine.networks.joining import (
     interfaces,
     join,
@@ -97,12 +99,13 @@ async def _draft(parts: Parts, body: dict[str, Any], given: str, container_id: s
     body, given_secrets = without_values(body, container_id, CREATE)
     body = with_pids_limit(settled(parts, with_ids(parts, body)), _usual_pids(parts))
     body = with_inherited(CREATE, body, partial(objects_of, parts))
-    image = image_of(parts.images, asked)
+    image = await image_of(parts.images, asked)
+    body = _with_root(body, image) if asked.directory else body
     body, ids, warnings = await with_user_namespace(parts, body, container_id, image.lower)
     wanted = normalise(body, image.config, container_id=container_id, lower=image.lower, defaults=DEFAULTS)
     parts.hierarchy.check(wanted.spec.resources)
     nested_ids.check(wanted.spec.namespaces)
-    _check_sources(wanted.spec)
+    await _check_sources(wanted.spec)
     sealed = await parts.secrets.sealed(given_secrets)
     row = containers.draft(
         id=container_id,
@@ -182,6 +185,13 @@ async def refusable(parts: Parts, drafted: Draft, caller: Caller) -> AsyncIterat
         parts.id_ranges.forget(drafted.id)
 
 
+def _with_root(body: dict[str, Any], root: Image) -> dict[str, Any]:
+    """With the directory by its real path: a row's is not looked up again."""
+    host = body["HostConfig"]
+    (real,) = root.lower
+    return {**body, "HostConfig": {**host, "Pysup": {**host["Pysup"], "Rootfs": real}}}
+
+
 def _free_name(conn: Connection) -> str:
     """A made-up name that nobody has; a digit goes behind it where the plain ones are taken, as docker does."""
     name = random_name(random.choice)
@@ -190,10 +200,17 @@ def _free_name(conn: Connection) -> str:
     return name
 
 
-def _check_sources(spec: ContainerSpec) -> None:
-    """A bind source must be there (--mount), or is made at the start (-v)."""
+async def _check_sources(spec: ContainerSpec) -> None:
+    """A bind source must be there (--mount), or is made at the start (-v).
+
+    It may lie on a file server that does not answer.
+    """
     for mount in spec.mounts:
-        if mount.kind == "bind" and not mount.create_source and not os.path.lexists(mount.source):
+        if mount.kind != "bind" or mount.create_source:
+            continue
+        if not await trio.to_thread.run_sync(
+            os.path.lexists, mount.source, abandon_on_cancel=True, limiter=WAITING
+        ):
             raise BadRequest(f"cannot create container: bind source path does not exist: {mount.source}")
 
 

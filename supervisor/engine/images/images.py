@@ -20,6 +20,7 @@ from pysup.store.images import Image as Row
 from pysup.store.store import Store
 from pysup.supervisor.engine.callers import Caller
 from pysup.supervisor.engine.images.admission import Admissions
+from pysup.supervisor.engine.images.feeding import WAITING
 from pysup.supervisor.engine.images.registries import Registries
 from pysup.supervisor.engine.images.rows import add_event, names_in_use, set_tag
 from pysup.supervisor.engine.trash import Trash
@@ -102,11 +103,13 @@ class Images:
         found = tuple(layer if layer == LAYER else os.path.join(base, layer) for layer in row.layers)
         return found or (os.path.join(self._settings.images_dir, EMPTY),)
 
-    def rootfs_image(self, directory: str) -> Image:
-        """A directory as an image. Raises NotFound."""
-        if not os.path.isdir(directory):
-            raise NotFound(f"cannot use --rootfs {directory}: it is not a directory")
-        return Image("", {}, (os.path.realpath(directory),))
+    @staticmethod
+    async def rootfs_image(directory: str) -> Image:
+        """A directory as an image. Raises NotFound. It may lie on a file server that does not answer."""
+        real = await trio.to_thread.run_sync(
+            _real_directory, directory, abandon_on_cancel=True, limiter=WAITING
+        )
+        return Image("", {}, (real,))
 
     # -- names -----------------------------------------------------------------------------------------------
 
@@ -236,6 +239,13 @@ def _give_to_cache(conn: Connection, image_id: str, tags: Iterable[Tag], digests
     """Others were built on it: it loses its names, and is a step on their way, as with docker."""
     _drop_names(conn, tags, digests)
     builds.set_result(conn, image_id, result=False)
+
+
+def _real_directory(path: str) -> str:
+    """Raises NotFound."""
+    if not os.path.isdir(path):
+        raise NotFound(f"cannot use --rootfs {path}: it is not a directory")
+    return os.path.realpath(path)
 
 
 def _drop_names(conn: Connection, tags: Iterable[Tag], digests: Iterable[Digest]) -> None:
