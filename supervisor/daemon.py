@@ -15,6 +15,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from functools import partial
+from types import FrameType
 
 import trio
 
@@ -68,6 +69,7 @@ def main(inherited: Inherited) -> int:
     """Be an engine until the keeper is gone or the daemon is stopped."""
     configure(inherited.settings.log_format)
     sys.setswitchinterval(SWITCH_INTERVAL)
+    signal.signal(signal.SIGHUP, _heed_nothing)
     os.umask(0o022)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # values of secrets are in this memory
     try:
@@ -83,6 +85,13 @@ def main(inherited: Inherited) -> int:
         log.error("%s", error)
         return 1
     return 0
+
+
+def _heed_nothing(_number: int, _frame: FrameType | None) -> None:
+    """The kernel hangs up on a stopped process whose parent ends (setpgid(2), orphaned process groups).
+
+    So an engine that somebody has stopped would not take the place of a keeper that is killed then.
+    """
 
 
 def leaves(group: BaseExceptionGroup[Exception] | None) -> Iterator[Exception]:

@@ -110,6 +110,11 @@ def waits_for_more(pid: int) -> bool:
     return "State:\tS" in text and f"ShdPnd:\t{0:016x}" in text
 
 
+def is_dead(pid: int) -> bool:
+    """Whether nothing of the process is left but its status."""
+    return "State:\tZ" in Path(f"/proc/{pid}/status").read_text()
+
+
 @pytest.mark.parametrize(
     "victims",
     [("engine",), ("keeper",), ("keeper", "engine"), ("engine", "keeper"), ("keeper", "keeper")],
@@ -150,6 +155,7 @@ def test_the_keeper_dies_before_the_engine_heard_of_the_stop(
     os.kill(keeper, signal.SIGTERM)
     until(lambda: waits_for_more(keeper), "the keeper has passed the signal on")
     os.kill(keeper, signal.SIGKILL)
+    until(lambda: is_dead(keeper), "the keeper's death, at which the kernel hangs up on who is stopped")
     os.kill(engine, signal.SIGCONT)
     until(lambda: stops(mortal) >= 1, "the next engine stops")
     os.write(fifo, b"\n")
