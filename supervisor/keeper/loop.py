@@ -236,11 +236,11 @@ class Keeper:
                 self._tell(Stop(number))
 
     def _reap_orphans(self) -> None:
-        """Reap the dead that became ours (as PID 1, or as subreaper); entries and the engine have their own
-        way.
+        """Reap the dead that became ours (as PID 1, or as subreaper); entries, the engine and children made ahead
+        have their own way.
         """
         self._reap_at = None
-        keep = self._kept.table.pids()
+        keep = self._kept.table.pids() | self._service.stock.pids()
         engine_pid = self._engine.pid if self._engine is not None else 0
         for pid in process.children():
             if pid not in keep and pid != engine_pid:

@@ -146,6 +146,10 @@ class Stock:
         if self.due is not None and self._pays:
             self.due = time.monotonic()
 
+    def pids(self) -> set[int]:
+        """Those who wait, and those who have ended while they did: nobody else reaps them."""
+        return {spare.made.pid for shelf in self._shelves.values() for spare in shelf.spares}
+
     def clear(self) -> None:
         """End every child: before the keeper leaves, or executes another program."""
         for shelf in self._shelves.values():
