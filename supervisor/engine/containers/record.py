@@ -112,9 +112,7 @@ class Record:
             for one in change.first:
                 one(conn)
             row = containers.updated(self._inserted(conn, change), **columns)
-            _tell(
-                conn, now, row, change.told
-            )  # while the networks are there, which a removed one has no more
+            _tell(conn, now, row, change.told)  # a removed one has its networks no more
             containers.update(conn, self.id, **columns)
             for one in change.writes:
                 one(conn)

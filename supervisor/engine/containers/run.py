@@ -128,9 +128,8 @@ class Run(Processes):
     def _why_abandoned(self) -> PysupError:
         if self.ending.by == "shutdown":
             return StartFailed(self._what, StartEnded.step, 0, "the daemon is stopping")
-        how = (
-            "removed" if self.ending.by == "kill" else "stopped"
-        )  # no signal is sent to what is being started
+        # A kill is that of a removal: no signal is sent to what is being started.
+        how = "removed" if self.ending.by == "kill" else "stopped"
         return StartEnded(self._what, how, self.ended_for)
 
     async def _launch(
